@@ -1,0 +1,63 @@
+"""What an explainer says about a frame. Importing this module does not import TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class and how sure the network is of it.
+
+    Attributes:
+        index: the class index.
+        label: its name.
+        probability: 0…1.
+    """
+
+    index: int
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """The rectangle of the frame that the network was shown, in frame pixels.
+
+    With letterboxing it reaches past the frame's edges; with cropping it is smaller than the frame.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The predictions for one frame, and where the network saw what it names.
+
+    Attributes:
+        predictions: the top k, best first.
+        heatmaps: float32 (maps, h, w) in 0…1 at the target layer's own resolution, one a target, the first for
+            `target`. Each is scaled to its own maximum; a map of no evidence is all zero.
+        targets: the class that each heatmap explains, with its probability.
+        evidence: float32 (maps,): each map's maximum before scaling, in units of the score. It tells "nothing here
+            speaks for the class" (0) from "something does".
+        logits: float32 (classes,): every class's score before softmax or sigmoid.
+        region: the part of the frame that the heatmaps cover.
+    """
+
+    predictions: tuple[Prediction, ...]
+    heatmaps: np.ndarray
+    targets: tuple[Prediction, ...]
+    evidence: np.ndarray
+    logits: np.ndarray
+    region: Region
+
+    @property
+    def target(self) -> int:
+        """The index of the class that `heatmaps[0]` explains."""
+        return self.targets[0].index

@@ -1,0 +1,92 @@
+"""Fitting a frame of any size into the network's input, and a heatmap back onto the frame."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+
+from live_gradcam.cam.explanation import Region
+
+#: stretch: the whole frame, squeezed. crop: the largest centred part of the network's shape.
+#: letterbox: the whole frame in its own shape, with grey bars.
+Fit = Literal["stretch", "crop", "letterbox"]
+FITS: tuple[str, ...] = get_args(Fit)
+
+_BAR_VALUE = 127
+
+
+def fit_frame(frame: np.ndarray, size: tuple[int, int], fit: Fit) -> tuple[np.ndarray, Region]:
+    """Fit a frame into the network's input.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        size: (height, width) of the network's input.
+        fit: see `Fit`.
+
+    Returns:
+        uint8 (height, width, 3), and the region of the frame that it shows.
+    """
+    height, width = size
+    frame_height, frame_width = frame.shape[:2]
+    if fit == "stretch":
+        return shrink(frame, width, height), Region(0, 0, frame_width, frame_height)
+    if fit == "crop":
+        scale = min(frame_width / width, frame_height / height)
+        crop_width, crop_height = max(1, round(width * scale)), max(1, round(height * scale))
+        x, y = (frame_width - crop_width) // 2, (frame_height - crop_height) // 2
+        part = frame[y : y + crop_height, x : x + crop_width]
+        return shrink(part, width, height), Region(x, y, crop_width, crop_height)
+    scale = max(frame_width / width, frame_height / height)
+    inner_width = min(width, max(1, round(frame_width / scale)))
+    inner_height = min(height, max(1, round(frame_height / scale)))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    boxed = np.full((height, width, 3), _BAR_VALUE, np.uint8)
+    boxed[top : top + inner_height, left : left + inner_width] = shrink(frame, inner_width, inner_height)
+    scale_x, scale_y = frame_width / inner_width, frame_height / inner_height
+    return boxed, Region(-left * scale_x, -top * scale_y, width * scale_x, height * scale_y)
+
+
+def shrink(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize an image, without aliasing where it gets smaller.
+
+    The image is halved by exact 2 × 2 means as long as it stays at least as large as asked for, and the rest is
+    bilinear: the means cost a fraction of OpenCV's general area filter and keep fine patterns from flickering.
+    """
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def heatmap_on_frame(heatmap: np.ndarray, region: Region, frame_size: tuple[int, int]) -> np.ndarray:
+    """Lay a heatmap over the frame that it explains.
+
+    Args:
+        heatmap: float32 (h, w) in 0…1.
+        region: the part of the frame that the heatmap covers.
+        frame_size: (height, width) of the frame in pixels.
+
+    Returns:
+        uint8 (height, width), 0…255; what the network was not shown is 0.
+    """
+    height, width = frame_size
+    x, y = round(region.x), round(region.y)
+    region_width, region_height = max(1, round(region.width)), max(1, round(region.height))
+    scaled = _enlarge(np.clip(heatmap * 255 + 0.5, 0, 255).astype(np.uint8), region_width, region_height)
+    if (x, y, region_width, region_height) == (0, 0, width, height):
+        return scaled
+    on_frame = np.zeros((height, width), np.uint8)
+    left, top, right, bottom = max(0, x), max(0, y), min(width, x + region_width), min(height, y + region_height)
+    on_frame[top:bottom, left:right] = scaled[top - y : bottom - y, left - x : right - x]
+    return on_frame
+
+
+def _enlarge(heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Smooth enlargement of a small map: cubic (which saturates at 0 and 255) to a middle size, bilinear from there."""
+    middle = (min(width, 16 * heatmap.shape[1]), min(height, 16 * heatmap.shape[0]))
+    heatmap = cv2.resize(heatmap, middle, interpolation=cv2.INTER_CUBIC)
+    return cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,176 @@
+"""A Keras model laid out flat: one list of operations in running order, nested models opened up.
+
+Keras keeps a model as a tree of models, in which `layer.output` means "the first call". Here every *call* of a layer
+is an `Operation` of its own and every tensor a number, so that a tensor inside a nested or shared model can be
+named, the list can be cut at it, and operations can be replaced without touching the user's model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
+
+from live_gradcam.errors import ModelError
+
+#: The shape of a value without the batch axis.
+Shape = tuple[int | None, ...]
+#: Takes the tensors of an operation's inputs, gives those of its outputs.
+Call = Callable[[list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call of one layer.
+
+    Attributes:
+        name: the layer's name, after those of the models it is nested in: `backbone/block5_conv3`.
+        layer: the Keras layer or operation that the user's model calls here.
+        inputs: the numbers of the values it reads.
+        outputs: the numbers of the values it makes.
+        call: what is run; the layer itself in inference mode, unless a rewrite put something else here.
+    """
+
+    name: str
+    layer: keras.Operation
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    call: Call
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model as a flat list of operations over numbered values.
+
+    Attributes:
+        operations: in an order in which they can be run.
+        input: the number of the image batch.
+        output: the number of the model's answer.
+        shapes: the shape of each value, without the batch axis, at the network's input size.
+    """
+
+    operations: tuple[Operation, ...]
+    input: int
+    output: int
+    shapes: dict[int, Shape]
+
+    def producer(self, value: int) -> Operation | None:
+        """The operation that makes a value; None for the network's input."""
+        return next((operation for operation in self.operations if value in operation.outputs), None)
+
+    def consumers(self, value: int) -> list[Operation]:
+        """The operations that read a value."""
+        return [operation for operation in self.operations if value in operation.inputs]
+
+
+def run(operations: Iterable[Operation], values: dict[int, Any]) -> dict[int, Any]:
+    """Run operations in order.
+
+    Args:
+        operations: what to run.
+        values: the tensors that are there already, by number. It is not changed.
+
+    Returns:
+        All values: those given and those made.
+    """
+    values = dict(values)
+    for operation in operations:
+        outputs = operation.call([values[number] for number in operation.inputs])
+        values.update(zip(operation.outputs, outputs, strict=True))
+    return values
+
+
+def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
+    """Lay a functional or Sequential model out flat.
+
+    Args:
+        model: a built model with one input and one output. Functional models nested in it are opened at any depth.
+            A subclassed model *inside* it stays one operation.
+        input_size: (height, width) to work the shapes out for.
+
+    Raises:
+        ModelError: the model itself is subclassed, so that its graph cannot be seen.
+    """
+    function = _graph_of(model)
+    if function is None:
+        raise ModelError(
+            f"{model.name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: "
+            "build it as keras.Model(inputs, outputs), or save it so"
+        )
+    builder = _Flattener()
+    channels = function.inputs[0].shape[-1]
+    image = builder.new_value(keras.KerasTensor((1, *input_size, channels), dtype=function.inputs[0].dtype))
+    (output,) = builder.add_graph(function, [image], prefix="")
+    shapes = {number: tuple(spec.shape[1:]) for number, spec in enumerate(builder.specs)}
+    return Network(tuple(builder.operations), image, output, shapes)
+
+
+def _graph_of(operation: Any) -> Any | None:
+    """The Keras graph behind a Functional or Sequential model; None for everything else.
+
+    A class of the user's that overrides `call` may do more than its graph says, so it stays closed.
+    """
+    if isinstance(operation, keras.Sequential):
+        plain = type(operation).call is keras.Sequential.call
+        return operation._functional if plain else None
+    if isinstance(operation, Functional) and type(operation).call is Functional.call:
+        return operation
+    return None
+
+
+class _Flattener:
+    """Collects operations while graphs are walked, innermost last."""
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.specs: list[keras.KerasTensor] = []
+
+    def new_value(self, spec: keras.KerasTensor) -> int:
+        self.specs.append(spec)
+        return len(self.specs) - 1
+
+    def add_graph(self, function: Any, inputs: Sequence[int], prefix: str) -> list[int]:
+        numbers = {id(tensor): number for tensor, number in zip(function.inputs, inputs, strict=True)}
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for node in function._nodes_by_depth[depth]:
+                known = all(id(tensor) in numbers for tensor in node.input_tensors)
+                if not node.is_input and known:
+                    outputs = self._add_node(node, [numbers[id(tensor)] for tensor in node.input_tensors], prefix)
+                    numbers.update(zip(map(id, node.outputs), outputs, strict=True))
+        return [numbers[id(tensor)] for tensor in function.outputs]
+
+    def _add_node(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
+        layer = node.operation
+        inner = _graph_of(layer)
+        if inner is not None and len(inner.inputs) == len(inputs):
+            return self.add_graph(inner, inputs, f"{prefix}{layer.name}/")
+        outputs = [self.new_value(spec) for spec in self._output_specs(node, inputs)]
+        self.operations.append(
+            Operation(f"{prefix}{layer.name}", layer, tuple(inputs), tuple(outputs), _call_of_node(node))
+        )
+        return outputs
+
+    def _output_specs(self, node: Any, inputs: list[int]) -> list[keras.KerasTensor]:
+        """The symbolic outputs of a node; worked out anew where the model leaves the image's size open."""
+        if all(None not in tensor.shape[1:] for tensor in node.outputs):
+            return list(node.outputs)
+        specs = {id(tensor): self.specs[number] for tensor, number in zip(node.input_tensors, inputs, strict=True)}
+        args, kwargs = node.arguments.fill_in(specs)
+        return keras.tree.flatten(node.operation.compute_output_spec(*args, **kwargs))
+
+
+def _call_of_node(node: Any) -> Call:
+    layer = node.operation
+    takes_training = getattr(layer, "_call_has_training_arg", False)
+
+    def call(tensors: list[Any]) -> list[Any]:
+        arguments = {id(symbol): tensor for symbol, tensor in zip(node.input_tensors, tensors, strict=True)}
+        args, kwargs = node.arguments.fill_in(arguments)
+        if takes_training:
+            kwargs = {**kwargs, "training": False}
+        return keras.tree.flatten(layer(*args, **kwargs))
+
+    return call

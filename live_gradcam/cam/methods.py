@@ -1,0 +1,27 @@
+"""The methods: pure functions from a layer's activations and their gradients to a map.
+
+Each takes `activations` A and `gradients` G = ∂score/∂A, both float32 (batch, h, w, channels), and returns the raw map,
+float32 (batch, h, w): before the ReLU and before scaling. To add one, write one function and register it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+CamMethod = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def grad_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Grad-CAM: Σₖ αₖ Aₖ with αₖ the mean of Gₖ over space.
+
+    Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017,
+    equations 1 and 2 (https://arxiv.org/abs/1610.02391).
+    """
+    weights = tf.reduce_mean(gradients, axis=(1, 2), keepdims=True)
+    return tf.reduce_sum(activations * weights, axis=-1)
+
+
+#: Name, as `--method` spells it, to function.
+METHODS: dict[str, CamMethod] = {"grad-cam": grad_cam}

@@ -1,0 +1,131 @@
+"""Where to look: the target layer, and the network cut there into a trunk and a head.
+
+Only the head is differentiated, so an explained frame costs one trunk, one head and one pass back through the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from live_gradcam.cam.graph import Network, Operation
+from live_gradcam.errors import ModelError, UsageError, did_you_mean
+
+#: Layers between the target layer and the classifier that only thin out, hide or pad the map.
+_NOT_A_TARGET = (
+    keras.layers.MaxPooling2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Identity,
+)
+
+
+@dataclass(frozen=True)
+class SplitNetwork:
+    """A network cut at the target layer.
+
+    Attributes:
+        trunk: what does not depend on the target layer's activations, up to and including that layer.
+        head: what follows from the activations to the output.
+        target: the number of the activations, shape (height, width, channels).
+    """
+
+    trunk: tuple[Operation, ...]
+    head: tuple[Operation, ...]
+    target: int
+
+
+def candidate_layers(network: Network) -> list[Operation]:
+    """The operations that may be the target layer: their output is a map larger than 1 × 1 on the way to the output."""
+    ancestors = _ancestors(network)
+    return [
+        operation
+        for operation in network.operations
+        if len(operation.outputs) == 1 and operation.outputs[0] in ancestors and _is_map(network, operation.outputs[0])
+    ]
+
+
+def default_target(network: Network) -> Operation:
+    """The layer that Grad-CAM looks at by default: the last feature maps before space is given up.
+
+    From the last value that is still a map (its pooling or flattening is what ends space), back over pooling, padding
+    and dropout to the activation under them: `block5_conv3` for VGG16, not `block5_pool`.
+
+    Raises:
+        ModelError: the network has no map larger than 1 × 1.
+    """
+    candidates = candidate_layers(network)
+    if not candidates:
+        raise ModelError(
+            "the model has no spatial layer: a heatmap needs the feature maps of a convolution, larger than 1 × 1"
+        )
+    last = target = candidates[-1]
+    while isinstance(target.layer, _NOT_A_TARGET):
+        producer = network.producer(target.inputs[0])
+        if producer is None or not _is_map(network, producer.outputs[0]):
+            return last
+        target = producer
+    return target
+
+
+def find_layer(network: Network, name: str) -> Operation:
+    """The layer that the user means: its full name (`backbone/block5_conv3`), or its own name where that is unique.
+
+    A shared layer stands for its last call.
+
+    Raises:
+        UsageError: no such layer (the closest are suggested), several of that name, or one that gives no map.
+    """
+    named = [operation for operation in network.operations if operation.name == name]
+    if not named:
+        named = [operation for operation in network.operations if operation.name.rpartition("/")[2] == name]
+    full_names = list(dict.fromkeys(operation.name for operation in named))
+    candidates = candidate_layers(network)
+    if not named:
+        hint = did_you_mean(name, (operation.name for operation in candidates)) or "; see live-gradcam layers"
+        raise UsageError(f"there is no layer {name!r}{hint}")
+    if len(full_names) > 1:
+        raise UsageError(f"several layers are called {name!r}: give the full name, one of {', '.join(full_names)}")
+    if named[-1] not in candidates:
+        shape = tuple(network.shapes[named[-1].outputs[0]])
+        raise UsageError(
+            f"the layer {name!r} gives {shape}, not a map of features on the way to the prediction; "
+            "live-gradcam layers lists those that do"
+        )
+    return named[-1]
+
+
+def split_at(network: Network, target: int) -> SplitNetwork:
+    """Cut a network at a value. Operations that do not lead to the output are dropped."""
+    needed = _ancestors(network)
+    downstream = {target}
+    trunk: list[Operation] = []
+    head: list[Operation] = []
+    for operation in network.operations:
+        if not needed.intersection(operation.outputs):
+            continue
+        if downstream.intersection(operation.inputs):
+            downstream.update(operation.outputs)
+            head.append(operation)
+        else:
+            trunk.append(operation)
+    return SplitNetwork(tuple(trunk), tuple(head), target)
+
+
+def _ancestors(network: Network) -> set[int]:
+    """The values that the output depends on, itself included."""
+    ancestors = {network.output}
+    for operation in reversed(network.operations):
+        if ancestors.intersection(operation.outputs):
+            ancestors.update(operation.inputs)
+    return ancestors
+
+
+def _is_map(network: Network, value: int) -> bool:
+    shape = network.shapes[value]
+    return len(shape) == 3 and (shape[0] or 0) * (shape[1] or 0) > 1

@@ -1,0 +1,47 @@
+"""The errors that a user can mend: each message is one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LiveGradcamError(Exception):
+    """Something failed that the user can do something about. The command line exits with 1."""
+
+    exit_code = 1
+
+
+class UsageError(LiveGradcamError):
+    """The request itself is wrong: a name or a value that does not exist. The command line exits with 2."""
+
+    exit_code = 2
+
+
+class ModelError(LiveGradcamError):
+    """A model, its weights or its labels cannot be used."""
+
+
+class SourceError(LiveGradcamError):
+    """A camera, stream, video or image cannot be read."""
+
+
+class OutputError(LiveGradcamError):
+    """A file, folder or window cannot be written or opened."""
+
+
+def did_you_mean(name: str, known: Iterable[str], *, count: int = 3) -> str:
+    """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
+    spellings = {_plain(candidate): candidate for candidate in known}
+    wanted = _plain(name)
+    containing = sorted((s for s in spellings if wanted in s), key=len) if wanted else []
+    similar = difflib.get_close_matches(wanted, spellings, n=count, cutoff=0.5)
+    closest = [spellings[s] for s in dict.fromkeys(containing + similar)][:count]
+    if not closest:
+        return ""
+    listed = closest[0] if len(closest) == 1 else f"{', '.join(closest[:-1])} or {closest[-1]}"
+    return f"; did you mean {listed}?"
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.casefold() if character.isalnum())

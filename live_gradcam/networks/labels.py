@@ -1,0 +1,81 @@
+"""The names of a classifier's classes, and finding a class by its name."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from live_gradcam.errors import ModelError, UsageError, did_you_mean
+
+
+@cache
+def imagenet_labels() -> tuple[str, ...]:
+    """The 1000 classes of ILSVRC 2012 in the usual order: the first WordNet lemma of each, made unique."""
+    return tuple(files(__package__).joinpath("imagenet_labels.txt").read_text("utf-8").splitlines())
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Read class names, in class order, from a file.
+
+    Args:
+        path: a text file with a name a line, or JSON: a list of names, or Keras' class-index form, an object from the
+            index to the name or to `[id, name]`. The word "imagenet" stands for the 1000 labels that are built in.
+
+    Raises:
+        ModelError: the file cannot be read or holds no names.
+    """
+    if str(path) == "imagenet":
+        return imagenet_labels()
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"the labels file {path} cannot be read: {error}") from error
+    labels = _labels_of_json(path, text) if Path(path).suffix.lower() == ".json" else _labels_of_lines(text)
+    if not labels:
+        raise ModelError(f"the labels file {path} is empty: it needs one class name a line")
+    return labels
+
+
+def _labels_of_lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.rstrip().splitlines())
+
+
+def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
+    try:
+        content = json.loads(text)
+        if isinstance(content, dict):
+            content = [content[str(index)] for index in range(len(content))]
+        return tuple(str(entry[-1] if isinstance(entry, list) else entry) for entry in content)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ModelError(
+            f'the labels file {path} is neither a JSON list of names nor an object {{"0": name, "1": name, …}}'
+        ) from error
+
+
+def find_class(name: str, labels: tuple[str, ...]) -> int:
+    """The index of the class that the user means.
+
+    Args:
+        name: a class index ("281") or a label, in any case, with spaces, hyphens or underscores.
+        labels: the names in class order.
+
+    Raises:
+        UsageError: there is no such class (the closest are suggested), or several of that name.
+    """
+    if name.lstrip("+-").isdecimal():
+        index = int(name)
+        if 0 <= index < len(labels):
+            return index
+        raise UsageError(f"there is no class {name}: the classes are 0 to {len(labels) - 1}")
+
+    def plain(label: str) -> str:
+        return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+
+    matches = [index for index, label in enumerate(labels) if plain(label) == plain(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UsageError(f"several classes are called {name!r}: give the index, one of {', '.join(map(str, matches))}")
+    raise UsageError(f"there is no class {name!r}{did_you_mean(name, labels)}")

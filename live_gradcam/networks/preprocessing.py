@@ -1,0 +1,45 @@
+"""How camera pixels become a network's input: the recipes that published networks were trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ChannelOrder = Literal["rgb", "bgr", "grey"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """`input = (pixels − mean) × scale`, per channel, on pixels of 0…255.
+
+    Attributes:
+        mean: subtracted first, in the network's own channel order, in pixel units.
+        scale: multiplied last, in the network's own channel order.
+        channels: the order the network wants. `"grey"` is one channel (luma of ITU-R BT.601).
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: ChannelOrder = "rgb"
+
+
+def _same(value: float) -> tuple[float, float, float]:
+    return (value, value, value)
+
+
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+#: Name (as `--preprocessing` spells it) to recipe. "tf", "caffe" and "torch" are the modes of
+#: `keras.applications.imagenet_utils.preprocess_input`.
+PREPROCESSINGS: dict[str, Preprocessing] = {
+    "raw": Preprocessing(),
+    "unit": Preprocessing(scale=_same(1 / 255)),
+    "tf": Preprocessing(mean=_same(127.5), scale=_same(1 / 127.5)),
+    "caffe": Preprocessing(mean=(103.939, 116.779, 123.68), channels="bgr"),
+    "torch": Preprocessing(
+        mean=tuple(255 * m for m in _IMAGENET_MEAN),  # type: ignore[arg-type]
+        scale=tuple(1 / (255 * s) for s in _IMAGENET_STD),  # type: ignore[arg-type]
+    ),
+    "efficientnet-lite": Preprocessing(mean=_same(127.0), scale=_same(1 / 128)),
+}
