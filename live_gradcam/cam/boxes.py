@@ -45,9 +45,7 @@ def largest_box(
     shrinkage = min(1.0, _LONGEST_SIDE / max(height, width))
     small = (max(1, round(height * shrinkage)), max(1, round(width * shrinkage)))
     scale_x, scale_y = width / small[1], height / small[0]
-    small_region = Region(
-        region.x / scale_x, region.y / scale_y, region.width / scale_x, region.height / scale_y
-    )
+    small_region = Region(region.x / scale_x, region.y / scale_y, region.width / scale_x, region.height / scale_y)
     above = heatmap_on_frame(heatmap, small_region, small) > threshold * 255
     count, _, statistics, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8))
     if count < 2:

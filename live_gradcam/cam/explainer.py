@@ -221,9 +221,7 @@ def _check_frame(frame: np.ndarray) -> None:
         raise ValueError(f"the frame is empty: {frame.shape}")
 
 
-def _predictions(
-    indices: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]
-) -> tuple[Prediction, ...]:
+def _predictions(indices: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> tuple[Prediction, ...]:
     return tuple(
         Prediction(int(index), labels[index], float(probability))
         for index, probability in zip(indices, probabilities, strict=True)

@@ -49,8 +49,9 @@ def lower(network: Network, *, keep: int) -> tuple[Network, dict[str, int]]:
 
 def _difference(network: Network, rewritten: Network) -> float:
     """The largest difference of the two outputs on a random image, relative to the largest output."""
-    shape = (1, *network.shapes[network.input])
-    image = tf.constant(np.random.default_rng(0).normal(0, 1, shape).astype(np.float32))
+    height, width, channels = network.shapes[network.input]
+    pixels = np.random.default_rng(0).normal(0, 1, (1, height or 1, width or 1, channels or 1))
+    image = tf.constant(pixels, tf.float32)
     expected, actual = (
         np.asarray(run(either.operations, {either.input: image})[either.output], np.float64)
         for either in (network, rewritten)
@@ -111,7 +112,9 @@ def _plain_product(affine: _Affine, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tenso
     if affine.kind == "dense":
         return tf.linalg.matmul(x, kernel)
     if affine.kind == "depthwise":
-        return tf.nn.depthwise_conv2d(x, kernel, [1, *layer.strides, 1], layer.padding.upper(), None, layer.dilation_rate)
+        return tf.nn.depthwise_conv2d(
+            x, kernel, [1, *layer.strides, 1], layer.padding.upper(), None, layer.dilation_rate
+        )
     return tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
 
 
@@ -121,8 +124,8 @@ def _plain_product(affine: _Affine, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tenso
 def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
     """Batch norm over the last axis, after an affine layer with no activation whose output nothing else reads.
 
-    It becomes the affine layer with kernel K·g and bias (b − μ)·g + β, g = γ/√(σ² + ε). Exact because at inference batch
-    norm is x·g + (β − μ·g), and products are linear in the kernel.
+    It becomes the affine layer with kernel K·g and bias (b − μ)·g + β, g = γ/√(σ² + ε). Exact because at inference
+    batch norm is x·g + (β − μ·g), and products are linear in the kernel.
     """
     operations = list(network.operations)
     count = 0
@@ -136,9 +139,7 @@ def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
         if before is None or affine is None or not alone or not _is_linear(affine.layer):
             continue
         affine = affine.scaled(*_batch_norm_as_scale(norm.layer))
-        folded = Operation(
-            before.name, _Folded(affine), before.inputs, norm.outputs, affine.call(_plain_product)
-        )
+        folded = Operation(before.name, _Folded(affine), before.inputs, norm.outputs, affine.call(_plain_product))
         operations[operations.index(norm)] = folded
         operations.remove(before)
         count += 1

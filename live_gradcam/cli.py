@@ -1,0 +1,540 @@
+"""The command line: each command parses, calls one pipeline, and turns errors into one line and an exit code.
+
+Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
+"""
+
+import importlib.metadata
+import inspect
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from live_gradcam.errors import LiveGradcamError, OutputError, UsageError
+from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
+from live_gradcam.pipelines.engine import TOP_CLASS, Engine, EngineOptions
+
+if TYPE_CHECKING:
+    from live_gradcam.display.overlay import Overlay
+    from live_gradcam.pipelines.annotate import AnnotateJob, AnnotateSummary
+
+_PROCESS_START = time.perf_counter()
+_FAILED, _INTERRUPTED = 1, 130
+_PIPE_WIDTH = 200
+
+app = typer.Typer(
+    name="live-gradcam",
+    help="See what an image classifier sees, and where: Grad-CAM on cameras, streams, videos and pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_terminal = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"live-gradcam {importlib.metadata.version('live-gradcam')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# --- flags that commands share: one spelling everywhere -----------------------------------------------------------
+
+
+class Score(str, Enum):
+    """`--score`."""
+
+    LOGIT = "logit"
+    MARGIN = "margin"
+    PROBABILITY = "probability"
+
+
+class Fit(str, Enum):
+    """`--fit`."""
+
+    STRETCH = "stretch"
+    CROP = "crop"
+    LETTERBOX = "letterbox"
+
+
+class Lowering(str, Enum):
+    """`--lowering`."""
+
+    ON = "on"
+    OFF = "off"
+
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", metavar="NAME|PATH", help="A network's name, or a .keras or .h5 file.")
+]
+Weights = Annotated[
+    str, typer.Option("--weights", metavar="FILE|imagenet|none", help="A weights file; none: random weights.")
+]
+Labels = Annotated[
+    str | None, typer.Option("--labels", metavar="FILE", help="Class names, one a line or JSON; or the word imagenet.")
+]
+Preprocessing = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocessing",
+        metavar="NAME",
+        help="How pixels become input: raw (0…255), unit (0…1), tf (-1…1), caffe, torch. Default: the network's own.",
+    ),
+]
+Layer = Annotated[
+    str | None, typer.Option("--layer", metavar="NAME", help="Target layer. Default: the last feature maps.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+JsonPath = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH|-", help="Write the numbers as JSON; -: to stdout.")
+]
+
+
+def _model_flags(
+    model: Model = DEFAULT_MODEL,
+    weights: Weights = "imagenet",
+    labels: Labels = None,
+    preprocessing: Preprocessing = None,
+    layer: Layer = None,
+) -> EngineOptions:
+    return EngineOptions(model, weights, labels, preprocessing, layer)
+
+
+def _engine_flags(
+    model: Model = DEFAULT_MODEL,
+    weights: Weights = "imagenet",
+    labels: Labels = None,
+    preprocessing: Preprocessing = None,
+    layer: Layer = None,
+    class_name: Annotated[
+        str, typer.Option("--class", "-c", metavar="top1|INDEX|LABEL", help="The class to explain.")
+    ] = TOP_CLASS,
+    topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to show.")] = 5,
+    score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
+    fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
+    lowering: Annotated[
+        Lowering, typer.Option("--lowering", help="Rewrite the network for XLA; off: as Keras has it.")
+    ] = Lowering.ON,
+) -> EngineOptions:
+    return EngineOptions(
+        model,
+        weights,
+        labels,
+        preprocessing,
+        layer,
+        class_name=class_name,
+        topk=topk,
+        score=score.value,
+        fit=fit.value,
+        lowering=lowering is Lowering.ON,
+    )
+
+
+def _drawing_flags(
+    alpha: Annotated[float, typer.Option("--alpha", metavar="0…1", help="Weight of the heatmap's colours.")] = 0.5,
+    colormap: Annotated[
+        str, typer.Option("--colormap", metavar="NAME", help="turbo, jet, viridis, inferno, …: OpenCV's names.")
+    ] = "turbo",
+) -> "Overlay":
+    from live_gradcam.display.overlay import Overlay
+
+    return Overlay(colormap, alpha)
+
+
+# --- what surrounds every command ---------------------------------------------------------------------------------
+
+
+def _command(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command, with shared flags, `-v` and `--debug`, and with errors as one line and an exit code.
+
+    Args:
+        groups: for each of these parameters of the command, the function whose parameters are its flags and whose
+            result is its value.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(function).parameters.values() if p.name not in groups]
+        shared = {name: list(inspect.signature(group).parameters.values()) for name, group in groups.items()}
+        logging_flags = list(inspect.signature(_set_up_logging).parameters.values())
+
+        def command(**values: Any) -> None:
+            debug = values["debug"]
+            with _errors_in_a_line(debug=debug):
+                _set_up_logging(**{p.name: values.pop(p.name) for p in logging_flags})
+                for name, group in groups.items():
+                    values[name] = group(**{p.name: values.pop(p.name) for p in shared[name]})
+                function(**values)
+
+        parameters = [*own, *(p for flags in shared.values() for p in flags), *logging_flags]
+        keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        command.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        command.__doc__ = function.__doc__
+        app.command(name=function.__name__.strip("_"))(command)
+        return function
+
+    return register
+
+
+def _set_up_logging(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is being done.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and TensorFlow's own messages.")] = False,
+) -> None:
+    handler = _StderrHandler()
+    handler.setFormatter(logging.Formatter("live-gradcam: %(message)s"))
+    logger = logging.getLogger("live_gradcam")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+
+
+class _StderrHandler(logging.Handler):
+    """Logs to `sys.stderr` as it is at the time, which TensorFlow's start replaces for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+@contextmanager
+def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except LiveGradcamError as error:
+        if debug:
+            _terminal.print_exception()
+        _complain(str(error))
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        _complain(f"unexpected {reason} (run it again with --debug for the details)")
+        raise typer.Exit(_FAILED) from None
+
+
+def _complain(message: str) -> None:
+    print(f"live-gradcam: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _start_engine(options: EngineOptions) -> Engine:
+    from live_gradcam.pipelines.engine import start_engine
+
+    with _terminal.status(f"starting {options.model}"):
+        engine = start_engine(options, let_tensorflow_talk=logging.getLogger("live_gradcam").level == logging.DEBUG)
+    log = logging.getLogger(__name__)
+    log.info("%s, ready in %.1f s", engine.description, sum(engine.start_s.values()))
+    for rule, count in engine.explainer.rewrites.items():
+        log.info("lowering: %s, %d times", rule, count)
+    return engine
+
+
+def _write_json(content: Any, path: Path) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    if str(path) == "-":
+        print(text)
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _check_json_path(path: Path | None, *, overwrite: bool) -> None:
+    from live_gradcam.video.output import check_output
+
+    if path is not None and str(path) != "-":
+        check_output(path, overwrite=overwrite)
+
+
+# --- the commands -------------------------------------------------------------------------------------------------
+
+
+@_command(engine=_engine_flags, overlay=_drawing_flags)
+def live(
+    engine: EngineOptions,
+    overlay: "Overlay",
+    source: Annotated[
+        str,
+        typer.Argument(metavar="[SOURCE]", help="Camera number, /dev/videoN, file, or rtsp://, http://, udp:// URL."),
+    ] = "0",
+    headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
+    max_frames: Annotated[
+        int | None, typer.Option("--max-frames", min=1, metavar="N", help="Stop after N explained frames.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE.mp4", help="Write what is seen to a video.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Explain a camera, a stream or a file as it comes. In the window: q or Esc quits, Space pauses."""
+    from live_gradcam.display.window import check_display
+    from live_gradcam.networks.catalog import check_model_name
+    from live_gradcam.pipelines.live import run_live
+    from live_gradcam.video.output import check_output
+
+    check_model_name(engine.model)
+    if record:
+        check_output(record, overwrite=overwrite)
+    if not headless:
+        check_display()
+    summary = run_live(
+        source, lambda: _start_engine(engine), overlay, headless=headless, max_frames=max_frames, record=record
+    )
+    recorded = f", recorded in {record}" if record and summary.frames else ""
+    print(f"{summary.frames} frames explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}")
+    if summary.stopped:
+        raise typer.Exit(_INTERRUPTED)
+
+
+@_command(engine=_engine_flags, overlay=_drawing_flags)
+def annotate(
+    engine: EngineOptions,
+    overlay: "Overlay",
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Videos, or folders of videos.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The MP4 file to write, or the folder for several. Default: beside SOURCE.",
+        ),
+    ] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option("--jsonl", metavar="PATH", help="Write a line of JSON a frame. Several videos: a folder."),
+    ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option("--heatmaps", metavar="PATH.npz", help="Write the raw maps. Several videos: a folder."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write annotated copies of video files: every frame explained, at its own time, with the sound."""
+    from live_gradcam.networks.catalog import check_model_name
+    from live_gradcam.pipelines.annotate import annotate_all, describe_loss, plan_jobs
+    from live_gradcam.pipelines.stopping import StopRequest
+    from live_gradcam.video.reader import VideoReader
+
+    check_model_name(engine.model)
+    jobs = plan_jobs(sources, output, jsonl=jsonl, heatmaps=heatmaps, overwrite=overwrite)
+    if len(jobs) == 1:
+        VideoReader(jobs[0].source).close()  # what is not a video is told before TensorFlow has started
+    failed: list[Path] = []
+
+    def done(job: "AnnotateJob", summary: "AnnotateSummary") -> None:
+        print(f"{job.output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
+        if summary.audio_dropped:
+            _complain(f"{job.source}: the sound ({summary.audio_dropped}) does not fit into MP4 and was left out")
+        if summary.loss:
+            failed.append(job.source)
+            _complain(describe_loss(job, summary))
+
+    def not_done(job: "AnnotateJob", error: LiveGradcamError) -> None:
+        failed.append(job.source)
+        _complain(str(error))
+
+    started = _start_engine(engine)
+    with StopRequest() as stop, _progress_bar() as progress:
+        annotate_all(jobs, started, overlay, stop=stop, on_done=done, on_failed=not_done, on_progress=progress)
+    if stop.requested:
+        raise typer.Exit(_INTERRUPTED)
+    if failed:
+        raise typer.Exit(_FAILED)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[["AnnotateJob", int, int | None], None]]:
+    """A bar a file with frames, FPS and the time to go, on a terminal; nothing elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.fields[expected]} frames"),
+        TextColumn("{task.fields[fps]:.1f} FPS"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_terminal, disable=not _terminal.is_terminal) as bars:
+        tasks: dict[Path, Any] = {}
+
+        def progress(job: "AnnotateJob", count: int, expected: int | None) -> None:
+            if job.source not in tasks:
+                tasks[job.source] = bars.add_task(job.source.name, total=expected, expected=expected or "?", fps=0.0)
+            task = tasks[job.source]
+            bars.update(task, completed=count, fps=bars.tasks[task].speed or 0.0)
+
+        yield progress
+
+
+@_command(engine=_engine_flags, overlay=_drawing_flags)
+def explain(
+    engine: EngineOptions,
+    overlay: "Overlay",
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT.png", help="The picture to write, or the folder for several."),
+    ] = None,
+    json_path: JsonPath = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Explain pictures: overlay, picture and heatmap side by side. With --json alone, only the numbers."""
+    from live_gradcam.networks.catalog import check_model_name
+    from live_gradcam.pipelines.explain_image import explain_image, image_record, plan_pictures, write_panels
+
+    check_model_name(engine.model)
+    _check_json_path(json_path, overwrite=overwrite)
+    draws = output is not None or json_path is None
+    pictures = plan_pictures(images, output, overwrite=overwrite) if draws else [None] * len(images)
+    started = _start_engine(engine)
+    records, failed = [], False
+    for path, picture in zip(images, pictures, strict=True):
+        try:
+            image, explanation = explain_image(path, started)
+            if picture is not None:
+                write_panels(picture, image, explanation, overlay)
+        except LiveGradcamError as error:
+            _complain(str(error))
+            failed = True
+            continue
+        records.append(image_record(path, image, explanation, started))
+        if str(json_path) != "-":
+            named = ", ".join(f"{p.label} {100 * p.probability:.1f} %" for p in explanation.predictions)
+            print(f"{path}: {named}" + (f" → {picture}" if picture is not None else ""))
+    if json_path is not None and records:
+        _write_json(records[0] if len(images) == 1 else records, json_path)
+    if failed:
+        raise typer.Exit(_FAILED)
+
+
+@_command(engine=_engine_flags, overlay=_drawing_flags)
+def bench(
+    engine: EngineOptions,
+    overlay: "Overlay",
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SOURCE]", help="A video file. Default: a synthetic stream.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option("--frames", "-n", min=1, metavar="N", help="How many frames to measure.")
+    ] = 200,
+    size: Annotated[
+        str, typer.Option("--size", metavar="WxH", help="Frame size of the synthetic stream.")
+    ] = "1280x720",
+    json_path: JsonPath = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
+    from live_gradcam.networks.catalog import check_model_name
+    from live_gradcam.pipelines.bench import file_frames, run_bench, synthetic_frames
+
+    check_model_name(engine.model)
+    _check_json_path(json_path, overwrite=overwrite)
+    stream = file_frames(source) if source else synthetic_frames(_parse_size(size))
+    report = run_bench(stream, lambda: _start_engine(engine), overlay, frames=frames, process_start=_PROCESS_START)
+    if str(json_path) != "-":
+        _print_report(report)
+    if json_path is not None:
+        _write_json(report, json_path)
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "WIDTHxHEIGHT"."""
+    width, separator, height = text.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal() and int(width) >= 2 and int(height) >= 2):
+        raise UsageError(f"the size {text!r} is not of the form WIDTHxHEIGHT, such as 1280x720")
+    return int(height), int(width)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    height, width = report["frame_size"]
+    latency, stages, threads = report["latency_ms"], report["stages_ms"], report["threads"]
+    rows = {
+        "model": f"{report['model']} · {report['method']} · {report['layer']}",
+        "device": report["device"],
+        "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
+        "frames": f"{report['frames']} of {width}×{height}",
+        "throughput": f"{report['fps']:.1f} FPS (read, explain, draw and write, one after the other)",
+        "latency": f"{latency['p50']:.1f} ms p50, {latency['p95']:.1f} p95, {latency['p99']:.1f} p99 (explain and draw)",
+        "stages": ", ".join(f"{stage} {milliseconds:.1f} ms" for stage, milliseconds in stages.items()),
+        "prediction only": f"{report['forward_ms']:.2f} ms",
+        "with Grad-CAM": f"{report['explain_ms']:.2f} ms, {report['gradcam_overhead']:.3f} × the prediction",
+        "compiling": f"{report['compile_s']:.1f} s",
+        "first frame after": f"{report['time_to_first_frame_s']:.1f} s",
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """Print a table: as wide as the terminal, or unbroken into a pipe or file."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console.print(table)
+
+
+@_command()
+def models() -> None:
+    """List the networks that can be asked for by name."""
+    table = Table("name", "input", "preprocessing", "ImageNet weights", box=None, pad_edge=False)
+    for entry in CATALOG.values():
+        default = " (default)" if entry.name == DEFAULT_MODEL else ""
+        table.add_row(entry.name + default, f"{entry.input_size}×{entry.input_size}", entry.preprocessing, entry.origin)
+    _print_table(table)
+    print("\nAny other Keras classifier: -m FILE.keras (or .h5), with --labels FILE and --preprocessing NAME.")
+
+
+@_command(options=_model_flags)
+def layers(options: EngineOptions) -> None:
+    """List a model's layers in running order: name, type, output shape; the default target is marked with *."""
+    from live_gradcam.networks.catalog import check_model_name
+    from live_gradcam.pipelines.engine import list_layers
+
+    check_model_name(options.model)
+    with _terminal.status(f"loading {options.model}"):
+        rows = list_layers(options)
+    table = Table("", "name", "type", "output shape", box=None, pad_edge=False)
+    for row in rows:
+        mark = "*" if row.is_default else "" if row.is_candidate else "-"
+        table.add_row(mark, row.name, row.kind, " × ".join(map(str, row.shape)))
+    _print_table(table)
+    print("\n* the default target layer; - not a map on the way to the prediction, cannot be a target")
+
+
+@_command()
+def cameras() -> None:
+    """List the cameras that open and deliver a picture."""
+    from live_gradcam.video.capture import list_cameras
+
+    found = list_cameras()
+    for index, description in found:
+        print(f"{index}: {description}")
+    if not found:
+        print("no camera opens on this machine; live-gradcam live also takes a file or a URL")

@@ -1,0 +1,298 @@
+"""Video files in, annotated video files out: every frame explained, at its own time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from live_gradcam.cam.explanation import Explanation
+from live_gradcam.display.hud import draw_hud
+from live_gradcam.display.overlay import Overlay
+from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
+from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.pipelines.stopping import StopRequest
+from live_gradcam.video.frame import Frame
+from live_gradcam.video.output import check_output, part_path
+from live_gradcam.video.reader import VIDEO_SUFFIXES, Loss, VideoReader
+from live_gradcam.video.writer import COPIED_AUDIO, VideoWriter
+
+#: Is told of each frame written: (frames written, frames expected or None).
+OnProgress = Callable[[int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class AnnotateJob:
+    """One file to annotate.
+
+    Attributes:
+        source: the video.
+        output: the MP4 file to write.
+        jsonl: one line of JSON a frame, or None.
+        heatmaps: NumPy archive of the raw maps, or None.
+    """
+
+    source: Path
+    output: Path
+    jsonl: Path | None = None
+    heatmaps: Path | None = None
+
+
+@dataclass(frozen=True)
+class AnnotateSummary:
+    """What became of a job.
+
+    Attributes:
+        frames: how many were explained and written.
+        expected_frames: how many the file's header promised; None if it does not say.
+        seconds: how long that took, without the engine's start.
+        loss: what could not be read.
+        stopped: whether Ctrl-C or SIGTERM cut it short.
+        audio_dropped: the codec of an audio stream that MP4 cannot carry; None when nothing was lost.
+    """
+
+    frames: int
+    expected_frames: int | None
+    seconds: float
+    loss: Loss
+    stopped: bool
+    audio_dropped: str | None
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: decoded, explained, drawn and encoded."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+def plan_jobs(
+    sources: Sequence[Path],
+    output: Path | None,
+    *,
+    jsonl: Path | None = None,
+    heatmaps: Path | None = None,
+    overwrite: bool = False,
+) -> list[AnnotateJob]:
+    """Work out which file becomes which, and that every output can be written, before anything is begun.
+
+    One file becomes the file `output` (or, in a folder, `NAME-gradcam.mp4`; beside the source by default). Several
+    files, or a folder's videos, go into the folder `output`, and so do their sidecars into the folders `jsonl` and
+    `heatmaps`.
+
+    Raises:
+        UsageError: several sources and no folder for them, or two that would get the same name.
+        SourceError: a source that does not exist, or a folder with no videos.
+        OutputError: an output that exists, or cannot be written.
+    """
+    files = [file for source in sources for file in _videos_of(source)]
+    if len(files) == 1 and not sources[0].is_dir():
+        target = output or files[0].with_name(_output_name(files[0]))
+        if target.is_dir():
+            target = target / _output_name(files[0])
+        jobs = [AnnotateJob(files[0], target, jsonl, heatmaps)]
+    else:
+        if output is None:
+            raise UsageError("several videos need a folder to go into: give it with -o FOLDER")
+        jobs = [
+            AnnotateJob(
+                file,
+                output / _output_name(file),
+                jsonl / f"{file.stem}.jsonl" if jsonl else None,
+                heatmaps / f"{file.stem}.npz" if heatmaps else None,
+            )
+            for file in files
+        ]
+    _check_jobs(jobs, overwrite=overwrite)
+    return jobs
+
+
+def _videos_of(source: Path) -> list[Path]:
+    if not source.exists():
+        raise SourceError(f"there is no file {source}")
+    if not source.is_dir():
+        return [source]
+    videos = sorted(path for path in source.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos:
+        raise SourceError(f"the folder {source} has no videos in it")
+    return videos
+
+
+def _output_name(source: Path) -> str:
+    return f"{source.stem}-gradcam.mp4"
+
+
+def _check_jobs(jobs: Sequence[AnnotateJob], *, overwrite: bool) -> None:
+    outputs = [path for job in jobs for path in (job.output, job.jsonl, job.heatmaps) if path is not None]
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise UsageError(f"several outputs would be called {path}: annotate those videos one by one, with -o FILE")
+        check_output(path, overwrite=overwrite)
+        for job in jobs:
+            if path.exists() and path.samefile(job.source):
+                raise OutputError(f"{path} is the source itself: give another name with -o")
+    for job in jobs:
+        if job.output.suffix.lower() not in (".mp4", ".m4v"):
+            raise UsageError(f"{job.output} is not an MP4 file's name: annotated videos are MP4, call it NAME.mp4")
+
+
+def annotate(
+    job: AnnotateJob, engine: Engine, overlay: Overlay, *, stop: StopRequest, on_progress: OnProgress | None = None
+) -> AnnotateSummary:
+    """Annotate one file.
+
+    What can be read of a damaged file is annotated, and `loss` says what could not. After a stop request the files are
+    finished with the frames that were explained so far.
+
+    Raises:
+        SourceError: it is not a video, or not one frame of it can be read. Nothing is left behind.
+        OutputError: the output cannot be written. Nothing is left behind.
+    """
+    begun = time.perf_counter()
+    with ExitStack() as stack:
+        reader = stack.enter_context(VideoReader(job.source))
+        audio = reader.audio if reader.audio and reader.audio.codec_context.name in COPIED_AUDIO else None
+        audio_packets: list[Any] = []
+        frames = reader.frames(on_audio=audio_packets.append if audio else None)
+        first = next(frames, None)
+        if first is None:
+            raise SourceError(f"not one frame of {job.source} can be read")
+        sidecars = stack.enter_context(_Sidecars(job))
+        writer = stack.enter_context(
+            VideoWriter(
+                job.output,
+                size=first.image.shape[:2],
+                frame_rate=reader.frame_rate,
+                time_base=reader.time_base,
+                audio=audio,
+            )
+        )
+        frame: Frame | None = first
+        while frame is not None and not stop.requested:
+            explanation = engine.explain(frame.image)
+            picture = overlay.blend(frame.image, explanation)
+            draw_hud(picture, explanation)
+            writer.write(picture, frame.pts)
+            sidecars.add(frame, explanation)
+            if on_progress:
+                on_progress(writer.frames_written, reader.expected_frames)
+            frame = next(frames, None)
+            while audio_packets:
+                writer.write_audio(audio_packets.pop(0))
+        count = writer.frames_written
+    return AnnotateSummary(
+        frames=count,
+        expected_frames=reader.expected_frames,
+        seconds=time.perf_counter() - begun,
+        loss=reader.loss,
+        stopped=stop.requested,
+        audio_dropped=reader.audio.codec_context.name if reader.audio and not audio else None,
+    )
+
+
+class _Sidecars:
+    """The numbers beside the video. Use as a context manager: they appear when they are complete, or not at all."""
+
+    def __init__(self, job: AnnotateJob) -> None:
+        self._job = job
+        self._lines: IO[str] | None = None
+        self._explanations: list[Explanation] = []
+        self._times: list[Fraction] = []
+
+    def __enter__(self) -> _Sidecars:
+        if self._job.jsonl:
+            try:
+                self._lines = open(part_path(self._job.jsonl), "w", encoding="utf-8")
+            except OSError as error:
+                raise OutputError(f"cannot write {self._job.jsonl}: {error.strerror}") from error
+        return self
+
+    def add(self, frame: Frame, explanation: Explanation) -> None:
+        if self._lines:
+            record = {"frame": frame.index, "time": round(float(frame.pts), 6)}
+            record |= explanation_record(explanation, frame.image.shape[:2])
+            try:
+                self._lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+            except OSError as error:
+                raise OutputError(f"cannot write {self._job.jsonl}: {error.strerror}") from error
+        if self._job.heatmaps:
+            self._explanations.append(explanation)
+            self._times.append(frame.pts)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        parts = [part_path(path) for path in (self._job.jsonl, self._job.heatmaps) if path is not None]
+        try:
+            if self._lines:
+                self._lines.close()
+            if kind is None:
+                self._finish()
+        except OSError as failure:
+            raise OutputError(f"cannot write the numbers of {self._job.source}: {failure.strerror}") from failure
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._job.jsonl:
+            os.replace(part_path(self._job.jsonl), self._job.jsonl)
+        if self._job.heatmaps:
+            with open(part_path(self._job.heatmaps), "wb") as file:
+                np.savez_compressed(
+                    file,
+                    heatmaps=np.stack([explanation.heatmaps[0] for explanation in self._explanations]),
+                    evidence=np.array([explanation.evidence[0] for explanation in self._explanations], np.float32),
+                    target=np.array([explanation.target for explanation in self._explanations], np.int32),
+                    time=np.array(self._times, np.float64),
+                )
+            os.replace(part_path(self._job.heatmaps), self._job.heatmaps)
+
+
+def describe_loss(job: AnnotateJob, summary: AnnotateSummary) -> str:
+    """One line on what could not be read of a job's source."""
+    of = f" of {summary.expected_frames}" if summary.expected_frames else ""
+    return f"{job.source} is damaged: {summary.loss}; {summary.frames}{of} frames are in {job.output}"
+
+
+def annotate_all(
+    jobs: Sequence[AnnotateJob],
+    engine: Engine,
+    overlay: Overlay,
+    *,
+    stop: StopRequest,
+    on_done: Callable[[AnnotateJob, AnnotateSummary], None],
+    on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
+    on_progress: Callable[[AnnotateJob, int, int | None], None] | None = None,
+) -> None:
+    """Annotate several files; one that fails does not stop the others.
+
+    Args:
+        jobs: from `plan_jobs`.
+        engine: explains.
+        overlay: draws.
+        stop: ends the work after the frame in hand.
+        on_done: is told of each file written.
+        on_failed: is told of each file that could not be.
+        on_progress: is told of each frame: (job, frames written, frames expected).
+    """
+    for job in jobs:
+        if stop.requested:
+            return
+
+        def progress(count: int, expected: int | None, job: AnnotateJob = job) -> None:
+            if on_progress:
+                on_progress(job, count, expected)
+
+        try:
+            on_done(job, annotate(job, engine, overlay, stop=stop, on_progress=progress))
+        except LiveGradcamError as error:
+            on_failed(job, error)

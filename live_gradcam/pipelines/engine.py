@@ -1,0 +1,150 @@
+"""From the options that every command shares to a warmed-up explainer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
+from live_gradcam.networks.runtime import quiet_tensorflow
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from live_gradcam.cam.explainer import Explainer, Score
+    from live_gradcam.cam.explanation import Explanation
+    from live_gradcam.cam.fit import Fit
+    from live_gradcam.networks.classifier import Classifier
+
+TOP_CLASS = "top1"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings."""
+
+    model: str = DEFAULT_MODEL
+    weights: str = "imagenet"
+    labels: str | None = None
+    preprocessing: str | None = None
+    layer: str | None = None
+    class_name: str = TOP_CLASS
+    topk: int = 5
+    score: Score = "logit"
+    fit: Fit = "stretch"
+    lowering: bool = True
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A warmed-up explainer with the class to explain.
+
+    Attributes:
+        explainer: ready for its first frame.
+        target: the pinned class index; None for each frame's top class.
+        start_s: seconds spent on importing TensorFlow, loading the model, building the explainer and compiling it.
+    """
+
+    explainer: Explainer
+    target: int | None
+    start_s: dict[str, float]
+
+    def explain(self, image: np.ndarray) -> Explanation:
+        """Explain a frame, uint8 (height, width, 3) BGR."""
+        return self.explainer(image, target=self.target)
+
+    @property
+    def description(self) -> str:
+        """Model, method and target layer in a line."""
+        return f"{self.explainer.classifier.name} · {self.explainer.method} · {self.explainer.layer}"
+
+
+def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> Engine:
+    """Load, build and warm up.
+
+    Args:
+        options: what to explain with.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `load_classifier` and `Explainer` do; a wrong model name before TensorFlow is imported.
+    """
+    check_model_name(options.model)
+    seconds: dict[str, float] = {}
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        start = time.perf_counter()
+        from live_gradcam.cam.explainer import Explainer
+
+        seconds["import"] = time.perf_counter() - start
+        start = time.perf_counter()
+        classifier = _load(options)
+        target = None if options.class_name == TOP_CLASS else classifier.class_index(options.class_name)
+        seconds["load"] = time.perf_counter() - start
+        start = time.perf_counter()
+        explainer = Explainer(
+            classifier,
+            layer=options.layer,
+            topk=options.topk,
+            score=options.score,
+            fit=options.fit,
+            maps=1,
+            lowering=options.lowering,
+        )
+        seconds["build"] = time.perf_counter() - start
+        seconds["compile"] = explainer.warm_up()
+    return Engine(explainer, target, seconds)
+
+
+def _load(options: EngineOptions) -> Classifier:
+    return load_classifier(
+        options.model,
+        weights=None if options.weights == "none" else options.weights,
+        labels=options.labels,
+        preprocessing=options.preprocessing,
+    )
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer of a model.
+
+    Attributes:
+        name: its full name, as `--layer` takes it.
+        kind: the class of the layer.
+        shape: of its output, without the batch.
+        is_candidate: whether it can be the target layer.
+        is_default: whether it is by default.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+    is_candidate: bool
+    is_default: bool
+
+
+def list_layers(options: EngineOptions) -> list[LayerRow]:
+    """The layers of a model in running order, nested ones opened.
+
+    Raises:
+        LiveGradcamError: as `start_engine`, or a `layer` that cannot be the target.
+    """
+    with quiet_tensorflow():
+        from live_gradcam.cam.graph import flatten
+        from live_gradcam.cam.split import candidate_layers, default_target, find_layer
+
+        classifier = _load(options)
+        network = flatten(classifier.model, classifier.input_size)
+        target = find_layer(network, options.layer) if options.layer else default_target(network)
+        candidates = candidate_layers(network)
+        return [
+            LayerRow(
+                operation.name,
+                type(operation.layer).__name__,
+                network.shapes[operation.outputs[0]],
+                operation in candidates,
+                operation is target,
+            )
+            for operation in network.operations
+        ]

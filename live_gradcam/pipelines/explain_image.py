@@ -1,0 +1,82 @@
+"""Still pictures: the article's three panels, and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from live_gradcam.cam.explanation import Explanation
+from live_gradcam.display.overlay import Overlay
+from live_gradcam.display.panels import three_panels
+from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.video.image import read_image, write_image
+from live_gradcam.video.output import check_output
+
+
+def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: bool) -> list[Path]:
+    """The file that each image's panels go to: `output` for one image, into the folder `output` for several.
+
+    The default is `NAME-gradcam.png` beside the image.
+
+    Raises:
+        SourceError: an image that does not exist.
+        UsageError: two images whose panels would get the same name.
+        OutputError: a file that exists or cannot be written.
+    """
+    for image in images:
+        if not image.is_file():
+            raise SourceError(f"there is no picture {image}")
+    if output is not None and len(images) == 1 and not output.is_dir():
+        pictures = [output if output.suffix else output.with_name(f"{output.name}.png")]
+    else:
+        pictures = [(output or image.parent) / f"{image.stem}-gradcam.png" for image in images]
+    for picture in pictures:
+        if pictures.count(picture) > 1:
+            raise UsageError(f"several pictures would be called {picture}: explain those images one by one")
+        check_output(picture, overwrite=overwrite)
+    return pictures
+
+
+def explain_image(path: Path, engine: Engine) -> tuple[np.ndarray, Explanation]:
+    """Read a picture, uint8 (height, width, 3) BGR, and explain it.
+
+    Raises:
+        SourceError: it is not a picture.
+    """
+    image = read_image(path)
+    return image, engine.explain(image)
+
+
+def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay) -> None:
+    """Write the three panels.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_image(path, three_panels(image, explanation, overlay))
+
+
+def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Engine) -> dict[str, Any]:
+    """The numbers of an explained picture: those of `explanation_record`, and the heatmap.
+
+    Returns:
+        With `image`, `width`, `height`, `model`, `method`, `layer` and `heatmap`: rows of 0…1 at the target layer's
+        resolution.
+    """
+    height, width = image.shape[:2]
+    explainer = engine.explainer
+    return {
+        "image": str(path),
+        "width": width,
+        "height": height,
+        "model": explainer.classifier.name,
+        "method": explainer.method,
+        "layer": explainer.layer,
+        **explanation_record(explanation, (height, width)),
+        "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
+    }

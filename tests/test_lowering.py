@@ -1,0 +1,147 @@
+"""Every rewrite gives the numbers of the layer that it replaces, and the user's model stays as it was."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from live_gradcam.cam.graph import Network, flatten, run
+from live_gradcam.cam.lowering import lower
+from live_gradcam.cam.split import find_layer
+
+SIZE = (17, 22)
+
+
+def model_of(*stack: keras.Layer, channels: int = 3) -> keras.Model:
+    """The layers on an odd-sized image, then a pooled head; weights and statistics are random, not those of a start."""
+    image = keras.Input((*SIZE, channels))
+    x = image
+    for layer in stack:
+        x = layer(x)
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x)))
+    generator = np.random.default_rng(0)
+    model.set_weights([generator.uniform(0.2, 1.2, weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def norm(**options) -> keras.Layer:
+    return layers.BatchNormalization(**options)
+
+
+def answer(network: Network, seed: int = 1) -> np.ndarray:
+    shape = (2, *network.shapes[network.input])
+    images = np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+    return np.asarray(run(network.operations, {network.input: images})[network.output])
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        [layers.Conv2D(4, 3, use_bias=False), norm()],
+        [layers.Conv2D(4, 3, strides=2, padding="same"), norm(scale=False)],
+        [layers.Conv2D(4, 3, dilation_rate=2), norm(center=False), layers.ReLU(6)],
+        [layers.DepthwiseConv2D(3, use_bias=False), norm()],
+        [layers.Conv2D(6, 1), layers.Conv2D(4, 3, groups=2), norm(epsilon=0.1)],
+    ],
+)
+def test_a_folded_batch_norm_gives_the_same_numbers(stack) -> None:
+    model = model_of(*stack)
+    network = flatten(model, SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites["batch norm folded"] == 1
+    assert len(lowered.operations) == len(network.operations) - 1
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+def test_a_dense_layer_takes_its_batch_norm() -> None:
+    image = keras.Input((*SIZE, 3))
+    x = norm()(layers.Dense(5)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
+    network = flatten(keras.Model(image, layers.Dense(3)(x)), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        [layers.Conv2D(4, 3, activation="relu"), norm()],  # the activation is between them
+        [layers.ReLU(), norm()],
+        [layers.Conv2D(4, 3), layers.ReLU(), norm()],
+    ],
+)
+def test_a_batch_norm_with_something_in_between_stays(stack) -> None:
+    network = flatten(model_of(*stack), SIZE)
+    assert lower(network, keep=-1) == (network, {})
+
+
+def test_a_convolution_that_something_else_reads_keeps_its_batch_norm() -> None:
+    image = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(4, 3)(image)
+    x = layers.Add()([x, norm()(x)])
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x))), SIZE)
+    assert lower(network, keep=-1)[1] == {}
+
+
+def test_a_target_layer_before_a_batch_norm_stays() -> None:
+    network = flatten(model_of(layers.Conv2D(4, 3, name="target"), norm()), SIZE)
+    kept = find_layer(network, "target").outputs[0]
+    assert lower(network, keep=kept)[1] == {}
+
+
+def test_a_shared_convolution_takes_the_batch_norm_of_each_of_its_calls() -> None:
+    image = keras.Input((*SIZE, 3))
+    shared = layers.Conv2D(4, 3)
+    x = layers.Concatenate()([norm()(shared(image)), norm()(shared(-image))])
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x)))
+    model.set_weights([np.random.default_rng(2).uniform(0.2, 1.2, w.shape) for w in model.get_weights()])
+    network = flatten(model, SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 2}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kernel", "strides"), [(3, 1), (3, 2), (5, 2), (2, 2), ((1, 5), 1), (3, 3)])
+def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kernel, strides, padding: str) -> None:
+    network = flatten(model_of(layers.DepthwiseConv2D(kernel, strides, padding=padding, activation="tanh")), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"depthwise convolution as shifted products": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_dilated_depthwise_convolution_gives_the_same_numbers(padding: str) -> None:
+    network = flatten(model_of(layers.DepthwiseConv2D(3, padding=padding, dilation_rate=2)), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"depthwise convolution as shifted products": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+def test_layers_that_no_rule_knows_exactly_stay() -> None:
+    class Doubled(layers.DepthwiseConv2D):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    network = flatten(model_of(Doubled(3), layers.DepthwiseConv2D(3, depth_multiplier=2)), SIZE)
+    assert lower(network, keep=-1) == (network, {})
+
+
+def test_the_users_model_is_not_changed() -> None:
+    model = model_of(layers.DepthwiseConv2D(3), norm())
+    images = np.random.default_rng(3).normal(0, 1, (1, *SIZE, 3)).astype(np.float32)
+    weights, before = [w.copy() for w in model.get_weights()], model.predict(images, verbose=0)
+    lower(flatten(model, SIZE), keep=-1)
+    for weight, now in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, now)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), before)
+
+
+def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -> None:
+    network = flatten(model_of(layers.DepthwiseConv2D(3)), SIZE)
+    monkeypatch.setattr("live_gradcam.cam.lowering._shifted_products", lambda affine, x, kernel: 0.9 * x)
+    with caplog.at_level("WARNING", "live_gradcam"):
+        assert lower(network, keep=-1) == (network, {})
+    assert "is not used" in caplog.text
