@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -210,6 +211,8 @@ def _set_up_logging(
     logger = logging.getLogger("live_gradcam")
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    if not debug:
+        warnings.simplefilter("ignore")  # libraries' notes to programmers
 
 
 class _StderrHandler(logging.Handler):

@@ -89,7 +89,7 @@ def test_the_map_is_grad_cam_by_hand(lite0: Classifier, explainer: Explainer, ch
         return model.get_layer("logits")(model.get_layer("average_pool")(activations))
 
     explanation = explainer(frame)
-    raw, logits = eager_grad_cam(to_maps, head, (frame[None, :, :, ::-1] - 127) / 128, explanation.target)
+    raw, logits = eager_grad_cam(to_maps, head, (frame[None, :, :, ::-1] - 127.0) / 128, explanation.target)
     np.testing.assert_allclose(explanation.logits, logits, atol=1e-4)
     np.testing.assert_allclose(explanation.heatmaps[0], relu_scaled(raw), atol=1e-4)
     np.testing.assert_allclose(explanation.evidence[0], raw.max(), rtol=1e-4)
@@ -214,7 +214,7 @@ def test_the_articles_recipe_on_vgg16(coffee: np.ndarray) -> None:
     explanation = explainer(frame)
 
     images = keras.applications.vgg16.preprocess_input(frame[None, :, :, ::-1].astype(np.float32))
-    two_outputs = keras.Model(model.inputs, [model.get_layer("block5_conv3").output, model.output])
+    two_outputs = keras.Model(model.input, [model.get_layer("block5_conv3").output, model.output])
     with tf.GradientTape() as tape:
         activations, predictions = two_outputs(images)
         score = predictions[:, explanation.target]
@@ -320,7 +320,7 @@ def test_normalization_inside_the_model_and_a_layer_by_name() -> None:
     frame = noise(9)
     explainer = Explainer(classifier_of(model, "raw"), layer="early", maps=1)
     explanation = explainer(frame)
-    to_maps = keras.Model(model.inputs, model.get_layer("early").output)
+    to_maps = keras.Model(model.input, model.get_layer("early").output)
 
     def head(activations: tf.Tensor) -> tf.Tensor:
         for layer in model.layers[2:]:

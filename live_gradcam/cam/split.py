@@ -87,7 +87,8 @@ def find_layer(network: Network, name: str) -> Operation:
     full_names = list(dict.fromkeys(operation.name for operation in named))
     candidates = candidate_layers(network)
     if not named:
-        hint = did_you_mean(name, (operation.name for operation in candidates)) or "; see live-gradcam layers"
+        own_names = (operation.name.rpartition("/")[2] for operation in candidates)
+        hint = did_you_mean(name, own_names) or "; see live-gradcam layers"
         raise UsageError(f"there is no layer {name!r}{hint}")
     if len(full_names) > 1:
         raise UsageError(f"several layers are called {name!r}: give the full name, one of {', '.join(full_names)}")

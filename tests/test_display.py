@@ -1,0 +1,248 @@
+"""The picture: where the heatmap lands, what its colours mean, and text that can be read."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from live_gradcam.cam.boxes import Box, largest_box
+from live_gradcam.cam.explanation import Explanation, Prediction, Region
+from live_gradcam.cam.fit import fit_frame, heatmap_on_frame, shrink
+from live_gradcam.display.hud import draw_hud, put_text, text_width
+from live_gradcam.display.keys import KEYS, Action, action_of
+from live_gradcam.display.overlay import COLORMAPS, Overlay
+from live_gradcam.display.panels import three_panels
+from live_gradcam.errors import UsageError
+
+
+def explanation_of(heatmap: np.ndarray, frame_size: tuple[int, int], target: int = 1) -> Explanation:
+    predictions = tuple(Prediction(i, f"class {i}", p) for i, p in ((1, 0.75), (0, 0.2), (2, 0.05)))
+    pinned = predictions[0] if target == 1 else Prediction(target, "pinned class", 0.01)
+    return Explanation(
+        predictions=predictions,
+        heatmaps=heatmap[None].astype(np.float32),
+        targets=(pinned,),
+        evidence=np.array([heatmap.max()]),
+        logits=np.zeros(8, np.float32),
+        region=Region(0, 0, frame_size[1], frame_size[0]),
+    )
+
+
+# --- fitting ------------------------------------------------------------------------------------------------------
+
+
+def columns(width: int, height: int) -> np.ndarray:
+    """A frame whose pixels say in which column they are."""
+    return np.broadcast_to(np.arange(width, dtype=np.uint8)[None, :, None], (height, width, 3)).copy()
+
+
+def test_stretch_shows_the_whole_frame() -> None:
+    pixels, region = fit_frame(columns(200, 50), (100, 100), "stretch")
+    assert pixels.shape == (100, 100, 3)
+    assert region == Region(0, 0, 200, 50)
+    assert abs(int(pixels[50, 0, 0]) - 0) <= 1
+    assert abs(int(pixels[50, 99, 0]) - 199) <= 1
+
+
+def test_crop_shows_the_middle_in_the_networks_shape() -> None:
+    pixels, region = fit_frame(columns(200, 50), (50, 50), "crop")
+    assert region == Region(75, 0, 50, 50)
+    np.testing.assert_array_equal(pixels, columns(200, 50)[:, 75:125])
+
+
+def test_letterbox_shows_all_between_grey_bars() -> None:
+    frame = np.full((50, 200, 3), 255, np.uint8)
+    pixels, region = fit_frame(frame, (100, 100), "letterbox")
+    assert region == Region(0, -74, 200, 200)
+    assert (pixels[37:62] == 255).all()
+    assert (pixels[:37] == 127).all()
+    assert (pixels[62:] == 127).all()
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (501, 2), (225, 223), (1080, 1920)])
+def test_every_size_fits(fit: str, size: tuple[int, int]) -> None:
+    pixels, region = fit_frame(np.zeros((*size, 3), np.uint8), (224, 224), fit)
+    assert pixels.shape == (224, 224, 3)
+    assert heatmap_on_frame(np.ones((7, 7), np.float32), region, size).shape == size
+
+
+def test_shrinking_does_not_alias() -> None:
+    """A one-pixel chequerboard is grey from afar; plain bilinear sampling would make it black, white or striped."""
+    board = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    small = shrink(np.repeat(board[:, :, None], 3, axis=2), 100, 100)
+    assert np.abs(small.astype(int) - 127.5).max() <= 1
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
+@pytest.mark.parametrize("size", [(480, 640), (640, 480), (300, 300), (720, 1280)])
+def test_a_spot_in_the_frame_comes_back_to_its_place(fit: str, size: tuple[int, int]) -> None:
+    """A bright spot goes into the network's input; the input's brightness, as a heatmap, must peak where the spot is."""
+    height, width = size
+    x, y = width // 2 + min(size) // 5, height // 2 - min(size) // 4
+    frame = np.zeros((*size, 3), np.uint8)
+    cv2.circle(frame, (x, y), min(size) // 25, (255, 255, 255), cv2.FILLED)
+    pixels, region = fit_frame(frame, (112, 112), fit)
+    spot = (pixels[:, :, 0] > 160).astype(np.float32)  # brighter than the bars of a letterbox
+    heatmap = cv2.GaussianBlur(spot, (0, 0), 3)
+    heatmap /= heatmap.max()
+    on_frame = heatmap_on_frame(heatmap, region, size)
+    peak_y, peak_x = np.argwhere(on_frame == on_frame.max()).mean(axis=0)
+    assert abs(peak_x - x) <= min(size) * 0.02
+    assert abs(peak_y - y) <= min(size) * 0.02
+
+
+def test_what_the_network_was_not_shown_has_no_heat() -> None:
+    on_frame = heatmap_on_frame(np.ones((7, 7), np.float32), Region(75, 0, 50, 50), (50, 200))
+    assert (on_frame[:, 75:125] == 255).all()
+    assert not on_frame[:, :75].any()
+    assert not on_frame[:, 125:].any()
+
+
+def test_an_enlarged_map_stays_within_its_range() -> None:
+    """Cubic interpolation overshoots at a step: what wraps around would paint a hole into the hottest place."""
+    step = np.zeros((7, 7), np.float32)
+    step[:, 4:] = 1
+    row = heatmap_on_frame(step, Region(0, 0, 700, 700), (700, 700))[350].astype(int)
+    assert row[:300].max() < 40
+    assert row[600:].min() == 255
+    assert (np.diff(row[350:450]) >= 0).all()
+
+
+# --- boxes --------------------------------------------------------------------------------------------------------
+
+
+def test_the_box_is_around_the_larger_part() -> None:
+    heatmap = np.zeros((20, 20), np.float32)
+    heatmap[2:10, 4:16] = 1  # x 0.2…0.8, y 0.1…0.5
+    heatmap[15:17, 2:4] = 1
+    box = largest_box(heatmap, Region(0, 0, 400, 200), (200, 400), threshold=0.5)
+    assert box is not None
+    np.testing.assert_allclose(box, (80, 20, 320, 100), atol=5)
+
+
+def test_no_evidence_has_no_box() -> None:
+    assert largest_box(np.zeros((7, 7), np.float32), Region(0, 0, 10, 10), (10, 10)) is None
+
+
+def test_a_box_stays_in_the_frame() -> None:
+    box = largest_box(np.ones((7, 7), np.float32), Region(0, -74, 200, 200), (50, 200))
+    assert box == Box(0, 0, 200, 50)
+
+
+# --- overlay ------------------------------------------------------------------------------------------------------
+
+
+def test_no_heat_leaves_the_picture_and_full_heat_blends_by_alpha() -> None:
+    image = np.full((10, 10, 3), 100, np.uint8)
+    overlay = Overlay("jet", alpha=0.5)
+    hottest = cv2.applyColorMap(np.array([[255]], np.uint8), cv2.COLORMAP_JET)[0, 0].astype(int)
+    np.testing.assert_array_equal(overlay.blend(image, explanation_of(np.zeros((1, 1)), (10, 10))), image)
+    blended = overlay.blend(image, explanation_of(np.ones((1, 1)), (10, 10)))
+    np.testing.assert_allclose(blended[5, 5], (100 + hottest) / 2, atol=1)
+
+
+def test_alpha_0_is_the_picture_and_alpha_1_the_colours_where_it_is_hot() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    explained = explanation_of(np.ones((2, 2)), (20, 30))
+    np.testing.assert_array_equal(Overlay(alpha=0).blend(image, explained), image)
+    opaque = Overlay(alpha=1)
+    np.testing.assert_array_equal(opaque.blend(image, explained), opaque.colours(explained, (20, 30)))
+
+
+def test_the_frame_that_was_explained_is_not_drawn_on() -> None:
+    image = np.full((40, 40, 3), 9, np.uint8)
+    Overlay().blend(image, explanation_of(np.ones((2, 2)), (40, 40)))
+    assert (image == 9).all()
+
+
+def test_a_colour_means_the_same_on_every_picture() -> None:
+    overlay = Overlay()
+    for heat in (0.0, 0.25, 0.5, 1.0):
+        alone = overlay.colours(explanation_of(np.full((1, 1), heat), (3, 3)), (3, 3))
+        among = overlay.colours(explanation_of(np.array([[heat] * 6 + [1.0] * 6]), (3, 300)), (3, 300))
+        np.testing.assert_array_equal(alone[1, 1], among[1, 0])
+
+
+@pytest.mark.parametrize("wrong", [("turbos", 0.5), ("turbo", 1.5), ("turbo", -0.1), ("turbo", float("nan"))])
+def test_wrong_colours_are_refused(wrong: tuple[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Overlay(*wrong)
+    assert {"turbo", "jet", "viridis", "inferno"} <= set(COLORMAPS)
+
+
+# --- text ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(240, 320), (720, 1280), (2160, 3840)])
+@pytest.mark.parametrize("background", [0, 128, 255])
+def test_text_stands_out_from_any_background(size: tuple[int, int], background: int) -> None:
+    image = np.full((*size, 3), background, np.uint8)
+    draw_hud(image, explanation_of(np.ones((1, 1)), size), notes=("30.0 FPS",))
+    changed = np.any(image != background, axis=2)
+    rows, cols = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    panel = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    text, ground = int(panel.max()), int(np.median(panel))
+    assert text == 255
+    assert ground < 100
+    assert panel.shape[0] < 0.6 * size[0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 3000), (40, 40), (100, 60)])
+def test_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
+    draw_hud(np.zeros((*size, 3), np.uint8), explanation_of(np.ones((1, 1)), size), notes=("a note",))
+
+
+def test_the_bar_is_as_long_as_the_probability() -> None:
+    image = np.zeros((720, 1280, 3), np.uint8)
+    draw_hud(image, explanation_of(np.ones((1, 1)), (720, 1280)))
+    lengths = [
+        np.count_nonzero((image == colour).all(axis=2).any(axis=0)) for colour in ((60, 180, 250), (200, 160, 60))
+    ]
+    assert lengths[1] / lengths[0] == pytest.approx(0.20 / 0.75, rel=0.03)
+
+
+def test_a_pinned_class_outside_the_predictions_gets_its_own_bar() -> None:
+    with_target, without = np.zeros((2, 720, 1280, 3), np.uint8)
+    draw_hud(with_target, explanation_of(np.ones((1, 1)), (720, 1280), target=7))
+    draw_hud(without, explanation_of(np.ones((1, 1)), (720, 1280)))
+    rows = [np.flatnonzero(image.any(axis=(1, 2))).max() for image in (with_target, without)]
+    assert rows[0] > rows[1] + 20
+
+
+def test_a_long_label_is_shortened_to_its_room() -> None:
+    image = np.zeros((60, 400, 3), np.uint8)
+    put_text(image, "a label that is far too long for the room there is" * 3, (5, 40), 20, max_width=150)
+    assert np.flatnonzero(image.any(axis=(0, 2))).max() <= 5 + 150 + 2
+    assert text_width("猫 größe", 20) > text_width("猫", 20) > 0
+
+
+def test_three_panels() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8)
+    explained = explanation_of(np.full((2, 2), 0.5), (400, 500))
+    overlay = Overlay()
+    sheet = three_panels(image, explained, overlay)
+    strip = sheet.shape[0] - 400
+    np.testing.assert_array_equal(sheet[strip:, :500], overlay.blend(image, explained))
+    np.testing.assert_array_equal(sheet[strip:, 508:1008], image)
+    np.testing.assert_array_equal(sheet[strip:, 1016:], overlay.colours(explained, (400, 500)))
+    assert sheet[:strip].max() == 255  # the label
+
+
+def test_three_panels_of_a_small_picture_cover_it() -> None:
+    image = np.full((30, 41, 3), 50, np.uint8)
+    sheet = three_panels(image, explanation_of(np.ones((2, 2)), (30, 41)), Overlay())
+    assert min(sheet.shape[0], sheet.shape[1]) >= 320
+    hottest = cv2.applyColorMap(np.array([[255]], np.uint8), cv2.COLORMAP_TURBO)[0, 0]
+    assert (sheet[-5, -5] == hottest).all()
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------
+
+
+def test_keys() -> None:
+    assert action_of(ord("q")) is action_of(27) is Action.QUIT
+    assert action_of(ord(" ")) is Action.PAUSE
+    assert action_of(ord("z")) is None
+    assert len({key.code for key in KEYS}) == len(KEYS)
