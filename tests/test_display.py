@@ -233,7 +233,7 @@ def test_three_panels() -> None:
 def test_three_panels_of_a_small_picture_cover_it() -> None:
     image = np.full((30, 41, 3), 50, np.uint8)
     sheet = three_panels(image, explanation_of(np.ones((2, 2)), (30, 41)), Overlay())
-    assert min(sheet.shape[0], sheet.shape[1]) >= 320
+    assert min(sheet.shape[0], sheet.shape[1]) >= 240
     hottest = cv2.applyColorMap(np.array([[255]], np.uint8), cv2.COLORMAP_TURBO)[0, 0]
     assert (sheet[-5, -5] == hottest).all()
 

@@ -9,7 +9,7 @@ from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.hud import put_text
 from live_gradcam.display.overlay import Overlay
 
-_SHORTEST_SIDE = 320
+_SHORTEST_SIDE = 240
 _GAP = 8
 
 
@@ -17,7 +17,7 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay) 
     """Overlay, picture and heatmap of an explained picture side by side, under a line with the label.
 
     Args:
-        image: uint8 (height, width, 3), BGR. One smaller than 320 pixels is enlarged, so that the label fits.
+        image: uint8 (height, width, 3), BGR. One smaller than 240 pixels is enlarged, so that the label fits.
         explanation: of that picture.
         overlay: draws the map.
 
