@@ -484,7 +484,7 @@ def _print_report(report: dict[str, Any]) -> None:
         "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
         "frames": f"{report['frames']} of {width}×{height}",
         "throughput": f"{report['fps']:.1f} FPS (read, explain, draw and write, one after the other)",
-        "latency": f"{latency['p50']:.1f} ms p50, {latency['p95']:.1f} p95, {latency['p99']:.1f} p99 (explain and draw)",
+        "latency": f"{latency['p50']:.1f} ms p50, {latency['p95']:.1f} p95, {latency['p99']:.1f} p99 (explain, draw)",
         "stages": ", ".join(f"{stage} {milliseconds:.1f} ms" for stage, milliseconds in stages.items()),
         "prediction only": f"{report['forward_ms']:.2f} ms",
         "with Grad-CAM": f"{report['explain_ms']:.2f} ms, {report['gradcam_overhead']:.3f} × the prediction",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,12 +22,16 @@ from live_gradcam.display.hud import draw_hud
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.overlap import Behind, ahead
 from live_gradcam.pipelines.records import explanation_record
 from live_gradcam.pipelines.stopping import StopRequest
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.output import check_output, part_path
 from live_gradcam.video.reader import VIDEO_SUFFIXES, Loss, VideoReader
 from live_gradcam.video.writer import COPIED_AUDIO, VideoWriter
+
+#: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
+_DEPTH = 4
 
 #: Is told of each frame written: (frames written, frames expected or None).
 OnProgress = Callable[[int, "int | None"], None]
@@ -160,8 +166,9 @@ def annotate(
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(job.source))
         audio = reader.audio if reader.audio and reader.audio.codec_context.name in COPIED_AUDIO else None
-        audio_packets: list[Any] = []
-        frames = reader.frames(on_audio=audio_packets.append if audio else None)
+        audio_packets: deque[Any] = deque()
+        decoded = reader.frames(on_audio=audio_packets.append if audio else None)
+        frames = stack.enter_context(closing(ahead(decoded, _DEPTH)))
         first = next(frames, None)
         if first is None:
             raise SourceError(f"not one frame of {job.source} can be read")
@@ -175,21 +182,27 @@ def annotate(
                 audio=audio,
             )
         )
-        frame: Frame | None = first
-        while frame is not None and not stop.requested:
-            explanation = engine.explain(frame.image)
+
+        def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
+            frame, explanation = explained
             picture = overlay.blend(frame.image, explanation)
             draw_hud(picture, explanation)
             writer.write(picture, frame.pts)
             sidecars.add(frame, explanation)
+            while audio_packets:
+                writer.write_audio(audio_packets.popleft())
             if on_progress:
                 on_progress(writer.frames_written, reader.expected_frames)
-            frame = next(frames, None)
-            while audio_packets:
-                writer.write_audio(audio_packets.pop(0))
-        count = writer.frames_written
+
+        with Behind(draw_and_write, _DEPTH) as drawing:
+            for frame in chain([first], frames):
+                if stop.requested:
+                    break
+                drawing.submit((frame, engine.explain(frame.image)))
+        while audio_packets:
+            writer.write_audio(audio_packets.popleft())
     return AnnotateSummary(
-        frames=count,
+        frames=writer.frames_written,
         expected_frames=reader.expected_frames,
         seconds=time.perf_counter() - begun,
         loss=reader.loss,

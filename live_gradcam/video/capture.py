@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ import cv2
 from live_gradcam.errors import SourceError
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.reader import VideoReader
+from live_gradcam.video.silence import silence_opencv
 
 _OPEN_TIMEOUT_MS = 5000
 _READ_TIMEOUT_MS = 5000
@@ -23,19 +25,11 @@ _JOIN_SECONDS = 2 + _READ_TIMEOUT_MS / 1000
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def silence_opencv() -> None:
-    """Keep OpenCV and its FFmpeg from printing: what goes wrong is said in one line of ours.
-
-    FFmpeg's level is read once, from the environment, so this must come before the first capture is opened.
-    """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
 def camera_index(source: str) -> int | None:
-    """The camera that a source names ("0", "/dev/video2"); None for a file or a URL."""
-    text = source.removeprefix("/dev/video")
-    return int(text) if text.isdecimal() else None
+    """The camera that a source names ("0", "/dev/video2", "/dev/v4l/by-id/…"); None for a file or a URL."""
+    device = str(Path(source).resolve()) if source.startswith("/dev/") else source
+    number = device.removeprefix("/dev/video")
+    return int(number) if number.isdecimal() else None
 
 
 def is_url(source: str) -> bool:
@@ -55,7 +49,7 @@ def open_source(source: str) -> Iterator[Frame]:
     """
     index = camera_index(source)
     if index is None and not is_url(source):
-        return _played(VideoReader(source))
+        return _Playback(VideoReader(source))
     return _captured(_open_capture(source, index), source)
 
 
@@ -98,15 +92,31 @@ def _captured(capture: cv2.VideoCapture, source: str) -> Iterator[Frame]:
         capture.release()
 
 
-def _played(reader: VideoReader) -> Iterator[Frame]:
+class _Playback(Iterator[Frame]):
     """A file's frames, each when its time has come."""
-    with reader:
-        start = time.monotonic()
-        first: Fraction | None = None
-        for frame in reader.frames():
-            first = frame.pts if first is None else first
-            time.sleep(max(0.0, start + float(frame.pts - first) - time.monotonic()))
-            yield Frame(frame.image, frame.index, frame.pts, time.monotonic())
+
+    def __init__(self, reader: VideoReader) -> None:
+        self._reader = reader
+        self._frames = reader.frames()
+        self._begun: float | None = None
+        self._interrupted = threading.Event()
+
+    def __next__(self) -> Frame:
+        frame = next(self._frames)
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now - float(frame.pts)
+        if self._interrupted.wait(max(0.0, self._begun + float(frame.pts) - now)):
+            raise StopIteration
+        return replace(frame, captured_at=time.monotonic())
+
+    def interrupt(self) -> None:
+        """End the wait for the next frame, which may be long, and the playback. Other threads may call this."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
 
 class NewestFrame:
@@ -137,6 +147,16 @@ class NewestFrame:
 
     def _read(self) -> None:
         try:
+            self._keep_newest()
+        except Exception as error:  # handed to the thread that takes the frames
+            self._error = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _keep_newest(self) -> None:
+        try:
             for frame in self._frames:
                 if self._stop.is_set():
                     break
@@ -144,13 +164,10 @@ class NewestFrame:
                     self.dropped += self._newest is not None
                     self._newest = frame
                     self._changed.notify_all()
-        except Exception as error:  # handed to the thread that takes the frames
-            self._error = error
         finally:
-            self._frames.close()  # type: ignore[attr-defined]  # a generator: releases the device
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
+            release = getattr(self._frames, "close", None)  # generators have it, plain iterators hold no device
+            if release is not None:
+                release()
 
     def take(self, timeout: float) -> Frame | None:
         """The newest frame not taken yet, waiting for one if need be.
@@ -183,6 +200,8 @@ class NewestFrame:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._stop.set()
+        if isinstance(self._frames, _Playback):
+            self._frames.interrupt()
         self._thread.join(_JOIN_SECONDS)
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import OutputError, SourceError
+from live_gradcam.video.silence import silence_opencv
 
 #: What counts as a picture, by its ending.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
@@ -16,7 +17,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".
 def read_image(path: str | Path) -> np.ndarray:
     """Read a picture: grey ones become three channels, transparency is laid on white, 16 bits become 8.
 
-    The camera's orientation (EXIF) is applied.
+    The camera's orientation (EXIF) is applied to pictures without transparency.
 
     Returns:
         uint8 (height, width, 3), BGR.
@@ -24,20 +25,30 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         SourceError: there is no such file, or it is not a picture.
     """
+    silence_opencv()
     try:
-        encoded = np.fromfile(path, np.uint8)
+        encoded = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    as_stored = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED) if encoded.size else None
-    if as_stored is None:
+    image = _decode(encoded, cv2.IMREAD_UNCHANGED)
+    if image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
+        return _on_white(_eight_bits(image))
+    image = _decode(encoded, cv2.IMREAD_COLOR)
+    if image is None:
         raise SourceError(f"{path} is not a picture that can be read")
-    if as_stored.ndim == 3 and as_stored.shape[2] == 4:
-        return _on_white(_eight_bits(as_stored))
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return image
+
+
+def _decode(encoded: np.ndarray, flags: int) -> np.ndarray | None:
+    """The picture; None if it is none, or one of more pixels than OpenCV takes."""
+    try:
+        return cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error:
+        return None
 
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:
-    return (image // 257).astype(np.uint8) if image.dtype == np.uint16 else image
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
 
 
 def _on_white(image: np.ndarray) -> np.ndarray:
@@ -49,14 +60,22 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write a picture, uint8 (height, width, 3) BGR, in the format of the path's ending.
 
     Raises:
-        OutputError: the format is unknown or the file cannot be written.
+        OutputError: the format is unknown or has no colours, or the file cannot be written.
     """
+    silence_opencv()
     path = Path(path)
+    encoded = _encode(path.suffix, image)
+    if encoded is None:
+        raise OutputError(f"cannot write a picture as {path.name!r}: give it an ending such as .png")
     try:
-        encoded = cv2.imencode(path.suffix, image)[1]
-    except cv2.error as error:
-        raise OutputError(f"cannot write a picture as {path.name!r}: give it an ending such as .png") from error
-    try:
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encoded)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _encode(suffix: str, image: np.ndarray) -> bytes | None:
+    try:
+        done, encoded = cv2.imencode(suffix, image)
+    except cv2.error:
+        return None
+    return encoded.tobytes() if done else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,7 +40,11 @@ VIDEO_SUFFIXES = frozenset(
 
 _DEFAULT_RATE = Fraction(25)
 _HD_HEIGHT = 720
-_UNSPECIFIED, _BT709 = 2, 1  # ITU-T H.273 matrix coefficients
+_BT709, _BT601 = 1, 5  # ITU-T H.273 matrix coefficients, as are these, which swscale converts from:
+_KNOWN_MATRICES = frozenset({0, _BT709, 4, _BT601, 6, 7, 9})
+_SQUARE_PIXELS = (Fraction(98, 100), Fraction(102, 100))
+_REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
+_TOLERATED_SECONDS = 0.1  # headers round
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Loss:
         if self.missing_seconds:
             parts.append(f"the last {self.missing_seconds:.1f} s are missing")
         if self.corrupt_packets:
-            parts.append(f"{self.corrupt_packets} damaged packets were skipped")
+            packets = "damaged packet was" if self.corrupt_packets == 1 else "damaged packets were"
+            parts.append(f"{self.corrupt_packets} {packets} skipped")
         return " and ".join(parts)
 
 
@@ -86,17 +92,14 @@ class VideoReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            reason = "it is a folder" if self.path.is_dir() else "there is no such file"
-            raise SourceError(f"cannot read {path}: {reason}")
+        obstacle = _why_no_file(self.path)
+        if obstacle:
+            raise SourceError(f"cannot read {path}: {obstacle}")
         try:
-            self._container = av.open(str(self.path))
+            self._container = av.open(str(self.path.absolute()))  # FFmpeg takes a relative "12:30.mp4" for a protocol
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"{path} is not a video that can be read ({_reason(error)})") from error
-        if not self._container.streams.video:
-            self._container.close()
-            raise SourceError(f"{path} has no pictures")
-        self._stream = self._container.streams.video[0]
+        self._stream = self._find_stream()
         self._stream.thread_type = "AUTO"
         self.frame_rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
@@ -106,6 +109,20 @@ class VideoReader:
         )
         self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
         self.loss = Loss(0, 0.0)
+        self._ends: dict[int, Fraction] = {}
+        self._corrupt_packets = 0
+
+    def _find_stream(self) -> Any:
+        """The first stream of pictures that is not the cover of an album."""
+        covers = av.stream.Disposition.attached_pic
+        streams = [stream for stream in self._container.streams.video if not stream.disposition & covers]
+        if not streams:
+            self._container.close()
+            raise SourceError(f"{self.path} has no pictures")
+        if streams[0].codec_context is None:
+            self._container.close()
+            raise SourceError(f"{self.path} is not a video that can be read (its codec is unknown)")
+        return streams[0]
 
     def _header_duration(self) -> float | None:
         if self._stream.duration:
@@ -123,64 +140,130 @@ class VideoReader:
         self._container.close()
 
     def frames(self, on_audio: Callable[[av.Packet], None] | None = None) -> Iterator[Frame]:
-        """Decode the file: its frames in order of presentation, rotated as the recording asks.
+        """Decode the file: its frames in order of presentation, rotated as the recording asks, their pixels square.
 
         Args:
             on_audio: is given the packets of `audio` as they come by.
         """
-        period = 1 / self.frame_rate
-        first: Fraction | None = None
-        last: Fraction | None = None
-        corrupt = count = 0
-        streams = [self._stream] if self.audio is None or on_audio is None else [self._stream, self.audio]
-        for packet in self._packets(streams):
+        clock = _Clock(tick=self.time_base, period=1 / self.frame_rate)
+        stretch = self._stretch()
+        count = 0
+        for packet in self._packets():
             if packet is not None and packet.stream is not self._stream:
-                if on_audio is not None and packet.dts is not None:
+                if on_audio is not None and packet.stream is self.audio and packet.dts is not None:
                     on_audio(packet)
                 continue
             try:
                 decoded = packet.decode() if packet is not None else self._stream.codec_context.decode(None)
             except av.error.FFmpegError:
-                corrupt += 1
+                self._corrupt_packets += 1
                 continue
             for picture in decoded:
-                pts = _presentation_time(picture)
-                if pts is None or (last is not None and pts <= last):
-                    pts = Fraction(0) if last is None else last + period
-                first, last = (pts if first is None else first), pts
-                yield Frame(_to_bgr(picture), count, pts, time.monotonic())
+                pts = clock.next(None if picture.pts is None else picture.pts * self.time_base)
+                yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
                 count += 1
-        self.loss = Loss(corrupt, self._missing_seconds(count, first, last, period))
+        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count))
 
-    def _packets(self, streams: list[Any]) -> Iterator[av.Packet | None]:
-        """The packets as far as the file can be read; None is the end after a cut, which flushes the decoder."""
+    def _stretch(self) -> Fraction:
+        """How many times wider than high a pixel is to be shown; 1 where it hardly matters."""
+        ratio = self._stream.sample_aspect_ratio
+        return ratio if ratio and not _SQUARE_PIXELS[0] < ratio < _SQUARE_PIXELS[1] else Fraction(1)
+
+    def _packets(self) -> Iterator[av.Packet | None]:
+        """The packets as far as the file can be read; None is the end after a cut, which flushes the decoder.
+
+        The last packet is left out if it is cut in two: the decoder would refuse it, and PyAV would then not hand out
+        the frames before it that the decoder still holds.
+        """
+        cut_in_two: av.Packet | None = None
         try:
-            yield from self._container.demux(streams)
+            for packet in self._container.demux():
+                if packet.stream is self._stream:
+                    if cut_in_two is not None and packet.size:
+                        yield cut_in_two  # not the last one; such a packet may give a good part of a frame
+                    cut_in_two = packet if packet.is_corrupt else None
+                if packet is not cut_in_two:
+                    self._note_end(packet)
+                    yield packet
         except (av.error.FFmpegError, OSError):
             yield None
+        self._corrupt_packets += cut_in_two is not None
 
-    def _missing_seconds(self, count: int, first: Fraction | None, last: Fraction | None, period: Fraction) -> float:
-        if first is None or last is None:
+    def _note_end(self, packet: av.Packet) -> None:
+        """Keep how far, in seconds, a packet's stream has been read."""
+        begin = packet.dts if packet.pts is None else packet.pts
+        if begin is not None and packet.time_base:
+            end = (begin + (packet.duration or 0)) * packet.time_base
+            self._ends[packet.stream_index] = max(end, self._ends.get(packet.stream_index, end))
+
+    def _missing_seconds(self, count: int) -> float:
+        """What the header promises and the packets do not keep.
+
+        A header that speaks of the whole file only (MKV, FLV) is compared with all its streams: the sound may well
+        go on after the pictures.
+        """
+        if self.duration is None or not self._ends or count == 0:
             return self.duration or 0.0
-        if self.duration is None or (self._stream.frames and count >= self._stream.frames):
+        if self._stream.frames and count >= self._stream.frames:
             return 0.0
-        missing = self.duration - float(last + period - first)
-        return missing if missing > 2 * float(period) else 0.0
+        if self._stream.duration:
+            begin = float((self._stream.start_time or 0) * self.time_base)
+            end = float(self._ends.get(self._stream.index, 0))
+        else:
+            begin = (self._container.start_time or 0) / av.time_base
+            end = float(max(self._ends.values()))
+        missing = self.duration - (end - begin)
+        return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
 
 
-def _presentation_time(picture: av.VideoFrame) -> Fraction | None:
-    """Seconds; None where the file does not say."""
-    if picture.pts is None or picture.time_base is None:
-        return None
-    return picture.pts * picture.time_base
+class _Clock:
+    """Makes times that always increase of those that a file has, which stay as they are wherever they do.
+
+    Args:
+        tick: seconds, the shortest step.
+        period: seconds, the usual step, for frames that have no time.
+    """
+
+    def __init__(self, *, tick: Fraction, period: Fraction) -> None:
+        self._tick = tick
+        self._period = period
+        self._offset = Fraction(0)
+        self._last: Fraction | None = None
+
+    def next(self, pts: Fraction | None) -> Fraction:
+        """The time of the next frame, which the file says is shown at `pts`, in seconds; None if it does not say."""
+        if self._last is None:
+            self._last = pts or Fraction(0)
+        elif pts is None:
+            self._last += self._period
+        elif pts + self._offset < self._last - _REORDERED_FRAMES * self._period:  # recordings were put together
+            self._last += self._period
+            self._offset = self._last - pts
+        else:
+            self._last = max(pts + self._offset, self._last + self._tick)
+        return self._last
 
 
-def _to_bgr(picture: av.VideoFrame) -> np.ndarray:
+def _why_no_file(path: Path) -> str | None:
+    """What is wrong with a path that should be a file's; None if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as error:
+        return _reason(error)
+    if stat.S_ISDIR(mode):
+        return "it is a folder"
+    return None if stat.S_ISREG(mode) else "it is not a file"
+
+
+def _to_bgr(picture: av.VideoFrame, stretch: Fraction) -> np.ndarray:
     """uint8 (height, width, 3), BGR. Pictures that do not name their colour matrix have BT.709's from 720 lines up."""
-    matrix: int | str = picture.colorspace
-    if matrix == _UNSPECIFIED:
-        matrix = "ITU709" if picture.height >= _HD_HEIGHT else "ITU601"
-    image = picture.reformat(format="bgr24", src_colorspace=matrix).to_ndarray()
+    matrix = picture.colorspace
+    if matrix not in _KNOWN_MATRICES:
+        matrix = _BT709 if picture.height >= _HD_HEIGHT else _BT601
+    width = max(1, round(picture.width * stretch))
+    image = picture.reformat(width=width, format="bgr24", src_colorspace=matrix, threads=1).to_ndarray()
     quarter_turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from live_gradcam.errors import OutputError
 from live_gradcam.video.output import part_path
@@ -23,6 +26,9 @@ _ENCODER_OPTIONS = {"crf": "20", "preset": "veryfast"}
 _KEYFRAME_SECONDS = 2
 _BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
+#: A pixel of colour is the mean of the four that it stands for, and values are rounded: swscale's default cuts them
+#: off, which makes every picture darker and yellower.
+_ROUNDED_MEANS = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
 class VideoWriter:
@@ -54,55 +60,92 @@ class VideoWriter:
         self.frames_written = 0
         self._part = part_path(self.path)
         self._time_base = time_base
-        self._last_tick: int | None = None
-        height, width = size
-        self._padding = (height % 2, width % 2)
+        self._last_tick = -1
+        self._size = size
+        self._padding = (size[0] % 2, size[1] % 2)
+        self._to_yuv = VideoReformatter()
+        self._audio_offset = 0
+        self._last_audio: tuple[int, int] | None = None  # ticks: its time and its duration
+        with self._failures():
+            self._container = av.open(
+                str(self._part.absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
+                "w",
+                format="mp4",
+                options={"movflags": "+faststart", "movie_timescale": _movie_timescale(time_base)},
+            )
+        self._video = self._add_video(frame_rate)
+        self._audio = self._container.add_stream_from_template(audio) if audio is not None else None
         try:
-            self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
-        except (av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"cannot write {self.path}: {getattr(error, 'strerror', error)}") from error
-        self._video: Any = self._container.add_stream("libx264", rate=frame_rate, options=_ENCODER_OPTIONS)
-        self._video.height, self._video.width = height + self._padding[0], width + self._padding[1]
-        self._video.pix_fmt = "yuv420p"
-        context = self._video.codec_context
-        context.time_base = time_base
+            with self._failures():
+                self._container.start_encoding()  # opens the file: what forbids it is told now, not at the end
+        except OutputError:
+            self.discard()
+            raise
+
+    def _add_video(self, frame_rate: Fraction) -> Any:
+        video: Any = self._container.add_stream("libx264", rate=frame_rate, options=_ENCODER_OPTIONS)
+        video.height, video.width = self._size[0] + self._padding[0], self._size[1] + self._padding[1]
+        video.pix_fmt = "yuv420p"
+        context = video.codec_context
+        context.time_base = self._time_base
         context.gop_size = max(1, round(_KEYFRAME_SECONDS * frame_rate))
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
-        self._audio = self._container.add_stream_from_template(audio) if audio is not None else None
+        return video
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turns what FFmpeg and the system report into an OutputError."""
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            raise OutputError(f"cannot write {self.path}: {getattr(error, 'strerror', error)}") from error
 
     def write(self, image: np.ndarray, pts: Fraction) -> None:
         """Add a frame.
 
         Args:
-            image: uint8 (height, width, 3), BGR, of the writer's size.
-            pts: its time in seconds, later than the last one's.
+            image: uint8 (height, width, 3), BGR. One that has not the writer's size is scaled to it.
+            pts: its time in seconds, not negative, and later than the last one's; else it is a tick later than that.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
-        tick = round(pts / self._time_base)
-        if self._last_tick is not None and tick <= self._last_tick:
-            tick = self._last_tick + 1
-        self._last_tick = tick
+        self._last_tick = max(round(pts / self._time_base), self._last_tick + 1)
+        if image.shape[:2] != self._size:
+            image = cv2.resize(image, self._size[::-1], interpolation=cv2.INTER_AREA)
         if any(self._padding):
             image = cv2.copyMakeBorder(image, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
-        picture = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(format="yuv420p", dst_colorspace="ITU709")
-        picture.pts, picture.time_base = tick, self._time_base
-        self._mux(self._video.encode(picture))
+        picture = self._to_yuv.reformat(
+            av.VideoFrame.from_ndarray(image, format="bgr24"),
+            format="yuv420p",
+            dst_colorspace=_BT709,
+            interpolation=_ROUNDED_MEANS,
+        )
+        picture.pts, picture.time_base = self._last_tick, self._time_base
+        with self._failures():
+            self._container.mux(self._video.encode(picture))
         self.frames_written += 1
 
     def write_audio(self, packet: av.Packet) -> None:
-        """Copy a packet of the audio stream that was given."""
-        packet.stream = self._audio
-        self._mux([packet])
+        """Copy a packet of the audio stream that was given.
 
-    def _mux(self, packets: list[av.Packet]) -> None:
-        try:
-            for packet in packets:
-                self._container.mux(packet)
-        except (av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"cannot write {self.path}: {getattr(error, 'strerror', error)}") from error
+        Where its clock is set back, as in recordings that were put together, the packets go on after the last one.
+
+        Raises:
+            OutputError: the disk is full or the file cannot be written.
+        """
+        if packet.dts is None:  # nobody knows where it belongs
+            return
+        if self._last_audio and packet.dts + self._audio_offset <= self._last_audio[0]:
+            self._audio_offset = sum(self._last_audio) - packet.dts
+        packet.dts += self._audio_offset
+        if packet.pts is not None:
+            packet.pts += self._audio_offset
+        self._last_audio = (packet.dts, packet.duration or 1)
+        packet.stream = self._audio
+        with self._failures():
+            self._container.mux(packet)
 
     def finish(self) -> None:
         """Write what the encoder still holds, and give the file its name.
@@ -110,19 +153,17 @@ class VideoWriter:
         Raises:
             OutputError: the file cannot be written.
         """
-        try:
-            if self.frames_written:
-                self._mux(self._video.encode(None))
+        with self._failures():
+            self._container.mux(self._video.encode(None))
             self._container.close()
             os.replace(self._part, self.path)
-        except (av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"cannot write {self.path}: {getattr(error, 'strerror', error)}") from error
 
     def discard(self) -> None:
         """Remove what was written."""
         with suppress(av.error.FFmpegError, OSError):  # the file is removed in any case
             self._container.close()
-        self._part.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._part.unlink()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -138,3 +179,8 @@ class VideoWriter:
         except OutputError:
             self.discard()
             raise
+
+
+def _movie_timescale(time_base: Fraction) -> str:
+    """Ticks a second in which MP4 says when its streams begin, so that a first frame after 0 keeps its exact time."""
+    return str(time_base.denominator * math.ceil(1000 / time_base.denominator))

@@ -1,0 +1,106 @@
+"""Stages that overlap: one works ahead of the loop and one behind it, each in a thread, with bounded queues between.
+
+Decoding, XLA, drawing and encoding all release Python's interpreter lock while they compute.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable
+from types import TracebackType
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+_END = object()
+
+
+def ahead(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
+    """Iterate over items that a thread fetches up to `depth` ahead. Its exception is raised here, in its place.
+
+    Closing the iterator stops the thread after the item in hand.
+    """
+    fetched: queue.Queue[object] = queue.Queue(depth)
+    failures: list[BaseException] = []
+    stop = threading.Event()
+
+    def put(item: object) -> None:
+        while not stop.is_set():
+            try:
+                return fetched.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def fetch() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stop.is_set():
+                    return
+        except BaseException as failure:  # raised again in the thread that iterates
+            failures.append(failure)
+        put(_END)
+
+    thread = threading.Thread(target=fetch, name="ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := fetched.get()) is not _END:
+            yield item  # type: ignore[misc]
+        if failures:
+            raise failures[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Behind(Generic[Item]):
+    """Handles items in order in a thread of its own, up to `depth` behind. Use as a context manager.
+
+    Leaving it waits until all items are handled; leaving it by an exception drops those that wait.
+
+    Args:
+        handle: what is done with each item. Its exception is raised by the next `submit`, or on leaving.
+        depth: how many items may wait.
+    """
+
+    def __init__(self, handle: Callable[[Item], None], depth: int) -> None:
+        self._handle = handle
+        self._waiting: queue.Queue[Item | object] = queue.Queue(depth)
+        self._failure: BaseException | None = None
+        self._dropping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="behind", daemon=True)
+
+    def _work(self) -> None:
+        while (item := self._waiting.get()) is not _END:
+            if self._dropping.is_set():
+                continue
+            try:
+                self._handle(item)  # type: ignore[arg-type]
+            except BaseException as failure:  # raised again in the thread that submits
+                self._failure = failure
+                self._dropping.set()
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item, waiting while `depth` others wait.
+
+        Raises:
+            BaseException: what an earlier item's handling raised.
+        """
+        if self._failure is not None:
+            raise self._failure
+        self._waiting.put(item)
+
+    def __enter__(self) -> Behind[Item]:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._dropping.set()
+        self._waiting.put(_END)
+        self._thread.join()
+        if kind is None and self._failure is not None:
+            raise self._failure

@@ -1,0 +1,438 @@
+"""Live sources: the newest frame wins, failures reach the one who takes the frames, and everything ends in time."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mjpeg_server import MjpegServer
+from video_files import make_video, number_of, numbered
+
+from live_gradcam.errors import SourceError
+from live_gradcam.video import capture
+from live_gradcam.video.capture import NewestFrame, camera_index, is_url, list_cameras, open_source
+from live_gradcam.video.frame import Frame
+
+_PATIENCE = 30  # seconds until a test gives up; nothing waits so long unless something is broken
+
+
+def _frame(index: int) -> Frame:
+    return Frame(np.full((2, 2, 3), index, np.uint8), index, Fraction(index, 25), float(index))
+
+
+class _Source:
+    """A source that delivers what the test gives it, when the test gives it.
+
+    Attributes:
+        released: set when the reader has closed the source.
+    """
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self._given: queue.Queue[Frame | Exception | None] = queue.Queue()
+        self._wanted = threading.Semaphore(0)
+
+    def open(self, _: str) -> Iterator[Frame]:
+        try:
+            while True:
+                self._wanted.release()
+                given = self._given.get()
+                if given is None:
+                    return
+                if isinstance(given, Exception):
+                    raise given
+                yield given
+        finally:
+            self.released.set()
+
+    def give(self, index: int) -> None:
+        """Deliver a frame and return when the reader has put it where it is taken from."""
+        assert self._wanted.acquire(timeout=_PATIENCE)
+        self._given.put(_frame(index))
+        assert self._wanted.acquire(timeout=_PATIENCE)
+        self._wanted.release()
+
+    def fail(self, error: Exception) -> None:
+        """Fail, after what was given."""
+        self._given.put(error)
+
+    def end(self) -> None:
+        """End, after what was given."""
+        self._given.put(None)
+
+
+def _take_all(newest: NewestFrame, taken: list[int]) -> None:
+    """Take frames, and note which, until the source ends or fails."""
+    while not newest.ended:
+        frame = newest.take(_PATIENCE)
+        if frame:
+            taken.append(frame.index)
+
+
+def _capture_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+
+
+# --- the newest frame wins ----------------------------------------------------------------------------------------
+
+
+def test_the_newest_frame_wins_and_the_others_are_counted() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        for index in range(5):
+            source.give(index)
+        frame = newest.take(_PATIENCE)
+        assert frame.index == 4
+        np.testing.assert_array_equal(frame.image, np.full((2, 2, 3), 4))
+        assert newest.dropped == 4
+        source.give(5)
+        assert newest.take(_PATIENCE).index == 5
+        assert newest.dropped == 4
+        for index in (6, 7):
+            source.give(index)
+        assert newest.take(_PATIENCE).index == 7
+        assert newest.dropped == 5
+        source.end()
+
+
+def test_no_frame_is_taken_twice() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        source.give(0)
+        assert newest.take(0).index == 0
+        assert newest.take(0) is None
+        assert newest.take(0.01) is None
+        assert not newest.ended
+        source.end()
+
+
+def test_taking_waits_for_a_frame() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        giver = threading.Timer(0.05, source.give, [3])
+        giver.start()
+        assert newest.take(_PATIENCE).index == 3
+        giver.join()
+        source.end()
+
+
+def test_a_source_that_ends_has_ended_when_its_last_frame_is_taken() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        source.give(0)
+        source.end()
+        assert source.released.wait(_PATIENCE)
+        assert not newest.ended
+        assert newest.take(_PATIENCE).index == 0
+        assert newest.take(_PATIENCE) is None  # comes back as soon as it is clear that there is no more
+        assert newest.ended
+        assert newest.dropped == 0
+
+
+def test_a_failure_comes_after_the_frames_before_it() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        source.give(0)
+        source.fail(SourceError("the cable is out"))
+        assert source.released.wait(_PATIENCE)
+        assert newest.take(_PATIENCE).index == 0
+        for _ in range(2):
+            with pytest.raises(SourceError, match=r"^the cable is out$"):
+                newest.take(_PATIENCE)
+        assert not newest.ended  # it has failed: whoever looks only here must go on to `take`
+
+
+def test_any_exception_is_handed_over_not_only_the_expected_ones() -> None:
+    source = _Source()
+    with NewestFrame("0", opener=source.open) as newest:
+        source.fail(ZeroDivisionError("a bug"))
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            newest.take(_PATIENCE)
+
+
+def test_a_source_that_cannot_be_released_does_not_hang_the_taker() -> None:
+    class Stubborn(Iterator[Frame]):
+        def __next__(self) -> Frame:
+            raise StopIteration
+
+        def close(self) -> None:
+            raise OSError("still busy")
+
+    with NewestFrame("0", opener=lambda _: Stubborn()) as newest, pytest.raises(OSError, match="still busy"):
+        newest.take(_PATIENCE)
+
+
+def test_any_iterator_is_a_source() -> None:
+    with NewestFrame("0", opener=lambda _: iter([_frame(0), _frame(1), _frame(2)])) as newest:
+        taken: list[int] = []
+        _take_all(newest, taken)
+        assert taken[-1] == 2
+        assert len(taken) + newest.dropped == 3
+
+
+def test_a_source_that_does_not_open_fails_where_it_is_opened() -> None:
+    def opener(source: str) -> Iterator[Frame]:
+        raise SourceError(f"{source} is not there")
+
+    with pytest.raises(SourceError, match=r"^7 is not there$"):
+        NewestFrame("7", opener=opener)
+
+
+# --- closing ------------------------------------------------------------------------------------------------------
+
+
+def test_closing_releases_the_source_and_ends_the_thread() -> None:
+    released = threading.Event()
+
+    def endless(_: str) -> Iterator[Frame]:
+        try:
+            for index in itertools.count():
+                yield _frame(index % 256)
+                time.sleep(0.001)
+        finally:
+            released.set()
+
+    with NewestFrame("0", opener=endless) as newest:
+        assert newest.take(_PATIENCE) is not None
+    assert released.is_set()
+    assert _capture_threads() == []
+
+
+def test_closing_does_not_wait_for_ever_for_a_source_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_JOIN_SECONDS", 0.1)
+    source = _Source()
+    with NewestFrame("0", opener=source.open):
+        source.give(0)
+    (hanging,) = _capture_threads()  # closing came back although the source has not
+    assert hanging.daemon  # and so does not keep the program from ending
+    source.end()
+    hanging.join(_PATIENCE)
+    assert source.released.is_set()
+    assert _capture_threads() == []
+
+
+def test_an_exception_in_the_loop_closes_the_source() -> None:
+    source = _Source()
+    source.end()
+    with pytest.raises(ZeroDivisionError), NewestFrame("0", opener=source.open):
+        raise ZeroDivisionError
+    assert source.released.is_set()
+    assert _capture_threads() == []
+
+
+# --- which source -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "index"),
+    [
+        ("0", 0),
+        ("12", 12),
+        ("/dev/video0", 0),
+        ("/dev/video10", 10),
+        ("/dev/video", None),
+        ("/dev/videos", None),
+        ("/dev/null", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+        ("", None),
+        ("0.mp4", None),
+        ("folder/0", None),
+        ("rtsp://10.0.0.1/0", None),
+    ],
+)
+def test_which_camera_a_source_names(source: str, index: int | None) -> None:
+    assert camera_index(source) == index
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a folder in /dev to write in")
+def test_a_camera_named_by_a_link() -> None:
+    link = Path(f"/dev/shm/live-gradcam-test-camera-{os.getpid()}")  # as /dev/v4l/by-id/usb-… is one
+    link.symlink_to("/dev/video3")
+    try:
+        assert camera_index(str(link)) == 3
+    finally:
+        link.unlink()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("rtsp://10.0.0.1:554/stream", True),
+        ("http://127.0.0.1:8080/video.mjpg", True),
+        ("udp://@:1234", True),
+        ("video.mp4", False),
+        ("/home/me/12:30.mp4", False),
+        ("C:\\videos\\a.mp4", False),
+        ("0", False),
+    ],
+)
+def test_which_sources_are_streams(source: str, expected: bool) -> None:
+    assert is_url(source) is expected
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_plays_every_frame_when_its_time_has_come(tmp_path: Path) -> None:
+    ticks = [5, 6, 9, 10, 20, 25]
+    images = [numbered(i) for i in range(len(ticks))]
+    path = make_video(tmp_path / "f.mp4", images, ticks=ticks, time_base=Fraction(1, 100))
+    frames = list(open_source(str(path)))
+    assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
+    assert [frame.index for frame in frames] == list(range(len(ticks)))
+    assert [frame.pts for frame in frames] == [Fraction(tick, 100) for tick in ticks]
+    for frame in frames:  # never early; how late depends on the machine
+        elapsed = frame.captured_at - frames[0].captured_at
+        assert elapsed >= float(frame.pts - frames[0].pts) - 0.005
+
+
+def test_a_file_that_plays_too_fast_for_its_viewer_drops_frames(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "f.mp4", [numbered(i) for i in range(30)], rate=200)
+    taken = []
+    with NewestFrame(str(path)) as newest:
+        while not newest.ended:
+            frame = newest.take(_PATIENCE)
+            if frame:
+                taken.append(frame.index)
+                assert number_of(frame.image) == frame.index
+                time.sleep(0.02)
+    assert taken == sorted(set(taken))
+    assert taken[-1] == 29
+    assert len(taken) + newest.dropped == 30
+
+
+def test_closing_does_not_wait_for_a_files_next_frame(tmp_path: Path) -> None:
+    images = [numbered(0), numbered(1)]
+    path = make_video(tmp_path / "slides.mp4", images, ticks=[0, 3600], time_base=Fraction(1))
+    with NewestFrame(str(path)) as newest:
+        assert newest.take(_PATIENCE).index == 0
+    assert _capture_threads() == []
+
+
+def test_a_file_that_does_not_exist() -> None:
+    with pytest.raises(SourceError, match=r"^cannot read nowhere\.mp4: there is no such file$"):
+        open_source("nowhere.mp4")
+
+
+# --- cameras and streams ------------------------------------------------------------------------------------------
+
+
+def _refused_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.skipif(os.path.exists("/dev/video63") or sys.platform != "linux", reason="needs a missing camera")
+def test_a_camera_that_does_not_exist() -> None:
+    with pytest.raises(SourceError) as caught:
+        NewestFrame("63")
+    assert str(caught.value) == (
+        "camera 63 does not open: there is no /dev/video63; "
+        "live-gradcam cameras lists what opens, and a file or URL can be given instead"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+def test_a_stream_that_is_refused(scheme: str) -> None:
+    url = f"{scheme}://127.0.0.1:{_refused_port()}/stream"
+    with pytest.raises(SourceError) as caught:
+        NewestFrame(url)
+    assert str(caught.value) == f"the stream {url} does not open: is it running, and is the address right?"
+
+
+_OPEN_EVERYTHING = """
+import sys
+from live_gradcam.errors import SourceError
+from live_gradcam.video.capture import NewestFrame
+
+for source in sys.argv[1:]:
+    try:
+        with NewestFrame(source) as newest:
+            while newest.take(30):
+                pass
+    except SourceError as error:
+        print(error)
+"""
+
+
+def test_nothing_else_is_printed(tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.mp4"
+    garbage.write_bytes(b"\0\0\0\x18ftypisom" + bytes(2000))
+    port = _refused_port()
+    sources = [f"http://127.0.0.1:{port}/a", f"rtsp://127.0.0.1:{port}/a", "63", str(garbage), "nonsense://x"]
+    sources += [f"file://{garbage}"]
+    command = [sys.executable, "-c", _OPEN_EVERYTHING, *sources]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.stderr == ""
+    assert len(run.stdout.splitlines()) == len(sources)
+
+
+def test_a_network_camera() -> None:
+    images = [numbered(i) for i in range(10)]
+    frames = []
+    with MjpegServer(images, fps=50) as server:
+        with NewestFrame(server.url) as newest:
+            while len(frames) < 25:
+                frames.append(newest.take(_PATIENCE))
+        assert _capture_threads() == []
+    assert [number_of(frame.image) for frame in frames] == [frame.index % 10 for frame in frames]
+    assert frames[0].image.shape == (48, 64, 3)
+    assert all(a.index < b.index and a.pts < b.pts and a.captured_at < b.captured_at for a, b in pairwise(frames))
+    for frame in frames:
+        elapsed = frame.captured_at - frames[0].captured_at
+        assert float(frame.pts - frames[0].pts) == pytest.approx(elapsed, abs=2e-6)
+
+
+def test_a_network_camera_that_is_switched_off() -> None:
+    taken = []
+    with MjpegServer([numbered(i) for i in range(10)], fps=50) as server, NewestFrame(server.url) as newest:
+        while len(taken) < 5:
+            taken.append(newest.take(_PATIENCE).index)
+        server.stop()
+        with pytest.raises(SourceError) as caught:
+            _take_all(newest, taken)
+    delivered = len(taken) + newest.dropped
+    assert taken[-1] == delivered - 1
+    assert str(caught.value) == f"the source {server.url} stopped after {delivered} frames"
+    with pytest.raises(SourceError, match="does not open"):
+        NewestFrame(server.url)
+
+
+def test_a_network_camera_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_READ_TIMEOUT_MS", 1500)
+    with MjpegServer([numbered(i) for i in range(10)], fps=50) as server, NewestFrame(server.url) as newest:
+        assert number_of(newest.take(_PATIENCE).image) < 10
+        server.stall()
+        with pytest.raises(SourceError, match=r"stopped after \d+ frames$"):
+            _take_all(newest, [])
+    assert _capture_threads() == []
+
+
+def test_a_network_camera_that_never_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_OPEN_TIMEOUT_MS", 300)
+    with MjpegServer([numbered(0)]) as server:
+        server.stall()
+        with pytest.raises(SourceError, match=r"^the stream http://127\.0\.0\.1:\d+/stream\.mjpg does not open: "):
+            NewestFrame(server.url)
+
+
+@pytest.mark.skipif(bool(list(Path("/dev").glob("video*"))), reason="needs a machine without cameras")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the devices cannot be listed")
+def test_a_machine_without_cameras() -> None:
+    assert list_cameras() == []
