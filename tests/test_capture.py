@@ -25,7 +25,7 @@ from live_gradcam.video import capture
 from live_gradcam.video.capture import NewestFrame, camera_index, is_url, list_cameras, open_source
 from live_gradcam.video.frame import Frame
 
-_PATIENCE = 30  # seconds until a test gives up; nothing waits so long unless something is broken
+_PATIENCE = 20  # seconds until a test gives up; nothing waits so long unless something is broken
 
 
 def _frame(index: int) -> Frame:
@@ -77,6 +77,7 @@ def _take_all(newest: NewestFrame, taken: list[int]) -> None:
     """Take frames, and note which, until the source ends or fails."""
     while not newest.ended:
         frame = newest.take(_PATIENCE)
+        assert frame or newest.ended, "neither a frame nor the end came"
         if frame:
             taken.append(frame.index)
 
@@ -306,6 +307,7 @@ def test_a_file_that_plays_too_fast_for_its_viewer_drops_frames(tmp_path: Path) 
     with NewestFrame(str(path)) as newest:
         while not newest.ended:
             frame = newest.take(_PATIENCE)
+            assert frame or newest.ended
             if frame:
                 taken.append(frame.index)
                 assert number_of(frame.image) == frame.index

@@ -243,7 +243,7 @@ def test_the_lists(here) -> None:
     assert "efficientnet-lite0 (default)" in models
     assert re.search(r"VGG16 +224×224 +caffe", models)
     listed = here("layers").out.splitlines()
-    assert [line.split()[1] for line in listed if line.startswith("* ")][0] == "head_relu6"
+    assert next(line.split()[1] for line in listed if line.startswith("* ")) == "head_relu6"
     assert any(re.match(r"\* +head_relu6 +ReLU +7 × 7 × 1280", line) for line in listed)
     assert here("cameras").code == 0
 
@@ -364,7 +364,7 @@ def test_a_model_without_a_spatial_layer(here, picture: Path, tmp_path: Path) ->
 
 def test_weights_that_cannot_be_downloaded(picture: Path, tmp_path: Path) -> None:
     """Port 9 of this machine answers nothing, so the download fails at once, as it does offline."""
-    unreachable = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+    unreachable = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     finished = run("explain", picture, "-m", "MobileNetV2", KERAS_HOME=str(tmp_path / "keras"), **unreachable)
     assert finished.code == 1
     last = finished.err.splitlines()[-1]

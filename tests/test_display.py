@@ -78,7 +78,7 @@ def test_shrinking_does_not_alias() -> None:
 @pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
 @pytest.mark.parametrize("size", [(480, 640), (640, 480), (300, 300), (720, 1280)])
 def test_a_spot_in_the_frame_comes_back_to_its_place(fit: str, size: tuple[int, int]) -> None:
-    """A bright spot goes into the network's input; the input's brightness, as a heatmap, must peak where the spot is."""
+    """A bright spot goes into the input; the input's brightness, as a heatmap, must peak where the spot is."""
     height, width = size
     x, y = width // 2 + min(size) // 5, height // 2 - min(size) // 4
     frame = np.zeros((*size, 3), np.uint8)

@@ -105,7 +105,7 @@ def test_photographs_are_named_right(explainer: Explainer, chelsea: np.ndarray, 
 def test_the_peak_is_on_the_cats_head_and_on_the_cup(
     explainer: Explainer, chelsea: np.ndarray, coffee: np.ndarray
 ) -> None:
-    """The rectangles were drawn by eye around the face and the cup: shares (left, top, right, bottom) of the picture."""
+    """The rectangles were drawn by eye around the face and the cup: shares of the picture."""
     for picture, (left, top, right, bottom) in ((chelsea, (0.1, 0.05, 0.85, 0.95)), (coffee, (0.25, 0.05, 0.75, 0.75))):
         heatmap = explainer(picture).heatmaps[0]
         row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
@@ -320,7 +320,7 @@ def test_normalization_inside_the_model_and_a_layer_by_name() -> None:
     frame = noise(9)
     explainer = Explainer(classifier_of(model, "raw"), layer="early", maps=1)
     explanation = explainer(frame)
-    to_maps = keras.Model(model.input, model.get_layer("early").output)
+    to_maps = keras.Sequential([keras.Input((32, 32, 3)), *model.layers[:2]])
 
     def head(activations: tf.Tensor) -> tf.Tensor:
         for layer in model.layers[2:]:
@@ -385,7 +385,7 @@ def test_a_class_that_does_not_exist_is_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"method": "grad-kam"}, {"score": "logits"}, {"fit": "squash"}, {"layer": "map"}])
 def test_a_name_that_does_not_exist_is_refused_with_a_suggestion(wrong: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="did you mean|use one of"):
+    with pytest.raises(UsageError, match=r"did you mean|use one of"):
         Explainer(classifier_of(pooled_model()), **wrong)
 
 

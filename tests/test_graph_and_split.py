@@ -103,11 +103,8 @@ def squeeze_and_pool(keepdims: bool) -> keras.Model:
     gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
     x = layers.Multiply(name="gated")([x, layers.Conv2D(6, 1, activation="sigmoid", name="gate")(gate)])
     x = layers.GlobalAveragePooling2D(keepdims=keepdims)(x)
-    if keepdims:
-        x = layers.Flatten()(layers.Conv2D(3, 1, name="logits_conv")(x))
-    else:
-        x = layers.Dense(3)(x)
-    return keras.Model(image, x)
+    logits = layers.Flatten()(layers.Conv2D(3, 1, name="logits_conv")(x)) if keepdims else layers.Dense(3)(x)
+    return keras.Model(image, logits)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -39,7 +40,7 @@ def test_a_network_stream_is_explained_and_recorded(tmp_path: Path, coffee: np.n
     times = [seconds for seconds, _ in frames]
     assert len(frames) == 100
     assert times[0] == 0
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
     assert frames[0][1].shape == coffee.shape
     with av.open(str(recording)) as container:
         context = container.streams.video[0].codec_context

@@ -5,10 +5,11 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from live_gradcam.cam.graph import Network, flatten, run
-from live_gradcam.cam.lowering import lower
+from live_gradcam.cam.lowering import _F2, _F4, lower
 from live_gradcam.cam.split import find_layer
 
 SIZE = (17, 22)
@@ -120,12 +121,91 @@ def test_a_dilated_depthwise_convolution_gives_the_same_numbers(padding: str) ->
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
+def test_a_depth_multiplier() -> None:
+    network = flatten(model_of(layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"), norm()), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 1, "depthwise convolution as shifted products": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("strides", "dilation", "multiplier"), [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 3)])
+def test_a_separable_convolution(strides: int, dilation: int, multiplier: int) -> None:
+    layer = layers.SeparableConv2D(
+        5, 3, strides, padding="same", dilation_rate=dilation, depth_multiplier=multiplier, activation=None
+    )
+    network = flatten(model_of(layer, norm(), layers.ReLU()), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {
+        "separable convolution parted": 1,
+        "batch norm folded": 1,
+        "depthwise convolution as shifted products": 1,
+    }
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", [_F2, _F4])
+def test_winograds_matrices_are_a_convolution(form) -> None:
+    """In one dimension Aᵀ[(G k) ⊙ (Bᵀ d)] is the correlation of d with k, to the last digit of float64."""
+    generator = np.random.default_rng(0)
+    tile, kernel = generator.normal(size=form.tile + 2), generator.normal(size=3)
+    a, g, b = np.array(form.a_transposed), np.array(form.g), np.array(form.b_transposed)
+    np.testing.assert_allclose(a @ ((g @ kernel) * (b @ tile)), np.correlate(tile, kernel, "valid"), atol=1e-13)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(14, 14), (15, 13), (28, 28), (27, 34)])
+def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int], padding: str) -> None:
+    keras.utils.set_random_seed(4)
+    image = keras.Input((*size, 48))
+    x = layers.Conv2D(50, 3, padding=padding, activation="relu", bias_initializer="normal", name="maps")(image)
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), size)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"3×3 convolution by Winograd": 1}
+    images = np.random.default_rng(5).normal(0, 1, (2, *size, 48)).astype(np.float32)
+    maps = network.producer(find_layer(network, "maps").outputs[0]).outputs[0]
+    expected, actual = (np.asarray(run(n.operations, {n.input: images})[maps]) for n in (network, lowered))
+    np.testing.assert_allclose(actual, expected, atol=2e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(48, 3, strides=2),
+        layers.Conv2D(48, 3, dilation_rate=2),
+        layers.Conv2D(48, 5),
+        layers.Conv2D(48, 3, groups=2),
+        layers.Conv2D(47, 3),
+    ],
+)
+def test_winograd_leaves_other_convolutions(layer) -> None:
+    image = keras.Input((28, 28, 48))
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(layer(image)))), (28, 28))
+    assert lower(network, keep=-1) == (network, {})
+
+
+def test_the_gradient_through_winograd_is_the_convolutions() -> None:
+    image = keras.Input((28, 28, 48))
+    x = layers.Conv2D(48, 3, padding="same", name="first")(image)
+    x = layers.Conv2D(48, 3, padding="same", activation="relu")(x)
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+    network = flatten(model, (28, 28))
+    lowered, _ = lower(network, keep=find_layer(network, "first").outputs[0])
+    images = tf.random.stateless_normal((1, 28, 28, 48), seed=(0, 1))
+    gradients = []
+    for either in (network, lowered):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            score = run(either.operations, {either.input: images})[either.output][0, 1]
+        gradients.append(tape.gradient(score, images).numpy())
+    np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-4 * np.abs(gradients[0]).max())
+
+
 def test_layers_that_no_rule_knows_exactly_stay() -> None:
     class Doubled(layers.DepthwiseConv2D):
         def call(self, inputs):
             return 2 * super().call(inputs)
 
-    network = flatten(model_of(Doubled(3), layers.DepthwiseConv2D(3, depth_multiplier=2)), SIZE)
+    network = flatten(model_of(Doubled(3), layers.SeparableConv2D(4, 3, dtype="float16")), SIZE)
     assert lower(network, keep=-1) == (network, {})
 
 
@@ -141,7 +221,7 @@ def test_the_users_model_is_not_changed() -> None:
 
 def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3)), SIZE)
-    monkeypatch.setattr("live_gradcam.cam.lowering._shifted_products", lambda affine, x, kernel: 0.9 * x)
+    monkeypatch.setattr("live_gradcam.cam.lowering._shifted_products", lambda affine: lambda x: 0.9 * x[:, 2:, 2:])
     with caplog.at_level("WARNING", "live_gradcam"):
         assert lower(network, keep=-1) == (network, {})
     assert "is not used" in caplog.text

@@ -270,7 +270,7 @@ def test_tensors_that_are_not_contiguous_are_read_by_their_strides(tmp_path: Pat
 def test_a_checkpoint_cannot_run_code_or_reach_past_its_storage(tmp_path: Path, torch_names) -> None:
     storage = _Storage("0", np.arange(8))
     write_checkpoint(tmp_path / "code.pth", OrderedDict(x=print), [storage])
-    with pytest.raises(ModelError, match="may not load .*print"):
+    with pytest.raises(ModelError, match=r"may not load .*print"):
         read_torch_checkpoint(tmp_path / "code.pth")
     write_checkpoint(tmp_path / "past.pth", OrderedDict(x=_Tensor(storage, 4, (2, 4), (4, 1))), [storage])
     with pytest.raises(ModelError, match="past the end"):

@@ -188,8 +188,10 @@ def test_a_part_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_name_that_is_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "folder.mp4"
     path.mkdir()
+    writer = VideoWriter(path, size=(48, 64), frame_rate=Fraction(25), time_base=Fraction(1, 25))
+    writer.write(numbered(0), Fraction(0))
     with pytest.raises(OutputError, match=r"^cannot write .*folder\.mp4: "):
-        _write(path, [(numbered(0), Fraction(0))], Fraction(1, 25))
+        writer.finish()
     assert os.listdir(tmp_path) == ["folder.mp4"]
 
 

@@ -1,13 +1,13 @@
 """The same network, written the way XLA's CPU back end compiles best.
 
 A rewrite is a small rule over the flat list of operations; it replaces operations and never touches the user's model.
-Rules apply in the order of `lower`; each says what it matches, what it becomes, and why that is exact.
+Each section below is one rule: what it matches, what it becomes, and why that is exact. `lower` applies them in order.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from live_gradcam.cam.graph import Call, Network, Operation, run
 _log = logging.getLogger(__name__)
 
 #: The largest relative difference of the logits that passes for the same network.
-_TOLERANCE = 1e-3
+_TOLERANCE = 1e-4
 
 
 def lower(network: Network, *, keep: int) -> tuple[Network, dict[str, int]]:
@@ -34,10 +34,12 @@ def lower(network: Network, *, keep: int) -> tuple[Network, dict[str, int]]:
         The rewritten network, and how often each rule applied. A rewritten network whose output differs from the
         original's on a random image is dropped with a warning, and the original is returned.
     """
-    rewritten, folded = _fold_batch_norms(network, keep)
-    rewritten, shifted = _shift_depthwise_convolutions(rewritten)
-    rewrites = {"batch norm folded": folded, "depthwise convolution as shifted products": shifted}
-    rewrites = {rule: count for rule, count in rewrites.items() if count}
+    rewritten = network
+    rewrites: dict[str, int] = {}
+    for name, rule in _RULES.items():
+        rewritten, count = rule(rewritten, keep)
+        if count:
+            rewrites[name] = count
     if not rewrites:
         return network, {}
     difference = _difference(network, rewritten)
@@ -59,63 +61,138 @@ def _difference(network: Network, rewritten: Network) -> float:
     return float(np.abs(actual - expected).max() / max(np.abs(expected).max(), 1e-12))
 
 
-# --- an affine layer: kernel and bias taken out, so that rules can change them ------------------------------------
+# --- an affine layer as numbers, so that rules can change it ------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Affine:
-    """A convolution or dense layer as numbers.
+    """A convolution or dense layer as numbers. It stands in `Operation.layer` for the Keras layer that it replaces.
 
     Attributes:
         kind: which product it is.
-        kernel: the layer's kernel in Keras' axes; of a depthwise convolution (height, width, channels, 1).
+        kernel: in Keras' axes; of a depthwise convolution (height, width, channels, multiplier).
         bias: float32 (outputs,).
-        layer: the Keras layer, for strides, padding, dilation and activation.
+        activation: what follows.
+        strides: (vertical, horizontal), of a convolution, as are the next two.
+        padding: "same" or "valid".
+        dilation: (vertical, horizontal).
     """
 
     kind: Literal["convolution", "depthwise", "dense"]
     kernel: np.ndarray
     bias: np.ndarray
-    layer: Any
+    activation: Callable[[tf.Tensor], tf.Tensor]
+    strides: tuple[int, int] = (1, 1)
+    padding: str = "valid"
+    dilation: tuple[int, int] = (1, 1)
 
     def scaled(self, factor: np.ndarray, offset: np.ndarray) -> _Affine:
         """The layer whose output is this one's times `factor` plus `offset`, both (outputs,)."""
-        along_outputs = factor[:, None] if self.kind == "depthwise" else factor
-        return replace(self, kernel=self.kernel * along_outputs, bias=self.bias * factor + offset)
+        along = factor.reshape(self.kernel.shape[2:]) if self.kind == "depthwise" else factor
+        return replace(self, kernel=self.kernel * along, bias=self.bias * factor + offset)
 
-    def call(self, product: Callable[[_Affine, tf.Tensor, tf.Tensor], tf.Tensor]) -> Call:
-        """product(x, kernel) + bias, then the layer's activation. Weights are captured, not built into the graph."""
-        kernel, bias = tf.constant(self.kernel, tf.float32), tf.constant(self.bias, tf.float32)
-        return lambda tensors: [self.layer.activation(product(self, tensors[0], kernel) + bias)]
+    def call(self, product: Product) -> Call:
+        """Apply product(x), then the bias and the activation. Weights are captured, not built into the graph."""
+        bias = tf.constant(self.bias, tf.float32)
+        return lambda tensors: [self.activation(product(tensors[0]) + bias)]
+
+
+#: The linear part of an affine layer: what its input is multiplied with.
+Product = Callable[[tf.Tensor], tf.Tensor]
 
 
 def _affine(layer: Any) -> _Affine | None:
     """The layer as numbers, or None where it is not one that the rules know exactly."""
-    kinds: dict[type, Literal["convolution", "depthwise", "dense"]] = {
-        keras.layers.Conv2D: "convolution",
-        keras.layers.DepthwiseConv2D: "depthwise",
-        keras.layers.Dense: "dense",
-    }
-    kind = kinds.get(type(layer))  # the class itself: a subclass may compute something else
-    if kind is None or layer.compute_dtype != "float32" or getattr(layer, "data_format", None) == "channels_first":
-        return None
-    if kind == "depthwise" and layer.depth_multiplier != 1:
+    if isinstance(layer, _Affine):
+        return layer
+    if not _is_plain(layer, keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense):
         return None
     kernel = np.asarray(layer.kernel)
-    outputs = kernel.shape[-2] if kind == "depthwise" else kernel.shape[-1]
-    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
-    return _Affine(kind, kernel, bias, layer)
+    if isinstance(layer, keras.layers.Dense):
+        return _Affine("dense", kernel, _bias(layer, kernel.shape[-1]), layer.activation)
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    outputs = kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]
+    return _Affine(
+        "depthwise" if depthwise else "convolution",
+        kernel,
+        _bias(layer, outputs),
+        layer.activation,
+        tuple(layer.strides),
+        layer.padding,
+        tuple(layer.dilation_rate),
+    )
 
 
-def _plain_product(affine: _Affine, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    layer = affine.layer
+def _is_plain(layer: Any, *kinds: type) -> bool:
+    """Whether a layer is one of these classes itself (a subclass may compute something else), in float32, NHWC."""
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    return type(layer) in kinds and layer.compute_dtype == "float32" and not channels_first
+
+
+def _bias(layer: Any, outputs: int) -> np.ndarray:
+    return np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
+
+
+def _plain_product(affine: _Affine) -> Product:
+    """The product as TensorFlow has it."""
+    kernel = tf.constant(affine.kernel, tf.float32)
     if affine.kind == "dense":
-        return tf.linalg.matmul(x, kernel)
+        return lambda x: tf.linalg.matmul(x, kernel)
+    padding = affine.padding.upper()
     if affine.kind == "depthwise":
-        return tf.nn.depthwise_conv2d(
-            x, kernel, [1, *layer.strides, 1], layer.padding.upper(), None, layer.dilation_rate
+        strides = [1, *affine.strides, 1]
+        return lambda x: tf.nn.depthwise_conv2d(x, kernel, strides, padding, None, affine.dilation)
+    return lambda x: tf.nn.conv2d(x, kernel, affine.strides, padding, dilations=affine.dilation)
+
+
+# --- rule: a separable convolution is two ------------------------------------------------------------------------
+
+
+def _part_separable_convolutions(network: Network, keep: int) -> tuple[Network, int]:
+    """A separable convolution becomes a depthwise convolution and a 1 × 1 convolution: that is its definition."""
+    operations: list[Operation] = []
+    shapes = dict(network.shapes)
+    count = 0
+    for operation in network.operations:
+        layer: Any = operation.layer
+        if not _is_plain(layer, keras.layers.SeparableConv2D):
+            operations.append(operation)
+            continue
+        depthwise_kernel, pointwise_kernel = np.asarray(layer.depthwise_kernel), np.asarray(layer.pointwise_kernel)
+        middle_channels = pointwise_kernel.shape[2]
+        depthwise = _Affine(
+            "depthwise",
+            depthwise_kernel,
+            np.zeros(middle_channels, np.float32),
+            keras.activations.linear,
+            tuple(layer.strides),
+            layer.padding,
+            tuple(layer.dilation_rate),
         )
-    return tf.nn.conv2d(x, kernel, layer.strides, layer.padding.upper(), dilations=layer.dilation_rate)
+        pointwise = _Affine("convolution", pointwise_kernel, _bias(layer, pointwise_kernel.shape[3]), layer.activation)
+        middle = max(shapes) + 1
+        shapes[middle] = (*network.shapes[operation.outputs[0]][:2], middle_channels)
+        operations.append(_replaced(operation, depthwise, outputs=(middle,)))
+        operations.append(_replaced(operation, pointwise, inputs=(middle,)))
+        count += 1
+    return replace(network, operations=tuple(operations), shapes=shapes), count
+
+
+def _replaced(
+    operation: Operation,
+    affine: _Affine,
+    *,
+    inputs: tuple[int, ...] | None = None,
+    outputs: tuple[int, ...] | None = None,
+) -> Operation:
+    """The operation with an affine layer in its place, computed as TensorFlow has it until a rule knows better."""
+    return Operation(
+        operation.name,
+        affine,
+        operation.inputs if inputs is None else inputs,
+        operation.outputs if outputs is None else outputs,
+        affine.call(_plain_product(affine)),
+    )
 
 
 # --- rule: batch norm into the layer before it -------------------------------------------------------------------
@@ -130,16 +207,15 @@ def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
     operations = list(network.operations)
     count = 0
     for norm in network.operations:
-        if type(norm.layer) is not keras.layers.BatchNormalization or norm.layer.axis not in (-1, 3):
+        if not _is_plain(norm.layer, keras.layers.BatchNormalization) or norm.layer.axis not in (-1, 3):
             continue
         source = norm.inputs[0]
-        before = network.producer(source)
+        before = next((operation for operation in operations if source in operation.outputs), None)
         affine = _affine(before.layer) if before else None
         alone = len(network.consumers(source)) == 1 and source not in (keep, network.output)
-        if before is None or affine is None or not alone or not _is_linear(affine.layer):
+        if before is None or affine is None or not alone or affine.activation is not keras.activations.linear:
             continue
-        affine = affine.scaled(*_batch_norm_as_scale(norm.layer))
-        folded = Operation(before.name, _Folded(affine), before.inputs, norm.outputs, affine.call(_plain_product))
+        folded = _replaced(before, affine.scaled(*_batch_norm_as_scale(norm.layer)), outputs=norm.outputs)
         operations[operations.index(norm)] = folded
         operations.remove(before)
         count += 1
@@ -155,59 +231,184 @@ def _batch_norm_as_scale(norm: Any) -> tuple[np.ndarray, np.ndarray]:
     return factor.astype(np.float32), (beta - mean * factor).astype(np.float32)
 
 
-def _is_linear(layer: Any) -> bool:
-    return layer.activation is keras.activations.linear
-
-
-@dataclass(frozen=True)
-class _Folded:
-    """Stands in `Operation.layer` for an affine layer with a batch norm folded in, so that later rules match it."""
-
-    affine: _Affine
-
-
 # --- rule: depthwise convolution as shifted products -------------------------------------------------------------
 
 
-def _shift_depthwise_convolutions(network: Network) -> tuple[Network, int]:
+def _shift_depthwise_convolutions(network: Network, keep: int) -> tuple[Network, int]:
     """A depthwise convolution becomes Σ over the kernel's taps of (the padded input, shifted) · (the tap's weights).
 
     That is its definition. XLA's CPU back end lowers the convolution operator to scalar loops, and this to one
     vectorised loop: 11 times faster on EfficientNet-Lite0.
     """
+    return _with_products(network, lambda affine, _: _shifted_products(affine) if affine.kind == "depthwise" else None)
+
+
+def _with_products(
+    network: Network, choose: Callable[[_Affine, tuple[int | None, ...]], Product | None]
+) -> tuple[Network, int]:
+    """The network with the products that `choose(affine, input shape)` gives; those for which it gives None stay."""
     operations = []
     count = 0
     for operation in network.operations:
-        layer: Any = operation.layer
-        affine = layer.affine if isinstance(layer, _Folded) else _affine(layer)
-        if affine is not None and affine.kind == "depthwise":
-            operation = replace(operation, call=affine.call(_shifted_products))
+        affine = _affine(operation.layer)
+        product = choose(affine, network.shapes[operation.inputs[0]]) if affine is not None else None
+        if affine is not None and product is not None:
+            operation = replace(_replaced(operation, affine), call=affine.call(product))
             count += 1
         operations.append(operation)
     return replace(network, operations=tuple(operations)), count
 
 
-def _shifted_products(affine: _Affine, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    layer = affine.layer
-    (rows, columns), (stride_y, stride_x) = affine.kernel.shape[:2], layer.strides
-    dilation_y, dilation_x = layer.dilation_rate
+def _shifted_products(affine: _Affine) -> Product:
+    rows, columns, _, multiplier = affine.kernel.shape
+    (stride_y, stride_x), (dilation_y, dilation_x) = affine.strides, affine.dilation
     reach_y, reach_x = (rows - 1) * dilation_y + 1, (columns - 1) * dilation_x + 1
-    if layer.padding == "same":
-        pads = [_same_padding(x.shape[1], reach_y, stride_y), _same_padding(x.shape[2], reach_x, stride_x)]
-        x = tf.pad(x, [(0, 0), *pads, (0, 0)])
-    height, width = (x.shape[1] - reach_y) // stride_y + 1, (x.shape[2] - reach_x) // stride_x + 1
+    kernel = tf.constant(affine.kernel.reshape(rows, columns, -1), tf.float32)  # output c·multiplier + m reads input c
 
-    def shifted(row: int, column: int) -> tf.Tensor:
-        top, left = row * dilation_y, column * dilation_x
-        bottom, right = top + (height - 1) * stride_y + 1, left + (width - 1) * stride_x + 1
-        return x[:, top:bottom:stride_y, left:right:stride_x]
+    def product(x: tf.Tensor) -> tf.Tensor:
+        if affine.padding == "same":
+            pads = [_same_padding(x.shape[1], reach_y, stride_y), _same_padding(x.shape[2], reach_x, stride_x)]
+            x = tf.pad(x, [(0, 0), *pads, (0, 0)])
+        if multiplier > 1:
+            x = tf.repeat(x, multiplier, axis=-1)
+        height, width = (x.shape[1] - reach_y) // stride_y + 1, (x.shape[2] - reach_x) // stride_x + 1
 
-    return tf.add_n(
-        [shifted(row, column) * kernel[row, column, :, 0] for row in range(rows) for column in range(columns)]
-    )
+        def shifted(row: int, column: int) -> tf.Tensor:
+            top, left = row * dilation_y, column * dilation_x
+            bottom, right = top + (height - 1) * stride_y + 1, left + (width - 1) * stride_x + 1
+            return x[:, top:bottom:stride_y, left:right:stride_x]
+
+        return tf.add_n(
+            [shifted(row, column) * kernel[row, column] for row in range(rows) for column in range(columns)]
+        )
+
+    return product
 
 
 def _same_padding(size: int, reach: int, stride: int) -> tuple[int, int]:
     """TensorFlow's SAME padding (before, after) along one axis."""
     total = max(0, (-(-size // stride) - 1) * stride + reach - size)
     return total // 2, total - total // 2
+
+
+# --- rule: 3 × 3 convolution by Winograd's minimal filtering -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Winograd:
+    """The matrices of F(m × m, 3 × 3): output tile Aᵀ[(G k Gᵀ) ⊙ (Bᵀ d B)]A of the input tile d and the kernel k.
+
+    Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4
+    (https://arxiv.org/abs/1509.09308). Exact in real numbers; in float32 the error grows with m.
+    """
+
+    tile: int
+    b_transposed: tuple[tuple[float, ...], ...]
+    g: tuple[tuple[float, ...], ...]
+    a_transposed: tuple[tuple[float, ...], ...]
+
+
+_F2 = _Winograd(
+    tile=2,
+    b_transposed=((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    g=((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    a_transposed=((1, 1, 1, 0), (0, 1, -1, -1)),
+)
+_F4 = _Winograd(
+    tile=4,
+    b_transposed=(
+        (4, 0, -5, 0, 1, 0),
+        (0, -4, -4, 1, 1, 0),
+        (0, 4, -4, -1, 1, 0),
+        (0, -2, -1, 2, 1, 0),
+        (0, 2, -1, -2, 1, 0),
+        (0, 4, 0, -5, 0, 1),
+    ),
+    g=(
+        (1 / 4, 0, 0),
+        (-1 / 6, -1 / 6, -1 / 6),
+        (-1 / 6, 1 / 6, -1 / 6),
+        (1 / 24, 1 / 12, 1 / 6),
+        (1 / 24, -1 / 12, 1 / 6),
+        (0, 0, 1),
+    ),
+    a_transposed=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+)
+
+#: Where it was measured to win over XLA's own convolution: at this many channels in and out, for maps from the first
+#: size on F(2 × 2), from the second on F(4 × 4), up to the third, beyond which the transforms cost more memory traffic
+#: than the products save. See benchmarks/README.md.
+_WINOGRAD_CHANNELS = 48
+_F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
+
+
+def _winograd_convolutions(network: Network, keep: int) -> tuple[Network, int]:
+    """A 3 × 3 convolution of stride 1 becomes transforms by additions and one batched product of fewer numbers."""
+    return _with_products(network, _winograd_where_it_wins)
+
+
+def _winograd_where_it_wins(affine: _Affine, input_shape: tuple[int | None, ...]) -> Product | None:
+    plain = affine.kind == "convolution" and affine.strides == affine.dilation == (1, 1)
+    if not plain or affine.kernel.shape[:2] != (3, 3) or affine.kernel.shape[2] != input_shape[-1]:
+        return None  # the last: a grouped convolution
+    side = min(input_shape[0] or 0, input_shape[1] or 0)
+    if min(affine.kernel.shape[2:]) < _WINOGRAD_CHANNELS or not _F2_FROM <= side <= _F4_TO:
+        return None
+    return _winograd_product(affine, _F4 if side >= _F4_FROM else _F2)
+
+
+def _winograd_product(affine: _Affine, form: _Winograd) -> Product:
+    tile, reach = form.tile, form.tile + 2
+    g = np.array(form.g, np.float64)
+    transformed = np.einsum("ai,bj,ijco->abco", g, g, affine.kernel.astype(np.float64))
+    inputs, outputs = affine.kernel.shape[2:]
+    kernel = tf.constant(transformed.reshape(reach * reach, inputs, outputs), tf.float32)
+    border = 1 if affine.padding == "same" else 0
+
+    def product(x: tf.Tensor) -> tf.Tensor:
+        batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+        height, width = x.shape[1] - 2 + 2 * border, x.shape[2] - 2 + 2 * border
+        tiles_y, tiles_x = -(-height // tile), -(-width // tile)
+        below, beside = tiles_y * tile - height + border, tiles_x * tile - width + border
+        x = tf.pad(x, [(0, 0), (border, below), (border, beside), (0, 0)])
+
+        def offset(row: int, column: int) -> tf.Tensor:
+            """The pixels at this place of all tiles: (batch, tiles_y, tiles_x, inputs)."""
+            last_y, last_x = row + tile * (tiles_y - 1), column + tile * (tiles_x - 1)
+            return x[:, row : last_y + 1 : tile, column : last_x + 1 : tile]
+
+        pixels = [[offset(row, column) for column in range(reach)] for row in range(reach)]
+        places = [place for row in _both_sides(form.b_transposed, pixels) for place in row]
+        stacked = tf.reshape(tf.stack(places), [reach * reach, -1, inputs])
+        products = tf.reshape(tf.linalg.matmul(stacked, kernel), [reach, reach, batch, tiles_y, tiles_x, outputs])
+        sums = [[products[row, column] for column in range(reach)] for row in range(reach)]
+        tiles = [tf.stack(row, axis=3) for row in _both_sides(form.a_transposed, sums)]
+        whole = tf.reshape(tf.stack(tiles, axis=2), [batch, tiles_y * tile, tiles_x * tile, outputs])
+        return whole[:, :height, :width]
+
+    return product
+
+
+def _both_sides(matrix: Sequence[Sequence[float]], entries: Sequence[Sequence[tf.Tensor]]) -> list[list[tf.Tensor]]:
+    """M E Mᵀ for a constant matrix M and a matrix E of tensors, by additions."""
+    by_columns = [_combinations(matrix, column) for column in zip(*entries, strict=True)]
+    return [_combinations(matrix, row) for row in zip(*by_columns, strict=True)]
+
+
+def _combinations(matrix: Sequence[Sequence[float]], tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """M t for a vector t of tensors."""
+    return [
+        tf.add_n(
+            [tensor if factor == 1 else factor * tensor for factor, tensor in zip(row, tensors, strict=True) if factor]
+        )
+        for row in matrix
+    ]
+
+
+#: What is done, in this order.
+_RULES: dict[str, Callable[[Network, int], tuple[Network, int]]] = {
+    "separable convolution parted": _part_separable_convolutions,
+    "batch norm folded": _fold_batch_norms,
+    "depthwise convolution as shifted products": _shift_depthwise_convolutions,
+    "3×3 convolution by Winograd": _winograd_convolutions,
+}

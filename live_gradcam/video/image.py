@@ -10,9 +10,6 @@ import numpy as np
 from live_gradcam.errors import OutputError, SourceError
 from live_gradcam.video.silence import silence_opencv
 
-#: What counts as a picture, by its ending.
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
-
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read a picture: grey ones become three channels, transparency is laid on white, 16 bits become 8.

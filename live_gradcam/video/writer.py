@@ -151,12 +151,16 @@ class VideoWriter:
         """Write what the encoder still holds, and give the file its name.
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written; nothing is left of it.
         """
-        with self._failures():
-            self._container.mux(self._video.encode(None))
-            self._container.close()
-            os.replace(self._part, self.path)
+        try:
+            with self._failures():
+                self._container.mux(self._video.encode(None))
+                self._container.close()
+                os.replace(self._part, self.path)
+        except OutputError:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -171,14 +175,10 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self.discard()
-            return
-        try:
+        if kind is None:
             self.finish()
-        except OutputError:
+        else:
             self.discard()
-            raise
 
 
 def _movie_timescale(time_base: Fraction) -> str:
