@@ -366,37 +366,30 @@ def _winograd_product(affine: _Affine, form: _Winograd) -> Product:
     border = 1 if affine.padding == "same" else 0
 
     def product(x: tf.Tensor) -> tf.Tensor:
-        batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
         height, width = x.shape[1] - 2 + 2 * border, x.shape[2] - 2 + 2 * border
         tiles_y, tiles_x = -(-height // tile), -(-width // tile)
         below, beside = tiles_y * tile - height + border, tiles_x * tile - width + border
         x = tf.pad(x, [(0, 0), (border, below), (border, beside), (0, 0)])
 
-        def offset(row: int, column: int) -> tf.Tensor:
-            """The pixels at this place of all tiles: (batch, tiles_y, tiles_x, inputs)."""
-            last_y, last_x = row + tile * (tiles_y - 1), column + tile * (tiles_x - 1)
-            return x[:, row : last_y + 1 : tile, column : last_x + 1 : tile]
+        # Bᵀ d B: rows first, for all columns at once, then columns, for all rows at once: few operations to compile.
+        rows = [x[:, row : row + tile * (tiles_y - 1) + 1 : tile] for row in range(reach)]
+        x = tf.stack(_combinations(form.b_transposed, rows))
+        columns = [x[:, :, :, column : column + tile * (tiles_x - 1) + 1 : tile] for column in range(reach)]
+        x = tf.stack(_combinations(form.b_transposed, columns), axis=1)
 
-        pixels = [[offset(row, column) for column in range(reach)] for row in range(reach)]
-        places = [place for row in _both_sides(form.b_transposed, pixels) for place in row]
-        stacked = tf.reshape(tf.stack(places), [reach * reach, -1, inputs])
-        products = tf.reshape(tf.linalg.matmul(stacked, kernel), [reach, reach, batch, tiles_y, tiles_x, outputs])
-        sums = [[products[row, column] for column in range(reach)] for row in range(reach)]
-        tiles = [tf.stack(row, axis=3) for row in _both_sides(form.a_transposed, sums)]
-        whole = tf.reshape(tf.stack(tiles, axis=2), [batch, tiles_y * tile, tiles_x * tile, outputs])
-        return whole[:, :height, :width]
+        x = tf.linalg.matmul(tf.reshape(x, [reach * reach, -1, inputs]), kernel)
+        x = tf.reshape(x, [reach, reach, -1, tiles_y, tiles_x, outputs])
+
+        # Aᵀ m A in the same way, and the tiles put side by side: (batch, tiles_y, tile, tiles_x, tile, outputs).
+        x = tf.stack(_combinations(form.a_transposed, tf.unstack(x)), axis=3)
+        x = tf.stack(_combinations(form.a_transposed, tf.unstack(x)), axis=4)
+        return tf.reshape(x, [-1, tiles_y * tile, tiles_x * tile, outputs])[:, :height, :width]
 
     return product
 
 
-def _both_sides(matrix: Sequence[Sequence[float]], entries: Sequence[Sequence[tf.Tensor]]) -> list[list[tf.Tensor]]:
-    """M E Mᵀ for a constant matrix M and a matrix E of tensors, by additions."""
-    by_columns = [_combinations(matrix, column) for column in zip(*entries, strict=True)]
-    return [_combinations(matrix, row) for row in zip(*by_columns, strict=True)]
-
-
 def _combinations(matrix: Sequence[Sequence[float]], tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """M t for a vector t of tensors."""
+    """M t for a constant matrix M and a vector t of tensors, by additions."""
     return [
         tf.add_n(
             [tensor if factor == 1 else factor * tensor for factor, tensor in zip(row, tensors, strict=True) if factor]
