@@ -162,6 +162,11 @@ def test_the_frame_rate_looks_back_over_its_window() -> None:
     assert [rate.tick(4 + 0.5 * tick) for tick in range(8)][-1] == pytest.approx(2)
 
 
+def test_the_frame_rate_of_a_slow_source() -> None:
+    rate = FrameRate(window=2.0)
+    assert [rate.tick(5.0 * tick) for tick in range(4)][-1] == pytest.approx(0.2)
+
+
 def test_percentiles_and_medians() -> None:
     assert percentiles_ms([0.001 * value for value in range(101)]) == pytest.approx({"p50": 50, "p95": 95, "p99": 99})
     timings = StageTimings()

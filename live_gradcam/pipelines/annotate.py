@@ -33,6 +33,9 @@ from live_gradcam.video.writer import COPIED_AUDIO, VideoWriter
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
 _DEPTH = 4
 
+#: What an output is called after its source; such files in a folder are not annotated again.
+_OUTPUT_ENDING = "-gradcam.mp4"
+
 #: Is told of each frame written: (frames written, frames expected or None).
 OnProgress = Callable[[int, "int | None"], None]
 
@@ -126,18 +129,25 @@ def _videos_of(source: Path) -> list[Path]:
         raise SourceError(f"there is no file {source}")
     if not source.is_dir():
         return [source]
-    videos = sorted(path for path in source.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES)
+    videos = sorted(
+        path
+        for path in source.iterdir()
+        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.endswith(_OUTPUT_ENDING)
+    )
     if not videos:
         raise SourceError(f"the folder {source} has no videos in it")
     return videos
 
 
 def _output_name(source: Path) -> str:
-    return f"{source.stem}-gradcam.mp4"
+    return f"{source.stem}{_OUTPUT_ENDING}"
 
 
 def _check_jobs(jobs: Sequence[AnnotateJob], *, overwrite: bool) -> None:
     outputs = [path for job in jobs for path in (job.output, job.jsonl, job.heatmaps) if path is not None]
+    for job in jobs:
+        if job.output.suffix.lower() not in (".mp4", ".m4v"):
+            raise UsageError(f"{job.output} is not an MP4 file's name: annotated videos are MP4, call it NAME.mp4")
     for path in outputs:
         if outputs.count(path) > 1:
             raise UsageError(f"several outputs would be called {path}: annotate those videos one by one, with -o FILE")
@@ -145,9 +155,6 @@ def _check_jobs(jobs: Sequence[AnnotateJob], *, overwrite: bool) -> None:
         for job in jobs:
             if path.exists() and path.samefile(job.source):
                 raise OutputError(f"{path} is the source itself: give another name with -o")
-    for job in jobs:
-        if job.output.suffix.lower() not in (".mp4", ".m4v"):
-            raise UsageError(f"{job.output} is not an MP4 file's name: annotated videos are MP4, call it NAME.mp4")
 
 
 def annotate(
@@ -172,7 +179,6 @@ def annotate(
         first = next(frames, None)
         if first is None:
             raise SourceError(f"not one frame of {job.source} can be read")
-        sidecars = stack.enter_context(_Sidecars(job))
         writer = stack.enter_context(
             VideoWriter(
                 job.output,
@@ -182,6 +188,7 @@ def annotate(
                 audio=audio,
             )
         )
+        sidecars = stack.enter_context(_Sidecars(job))
 
         def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
             frame, explanation = explained
@@ -199,7 +206,7 @@ def annotate(
                 if stop.requested:
                     break
                 drawing.submit((frame, engine.explain(frame.image)))
-        while audio_packets:
+        while audio_packets and not stop.requested:  # what was read ahead of the last frame is not part of it
             writer.write_audio(audio_packets.popleft())
     return AnnotateSummary(
         frames=writer.frames_written,

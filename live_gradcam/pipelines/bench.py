@@ -15,6 +15,7 @@ import numpy as np
 
 from live_gradcam.display.hud import draw_hud
 from live_gradcam.display.overlay import Overlay
+from live_gradcam.errors import SourceError
 from live_gradcam.networks.runtime import describe_runtime
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.metrics import StageTimings, percentiles_ms
@@ -55,11 +56,14 @@ def file_frames(path: str | Path) -> Iterator[Frame]:
     index = 0
     while True:
         with VideoReader(path) as reader:
+            before = index
             last = offset
             for frame in reader.frames():
                 last = offset + frame.pts
                 yield Frame(frame.image, index, last, frame.captured_at)
                 index += 1
+            if index == before:
+                raise SourceError(f"not one frame of {path} can be read")
             offset = last + 1 / reader.frame_rate
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from live_gradcam.display.hud import draw_hud
@@ -25,7 +24,6 @@ from live_gradcam.video.frame import Frame
 from live_gradcam.video.writer import VideoWriter
 
 _TAKE_SECONDS = 0.05
-_PAUSED_POLL_MS = 50
 _RECORD_RATE = Fraction(30)
 _RECORD_TIME_BASE = Fraction(1, 90_000)
 
@@ -110,9 +108,10 @@ def _loop(
     count = 0
     begun: float | None = None
     paused = False
+    dropped_before = newest.dropped  # while the engine started
     while not stop.requested and not newest.ended and (max_frames is None or count < max_frames):
-        frame = None if paused else newest.take(_TAKE_SECONDS)
-        if frame is not None:
+        frame = newest.take(_TAKE_SECONDS)
+        if frame is not None and not paused:
             begun = time.monotonic() if begun is None else begun
             explanation = engine.explain(frame.image)
             picture = overlay.blend(frame.image, explanation)
@@ -124,13 +123,13 @@ def _loop(
             if window:
                 window.show(picture)
         if window:
-            action = window.poll(_PAUSED_POLL_MS if paused else 1)
+            action = window.poll()
             if action is Action.QUIT:
                 break
             if action is Action.PAUSE:
                 paused = not paused
     seconds = time.monotonic() - begun if begun is not None else 0.0
-    return LiveSummary(count, newest.dropped, seconds, stop.requested)
+    return LiveSummary(count, newest.dropped - dropped_before, seconds, stop.requested)
 
 
 class _Recorder:
@@ -139,17 +138,14 @@ class _Recorder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: VideoWriter | None = None
-        self._size = (0, 0)
         self._first_pts = Fraction(0)
 
     def write(self, picture: np.ndarray, pts: Fraction) -> None:
         if self._writer is None:
-            self._size, self._first_pts = picture.shape[:2], pts
+            self._first_pts = pts
             self._writer = VideoWriter(
-                self._path, size=self._size, frame_rate=_RECORD_RATE, time_base=_RECORD_TIME_BASE
+                self._path, size=picture.shape[:2], frame_rate=_RECORD_RATE, time_base=_RECORD_TIME_BASE
             )
-        if picture.shape[:2] != self._size:
-            picture = cv2.resize(picture, (self._size[1], self._size[0]))
         self._writer.write(picture, pts - self._first_pts)
 
     def finish(self) -> None:

@@ -42,7 +42,7 @@ class FrameRate:
     def tick(self, now: float) -> float:
         """Count a frame at `now` (monotonic seconds) and return the frames per second; 0 until there are two."""
         self._times.append(now)
-        while now - self._times[0] > self._window:
+        while len(self._times) > 2 and now - self._times[0] > self._window:
             self._times.popleft()
         span = now - self._times[0]
         return (len(self._times) - 1) / span if span > 0 else 0.0
