@@ -16,7 +16,7 @@ import pytest
 from keras import layers
 
 from live_gradcam import Explainer, load_classifier
-from live_gradcam.cam.explainer import _input_recipe
+from live_gradcam.cam.one_pass import network_input
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import CATALOG, find_entry
 from live_gradcam.networks.efficientnet_lite import SCALINGS
@@ -102,7 +102,7 @@ def test_the_preprocessing_is_kerass_own(name: str) -> None:
     module = sys.modules[build.__module__]
     frame = np.random.default_rng(0).integers(0, 256, (1, 4, 5, 3), np.uint8)
     expected = module.preprocess_input(frame[..., ::-1].astype(np.float32))
-    actual = _input_recipe(PREPROCESSINGS[CATALOG[name].preprocessing])(frame)
+    actual = network_input(frame, PREPROCESSINGS[CATALOG[name].preprocessing])
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
 
 

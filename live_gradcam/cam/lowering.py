@@ -337,7 +337,7 @@ _F4 = _Winograd(
 
 #: Where it was measured to win over XLA's own convolution: at this many channels in and out, for maps from the first
 #: size on F(2 × 2), from the second on F(4 × 4), up to the third, beyond which the transforms cost more memory traffic
-#: than the products save. See benchmarks/README.md.
+#: than the products save (benchmarks/winograd.py).
 _WINOGRAD_CHANNELS = 48
 _F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
 

@@ -32,12 +32,16 @@ class SplitNetwork:
     Attributes:
         trunk: what does not depend on the target layer's activations, up to and including that layer.
         head: what follows from the activations to the output.
+        input: the number of the image batch.
         target: the number of the activations, shape (height, width, channels).
+        output: the number of the network's answer.
     """
 
     trunk: tuple[Operation, ...]
     head: tuple[Operation, ...]
+    input: int
     target: int
+    output: int
 
 
 def candidate_layers(network: Network) -> list[Operation]:
@@ -115,7 +119,7 @@ def split_at(network: Network, target: int) -> SplitNetwork:
             head.append(operation)
         else:
             trunk.append(operation)
-    return SplitNetwork(tuple(trunk), tuple(head), target)
+    return SplitNetwork(tuple(trunk), tuple(head), network.input, target, network.output)
 
 
 def _ancestors(network: Network) -> set[int]:

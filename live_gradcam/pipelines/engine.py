@@ -12,9 +12,10 @@ from live_gradcam.networks.runtime import quiet_tensorflow
 if TYPE_CHECKING:
     import numpy as np
 
-    from live_gradcam.cam.explainer import Explainer, Score
+    from live_gradcam.cam.explainer import Explainer
     from live_gradcam.cam.explanation import Explanation
     from live_gradcam.cam.fit import Fit
+    from live_gradcam.cam.one_pass import Score
     from live_gradcam.networks.classifier import Classifier
 
 TOP_CLASS = "top1"

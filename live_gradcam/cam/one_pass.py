@@ -1,0 +1,148 @@
+"""The function that is compiled: pixels in; predictions, logits and class activation maps out, in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import tensorflow as tf
+
+from live_gradcam.cam.graph import run
+from live_gradcam.cam.logits import Activation
+from live_gradcam.cam.methods import CamMethod
+from live_gradcam.cam.split import SplitNetwork
+from live_gradcam.networks.preprocessing import Preprocessing
+
+#: What is differentiated. logit: the class's own score z. margin: z_c − logsumexp of the others, which is
+#: log(p/(1−p)): the softmax's map without its saturation. probability: p itself, as the popular recipe does.
+Score = Literal["logit", "margin", "probability"]
+SCORES: tuple[str, ...] = get_args(Score)
+
+#: As the class to explain: each frame's own best.
+TOP_CLASS = -1
+
+_LUMA_OF_BGR = (0.114, 0.587, 0.299)  # ITU-R BT.601
+
+
+@dataclass(frozen=True, eq=False)
+class OnePass:
+    """Trunk → head → the head's gradient → maps, as pure functions of tensors.
+
+    Attributes:
+        split: the network, cut at the target layer.
+        preprocessing: how pixels become its input.
+        activation: what turns its logits into probabilities.
+        method: activations and gradients to map.
+        score: what is differentiated.
+        topk: how many predictions.
+        maps: how many classes get a map.
+        relu: scale maps from 0 to their maximum; False: from minimum to maximum.
+    """
+
+    split: SplitNetwork
+    preprocessing: Preprocessing
+    activation: Activation
+    method: CamMethod
+    score: Score
+    topk: int
+    maps: int
+    relu: bool
+
+    def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The predictions alone.
+
+        Args:
+            pixels: uint8 (batch, height, width, 3), BGR, of the network's input size.
+
+        Returns:
+            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` float32 (batch, classes).
+        """
+        values = self._trunk(pixels)
+        return self._predictions(self._logits(values, values[self.split.target]))
+
+    def explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The predictions and the maps.
+
+        Args:
+            pixels: as for `predict`.
+            target_class: int32 (batch,): the class to explain, or `TOP_CLASS`.
+
+        Returns:
+            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps): the class asked for, then the
+            best others; `heatmaps` (batch, maps, h, w) in 0…1; `evidence` (batch, maps): their maxima before scaling.
+        """
+        values = self._trunk(pixels)
+        activations = values[self.split.target]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(activations)
+            logits = self._logits(values, activations)
+            targets = _targets(logits, target_class, self.maps)
+            scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
+        gradients = [tf.cast(tape.gradient(score, activations), tf.float32) for score in scores]
+        activations = tf.cast(activations, tf.float32)
+        raw_maps = tf.stack([self.method(activations, gradient) for gradient in gradients], axis=1)
+        heatmaps, evidence = _scale(raw_maps, relu=self.relu)
+        return {
+            **self._predictions(logits),
+            "targets": targets,
+            "target_probabilities": tf.gather(self._probabilities(logits), targets, batch_dims=1),
+            "heatmaps": heatmaps,
+            "evidence": evidence,
+        }
+
+    def _trunk(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
+        return run(self.split.trunk, {self.split.input: network_input(pixels, self.preprocessing)})
+
+    def _logits(self, values: dict[int, tf.Tensor], activations: tf.Tensor) -> tf.Tensor:
+        """float32 (batch, classes). One unit z becomes the two classes that it decides between: -z and z."""
+        logits = run(self.split.head, {**values, self.split.target: activations})[self.split.output]
+        logits = tf.cast(logits, tf.float32)
+        return tf.concat([-logits, logits], axis=-1) if logits.shape[-1] == 1 else logits
+
+    def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(logits) if self.activation == "softmax" else tf.math.sigmoid(logits)
+
+    def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        indices = tf.math.top_k(logits, self.topk).indices
+        probabilities = tf.gather(self._probabilities(logits), indices, batch_dims=1)
+        return {"indices": indices, "probabilities": probabilities, "logits": logits}
+
+    def _score(self, logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+        """The score (batch,) that is differentiated, of the classes (batch,).
+
+        The class is picked by a one-hot product: XLA would compile anew for every class that slices.
+        """
+        picked = tf.one_hot(classes, logits.shape[-1])
+        if self.score == "probability":
+            return tf.reduce_sum(self._probabilities(logits) * picked, axis=-1)
+        own = tf.reduce_sum(logits * picked, axis=-1)
+        if self.score == "logit":
+            return own
+        return own - tf.reduce_logsumexp(tf.where(picked > 0, logits.dtype.min, logits), axis=-1)
+
+
+def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
+    """uint8 BGR (batch, height, width, 3) as the network's float32 input."""
+    x = tf.cast(pixels, tf.float32)
+    if preprocessing.channels == "grey":
+        x = tf.reduce_sum(x * tf.constant(_LUMA_OF_BGR), axis=-1, keepdims=True)
+        return (x - preprocessing.mean[0]) * preprocessing.scale[0]
+    if preprocessing.channels == "rgb":
+        x = tf.reverse(x, axis=[-1])
+    return (x - tf.constant(preprocessing.mean)) * tf.constant(preprocessing.scale)
+
+
+def _targets(logits: tf.Tensor, target_class: tf.Tensor, maps: int) -> tf.Tensor:
+    """The classes to map, int32 (batch, maps): the one asked for (-1: none) first, then the best others."""
+    asked_for = tf.one_hot(target_class, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+    return tf.math.top_k(tf.where(asked_for, logits.dtype.max, logits), maps).indices
+
+
+def _scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Raw maps (batch, maps, h, w) to 0…1, and their maxima before (batch, maps)."""
+    highest = tf.reduce_max(raw_maps, axis=(2, 3), keepdims=True)
+    if relu:
+        positive = tf.nn.relu(raw_maps)
+        return tf.math.divide_no_nan(positive, tf.nn.relu(highest)), tf.nn.relu(highest)[:, :, 0, 0]
+    lowest = tf.reduce_min(raw_maps, axis=(2, 3), keepdims=True)
+    return tf.math.divide_no_nan(raw_maps - lowest, highest - lowest), highest[:, :, 0, 0]
