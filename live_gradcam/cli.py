@@ -196,7 +196,7 @@ def _command(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Ca
         command.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         command.__doc__ = function.__doc__
-        app.command(name=function.__name__.strip("_"))(command)
+        app.command(name=function.__name__)(command)
         return function
 
     return register
@@ -213,6 +213,10 @@ def _set_up_logging(
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     if not debug:
         warnings.simplefilter("ignore")  # libraries' notes to programmers
+
+
+def _is_debugging() -> bool:
+    return logging.getLogger("live_gradcam").level == logging.DEBUG
 
 
 class _StderrHandler(logging.Handler):
@@ -251,7 +255,7 @@ def _start_engine(options: EngineOptions) -> Engine:
     from live_gradcam.pipelines.engine import start_engine
 
     with _terminal.status(f"starting {options.model}"):
-        engine = start_engine(options, let_tensorflow_talk=logging.getLogger("live_gradcam").level == logging.DEBUG)
+        engine = start_engine(options, let_tensorflow_talk=_is_debugging())
     log = logging.getLogger(__name__)
     log.info("%s, ready in %.1f s", engine.description, sum(engine.start_s.values()))
     for rule, count in engine.explainer.rewrites.items():
@@ -522,7 +526,7 @@ def layers(options: EngineOptions) -> None:
 
     check_model_name(options.model)
     with _terminal.status(f"loading {options.model}"):
-        rows = list_layers(options)
+        rows = list_layers(options, let_tensorflow_talk=_is_debugging())
     table = Table("", "name", "type", "output shape", box=None, pad_edge=False)
     for row in rows:
         mark = "*" if row.is_default else "" if row.is_candidate else "-"

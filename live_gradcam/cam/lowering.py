@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Call, Network, Operation, run
+from live_gradcam.cam.graph import Call, Network, Operation, Shape, run
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,14 @@ def _difference(network: Network, rewritten: Network) -> float:
 # --- an affine layer as numbers, so that rules can change it ------------------------------------------------------
 
 
+Kind = Literal["convolution", "depthwise", "dense"]
+_KERAS_LAYERS: dict[Kind, type] = {
+    "convolution": keras.layers.Conv2D,
+    "depthwise": keras.layers.DepthwiseConv2D,
+    "dense": keras.layers.Dense,
+}
+
+
 @dataclass(frozen=True, eq=False)
 class _Affine:
     """A convolution or dense layer as numbers. It stands in `Operation.layer` for the Keras layer that it replaces.
@@ -78,7 +86,7 @@ class _Affine:
         dilation: (vertical, horizontal).
     """
 
-    kind: Literal["convolution", "depthwise", "dense"]
+    kind: Kind
     kernel: np.ndarray
     bias: np.ndarray
     activation: Callable[[tf.Tensor], tf.Tensor]
@@ -101,26 +109,25 @@ class _Affine:
 Product = Callable[[tf.Tensor], tf.Tensor]
 
 
-def _affine(layer: Any) -> _Affine | None:
-    """The layer as numbers, or None where it is not one that the rules know exactly."""
+def _kind(layer: Any) -> Kind | None:
+    """Which product a layer is; None where it is not one that the rules know exactly."""
     if isinstance(layer, _Affine):
-        return layer
-    if not _is_plain(layer, keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense):
-        return None
+        return layer.kind
+    return next((kind for kind, keras_layer in _KERAS_LAYERS.items() if _is_plain(layer, keras_layer)), None)
+
+
+def _affine(layer: Any) -> _Affine | None:
+    """The layer as numbers, or None where it has no kind. Takes a copy of its weights: ask for the kind first."""
+    kind = _kind(layer)
+    if isinstance(layer, _Affine) or kind is None:
+        return layer if isinstance(layer, _Affine) else None
     kernel = np.asarray(layer.kernel)
-    if isinstance(layer, keras.layers.Dense):
-        return _Affine("dense", kernel, _bias(layer, kernel.shape[-1]), layer.activation)
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    outputs = kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]
-    return _Affine(
-        "depthwise" if depthwise else "convolution",
-        kernel,
-        _bias(layer, outputs),
-        layer.activation,
-        tuple(layer.strides),
-        layer.padding,
-        tuple(layer.dilation_rate),
-    )
+    outputs = kernel.shape[2] * kernel.shape[3] if kind == "depthwise" else kernel.shape[-1]
+    affine = _Affine(kind, kernel, _bias(layer, outputs), layer.activation)
+    if kind == "dense":
+        return affine
+    dilation = tuple(layer.dilation_rate)
+    return replace(affine, strides=tuple(layer.strides), padding=layer.padding, dilation=dilation)
 
 
 def _is_plain(layer: Any, *kinds: type) -> bool:
@@ -240,17 +247,20 @@ def _shift_depthwise_convolutions(network: Network, keep: int) -> tuple[Network,
     That is its definition. XLA's CPU back end lowers the convolution operator to scalar loops, and this to one
     vectorised loop: 11 times faster on EfficientNet-Lite0.
     """
-    return _with_products(network, lambda affine, _: _shifted_products(affine) if affine.kind == "depthwise" else None)
+    return _with_products(network, "depthwise", lambda affine, _: _shifted_products(affine))
 
 
 def _with_products(
-    network: Network, choose: Callable[[_Affine, tuple[int | None, ...]], Product | None]
+    network: Network, kind: Kind, choose: Callable[[_Affine, Shape], Product | None]
 ) -> tuple[Network, int]:
-    """The network with the products that `choose(affine, input shape)` gives; those for which it gives None stay."""
+    """The network with the products that `choose(affine, input shape)` gives for the layers of a kind.
+
+    Those for which it gives None stay.
+    """
     operations = []
     count = 0
     for operation in network.operations:
-        affine = _affine(operation.layer)
+        affine = _affine(operation.layer) if _kind(operation.layer) == kind else None
         product = choose(affine, network.shapes[operation.inputs[0]]) if affine is not None else None
         if affine is not None and product is not None:
             operation = replace(_replaced(operation, affine), call=affine.call(product))
@@ -344,12 +354,15 @@ _F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
 
 def _winograd_convolutions(network: Network, keep: int) -> tuple[Network, int]:
     """A 3 × 3 convolution of stride 1 becomes transforms by additions and one batched product of fewer numbers."""
-    return _with_products(network, _winograd_where_it_wins)
+    return _with_products(network, "convolution", _winograd_where_it_wins)
 
 
-def _winograd_where_it_wins(affine: _Affine, input_shape: tuple[int | None, ...]) -> Product | None:
-    plain = affine.kind == "convolution" and affine.strides == affine.dilation == (1, 1)
-    if not plain or affine.kernel.shape[:2] != (3, 3) or affine.kernel.shape[2] != input_shape[-1]:
+def _winograd_where_it_wins(affine: _Affine, input_shape: Shape) -> Product | None:
+    if (
+        not affine.strides == affine.dilation == (1, 1)
+        or affine.kernel.shape[:2] != (3, 3)
+        or affine.kernel.shape[2] != input_shape[-1]
+    ):
         return None  # the last: a grouped convolution
     side = min(input_shape[0] or 0, input_shape[1] or 0)
     if min(affine.kernel.shape[2:]) < _WINOGRAD_CHANNELS or not _F2_FROM <= side <= _F4_TO:

@@ -16,6 +16,7 @@ from live_gradcam.errors import OutputError
 _NO_WINDOW = "use --headless, with --record FILE to keep what it sees"
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20
+_POLL_MS = 1
 _NO_KEY = -1
 
 
@@ -68,9 +69,9 @@ class Window:
             self._shown = True
         cv2.imshow(self._title, image)
 
-    def poll(self, wait_ms: int = 1) -> Action | None:
+    def poll(self) -> Action | None:
         """Let the window work, and return what the user asked for: by a key, or by closing the window (quit)."""
-        code = cv2.waitKey(wait_ms)
+        code = cv2.waitKey(_POLL_MS)
         if self._shown and self._closed():
             return Action.QUIT
         return None if code == _NO_KEY else action_of(code & 0xFF)

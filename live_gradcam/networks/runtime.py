@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import platform
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
-
-_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -18,8 +15,7 @@ def quiet_tensorflow(*, enabled: bool = True) -> Iterator[None]:
     """Keep what TensorFlow's C++ code prints off the terminal while it starts and compiles.
 
     It writes to file descriptor 2 before any setting of its own is read. Python's own stderr goes on working, and
-    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results. What was kept
-    back is logged at debug level.
+    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results.
 
     Args:
         enabled: False lets everything through.
@@ -32,27 +28,22 @@ def quiet_tensorflow(*, enabled: bool = True) -> Iterator[None]:
     sys.stderr.flush()
     terminal = os.dup(2)
     encoding = sys.stderr.encoding
-    with tempfile.TemporaryFile() as kept_back:
-        os.dup2(kept_back.fileno(), 2)
-        try:
-            with (
-                open(terminal, "w", buffering=1, encoding=encoding, closefd=False) as to_terminal,
-                redirect_stderr(to_terminal),
-                redirect_stdout(to_terminal),
-            ):
-                yield
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            kept_back.seek(0)
-            for line in kept_back.read().decode(errors="replace").splitlines():
-                _log.debug("tensorflow: %s", line)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        with (
+            open(terminal, "w", buffering=1, encoding=encoding, closefd=False) as to_terminal,
+            redirect_stderr(to_terminal),
+            redirect_stdout(to_terminal),
+        ):
+            yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def describe_runtime() -> dict[str, Any]:
     """The device, the versions and the thread counts that a measurement depends on. Imports TensorFlow."""
-    import platform
-
     import av
     import cv2
     import keras
@@ -80,8 +71,6 @@ def describe_runtime() -> dict[str, Any]:
 
 
 def _processor_name() -> str:
-    import platform
-
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))

@@ -85,8 +85,11 @@ def run_bench(
         process_start: `time.perf_counter()` at which the command began.
 
     Returns:
-        The report: see the README for each field. Times are medians over the frames; `gradcam_overhead` is the median
-        of the ratios of pairs, explaining and predicting the same new frame, one after the other.
+        The report. `fps` counts frames that are read, explained, drawn and encoded one after the other;
+        `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`, `forward_ms` (predictions
+        only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is the median of the ratios
+        of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing and compiling, and
+        `start_s` the whole start by part; `time_to_first_frame_s` counts from the command's start.
     """
     first = next(stream)
     engine = start_engine()

@@ -125,13 +125,17 @@ class LayerRow:
     is_default: bool
 
 
-def list_layers(options: EngineOptions) -> list[LayerRow]:
+def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRow]:
     """The layers of a model in running order, nested ones opened.
+
+    Args:
+        options: which model, and the layer to mark.
+        let_tensorflow_talk: let TensorFlow's own messages through.
 
     Raises:
         LiveGradcamError: as `start_engine`, or a `layer` that cannot be the target.
     """
-    with quiet_tensorflow():
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.cam.graph import flatten
         from live_gradcam.cam.split import candidate_layers, default_target, find_layer
 
