@@ -257,7 +257,7 @@ def _start_engine(options: EngineOptions) -> Engine:
     with _terminal.status(f"starting {options.model}"):
         engine = start_engine(options, let_tensorflow_talk=_is_debugging())
     log = logging.getLogger(__name__)
-    log.info("%s, ready in %.1f s", engine.description, sum(engine.start_s.values()))
+    log.info("%s, ready in %.1f s", " · ".join(engine.description), sum(engine.start_s.values()))
     for rule, count in engine.explainer.rewrites.items():
         log.info("lowering: %s, %d times", rule, count)
     return engine

@@ -56,9 +56,9 @@ class Engine:
         return self.explainer(image, target=self.target)
 
     @property
-    def description(self) -> str:
-        """Model, method and target layer in a line."""
-        return f"{self.explainer.classifier.name} · {self.explainer.method} · {self.explainer.layer}"
+    def description(self) -> tuple[str, str]:
+        """Two short lines: the model; the method and the target layer."""
+        return self.explainer.classifier.name, f"{self.explainer.method} · {self.explainer.layer}"
 
 
 def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> Engine:

@@ -116,7 +116,7 @@ def _loop(
             explanation = engine.explain(frame.image)
             picture = overlay.blend(frame.image, explanation)
             fps = rate.tick(time.monotonic())
-            draw_hud(picture, explanation, notes=(f"{fps:.1f} FPS", engine.description))
+            draw_hud(picture, explanation, notes=(f"{fps:.1f} FPS", *engine.description))
             count += 1
             if recorder:
                 recorder.write(picture, frame.pts)
