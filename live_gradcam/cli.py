@@ -90,6 +90,15 @@ class Lowering(str, Enum):
     OFF = "off"
 
 
+class Backend(str, Enum):
+    """`--engine`."""
+
+    XLA = "xla"
+    GRAPH = "graph"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+
+
 Model = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="A network's name, or a .keras or .h5 file.")
 ]
@@ -139,8 +148,9 @@ def _engine_flags(
     score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
     fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
     lowering: Annotated[
-        Lowering, typer.Option("--lowering", help="Rewrite the network for XLA; off: as Keras has it.")
+        Lowering, typer.Option("--lowering", help="Rewrite the network for the engine; off: as Keras has it.")
     ] = Lowering.ON,
+    backend: Annotated[Backend, typer.Option("--engine", help="What runs the network and its gradient.")] = Backend.XLA,
 ) -> EngineOptions:
     return EngineOptions(
         model,
@@ -153,6 +163,7 @@ def _engine_flags(
         score=score.value,
         fit=fit.value,
         lowering=lowering is Lowering.ON,
+        engine=backend.value,
     )
 
 
@@ -303,11 +314,10 @@ def live(
 ) -> None:
     """Explain a camera, a stream or a file as it comes. In the window: q or Esc quits, Space pauses."""
     from live_gradcam.display.window import check_display
-    from live_gradcam.networks.catalog import check_model_name
     from live_gradcam.pipelines.live import run_live
     from live_gradcam.video.output import check_output
 
-    check_model_name(engine.model)
+    engine.check()
     if record:
         check_output(record, overwrite=overwrite)
     if not headless:
@@ -346,12 +356,11 @@ def annotate(
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotated copies of video files: every frame explained, at its own time, with the sound."""
-    from live_gradcam.networks.catalog import check_model_name
     from live_gradcam.pipelines.annotate import annotate_all, describe_loss, plan_jobs
     from live_gradcam.pipelines.stopping import StopRequest
     from live_gradcam.video.reader import VideoReader
 
-    check_model_name(engine.model)
+    engine.check()
     jobs = plan_jobs(sources, output, jsonl=jsonl, heatmaps=heatmaps, overwrite=overwrite)
     if len(jobs) == 1:
         VideoReader(jobs[0].source).close()  # what is not a video is told before TensorFlow has started
@@ -413,10 +422,9 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain pictures: overlay, picture and heatmap side by side. With --json alone, only the numbers."""
-    from live_gradcam.networks.catalog import check_model_name
     from live_gradcam.pipelines.explain_image import explain_image, image_record, plan_pictures, write_panels
 
-    check_model_name(engine.model)
+    engine.check()
     _check_json_path(json_path, overwrite=overwrite)
     draws = output is not None or json_path is None
     pictures = plan_pictures(images, output, overwrite=overwrite) if draws else [None] * len(images)
@@ -458,10 +466,9 @@ def bench(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
-    from live_gradcam.networks.catalog import check_model_name
     from live_gradcam.pipelines.bench import file_frames, run_bench, synthetic_frames
 
-    check_model_name(engine.model)
+    engine.check()
     _check_json_path(json_path, overwrite=overwrite)
     stream = file_frames(source) if source else synthetic_frames(_parse_size(size))
     report = run_bench(stream, lambda: _start_engine(engine), overlay, frames=frames, process_start=_PROCESS_START)
@@ -484,6 +491,7 @@ def _print_report(report: dict[str, Any]) -> None:
     latency, stages, threads = report["latency_ms"], report["stages_ms"], report["threads"]
     rows = {
         "model": f"{report['model']} · {report['method']} · {report['layer']}",
+        "engine": report["engine"],
         "device": report["device"],
         "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
         "frames": f"{report['frames']} of {width}×{height}",
@@ -521,10 +529,9 @@ def models() -> None:
 @_command(options=_model_flags)
 def layers(options: EngineOptions) -> None:
     """List a model's layers in running order: name, type, output shape; the default target is marked with *."""
-    from live_gradcam.networks.catalog import check_model_name
     from live_gradcam.pipelines.engine import list_layers
 
-    check_model_name(options.model)
+    options.check()
     with _terminal.status(f"loading {options.model}"):
         rows = list_layers(options, let_tensorflow_talk=_is_debugging())
     table = Table("", "name", "type", "output shape", box=None, pad_edge=False)

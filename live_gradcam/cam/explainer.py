@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from live_gradcam.cam.backends import Backend, CompiledFunction, check_backend, compile_function
 from live_gradcam.cam.explanation import Explanation, Prediction
 from live_gradcam.cam.fit import FITS, Fit, fit_frame
 from live_gradcam.cam.graph import flatten
 from live_gradcam.cam.logits import without_final_activation
-from live_gradcam.cam.lowering import lower
+from live_gradcam.cam.lowering import PORTABLE_RULES, lower
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score
 from live_gradcam.cam.split import default_target, find_layer, split_at
@@ -22,7 +23,7 @@ from live_gradcam.networks.classifier import Classifier
 
 
 class Explainer:
-    """Explains frames with one XLA-compiled function: trunk → head → the head's gradient → maps.
+    """Explains frames with one compiled function: trunk → head → the head's gradient → maps.
 
     The function is compiled once, for one network and one target layer; frames of any size and any class to explain
     run through it without compiling again. For weights that change afterwards, build a new explainer.
@@ -37,10 +38,11 @@ class Explainer:
         maps: how many classes get a heatmap: the target and the best others. None for `topk`.
         relu: keep only what speaks for the class, scaled to the maximum. False scales from minimum to maximum
             instead, which paints a map of no evidence as if it were one of strong evidence.
-        lowering: rewrite the network in the form that XLA compiles best (see `cam.lowering`).
+        lowering: rewrite the network in the form that the engine runs best (see `cam.lowering`).
+        engine: what runs the function: see `cam.backends.Backend`. All give the same explanation.
 
     Raises:
-        UsageError: a method, layer, score or fit that does not exist.
+        UsageError: a method, layer, score, fit or engine that does not exist, or an engine that is not installed.
         ModelError: the model has no feature maps, or its graph cannot be seen.
     """
 
@@ -56,15 +58,18 @@ class Explainer:
         maps: int | None = None,
         relu: bool = True,
         lowering: bool = True,
+        engine: Backend = "xla",
     ) -> None:
         _check_choice("method", method, METHODS)
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
+        check_backend(engine)
         if topk < 1 or (maps is not None and maps < 1):
             raise UsageError("topk and maps must be at least 1")
         self.classifier = classifier
         self.fit: Fit = fit
         self.method = method
+        self.engine: Backend = engine
         #: How often the one-pass function has been traced: 1 after warm-up, for ever.
         self.trace_count = 0
 
@@ -76,10 +81,11 @@ class Explainer:
         #: What the lowering rewrote, by rule.
         self.rewrites: dict[str, int] = {}
         if lowering:
-            network, self.rewrites = lower(network, keep=target.outputs[0])
+            rules = None if engine == "xla" else PORTABLE_RULES
+            network, self.rewrites = lower(network, keep=target.outputs[0], rules=rules)
 
         classes = len(classifier.labels)
-        one_pass = OnePass(
+        self._one_pass = OnePass(
             split=split_at(network, target.outputs[0]),
             preprocessing=classifier.preprocessing,
             activation=logit_network.activation,
@@ -88,17 +94,25 @@ class Explainer:
             topk=min(topk, classes),
             maps=min(topk if maps is None else maps, classes),
             relu=relu,
+            plain=engine in ("openvino", "onnxruntime"),
         )
 
+    @cached_property
+    def _explain(self) -> CompiledFunction:
         def explain(pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
             self.trace_count += 1
-            return one_pass.explain(pixels, target_class)
+            return self._one_pass.explain(pixels, target_class)
 
-        pixels = tf.TensorSpec((1, *classifier.input_size, 3), tf.uint8, name="pixels")
-        target_class = tf.TensorSpec((1,), tf.int32, name="target_class")
-        self._predict = tf.function(one_pass.predict, jit_compile=True, input_signature=[pixels])
-        self._explain = tf.function(explain, jit_compile=True, input_signature=[pixels, target_class])
-        self._compiled: Callable[..., dict[str, tf.Tensor]] | None = None
+        signature = [self._pixels, tf.TensorSpec((1,), tf.int32, name="target_class")]
+        return compile_function(explain, signature, self.engine, name=self.classifier.name)
+
+    @cached_property
+    def _predict(self) -> CompiledFunction:
+        return compile_function(self._one_pass.predict, [self._pixels], self.engine, name=self.classifier.name)
+
+    @property
+    def _pixels(self) -> tf.TensorSpec:
+        return tf.TensorSpec((1, *self.classifier.input_size, 3), tf.uint8, name="pixels")
 
     def warm_up(self) -> float:
         """Trace, compile and run the one-pass function once, so that the first frame is as fast as the thousandth.
@@ -107,16 +121,10 @@ class Explainer:
             The seconds it took.
 
         Raises:
-            ModelError: XLA cannot compile the network.
+            ModelError: the engine cannot compile the network.
         """
         start = time.perf_counter()
-        height, width = self.classifier.input_size
-        try:
-            self._compiled = self._explain.get_concrete_function()
-            self._run(np.zeros((height, width, 3), np.uint8), None)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.InternalError) as error:
-            reason = str(error.message).strip().splitlines()[0]
-            raise ModelError(f"{self.classifier.name} cannot be compiled by XLA: {reason}") from error
+        _ = self._explain
         return time.perf_counter() - start
 
     def __call__(self, frame: np.ndarray, *, target: int | None = None) -> Explanation:
@@ -137,7 +145,8 @@ class Explainer:
         if target is not None and not 0 <= target < len(labels):
             raise ValueError(f"there is no class {target}: the classes are 0 to {len(labels) - 1}")
         pixels, region = fit_frame(frame, self.classifier.input_size, self.fit)
-        result = self._run(pixels, target)
+        target_class = np.array([TOP_CLASS if target is None else target], np.int32)
+        result = _first(self._explain(pixels[None], target_class))
         return Explanation(
             predictions=_predictions(result["indices"], result["probabilities"], labels),
             heatmaps=result["heatmaps"],
@@ -155,15 +164,8 @@ class Explainer:
         """
         _check_frame(frame)
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
-        result = {name: tensor.numpy()[0] for name, tensor in self._predict(tf.constant(pixels[None])).items()}
+        result = _first(self._predict(pixels[None]))
         return _predictions(result["indices"], result["probabilities"], self.classifier.labels)
-
-    def _run(self, pixels: np.ndarray, target: int | None) -> dict[str, np.ndarray]:
-        if self._compiled is None:
-            self._compiled = self._explain.get_concrete_function()
-        target_class = tf.constant([TOP_CLASS if target is None else target], tf.int32)
-        result = self._compiled(tf.constant(pixels[None]), target_class)
-        return {name: tensor.numpy()[0] for name, tensor in result.items()}
 
 
 def _check_choice(kind: str, name: str, known: Any) -> None:
@@ -185,3 +187,7 @@ def _predictions(indices: np.ndarray, probabilities: np.ndarray, labels: tuple[s
         Prediction(int(index), labels[index], float(probability))
         for index, probability in zip(indices, probabilities, strict=True)
     )
+
+
+def _first(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: values[0] for name, values in batch.items()}

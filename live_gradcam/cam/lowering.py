@@ -7,7 +7,7 @@ Each section below is one rule: what it matches, what it becomes, and why that i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,12 +23,17 @@ _log = logging.getLogger(__name__)
 _TOLERANCE = 1e-4
 
 
-def lower(network: Network, *, keep: int) -> tuple[Network, dict[str, int]]:
+#: The rules that help every engine; the others are for XLA alone.
+PORTABLE_RULES = ("separable convolution parted", "batch norm folded")
+
+
+def lower(network: Network, *, keep: int, rules: Collection[str] | None = None) -> tuple[Network, dict[str, int]]:
     """Rewrite a network for XLA on a CPU, and check it against the original.
 
     Args:
         network: what to rewrite.
         keep: the number of the target layer's activations, a value that must stay.
+        rules: the names of the rules to apply; None for all.
 
     Returns:
         The rewritten network, and how often each rule applied. A rewritten network whose output differs from the
@@ -37,6 +42,8 @@ def lower(network: Network, *, keep: int) -> tuple[Network, dict[str, int]]:
     rewritten = network
     rewrites: dict[str, int] = {}
     for name, rule in _RULES.items():
+        if rules is not None and name not in rules:
+            continue
         rewritten, count = rule(rewritten, keep)
         if count:
             rewrites[name] = count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from live_gradcam.cam.graph import run
 from live_gradcam.cam.logits import Activation
 from live_gradcam.cam.methods import CamMethod
+from live_gradcam.cam.plain_gradients import plain_gradients
 from live_gradcam.cam.split import SplitNetwork
 from live_gradcam.networks.preprocessing import Preprocessing
 
@@ -37,6 +39,7 @@ class OnePass:
         topk: how many predictions.
         maps: how many classes get a map.
         relu: scale maps from 0 to their maximum; False: from minimum to maximum.
+        plain: differentiate into plain operations only (see `cam.plain_gradients`).
     """
 
     split: SplitNetwork
@@ -47,6 +50,7 @@ class OnePass:
     topk: int
     maps: int
     relu: bool
+    plain: bool = False
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
@@ -61,7 +65,7 @@ class OnePass:
         return self._predictions(self._logits(values, values[self.split.target]))
 
     def explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The predictions and the maps.
+        """The predictions and the maps. To be traced: gradients are those of a graph.
 
         Args:
             pixels: as for `predict`.
@@ -73,12 +77,11 @@ class OnePass:
         """
         values = self._trunk(pixels)
         activations = values[self.split.target]
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(activations)
+        with plain_gradients() if self.plain else nullcontext():
             logits = self._logits(values, activations)
             targets = _targets(logits, target_class, self.maps)
             scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
-        gradients = [tf.cast(tape.gradient(score, activations), tf.float32) for score in scores]
+            gradients = [tf.cast(tf.gradients(score, activations)[0], tf.float32) for score in scores]
         activations = tf.cast(activations, tf.float32)
         raw_maps = tf.stack([self.method(activations, gradient) for gradient in gradients], axis=1)
         heatmaps, evidence = _scale(raw_maps, relu=self.relu)

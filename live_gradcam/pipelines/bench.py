@@ -103,6 +103,7 @@ def run_bench(
         "model": explainer.classifier.name,
         "method": explainer.method,
         "layer": explainer.layer,
+        "engine": explainer.engine,
         "input_size": list(explainer.classifier.input_size),
         "frame_size": [height, width],
         "frames": frames,

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from live_gradcam.cam.backends import Backend, check_backend
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
 from live_gradcam.networks.runtime import quiet_tensorflow
 
@@ -35,6 +36,17 @@ class EngineOptions:
     score: Score = "logit"
     fit: Fit = "stretch"
     lowering: bool = True
+    engine: Backend = "xla"
+
+    def check(self) -> None:
+        """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
+
+        Raises:
+            UsageError: no such model or engine, or an engine that is not installed.
+            ModelError: no such model file.
+        """
+        check_model_name(self.model)
+        check_backend(self.engine)
 
 
 @dataclass(frozen=True)
@@ -69,9 +81,10 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
         let_tensorflow_talk: let TensorFlow's own messages through.
 
     Raises:
-        LiveGradcamError: as `load_classifier` and `Explainer` do; a wrong model name before TensorFlow is imported.
+        LiveGradcamError: as `load_classifier` and `Explainer` do; for a wrong model name or an engine that is not
+            installed before TensorFlow is imported.
     """
-    check_model_name(options.model)
+    options.check()
     seconds: dict[str, float] = {}
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         start = time.perf_counter()
@@ -91,6 +104,7 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
             fit=options.fit,
             maps=1,
             lowering=options.lowering,
+            engine=options.engine,
         )
         seconds["build"] = time.perf_counter() - start
         seconds["compile"] = explainer.warm_up()
