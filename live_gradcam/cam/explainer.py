@@ -18,7 +18,7 @@ from live_gradcam.cam.lowering import PORTABLE_RULES, lower
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score
 from live_gradcam.cam.split import default_target, find_layer, split_at
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
 
 

@@ -8,7 +8,7 @@ sums, reshapes and convolutions become operations that every engine has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import product
 
@@ -49,7 +49,7 @@ def _elu(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
 
 
 def _selu(operation: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
-    """y = λ·x for x > 0, else λα·(eˣ − 1) = λα·eˣ − λα (Klambauer et al., https://arxiv.org/abs/1706.02515)."""
+    """For y = λ·x where x > 0, else λα·(eˣ − 1) = λα·eˣ − λα (Klambauer et al., https://arxiv.org/abs/1706.02515)."""
     scale, alpha = 1.0507009873554805, 1.6732632423543772
     output = operation.outputs[0]
     return gradient * tf.where(output < 0, output + scale * alpha, scale)
