@@ -105,7 +105,8 @@ def _with_openvino(traced: Any, names: Sequence[str]) -> CompiledFunction:
     import openvino
 
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(openvino.convert_model(traced), "CPU", settings)
+    model = openvino.convert_model(traced, share_weights=False)  # the user's variables may not live as long
+    compiled = openvino.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
     outputs = [(output, output.get_any_name()) for output in compiled.outputs]
 

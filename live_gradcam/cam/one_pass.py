@@ -88,7 +88,7 @@ class OnePass:
         return {
             **self._predictions(logits),
             "targets": targets,
-            "target_probabilities": tf.gather(self._probabilities(logits), targets, batch_dims=1),
+            "target_probabilities": _picked(self._probabilities(logits), targets),
             "heatmaps": heatmaps,
             "evidence": evidence,
         }
@@ -107,7 +107,7 @@ class OnePass:
 
     def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         indices = tf.math.top_k(logits, self.topk).indices
-        probabilities = tf.gather(self._probabilities(logits), indices, batch_dims=1)
+        probabilities = _picked(self._probabilities(logits), indices)
         return {"indices": indices, "probabilities": probabilities, "logits": logits}
 
     def _score(self, logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -133,6 +133,14 @@ def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
     if preprocessing.channels == "rgb":
         x = tf.reverse(x, axis=[-1])
     return (x - tf.constant(preprocessing.mean)) * tf.constant(preprocessing.scale)
+
+
+def _picked(values: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+    """The values (batch, k) of the classes int32 (batch, k), out of all values (batch, classes).
+
+    By a one-hot product, not `tf.gather`: with a batch axis, OpenVINO 2026.4 gathers from outside of the values.
+    """
+    return tf.reduce_sum(values[:, tf.newaxis] * tf.one_hot(classes, values.shape[-1]), axis=-1)
 
 
 def _targets(logits: tf.Tensor, target_class: tf.Tensor, maps: int) -> tf.Tensor:
