@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
+from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from command_line import run
 from keras import layers
 from typer.testing import CliRunner
 
@@ -174,6 +178,19 @@ def test_a_depthwise_convolutions_plain_gradient(stride: int, dilation: int, pad
 )
 def test_a_plain_gradient_element_by_element(function) -> None:
     assert_plain_gradient(function, 4 * image(tied=False))
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_command_runs_on_the_engine_and_prints_nothing_that_is_not_ours(
+    tmp_path: Path, chelsea: np.ndarray, engine: str
+) -> None:
+    cv2.imwrite(str(tmp_path / "chelsea.png"), chelsea)
+    finished = run("explain", tmp_path / "chelsea.png", "--engine", engine, "--json", "-")
+    assert (finished.code, finished.err) == (0, "")
+    assert json.loads(finished.out)["predictions"][0]["label"] == "Egyptian cat"
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -141,17 +142,17 @@ def _onnx_model(traced: Any, names: Sequence[str]) -> Any:
     import onnx
     import tf2onnx
 
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     graph, weights = _with_weights_as_inputs(traced)
     arguments = [tensor.name for tensor in traced.inputs[: len(names)]]
     results = {tensor.name: name for name, tensor in traced.structured_outputs.items()}
-    model, _ = tf2onnx.convert.from_graph_def(
-        graph,
-        input_names=[*arguments, *weights],
-        output_names=list(results),
-        opset=_ONNX_OPSET,
-        tensors_to_rename={**dict(zip(arguments, names, strict=True)), **results},
-    )
+    with _silence("tf2onnx", "tensorflow"):
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph,
+            input_names=[*arguments, *weights],
+            output_names=list(results),
+            opset=_ONNX_OPSET,
+            tensors_to_rename={**dict(zip(arguments, names, strict=True)), **results},
+        )
     inputs = list(model.graph.input)
     del model.graph.input[:]
     for value in inputs:
@@ -160,6 +161,20 @@ def _onnx_model(traced: Any, names: Sequence[str]) -> Any:
         else:
             model.graph.input.append(value)
     return model
+
+
+@contextmanager
+def _silence(*names: str) -> Iterator[None]:
+    """Keep what these loggers say off the terminal."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _with_weights_as_inputs(traced: Any) -> tuple[Any, dict[str, np.ndarray]]:
