@@ -144,8 +144,11 @@ def _picked(values: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
 
 
 def _targets(logits: tf.Tensor, target_class: tf.Tensor, maps: int) -> tf.Tensor:
-    """The classes to map, int32 (batch, maps): the one asked for (-1: none) first, then the best others."""
-    asked_for = tf.one_hot(target_class, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+    """The classes to map, int32 (batch, maps): the one asked for (-1: none) first, then the best others.
+
+    Not by `tf.one_hot`: to ONNX, -1 means the last class.
+    """
+    asked_for = target_class[:, tf.newaxis] == tf.range(logits.shape[-1])
     return tf.math.top_k(tf.where(asked_for, logits.dtype.max, logits), maps).indices
 
 
