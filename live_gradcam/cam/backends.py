@@ -109,11 +109,11 @@ def _with_openvino(traced: Any, names: Sequence[str]) -> CompiledFunction:
     model = openvino.convert_model(traced, share_weights=False)  # the user's variables may not live as long
     compiled = openvino.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
-    outputs = [(output, output.get_any_name()) for output in compiled.outputs]
+    outputs = {name: compiled.output(name) for name in traced.structured_outputs}  # a result may have other names too
 
     def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
         results = request.infer(dict(zip(names, arrays, strict=True)), share_inputs=True)
-        return {name: results[output] for output, name in outputs}
+        return {name: results[output] for name, output in outputs.items()}
 
     return run
 

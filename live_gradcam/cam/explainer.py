@@ -94,7 +94,6 @@ class Explainer:
             topk=min(topk, classes),
             maps=min(topk if maps is None else maps, classes),
             relu=relu,
-            plain=engine in ("openvino", "onnxruntime"),
         )
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -39,7 +38,6 @@ class OnePass:
         topk: how many predictions.
         maps: how many classes get a map.
         relu: scale maps from 0 to their maximum; False: from minimum to maximum.
-        plain: differentiate into plain operations only (see `cam.plain_gradients`).
     """
 
     split: SplitNetwork
@@ -50,7 +48,6 @@ class OnePass:
     topk: int
     maps: int
     relu: bool
-    plain: bool = False
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
@@ -77,7 +74,7 @@ class OnePass:
         """
         values = self._trunk(pixels)
         activations = values[self.split.target]
-        with plain_gradients() if self.plain else nullcontext():
+        with plain_gradients():
             logits = self._logits(values, activations)
             targets = _targets(logits, target_class, self.maps)
             scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
