@@ -73,14 +73,14 @@ def dense_headed() -> keras.Model:
 
 
 @pytest.mark.parametrize("score", ["logit", "margin", "probability"])
-@pytest.mark.parametrize("engine", OTHERS)
-def test_a_dense_head_is_explained_alike(chelsea: np.ndarray, engine: str, score: str) -> None:
+def test_a_dense_head_is_explained_alike(chelsea: np.ndarray, score: str) -> None:
     classifier = classifier_of(dense_headed())
-    xla, other = (Explainer(classifier, score=score, topk=3, engine=name) for name in ("xla", engine))
+    xla, *others = (Explainer(classifier, score=score, topk=3, engine=engine) for engine in ("xla", *OTHERS))
     for target in (None, 4):
         expected = xla(chelsea, target=target)
-        assert_agree(other(chelsea, target=target), expected)
-        assert expected.heatmaps[0].any() or expected.evidence[0] == 0
+        assert expected.heatmaps.any()
+        for other in others:
+            assert_agree(other(chelsea, target=target), expected)
 
 
 def many_kinds() -> keras.Model:
@@ -99,11 +99,14 @@ def many_kinds() -> keras.Model:
     return keras.Model(image, layers.Dense(4)(layers.LayerNormalization()(x)))
 
 
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_heads_of_all_kinds_of_operations(chelsea: np.ndarray, engine: str) -> None:
+def test_heads_of_all_kinds_of_operations(chelsea: np.ndarray) -> None:
     classifier = classifier_of(many_kinds())
-    xla, other = (Explainer(classifier, layer="early", topk=2, relu=False, engine=name) for name in ("xla", engine))
-    assert_agree(other(chelsea), xla(chelsea))
+    xla, *others = (
+        Explainer(classifier, layer="early", maps=1, relu=False, engine=engine)
+        for engine in ("xla", "openvino", "onnxruntime")
+    )
+    for other in others:
+        assert_agree(other(chelsea), xla(chelsea))
 
 
 def test_a_frame_that_is_a_view_is_read_right(chelsea: np.ndarray) -> None:
@@ -174,9 +177,10 @@ def test_a_depthwise_convolutions_plain_gradient(stride: int, dilation: int, pad
         lambda x: tf.sqrt(x * x + 1),
         lambda x: tf.math.rsqrt(x * x + 1),
         lambda x: tf.concat([x, 2 * x, x * x], axis=-1),
+        lambda x: tf.nn.conv2d(x, tf.reshape(tf.range(36.0) / 36, [2, 2, 3, 3]), 2, "SAME"),
     ],
 )
-def test_a_plain_gradient_element_by_element(function) -> None:
+def test_a_plain_gradient_of_other_operations(function) -> None:
     assert_plain_gradient(function, 4 * image(tied=False))
 
 
@@ -223,16 +227,15 @@ def test_an_engine_that_does_not_exist_is_refused_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("engine", ["xla", "openvino", "onnxruntime"])
 def test_a_network_that_an_engine_cannot_compile_is_one_line(engine: str) -> None:
-    class Told(layers.Layer):
+    class InPython(layers.Layer):
         def call(self, inputs):
-            tf.print("a network that talks")
-            return tf.py_function(lambda x: x, [inputs], tf.float32)
+            return tf.ensure_shape(tf.py_function(lambda x: x, [inputs], tf.float32), inputs.shape)
 
         def compute_output_spec(self, inputs):
             return keras.KerasTensor(inputs.shape, inputs.dtype)
 
     picture = keras.Input((8, 8, 3))
-    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(Told()(picture)))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(InPython()(picture)))
     explainer = Explainer(classifier_of(keras.Model(picture, layers.Dense(2)(pooled))), lowering=False, engine=engine)
     with pytest.raises(ModelError, match=r"^toy cannot be compiled by ") as raised:
         explainer.warm_up()

@@ -3,7 +3,7 @@
 TensorFlow differentiates a ReLU into `ReluGrad` and a max pool into `MaxPoolGrad`, which neither OpenVINO nor ONNX has.
 Within `plain_gradients()` such operations are differentiated by the formulas below instead, which say the same in
 comparisons, products, slices and padding. Whatever is not listed is differentiated by TensorFlow as ever: products,
-sums, reshapes and convolutions become operations that every engine has.
+sums and reshapes become operations that every engine has.
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ def _concat(operation: tf.Operation, gradient: tf.Tensor) -> list[tf.Tensor | No
     axis = int(tf.get_static_value(operation.inputs[-1]))
     sizes = [part.shape[axis] for part in operation.inputs[:-1]]
     return [*tf.split(gradient, sizes, axis), None]
+
+
+def _convolution(operation: tf.Operation, gradient: tf.Tensor) -> list[tf.Tensor | None]:
+    """TensorFlow's own, with the image's shape as a constant: it asks for the kernel's as well, and for it to be one."""
+    image, kernel = operation.inputs
+    strides, dilations = operation.get_attr("strides"), operation.get_attr("dilations")
+    padding = operation.get_attr("padding").decode()
+    return [tf.nn.conv2d_transpose(gradient, kernel, tf.shape(image), strides, padding, dilations=dilations), None]
 
 
 # --- windows: pooling and depthwise convolution -------------------------------------------------------------------
@@ -184,6 +192,7 @@ class _Windows:
 _GRADIENTS: dict[str, _Gradient] = {
     "AvgPool": _average_pool,
     "ConcatV2": _concat,
+    "Conv2D": _convolution,
     "DepthwiseConv2dNative": _depthwise_convolution,
     "Elu": _elu,
     "LeakyRelu": _leaky_relu,
