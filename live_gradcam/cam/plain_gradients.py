@@ -85,7 +85,7 @@ def _concat(operation: tf.Operation, gradient: tf.Tensor) -> list[tf.Tensor | No
 
 
 def _convolution(operation: tf.Operation, gradient: tf.Tensor) -> list[tf.Tensor | None]:
-    """TensorFlow's own, with the image's shape as a constant: it asks for the kernel's as well, and for it to be one."""
+    """TensorFlow's own but for the shapes, which it asks for by an operation that ONNX does not have."""
     image, kernel = operation.inputs
     strides, dilations = operation.get_attr("strides"), operation.get_attr("dilations")
     padding = operation.get_attr("padding").decode()
