@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,6 +91,14 @@ class Lowering(str, Enum):
     OFF = "off"
 
 
+class Tune(str, Enum):
+    """`--tune`."""
+
+    OFF = "off"
+    AUTO = "auto"
+    FULL = "full"
+
+
 class Backend(str, Enum):
     """`--engine`."""
 
@@ -120,6 +129,12 @@ Layer = Annotated[
     str | None, typer.Option("--layer", metavar="NAME", help="Target layer. Default: the last feature maps.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+TuneFlag = Annotated[
+    Tune,
+    typer.Option(
+        "--tune", help="Time the forms of each layer: auto: what is not remembered, for seconds; full: all, anew."
+    ),
+]
 JsonPath = Annotated[
     Path | None, typer.Option("--json", metavar="PATH|-", help="Write the numbers as JSON; -: to stdout.")
 ]
@@ -151,6 +166,7 @@ def _engine_flags(
         Lowering, typer.Option("--lowering", help="Rewrite the network for the engine; off: as Keras has it.")
     ] = Lowering.ON,
     backend: Annotated[Backend, typer.Option("--engine", help="What runs the network and its gradient.")] = Backend.XLA,
+    tune: TuneFlag = Tune.AUTO,
 ) -> EngineOptions:
     return EngineOptions(
         model,
@@ -164,6 +180,7 @@ def _engine_flags(
         fit=fit.value,
         lowering=lowering is Lowering.ON,
         engine=backend.value,
+        tune=tune.value,
     )
 
 
@@ -515,15 +532,38 @@ def _print_table(table: Table) -> None:
     console.print(table)
 
 
-@_command()
-def models() -> None:
-    """List the networks that can be asked for by name."""
+@_command(options=_model_flags)
+def models(
+    options: EngineOptions,
+    explain_lowering: Annotated[
+        bool, typer.Option("--explain-lowering", help="Show what became of each layer of the model -m.")
+    ] = False,
+    tune: TuneFlag = Tune.AUTO,
+) -> None:
+    """List the networks that can be asked for by name; or show how one of them is rewritten."""
+    if explain_lowering:
+        _print_lowering(replace(options, tune=tune.value))
+        return
     table = Table("name", "input", "preprocessing", "ImageNet weights", box=None, pad_edge=False)
     for entry in CATALOG.values():
         default = " (default)" if entry.name == DEFAULT_MODEL else ""
         table.add_row(entry.name + default, f"{entry.input_size}×{entry.input_size}", entry.preprocessing, entry.origin)
     _print_table(table)
     print("\nAny other Keras classifier: -m FILE.keras (or .h5), with --labels FILE and --preprocessing NAME.")
+
+
+def _print_lowering(options: EngineOptions) -> None:
+    from live_gradcam.pipelines.engine import explain_lowering
+
+    with _terminal.status(f"rewriting {options.model}"):
+        rows = explain_lowering(options, let_tensorflow_talk=_is_debugging())
+    table = Table("layer", "type", "input shape", "became", "timed, ms", box=None, pad_edge=False)
+    for row in rows:
+        timed = ", ".join(f"{form} {time_ms:.2f}" for form, time_ms in row.milliseconds.items())
+        table.add_row(row.name, row.kind, " × ".join(map(str, row.shape)), row.became or "-", timed)
+    _print_table(table)
+    rewritten = sum(bool(row.became) for row in rows)
+    print(f"\n{rewritten} of {len(rows)} layers rewritten; - stays as it is")
 
 
 @_command(options=_model_flags)

@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam.cam.graph import Network, flatten, run
-from live_gradcam.cam.lowering import _F2, _F4, lower
+from live_gradcam.cam.lowering import lower
+from live_gradcam.cam.products import F2, F4, FORMS, Form
 from live_gradcam.cam.split import find_layer
 
 SIZE = (17, 22)
@@ -109,7 +110,7 @@ def test_a_shared_convolution_takes_the_batch_norm_of_each_of_its_calls() -> Non
 def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kernel, strides, padding: str) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(kernel, strides, padding=padding, activation="tanh")), SIZE)
     lowered, rewrites = lower(network, keep=-1)
-    assert rewrites == {"depthwise convolution as shifted products": 1}
+    assert rewrites == {"depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
 
 
@@ -117,14 +118,14 @@ def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kern
 def test_a_dilated_depthwise_convolution_gives_the_same_numbers(padding: str) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3, padding=padding, dilation_rate=2)), SIZE)
     lowered, rewrites = lower(network, keep=-1)
-    assert rewrites == {"depthwise convolution as shifted products": 1}
+    assert rewrites == {"depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
 def test_a_depth_multiplier() -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"), norm()), SIZE)
     lowered, rewrites = lower(network, keep=-1)
-    assert rewrites == {"batch norm folded": 1, "depthwise convolution as shifted products": 1}
+    assert rewrites == {"batch norm folded": 1, "depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
@@ -138,12 +139,12 @@ def test_a_separable_convolution(strides: int, dilation: int, multiplier: int) -
     assert rewrites == {
         "separable convolution parted": 1,
         "batch norm folded": 1,
-        "depthwise convolution as shifted products": 1,
+        "depthwise as shifted products": 1,
     }
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", [_F2, _F4])
+@pytest.mark.parametrize("form", [F2, F4])
 def test_winograds_matrices_are_a_convolution(form) -> None:
     """In one dimension Aᵀ[(G k) ⊙ (Bᵀ d)] is the correlation of d with k, to the last digit of float64."""
     generator = np.random.default_rng(0)
@@ -160,7 +161,7 @@ def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int],
     x = layers.Conv2D(50, 3, padding=padding, activation="relu", bias_initializer="normal", name="maps")(image)
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), size)
     lowered, rewrites = lower(network, keep=-1)
-    assert rewrites == {"3×3 convolution by Winograd": 1}
+    assert rewrites == {f"convolution as Winograd {'F(2×2)' if min(size) < 24 else 'F(4×4)'}": 1}
     images = np.random.default_rng(5).normal(0, 1, (2, *size, 48)).astype(np.float32)
     maps = network.producer(find_layer(network, "maps").outputs[0]).outputs[0]
     expected, actual = (np.asarray(run(n.operations, {n.input: images})[maps]) for n in (network, lowered))
@@ -221,7 +222,8 @@ def test_the_users_model_is_not_changed() -> None:
 
 def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3)), SIZE)
-    monkeypatch.setattr("live_gradcam.cam.lowering._shifted_products", lambda affine: lambda x: 0.9 * x[:, 2:, 2:])
+    wrong = Form(lambda affine, input_shape: True, lambda affine: lambda x: 0.9 * x[:, 2:, 2:])
+    monkeypatch.setitem(FORMS, "shifted products", wrong)
     with caplog.at_level("WARNING", "live_gradcam"):
         assert lower(network, keep=-1) == (network, {})
     assert "is not used" in caplog.text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
+from importlib.resources import files
 from typing import Any
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -14,10 +16,11 @@ from live_gradcam.cam.explanation import Explanation, Prediction
 from live_gradcam.cam.fit import FITS, Fit, fit_frame
 from live_gradcam.cam.graph import flatten
 from live_gradcam.cam.logits import without_final_activation
-from live_gradcam.cam.lowering import PORTABLE_RULES, lower
+from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, lower
 from live_gradcam.cam.methods import METHODS
-from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score
+from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score, network_input
 from live_gradcam.cam.split import default_target, find_layer, split_at
+from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
 
@@ -40,9 +43,10 @@ class Explainer:
             instead, which paints a map of no evidence as if it were one of strong evidence.
         lowering: rewrite the network in the form that the engine runs best (see `cam.lowering`).
         engine: what runs the function: see `cam.backends.Backend`. All give the same explanation.
+        tune: how much to time to find the fastest form of each layer: see `cam.tuning.Tune`.
 
     Raises:
-        UsageError: a method, layer, score, fit or engine that does not exist, or an engine that is not installed.
+        UsageError: a method, layer, score, fit, engine or tune that does not exist, or an engine that is not installed.
         ModelError: the model has no feature maps, or its graph cannot be seen.
     """
 
@@ -59,10 +63,12 @@ class Explainer:
         relu: bool = True,
         lowering: bool = True,
         engine: Backend = "xla",
+        tune: Tune = "auto",
     ) -> None:
         _check_choice("method", method, METHODS)
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
+        _check_choice("tune", tune, TUNES)
         check_backend(engine)
         if topk < 1 or (maps is not None and maps < 1):
             raise UsageError("topk and maps must be at least 1")
@@ -80,9 +86,15 @@ class Explainer:
         self.layer = target.name
         #: What the lowering rewrote, by rule.
         self.rewrites: dict[str, int] = {}
+        self._tuner = Tuner(tune)
+        self._original = network
         if lowering:
-            rules = None if engine == "xla" else PORTABLE_RULES
-            network, self.rewrites = lower(network, keep=target.outputs[0], rules=rules)
+            for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
+            pictures = _check_picture(classifier)
+            network, self.rewrites = lower(
+                network, keep=target.outputs[0], for_xla=for_xla, tuner=self._tuner, pictures=pictures
+            )
+        self._network = network
 
         classes = len(classifier.labels)
         self._one_pass = OnePass(
@@ -112,6 +124,15 @@ class Explainer:
     @property
     def _pixels(self) -> tf.TensorSpec:
         return tf.TensorSpec((1, *self.classifier.input_size, 3), tf.uint8, name="pixels")
+
+    @property
+    def tune_s(self) -> float:
+        """Seconds spent on timing forms of layers."""
+        return self._tuner.seconds
+
+    def describe_rewrites(self) -> list[LayerRewrite]:
+        """What the lowering made of each layer, in running order."""
+        return describe_rewrites(self._original, self._network, self._tuner)
 
     def warm_up(self) -> float:
         """Trace, compile and run the one-pass function once, so that the first frame is as fast as the thousandth.
@@ -165,6 +186,15 @@ class Explainer:
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
         result = _first(self._predict(pixels[None]))
         return _predictions(result["indices"], result["probabilities"], self.classifier.labels)
+
+
+def _check_picture(classifier: Classifier) -> np.ndarray:
+    """A photograph as the network's input, float32 (1, height, width, channels), to check rewrites on."""
+    encoded = np.frombuffer(files("live_gradcam.cam").joinpath("cat.jpg").read_bytes(), np.uint8)
+    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert picture is not None  # it is part of the package
+    pixels, _ = fit_frame(picture, classifier.input_size, "stretch")
+    return network_input(tf.constant(pixels[None]), classifier.preprocessing).numpy()
 
 
 def _check_choice(kind: str, name: str, known: Any) -> None:

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import os
 import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
+
+import platformdirs
+
+#: XLA flags that win, by the TensorFlow version that they were measured with. XLA ends the process for a flag that it
+#: does not know, so that no other version gets one.
+_XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
+_CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+
+
+def set_compiler_flags() -> None:
+    """Set the XLA flags that win, and where XLA keeps compiled programs for the next start.
+
+    To be called before TensorFlow is imported. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
+    for flag, value in _XLA_FLAGS.get(version, {}).items():
+        _add_flag("XLA_FLAGS", flag, value)
+    # Programs are made for this processor and must never be run on another, in a home folder that machines share.
+    of_this_machine = hashlib.sha256(repr(sorted(describe_compiler().items())).encode()).hexdigest()[:16]
+    folder = cache_folder() / f"compiled-{of_this_machine}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not any(character.isspace() for character in str(folder)):
+        _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
+
+
+def _add_flag(variable: str, flag: str, value: str) -> None:
+    flags = os.environ.get(variable, "")
+    if flag not in flags:
+        os.environ[variable] = f"{flags} {flag}={value}".strip()
 
 
 @contextmanager
@@ -71,8 +108,33 @@ def describe_runtime() -> dict[str, Any]:
 
 
 def _processor_name() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _processor() -> str:
+    """The processor and what it can do: two of one name can differ in their instructions."""
+    details = [_cpuinfo(field) for field in ("cpu family", "model\t", "flags", "Features")]
+    return " ".join([_processor_name(), hashlib.sha256(repr(details).encode()).hexdigest()[:12]])
+
+
+def _cpuinfo(field: str) -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
+            return next(line.partition(":")[2].strip() for line in file if line.startswith(field))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""
+
+
+def cache_folder() -> Path:
+    """Where timings and compiled programs are kept for the next start: the user's cache folder."""
+    return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))
+
+
+def describe_compiler() -> dict[str, Any]:
+    """What a compiled program and its speed depend on: versions, processor and flags. Does not import TensorFlow."""
+    return {
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.cam.backends import Backend, check_backend
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
-from live_gradcam.networks.runtime import quiet_tensorflow
+from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer
     from live_gradcam.cam.explanation import Explanation
     from live_gradcam.cam.fit import Fit
+    from live_gradcam.cam.lowering import LayerRewrite
     from live_gradcam.cam.one_pass import Score
+    from live_gradcam.cam.tuning import Tune
     from live_gradcam.networks.classifier import Classifier
 
 TOP_CLASS = "top1"
@@ -37,6 +39,7 @@ class EngineOptions:
     fit: Fit = "stretch"
     lowering: bool = True
     engine: Backend = "xla"
+    tune: Tune = "auto"
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
@@ -56,7 +59,8 @@ class Engine:
     Attributes:
         explainer: ready for its first frame.
         target: the pinned class index; None for each frame's top class.
-        start_s: seconds spent on importing TensorFlow, loading the model, building the explainer and compiling it.
+        start_s: seconds spent on importing TensorFlow, loading the model, building the explainer, timing the forms of
+            its layers, and tracing and compiling it.
     """
 
     explainer: Explainer
@@ -86,6 +90,7 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
     """
     options.check()
     seconds: dict[str, float] = {}
+    set_compiler_flags()
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         start = time.perf_counter()
         from live_gradcam.cam.explainer import Explainer
@@ -105,8 +110,10 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
             maps=1,
             lowering=options.lowering,
             engine=options.engine,
+            tune=options.tune,
         )
-        seconds["build"] = time.perf_counter() - start
+        seconds["build"] = time.perf_counter() - start - explainer.tune_s
+        seconds["tune"] = explainer.tune_s
         seconds["compile"] = explainer.warm_up()
     return Engine(explainer, target, seconds)
 
@@ -118,6 +125,25 @@ def _load(options: EngineOptions) -> Classifier:
         labels=options.labels,
         preprocessing=options.preprocessing,
     )
+
+
+def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
+    """What the lowering makes of each layer of a model, in running order.
+
+    Args:
+        options: which model, and how much to time.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `start_engine`.
+    """
+    options.check()
+    set_compiler_flags()
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        from live_gradcam.cam.explainer import Explainer
+
+        explainer = Explainer(_load(options), layer=options.layer, maps=1, tune=options.tune)
+        return explainer.describe_rewrites()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Which form of a layer is fastest here: timed when a network is built, and remembered for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.networks.runtime import cache_folder, describe_compiler
+
+_log = logging.getLogger(__name__)
+
+#: off: forms by rule. auto: what is remembered, and timing of what is not, within a few seconds. full: timing of
+#: everything anew, without haste.
+Tune = Literal["off", "auto", "full"]
+TUNES: tuple[str, ...] = get_args(Tune)
+
+#: What `auto` may spend on one network; what is not timed by then goes by rule, until the next start.
+_SECONDS = 8.0
+#: How much faster than the form by rule another one must be: less may be chance.
+_MARGIN = 0.95
+#: A form this much slower than the best in its first run is not run again.
+_HOPELESS = 1.5
+_RUNS: dict[str, int] = {"auto": 5, "full": 15}
+
+#: Takes a layer's input, gives its output.
+Layer = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Tuner:
+    """Chooses between forms of a layer that compute the same.
+
+    Args:
+        tune: how much to time.
+        folder: where choices are remembered; None for the user's cache folder. What cannot be read or written there
+            is timed again.
+    """
+
+    def __init__(self, tune: Tune = "auto", folder: Path | None = None) -> None:
+        self.tune = tune
+        #: Seconds spent on timing.
+        self.seconds = 0.0
+        runtime = describe_compiler()
+        name = hashlib.sha256(json.dumps(runtime, sort_keys=True).encode()).hexdigest()[:16]
+        self._path = (folder or cache_folder()) / f"tuning-{name}.json"
+        self._runtime = runtime
+        self._timings: dict[str, dict[str, float]] = {} if tune == "off" else self._remembered()
+        self._timed: set[str] = set()
+
+    def choose(self, key: str, forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...], default: str) -> str:
+        """The fastest form of a layer.
+
+        Args:
+            key: what the layer is, shapes and all: layers of one key are timed once.
+            forms: by name, what makes the layer in this form.
+            shape: of its input, without the batch axis.
+            default: the form by rule, which stays unless another one is faster beyond doubt.
+
+        Returns:
+            A name of `forms`.
+        """
+        if self.tune == "off" or len(forms) < 2:
+            return default
+        known = key in self._timed if self.tune == "full" else set(forms) <= set(self._timings.get(key, ()))
+        if not known:
+            if self.tune == "auto" and self.seconds >= _SECONDS:
+                return default
+            start = time.perf_counter()
+            self._timings[key] = _time_forms(forms, shape, runs=_RUNS[self.tune])
+            self._timed.add(key)
+            self.seconds += time.perf_counter() - start
+        timings = {name: self._timings[key][name] for name in forms}
+        best = min(timings, key=timings.__getitem__)
+        return best if timings[best] < _MARGIN * timings[default] else default
+
+    def milliseconds(self, key: str) -> dict[str, float]:
+        """The median time of each form of a layer, as far as known."""
+        return dict(self._timings.get(key, {}))
+
+    def remember(self) -> None:
+        """Write what was timed to the user's cache folder."""
+        if not self._timed:
+            return
+        timings = {**self._remembered(), **{key: self._timings[key] for key in self._timed}}
+        part = self._path.with_suffix(f".{os.getpid()}.part")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps({"runtime": self._runtime, "milliseconds": timings}, indent=1), encoding="utf-8")
+            os.replace(part, self._path)
+        except OSError as error:
+            _log.info("timings are not remembered: %s", error)
+
+    def _remembered(self) -> dict[str, dict[str, float]]:
+        try:
+            content: Any = json.loads(self._path.read_text(encoding="utf-8"))
+            return {
+                str(key): {str(name): float(value) for name, value in timings.items()}
+                for key, timings in content["milliseconds"].items()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+
+def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...], *, runs: int) -> dict[str, float]:
+    """Milliseconds of each form, each compiled on its own: medians of runs in turn, a new input for each turn."""
+    generator = np.random.default_rng(0)
+    compiled = {name: tf.function(make(), jit_compile=True, autograph=False) for name, make in forms.items()}
+    times: dict[str, list[float]] = {name: [] for name in forms}
+    racing = set(forms)
+    for turn in range(-1, runs):
+        x = tf.constant(generator.normal(size=(1, *shape)), tf.float32)
+        for name in forms:
+            if name in racing:
+                start = time.perf_counter()
+                compiled[name](x).numpy()
+                if turn >= 0:  # the turn before compiles
+                    times[name].append(1e3 * (time.perf_counter() - start))
+        if turn == 0:
+            best = min(times[name][0] for name in racing)
+            racing = {name for name in racing if times[name][0] <= _HOPELESS * best}
+    return {name: float(np.median(values)) for name, values in times.items()}
