@@ -17,6 +17,7 @@ from live_gradcam.cam.fit import FITS, Fit, fit_frame
 from live_gradcam.cam.graph import flatten
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, lower
+from live_gradcam.cam.mean_gradient import offset_path
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score, network_input
 from live_gradcam.cam.split import default_target, find_layer, split_at
@@ -97,8 +98,10 @@ class Explainer:
         self._network = network
 
         classes = len(classifier.labels)
+        split = split_at(network, target.outputs[0])
         self._one_pass = OnePass(
-            split=split_at(network, target.outputs[0]),
+            split=split,
+            offset_path=offset_path(network, split),
             preprocessing=classifier.preprocessing,
             activation=logit_network.activation,
             method=METHODS[method],

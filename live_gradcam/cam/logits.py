@@ -6,14 +6,14 @@ out of the flat network; the user's model keeps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Network, Operation
+from live_gradcam.cam.graph import Call, Network, Operation
+from live_gradcam.cam.products import affine_of, replaced
 
 Activation = Literal["softmax", "sigmoid"]
 
@@ -45,7 +45,7 @@ def without_final_activation(network: Network) -> LogitNetwork:
     if operation is None or found is None:
         single_unit = network.shapes[network.output][-1] == 1
         return LogitNetwork(network, "sigmoid" if single_unit else "softmax")
-    linear = replace(operation, call=_linear_call(operation, found))
+    linear = _without_activation(operation, found)
     operations = tuple(linear if other is operation else other for other in network.operations)
     return LogitNetwork(replace(network, operations=operations), found)
 
@@ -76,11 +76,19 @@ def _activation_of(layer: Any) -> Activation | None:
     return None
 
 
-def _linear_call(operation: Operation, activation: Activation) -> Callable[[list[Any]], list[Any]]:
+def _without_activation(operation: Operation, activation: Activation) -> Operation:
     layer: Any = operation.layer
     if not hasattr(layer, "activation") or isinstance(layer, keras.layers.Activation):
-        return lambda tensors: [tensors[0]]
-    if isinstance(layer, keras.layers.Dense):
+        return replace(operation, call=lambda tensors: [tensors[0]])
+    affine = affine_of(layer)
+    if affine is not None:
+        return replaced(operation, replace(affine, activation=keras.activations.linear))
+    return replace(operation, call=_linear_call(operation, activation))
+
+
+def _linear_call(operation: Operation, activation: Activation) -> Call:
+    layer: Any = operation.layer
+    if isinstance(layer, keras.layers.Dense):  # in another precision, say
         return lambda tensors: [_add_bias(layer, tf.linalg.matmul(*_in_compute_dtype(layer, tensors[0])))]
     if isinstance(layer, keras.layers.Conv2D):
         return lambda tensors: [_add_bias(layer, layer.convolution_op(*_in_compute_dtype(layer, tensors[0])))]

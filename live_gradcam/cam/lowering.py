@@ -20,7 +20,17 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.graph import Network, Operation, Shape, run
-from live_gradcam.cam.products import FORMS, Affine, Kind, same_padding, smaller_side, strided
+from live_gradcam.cam.products import (
+    FORMS,
+    Affine,
+    affine_of,
+    bias_of,
+    is_plain,
+    replaced,
+    same_padding,
+    smaller_side,
+    strided,
+)
 from live_gradcam.cam.split import split_at
 from live_gradcam.cam.tuning import Layer, Tuner
 
@@ -168,64 +178,6 @@ def _form_of(layer: Any) -> str:
     return f"{layer.kind} as numbers" if layer.form == "as it is" else f"{layer.kind} as {layer.form}"
 
 
-# --- an affine layer as numbers, so that rules can change it ------------------------------------------------------
-
-
-_KERAS_LAYERS: dict[Kind, type] = {
-    "convolution": keras.layers.Conv2D,
-    "depthwise": keras.layers.DepthwiseConv2D,
-    "dense": keras.layers.Dense,
-}
-
-
-def _kind(layer: Any) -> Kind | None:
-    """Which product a layer is; None where it is not one that the rules know exactly."""
-    if isinstance(layer, Affine):
-        return layer.kind
-    return next((kind for kind, keras_layer in _KERAS_LAYERS.items() if _is_plain(layer, keras_layer)), None)
-
-
-def _affine(layer: Any) -> Affine | None:
-    """The layer as numbers, or None where it has no kind. Takes a copy of its weights: ask for the kind first."""
-    kind = _kind(layer)
-    if isinstance(layer, Affine) or kind is None:
-        return layer if isinstance(layer, Affine) else None
-    kernel = np.asarray(layer.kernel)
-    outputs = kernel.shape[2] * kernel.shape[3] if kind == "depthwise" else kernel.shape[-1]
-    affine = Affine(kind, kernel, _bias(layer, outputs), layer.activation)
-    if kind == "dense":
-        return affine
-    dilation = tuple(layer.dilation_rate)
-    return replace(affine, strides=tuple(layer.strides), padding=layer.padding, dilation=dilation)
-
-
-def _is_plain(layer: Any, *kinds: type) -> bool:
-    """Whether a layer is one of these classes itself (a subclass may compute something else), in float32, NHWC."""
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    return type(layer) in kinds and layer.compute_dtype == "float32" and not channels_first
-
-
-def _bias(layer: Any, outputs: int) -> np.ndarray:
-    return np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
-
-
-def _replaced(
-    operation: Operation,
-    affine: Affine,
-    *,
-    inputs: tuple[int, ...] | None = None,
-    outputs: tuple[int, ...] | None = None,
-) -> Operation:
-    """The operation with an affine layer in its place."""
-    return Operation(
-        operation.name,
-        affine,
-        operation.inputs if inputs is None else inputs,
-        operation.outputs if outputs is None else outputs,
-        affine.call(),
-    )
-
-
 # --- rule: a separable convolution is two ------------------------------------------------------------------------
 
 
@@ -236,7 +188,7 @@ def _part_separable_convolutions(network: Network, keep: int) -> tuple[Network, 
     count = 0
     for operation in network.operations:
         layer: Any = operation.layer
-        if not _is_plain(layer, keras.layers.SeparableConv2D):
+        if not is_plain(layer, keras.layers.SeparableConv2D):
             operations.append(operation)
             continue
         depthwise_kernel, pointwise_kernel = np.asarray(layer.depthwise_kernel), np.asarray(layer.pointwise_kernel)
@@ -250,11 +202,11 @@ def _part_separable_convolutions(network: Network, keep: int) -> tuple[Network, 
             layer.padding,
             tuple(layer.dilation_rate),
         )
-        pointwise = Affine("convolution", pointwise_kernel, _bias(layer, pointwise_kernel.shape[3]), layer.activation)
+        pointwise = Affine("convolution", pointwise_kernel, bias_of(layer, pointwise_kernel.shape[3]), layer.activation)
         middle = max(shapes) + 1
         shapes[middle] = (*network.shapes[operation.outputs[0]][:2], middle_channels)
-        operations.append(_replaced(operation, depthwise, outputs=(middle,)))
-        operations.append(_replaced(operation, pointwise, inputs=(middle,)))
+        operations.append(replaced(operation, depthwise, outputs=(middle,)))
+        operations.append(replaced(operation, pointwise, inputs=(middle,)))
         count += 1
     return replace(network, operations=tuple(operations), shapes=shapes), count
 
@@ -271,15 +223,15 @@ def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
     operations = list(network.operations)
     count = 0
     for norm in network.operations:
-        if not _is_plain(norm.layer, keras.layers.BatchNormalization) or norm.layer.axis not in (-1, 3):
+        if not is_plain(norm.layer, keras.layers.BatchNormalization) or norm.layer.axis not in (-1, 3):
             continue
         source = norm.inputs[0]
         before = next((operation for operation in operations if source in operation.outputs), None)
-        affine = _affine(before.layer) if before else None
+        affine = affine_of(before.layer) if before else None
         alone = len(network.consumers(source)) == 1 and source not in (keep, network.output)
         if before is None or affine is None or not alone or affine.activation is not keras.activations.linear:
             continue
-        folded = _replaced(before, affine.scaled(*_batch_norm_as_scale(norm.layer)), outputs=norm.outputs)
+        folded = replaced(before, affine.scaled(*_batch_norm_as_scale(norm.layer)), outputs=norm.outputs)
         operations[operations.index(norm)] = folded
         operations.remove(before)
         count += 1
@@ -311,7 +263,7 @@ def _shift_max_pools(network: Network, keep: int) -> tuple[Network, int]:
     count = 0
     for operation in network.operations:
         layer: Any = operation.layer
-        if _is_plain(layer, keras.layers.MaxPooling2D) and np.prod(layer.pool_size) <= _POOL_TAPS:
+        if is_plain(layer, keras.layers.MaxPooling2D) and np.prod(layer.pool_size) <= _POOL_TAPS:
             operation = replace(operation, call=_shifted_maxima(layer))
             count += 1
         operations.append(operation)
@@ -341,11 +293,11 @@ def _choose_forms(network: Network, tuner: Tuner, without: Collection[str]) -> t
     operations = []
     counts: Counter[str] = Counter()
     for operation in network.operations:
-        affine = _affine(operation.layer) if _kind(operation.layer) in ("convolution", "depthwise") else None
+        affine = affine_of(operation.layer)
         if affine is not None:
             form = _form(affine, network.shapes[operation.inputs[0]], tuner, without)
             if form != "as it is":
-                operation = _replaced(operation, replace(affine, form=form))
+                operation = replaced(operation, replace(affine, form=form))
                 counts[f"{affine.kind} as {form}"] += 1
         operations.append(operation)
     tuner.remember()
@@ -377,7 +329,7 @@ def _key(affine: Affine, input_shape: Shape) -> str:
 
 #: Where Winograd was measured to win over XLA's own convolution: at this many channels in and out, for maps from the
 #: first size on F(2 × 2), from the second on F(4 × 4), up to the third, beyond which the transforms cost more memory
-#: traffic than the products save (benchmarks/winograd.py).
+#: traffic than the products save.
 _WINOGRAD_CHANNELS = 48
 _F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
 #: Up to this many channels in a group, shifted products win over XLA's own grouped convolution.
@@ -386,15 +338,16 @@ _NARROW_GROUP = 8
 
 def _form_by_rule(affine: Affine, input_shape: Shape, forms: Collection[str]) -> str:
     """The form that was fastest where it was measured."""
-    side, channels = smaller_side(input_shape), min(affine.kernel.shape[2:])
     if "shifted products" in forms:
         narrow = affine.kind == "depthwise" or affine.kernel.shape[2] <= _NARROW_GROUP
         return "shifted products" if narrow else "as it is"
-    for form in ("matrix product", "space to depth"):
+    for form in ("matrix product", "space to depth", "transposed product"):
         if form in forms:
             return form
-    if "Winograd F(2×2)" in forms and channels >= _WINOGRAD_CHANNELS and _F2_FROM <= side <= _F4_TO:
-        return "Winograd F(4×4)" if side >= _F4_FROM else "Winograd F(2×2)"
+    if "Winograd F(2×2)" in forms:
+        side, channels = smaller_side(input_shape), min(affine.kernel.shape[2:])
+        if channels >= _WINOGRAD_CHANNELS and _F2_FROM <= side <= _F4_TO:
+            return "Winograd F(4×4)" if side >= _F4_FROM else "Winograd F(2×2)"
     return "as it is"
 
 

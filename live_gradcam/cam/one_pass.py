@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from live_gradcam.cam.graph import run
 from live_gradcam.cam.logits import Activation
-from live_gradcam.cam.methods import CamMethod
+from live_gradcam.cam.mean_gradient import OffsetPath
+from live_gradcam.cam.methods import Method
 from live_gradcam.cam.plain_gradients import plain_gradients
 from live_gradcam.cam.split import SplitNetwork
 from live_gradcam.networks.preprocessing import Preprocessing
@@ -31,6 +32,7 @@ class OnePass:
 
     Attributes:
         split: the network, cut at the target layer.
+        offset_path: how far the head has to be differentiated for the mean gradient.
         preprocessing: how pixels become its input.
         activation: what turns its logits into probabilities.
         method: activations and gradients to map.
@@ -41,9 +43,10 @@ class OnePass:
     """
 
     split: SplitNetwork
+    offset_path: OffsetPath
     preprocessing: Preprocessing
     activation: Activation
-    method: CamMethod
+    method: Method
     score: Score
     topk: int
     maps: int
@@ -58,8 +61,7 @@ class OnePass:
         Returns:
             `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` float32 (batch, classes).
         """
-        values = self._trunk(pixels)
-        return self._predictions(self._logits(values, values[self.split.target]))
+        return self._predictions(self._logits(run(self.split.head, self._trunk(pixels))))
 
     def explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions and the maps. To be traced: gradients are those of a graph.
@@ -75,12 +77,9 @@ class OnePass:
         values = self._trunk(pixels)
         activations = values[self.split.target]
         with plain_gradients():
-            logits = self._logits(values, activations)
-            targets = _targets(logits, target_class, self.maps)
-            scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
-            gradients = [tf.cast(tf.gradients(score, activations)[0], tf.float32) for score in scores]
+            logits, targets, gradients = self._differentiated_head(values, target_class)
         activations = tf.cast(activations, tf.float32)
-        raw_maps = tf.stack([self.method(activations, gradient) for gradient in gradients], axis=1)
+        raw_maps = tf.stack([self.method.raw_map(activations, gradient) for gradient in gradients], axis=1)
         heatmaps, evidence = _scale(raw_maps, relu=self.relu)
         return {
             **self._predictions(logits),
@@ -90,13 +89,43 @@ class OnePass:
             "evidence": evidence,
         }
 
+    def _differentiated_head(
+        self, values: dict[int, tf.Tensor], target_class: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """The logits, the classes to map, and for each of those the gradient that the method asks for.
+
+        From a vector on, the head is a few products whose cost is that of reading their kernels, so that all classes
+        go through it together, a row each. Maps would be costly to repeat: there each class has a pass of its own.
+        """
+        split, path = self.split, self.offset_path
+        if not self.method.of_mean_gradient:
+            path = path.from_activations(split)
+        values = run(path.before, values)
+        point = values[path.point]
+        if path.takes_rows and self.maps > 1:
+            point = tf.repeat(point, self.maps, axis=0)
+            rows = self._logits(run(path.after, {**values, path.point: point}))
+            logits = rows[:: self.maps]
+            targets = _targets(logits, target_class, self.maps)
+            score = self._score(rows, tf.reshape(targets, [-1]))
+            gradient = tf.cast(tf.gradients(score, point)[0], tf.float32)
+            gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
+            gradients = tf.unstack(gradient, axis=1)
+        else:
+            logits = self._logits(run(path.after, values))
+            targets = _targets(logits, target_class, self.maps)
+            scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
+            gradients = [tf.cast(tf.gradients(score, point)[0], tf.float32) for score in scores]
+        if self.method.of_mean_gradient:
+            gradients = [path.mean_gradient(gradient) for gradient in gradients]
+        return logits, targets, gradients
+
     def _trunk(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
         return run(self.split.trunk, {self.split.input: network_input(pixels, self.preprocessing)})
 
-    def _logits(self, values: dict[int, tf.Tensor], activations: tf.Tensor) -> tf.Tensor:
+    def _logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
         """float32 (batch, classes). One unit z becomes the two classes that it decides between: -z and z."""
-        logits = run(self.split.head, {**values, self.split.target: activations})[self.split.output]
-        logits = tf.cast(logits, tf.float32)
+        logits = tf.cast(values[self.split.output], tf.float32)
         return tf.concat([-logits, logits], axis=-1) if logits.shape[-1] == 1 else logits
 
     def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product as pairs
-from typing import Literal
+from typing import Any, Literal
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Call, Shape
+from live_gradcam.cam.graph import Call, Operation, Shape
 
 Kind = Literal["convolution", "depthwise", "dense"]
 #: The linear part of an affine layer: what its input is multiplied with.
@@ -56,6 +57,62 @@ class Affine:
         return lambda tensors: [self.activation(product(tensors[0]) + bias)]
 
 
+_KERAS_LAYERS: dict[Kind, type] = {
+    "convolution": keras.layers.Conv2D,
+    "depthwise": keras.layers.DepthwiseConv2D,
+    "dense": keras.layers.Dense,
+}
+
+
+def kind_of(layer: Any) -> Kind | None:
+    """Which product a layer is; None where it is not one that is known exactly."""
+    if isinstance(layer, Affine):
+        return layer.kind
+    return next((kind for kind, keras_layer in _KERAS_LAYERS.items() if is_plain(layer, keras_layer)), None)
+
+
+def affine_of(layer: Any) -> Affine | None:
+    """The layer as numbers, or None where it has no kind. Takes a copy of its weights: ask for the kind first."""
+    kind = kind_of(layer)
+    if isinstance(layer, Affine) or kind is None:
+        return layer if isinstance(layer, Affine) else None
+    kernel = np.asarray(layer.kernel)
+    outputs = kernel.shape[2] * kernel.shape[3] if kind == "depthwise" else kernel.shape[-1]
+    affine = Affine(kind, kernel, bias_of(layer, outputs), layer.activation)
+    if kind == "dense":
+        return affine
+    dilation = tuple(layer.dilation_rate)
+    return replace(affine, strides=tuple(layer.strides), padding=layer.padding, dilation=dilation)
+
+
+def is_plain(layer: Any, *kinds: type) -> bool:
+    """Whether a layer is one of these classes itself (a subclass may compute something else), in float32, NHWC."""
+    channels_first = getattr(layer, "data_format", None) == "channels_first"
+    return type(layer) in kinds and layer.compute_dtype == "float32" and not channels_first
+
+
+def bias_of(layer: Any, outputs: int) -> np.ndarray:
+    """A Keras layer's bias, float32 (outputs,); zeros where it has none."""
+    return np.asarray(layer.bias) if layer.use_bias else np.zeros(outputs, np.float32)
+
+
+def replaced(
+    operation: Operation,
+    affine: Affine,
+    *,
+    inputs: tuple[int, ...] | None = None,
+    outputs: tuple[int, ...] | None = None,
+) -> Operation:
+    """The operation with an affine layer in its place."""
+    return Operation(
+        operation.name,
+        affine,
+        operation.inputs if inputs is None else inputs,
+        operation.outputs if outputs is None else outputs,
+        affine.call(),
+    )
+
+
 @dataclass(frozen=True)
 class Form:
     """A way to compute an affine layer.
@@ -81,6 +138,22 @@ def _tensorflows_product(affine: Affine) -> Product:
         strides = [1, *affine.strides, 1]
         return lambda x: tf.nn.depthwise_conv2d(x, kernel, strides, padding, None, affine.dilation)
     return lambda x: tf.nn.conv2d(x, kernel, affine.strides, padding, dilations=affine.dilation)
+
+
+# --- by the transposed kernel: dense ------------------------------------------------------------------------------
+
+#: Smaller kernels stay in the processor's cache, where the order in which they are read is no matter.
+_LARGE_KERNEL = 1 << 20
+
+
+def _is_large_dense(affine: Affine, input_shape: Shape) -> bool:
+    return affine.kind == "dense" and len(input_shape) == 1 and affine.kernel.size >= _LARGE_KERNEL
+
+
+def _product_by_transposed(affine: Affine) -> Product:
+    """X K = x (Kᵀ)ᵀ, K kept transposed: for one row each output is a scalar product along consecutive numbers."""
+    kernel = tf.constant(affine.kernel.T, tf.float32)
+    return lambda x: tf.linalg.matmul(x, kernel, transpose_b=True)
 
 
 # --- shifted products: depthwise and grouped convolution ----------------------------------------------------------
@@ -189,8 +262,9 @@ _PICTURE_CHANNELS = 4
 
 
 def _is_stem(affine: Affine, input_shape: Shape) -> bool:
-    thin = affine.kernel.shape[2] <= _PICTURE_CHANNELS and affine.kernel.shape[:2] != (1, 1)
-    return _is_full(affine, input_shape) and thin
+    if not _is_full(affine, input_shape):
+        return False
+    return affine.kernel.shape[2] <= _PICTURE_CHANNELS and affine.kernel.shape[:2] != (1, 1)
 
 
 def _product_of_patches(affine: Affine) -> Product:
@@ -289,9 +363,11 @@ _WINOGRAD_CHANNELS, _WINOGRAD_SIDE = 16, 6
 
 
 def _is_for_winograd(affine: Affine, input_shape: Shape) -> bool:
-    plain = affine.strides == affine.dilation == (1, 1) and affine.kernel.shape[:2] == (3, 3)
+    if not _is_full(affine, input_shape) or affine.kernel.shape[:2] != (3, 3):
+        return False
+    plain = affine.strides == affine.dilation == (1, 1)
     thick = min(affine.kernel.shape[2:]) >= _WINOGRAD_CHANNELS
-    return plain and thick and _is_full(affine, input_shape) and smaller_side(input_shape) >= _WINOGRAD_SIDE
+    return plain and thick and smaller_side(input_shape) >= _WINOGRAD_SIDE
 
 
 def smaller_side(shape: Shape) -> int:
@@ -343,6 +419,7 @@ def _combinations(matrix: Sequence[Sequence[float]], tensors: Sequence[tf.Tensor
 #: Every form, by the name that is shown. To add one is a section above, a line here and a test.
 FORMS: dict[str, Form] = {
     "as it is": Form(lambda affine, input_shape: True, _tensorflows_product),
+    "transposed product": Form(_is_large_dense, _product_by_transposed),
     "shifted products": Form(_has_narrow_groups, _shifted_products),
     "matrix product": Form(_is_strided_pointwise, _matrix_product),
     "patches": Form(_is_stem, _product_of_patches),

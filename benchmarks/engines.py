@@ -1,0 +1,429 @@
+"""One explained frame against everybody's prediction: our engines and others, interleaved in one run.
+
+    python benchmarks/engines.py                                 # five networks, every contestant
+    python benchmarks/engines.py -m VGG16 --only explained openvino plain-xla --rounds 30
+    python benchmarks/engines.py --one-process                   # the cross-check: all in one process
+    python benchmarks/engines.py --json engines.json --chart docs/engines.png
+
+Every contestant is given the same uint8 BGR frames of the network's own size, a new one for each call, and gives the
+class probabilities; those that say so give the Grad-CAM map too. Before anything is timed, the probabilities of a
+photograph are compared with those of the Keras model as it is. Each contestant lives in a process of its own, in which
+it is asked for a burst of frames, in turn with all others; the others sleep meanwhile. The first frame of a burst is not
+counted: it finds the caches full of the others' numbers. Figures are medians in milliseconds.
+
+The extras `openvino` and `onnx` bring OpenVINO and ONNX Runtime; pytorch-grad-cam and torchcam are measured where
+`grad-cam`, `torchcam` and `torchvision` are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+
+NETWORKS = ("efficientnet-lite0", "MobileNetV2", "EfficientNetB0", "ResNet50", "VGG16")
+BURST = 4
+
+#: Takes a frame, uint8 (height, width, 3) BGR, gives the probabilities (classes,).
+Engine = Callable[[np.ndarray], np.ndarray]
+
+
+# --- the contestants ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An engine that is measured.
+
+    Attributes:
+        title: as the table says it.
+        build: makes it for a network's name.
+        needs: the packages that it takes; it is left out where one is missing.
+        gives_map: whether a call gives the Grad-CAM map too.
+        tolerance: the largest difference of a probability from the Keras model's.
+    """
+
+    title: str
+    build: Callable[[str], Engine]
+    needs: tuple[str, ...] = ()
+    gives_map: bool = True
+    tolerance: float = 1e-3
+
+
+def load(network: str) -> Any:
+    """The classifier, with the same weights in every process: ImageNet's where they are installed, else random ones."""
+    import keras
+
+    from live_gradcam import load_classifier
+
+    keras.utils.set_random_seed(0)
+    return load_classifier(network, weights="imagenet" if "lite" in network else None)
+
+
+def ours(*, explained: bool, **options: Any) -> Callable[[str], Engine]:
+    """Our explainer, or its prediction alone, with its own settings of XLA."""
+
+    def build(network: str) -> Engine:
+        from live_gradcam.networks.runtime import set_compiler_flags
+
+        set_compiler_flags()
+        from live_gradcam import Explainer
+
+        classifier = load(network)
+        explainer = Explainer(classifier, topk=5, maps=1, **options)
+
+        def probabilities(logits: np.ndarray) -> np.ndarray:
+            powers = np.exp(logits - logits.max())
+            return powers / powers.sum()
+
+        def engine(frame: np.ndarray) -> np.ndarray:
+            if explained:
+                return probabilities(explainer(frame).logits)
+            answer = np.zeros(len(classifier.labels), np.float32)
+            for prediction in explainer.predict(frame):
+                answer[prediction.index] = prediction.probability
+            return answer
+
+        return engine
+
+    return build
+
+
+def keras_model(network: str) -> tuple[Any, Callable[[np.ndarray], Any]]:
+    """The Keras model as it is, with probabilities for an answer, and what turns a frame into its input."""
+    import keras
+    import tensorflow as tf
+
+    from live_gradcam.cam.one_pass import network_input
+
+    classifier = load(network)
+    model = classifier.model
+    if getattr(model.layers[-1], "activation", None) is not keras.activations.softmax:
+        model = keras.Model(model.input, keras.layers.Softmax()(model.output))
+    return model, lambda frame: network_input(tf.constant(frame[None]), classifier.preprocessing)
+
+
+def plain(*, jit_compile: bool) -> Callable[[str], Engine]:
+    """`tf.function` around the Keras model: a prediction alone, no setting of ours."""
+
+    def build(network: str) -> Engine:
+        import tensorflow as tf
+
+        model, preprocess = keras_model(network)
+        function = tf.function(lambda x: model(x, training=False), jit_compile=jit_compile)
+        return lambda frame: function(preprocess(frame)).numpy()[0]
+
+    return build
+
+
+def eager_recipe(network: str) -> Engine:
+    """Grad-CAM as it is usually written: a model of two outputs, a gradient tape, and NumPy."""
+    import keras
+    import tensorflow as tf
+
+    from live_gradcam.cam.graph import flatten
+    from live_gradcam.cam.split import default_target
+
+    model, preprocess = keras_model(network)
+    layer = default_target(flatten(model, model.input_shape[1:3])).name
+    both = keras.Model(model.input, [model.get_layer(layer).output, model.output])
+
+    def engine(frame: np.ndarray) -> np.ndarray:
+        with tf.GradientTape() as tape:
+            activations, predictions = both(preprocess(frame))
+            score = predictions[:, tf.argmax(predictions[0])]
+        gradient = tape.gradient(score, activations)
+        weights = tf.reduce_mean(gradient, axis=(0, 1, 2))
+        heatmap = np.maximum((activations[0] @ weights[:, tf.newaxis]).numpy()[..., 0], 0)
+        heatmap /= heatmap.max() or 1
+        return predictions.numpy()[0]
+
+    return engine
+
+
+def torch_model(network: str) -> tuple[Any, Any, Callable[[np.ndarray], Any]]:
+    """torchvision's network of the same architecture, with random weights, its target layer, and its input."""
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    builders = {
+        "VGG16": (torchvision.models.vgg16, lambda model: model.features[29]),
+        "ResNet50": (torchvision.models.resnet50, lambda model: model.layer4[-1]),
+        "MobileNetV2": (torchvision.models.mobilenet_v2, lambda model: model.features[-1]),
+        "EfficientNetB0": (torchvision.models.efficientnet_b0, lambda model: model.features[-1]),
+    }
+    if network not in builders:
+        raise LookupError(f"torchvision has no {network}")
+    make, layer_of = builders[network]
+    model = make(weights=None).eval()
+
+    def preprocess(frame: np.ndarray) -> Any:
+        return torch.from_numpy(frame[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+    return model, layer_of(model), preprocess
+
+
+def pytorch_grad_cam(network: str) -> Engine:
+    """The package grad-cam."""
+    from pytorch_grad_cam import GradCAM
+
+    model, layer, preprocess = torch_model(network)
+    cam = GradCAM(model=model, target_layers=[layer])
+
+    def engine(frame: np.ndarray) -> np.ndarray:
+        cam(input_tensor=preprocess(frame), targets=None)
+        return cam.outputs.softmax(-1).detach().numpy()[0]
+
+    return engine
+
+
+def torchcam(network: str) -> Engine:
+    """The package torchcam."""
+    from torchcam.methods import GradCAM
+
+    model, layer, preprocess = torch_model(network)
+    cam = GradCAM(model, layer)
+
+    def engine(frame: np.ndarray) -> np.ndarray:
+        scores = model(preprocess(frame))
+        cam(int(scores[0].argmax()), scores)
+        return scores.softmax(-1).detach().numpy()[0]
+
+    return engine
+
+
+_ONNX = ("onnxruntime", "tf2onnx", "onnx")
+#: PyTorch's weights are other random numbers: their answers are not compared.
+_NOT_COMPARED = float("inf")
+
+CONTESTANTS: dict[str, Contestant] = {
+    "explained": Contestant("live-gradcam", ours(explained=True)),
+    "forward": Contestant("live-gradcam, prediction only", ours(explained=False), gives_map=False, tolerance=1),
+    "explained-bf16": Contestant(
+        "live-gradcam, bf16 products", ours(explained=True, precision="bf16"), tolerance=0.05
+    ),
+    "plain-xla": Contestant("Keras, jit_compile=True", plain(jit_compile=True), gives_map=False),
+    "graph": Contestant("Keras, tf.function", plain(jit_compile=False), gives_map=False),
+    "eager-recipe": Contestant("the usual eager recipe", eager_recipe),
+    "openvino": Contestant(
+        "OpenVINO", ours(explained=False, engine="openvino", lowering=False), ("openvino",), gives_map=False, tolerance=1
+    ),
+    "openvino-bf16": Contestant(
+        "OpenVINO bf16",
+        ours(explained=False, engine="openvino", lowering=False, precision="bf16"),
+        ("openvino",),
+        gives_map=False,
+        tolerance=1,
+    ),
+    "openvino-explained": Contestant(
+        "live-gradcam --engine openvino", ours(explained=True, engine="openvino"), ("openvino",)
+    ),
+    "openvino-forward": Contestant(
+        "the same, prediction only", ours(explained=False, engine="openvino"), ("openvino",), gives_map=False, tolerance=1
+    ),
+    "onnxruntime": Contestant(
+        "ONNX Runtime", ours(explained=False, engine="onnxruntime", lowering=False), _ONNX, gives_map=False, tolerance=1
+    ),
+    "onnxruntime-explained": Contestant(
+        "live-gradcam --engine onnxruntime", ours(explained=True, engine="onnxruntime"), _ONNX
+    ),
+    "pytorch-grad-cam": Contestant(
+        "pytorch-grad-cam", pytorch_grad_cam, ("pytorch_grad_cam", "torchvision"), tolerance=_NOT_COMPARED
+    ),
+    "torchcam": Contestant("torchcam", torchcam, ("torchcam", "torchvision"), tolerance=_NOT_COMPARED),
+}
+
+
+# --- the frames ---------------------------------------------------------------------------------------------------
+
+
+def photograph(size: tuple[int, int]) -> np.ndarray:
+    """A cat, uint8 (height, width, 3) BGR."""
+    encoded = np.frombuffer(files("live_gradcam.cam").joinpath("cat.jpg").read_bytes(), np.uint8)
+    return cv2.resize(cv2.imdecode(encoded, cv2.IMREAD_COLOR), size[::-1])
+
+
+def new_frames(size: tuple[int, int]) -> Iterator[np.ndarray]:
+    """The cat, each time moved on and with other noise."""
+    cat, generator = photograph(size), np.random.default_rng(0)
+    for shift in itertools.count(1):
+        noise = generator.integers(0, 16, cat.shape, np.uint8)
+        yield cv2.add(np.roll(cat, shift, axis=1), noise)
+
+
+# --- the race -----------------------------------------------------------------------------------------------------
+
+
+class Runner:
+    """A contestant in this process."""
+
+    def __init__(self, network: str, name: str, size: tuple[int, int]) -> None:
+        self._engine = CONTESTANTS[name].build(network)
+        self._frames = new_frames(size)
+        self.answer = self._engine(photograph(size))
+
+    def burst(self) -> list[float]:
+        """Milliseconds of the frames of a burst but the first."""
+        times = []
+        for _ in range(BURST):
+            frame = next(self._frames)
+            start = time.perf_counter()
+            self._engine(frame)
+            times.append(1e3 * (time.perf_counter() - start))
+        return times[1:]
+
+
+def _serve(connection: Any, network: str, name: str, size: tuple[int, int]) -> None:
+    try:
+        runner = Runner(network, name, size)
+    except Exception as error:  # whatever an engine raises: the race goes on without it
+        connection.send(f"{type(error).__name__}: {error}".splitlines()[0])
+        return
+    connection.send(runner.answer)
+    while connection.recv():
+        connection.send(runner.burst())
+
+
+class RemoteRunner:
+    """A contestant in a process of its own."""
+
+    def __init__(self, network: str, name: str, size: tuple[int, int]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        context.Process(target=_serve, args=(theirs, network, name, size), daemon=True).start()
+        theirs.close()
+        answer = self._connection.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        self.answer: np.ndarray = answer
+
+    def burst(self) -> list[float]:
+        """As `Runner.burst`."""
+        self._connection.send(True)
+        return self._connection.recv()
+
+    def close(self) -> None:
+        """End its process."""
+        self._connection.send(False)
+        self._connection.close()
+
+
+def check(name: str, answer: np.ndarray, expected: np.ndarray) -> None:
+    """Refuse a contestant that answers something else than the Keras model."""
+    contestant = CONTESTANTS[name]
+    if contestant.tolerance == _NOT_COMPARED:
+        return
+    named = answer > 0 if contestant.tolerance == 1 else np.ones_like(answer, bool)  # only the top k are known
+    tolerance = 1e-3 if contestant.tolerance == 1 else contestant.tolerance
+    if "bf16" in name:
+        tolerance = 0.05
+    difference = float(np.abs(answer - expected)[named].max())
+    if not difference <= tolerance:
+        raise RuntimeError(f"{name} answers something else: a probability differs by {difference:.1e}")
+
+
+def race(network: str, names: list[str], *, rounds: int, one_process: bool) -> dict[str, list[float]]:
+    """Milliseconds of each contestant's frames."""
+    from live_gradcam.networks.catalog import CATALOG
+
+    side = CATALOG[network].input_size
+    size = (side, side)
+    make = Runner if one_process else RemoteRunner
+    reference = RemoteRunner(network, "graph", size)
+    expected = reference.answer
+    reference.close()
+    runners: dict[str, Any] = {}
+    for name in names:
+        try:
+            runner = make(network, name, size)
+            check(name, runner.answer, expected)
+        except Exception as error:  # as above
+            print(f"  {name} is left out: {error}", flush=True)
+            continue
+        runners[name] = runner
+    times: dict[str, list[float]] = {name: [] for name in runners}
+    for round_ in range(-1, rounds):
+        order = list(runners)
+        for name in order[round_ % len(order) :] + order[: round_ % len(order)]:
+            burst = runners[name].burst()
+            if round_ >= 0:
+                times[name] += burst
+    if not one_process:
+        for runner in runners.values():
+            runner.close()
+    return times
+
+
+# --- the report ---------------------------------------------------------------------------------------------------
+
+#: The first contestant's time over each of these is what the project's goals are about.
+RATIOS = (
+    ("explained", "openvino"),
+    ("explained", "plain-xla"),
+    ("explained", "eager-recipe"),
+    ("explained", "forward"),
+    ("openvino-explained", "openvino-forward"),
+    ("onnxruntime-explained", "onnxruntime"),
+)
+
+
+def report(network: str, times: dict[str, list[float]]) -> dict[str, Any]:
+    """Print a network's table, and return it."""
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    print(f"\n{network}")
+    for name, median in medians.items():
+        low, high = np.percentile(times[name], [10, 90])
+        shown = "with map" if CONTESTANTS[name].gives_map else ""
+        title = CONTESTANTS[name].title
+        print(f"  {title:36} {median:9.2f} ms  ({low:.2f} to {high:.2f})  {shown}")
+    ratios = {f"{a} ÷ {b}": medians[a] / medians[b] for a, b in RATIOS if a in medians and b in medians}
+    for title, ratio in ratios.items():
+        print(f"  {title:48} {ratio:6.3f}" + (f"  (1/{1 / ratio:.1f})" if ratio < 0.5 else ""))
+    print(flush=True)
+    return {"median_ms": medians, "ratios": ratios}
+
+
+def draw_chart(tables: dict[str, Any], path: Path) -> None:
+    """A bar chart: for each network a bar a contestant, its time over OpenVINO's prediction (or over the fastest's)."""
+    raise NotImplementedError
+
+
+def main() -> None:
+    """Run the race and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-m", "--model", nargs="+", default=list(NETWORKS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), metavar="CONTESTANT")
+    parser.add_argument("--rounds", type=int, default=15, metavar="N", help="bursts of each contestant")
+    parser.add_argument("--one-process", action="store_true")
+    parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--chart", type=Path, metavar="PNG")
+    options = parser.parse_args()
+    names = [name for name in CONTESTANTS if options.only is None or name in options.only]
+    names = [name for name in names if all(find_spec(package) for package in CONTESTANTS[name].needs)]
+    tables = {}
+    for network in options.model:
+        times = race(network, names, rounds=options.rounds, one_process=options.one_process)
+        tables[network] = report(network, times)
+    if options.json:
+        options.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    if options.chart:
+        draw_chart(tables, options.chart)
+
+
+if __name__ == "__main__":
+    main()
