@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
 _PIPE_WIDTH = 200
+_LARGEST_BATCH = 64
 
 app = typer.Typer(
     name="live-gradcam",
@@ -108,6 +109,13 @@ class Backend(str, Enum):
     ONNXRUNTIME = "onnxruntime"
 
 
+class Precision(str, Enum):
+    """`--precision`."""
+
+    F32 = "f32"
+    BF16 = "bf16"
+
+
 Model = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|PATH", help="A network's name, or a .keras or .h5 file.")
 ]
@@ -167,6 +175,9 @@ def _engine_flags(
     ] = Lowering.ON,
     backend: Annotated[Backend, typer.Option("--engine", help="What runs the network and its gradient.")] = Backend.XLA,
     tune: TuneFlag = Tune.AUTO,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of the products before the target layer; sums are f32.")
+    ] = Precision.F32,
 ) -> EngineOptions:
     return EngineOptions(
         model,
@@ -181,6 +192,7 @@ def _engine_flags(
         lowering=lowering is Lowering.ON,
         engine=backend.value,
         tune=tune.value,
+        precision=precision.value,
     )
 
 
@@ -370,6 +382,9 @@ def annotate(
         Path | None,
         typer.Option("--heatmaps", metavar="PATH.npz", help="Write the raw maps. Several videos: a folder."),
     ] = None,
+    batch: Annotated[
+        str, typer.Option("--batch", metavar="auto|N", help="Explain so many frames at a time; auto: what is fastest.")
+    ] = "auto",
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotated copies of video files: every frame explained, at its own time, with the sound."""
@@ -378,6 +393,7 @@ def annotate(
     from live_gradcam.video.reader import VideoReader
 
     engine.check()
+    batch_size = _parse_batch(batch)
     jobs = plan_jobs(sources, output, jsonl=jsonl, heatmaps=heatmaps, overwrite=overwrite)
     if len(jobs) == 1:
         VideoReader(jobs[0].source).close()  # what is not a video is told before TensorFlow has started
@@ -397,11 +413,29 @@ def annotate(
 
     started = _start_engine(engine)
     with StopRequest() as stop, _progress_bar() as progress:
-        annotate_all(jobs, started, overlay, stop=stop, on_done=done, on_failed=not_done, on_progress=progress)
+        annotate_all(
+            jobs,
+            started,
+            overlay,
+            stop=stop,
+            batch=batch_size,
+            on_done=done,
+            on_failed=not_done,
+            on_progress=progress,
+        )
     if stop.requested:
         raise typer.Exit(_INTERRUPTED)
     if failed:
         raise typer.Exit(_FAILED)
+
+
+def _parse_batch(text: str) -> int | None:
+    """A number of frames; None for "auto"."""
+    if text == "auto":
+        return None
+    if not (text.isdecimal() and 1 <= int(text) <= _LARGEST_BATCH):
+        raise UsageError(f"the batch {text!r} is not auto, nor a number of frames from 1 to {_LARGEST_BATCH}")
+    return int(text)
 
 
 @contextmanager
@@ -488,7 +522,14 @@ def bench(
     engine.check()
     _check_json_path(json_path, overwrite=overwrite)
     stream = file_frames(source) if source else synthetic_frames(_parse_size(size))
-    report = run_bench(stream, lambda: _start_engine(engine), overlay, frames=frames, process_start=_PROCESS_START)
+    report = run_bench(
+        stream,
+        lambda: _start_engine(engine),
+        overlay,
+        frames=frames,
+        process_start=_PROCESS_START,
+        start_reference=None if engine.precision == "f32" else lambda: _start_engine(replace(engine, precision="f32")),
+    )
     if str(json_path) != "-":
         _print_report(report)
     if json_path is not None:
@@ -517,6 +558,7 @@ def _print_report(report: dict[str, Any]) -> None:
         "stages": ", ".join(f"{stage} {milliseconds:.1f} ms" for stage, milliseconds in stages.items()),
         "prediction only": f"{report['forward_ms']:.2f} ms",
         "with Grad-CAM": f"{report['explain_ms']:.2f} ms, {report['gradcam_overhead']:.3f} × the prediction",
+        **({"agreement": _describe_agreement(report["agreement"])} if report["agreement"] else {}),
         "compiling": f"{report['compile_s']:.1f} s",
         "first frame after": f"{report['time_to_first_frame_s']:.1f} s",
     }
@@ -524,6 +566,13 @@ def _print_report(report: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     _print_table(table)
+
+
+def _describe_agreement(agreement: dict[str, float]) -> str:
+    return (
+        f"{100 * agreement['top1']:.1f} % of top classes, maps correlated by {agreement['map_correlation']:.4f} "
+        f"(worst {agreement['map_correlation_min']:.4f}) with f32"
+    )
 
 
 def _print_table(table: Table) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam.cam.graph import Network, flatten, run
-from live_gradcam.cam.lowering import lower
-from live_gradcam.cam.products import F2, F4, FORMS, Form
+from live_gradcam.cam.lowering import describe_rewrites, in_bf16, lower
+from live_gradcam.cam.products import F2, F4, FORMS, Affine, Form, affine_of
 from live_gradcam.cam.split import find_layer
+from live_gradcam.cam.tuning import Tuner
 
 SIZE = (17, 22)
 
@@ -199,6 +202,109 @@ def test_the_gradient_through_winograd_is_the_convolutions() -> None:
             score = run(either.operations, {either.input: images})[either.output][0, 1]
         gradients.append(tape.gradient(score, images).numpy())
     np.testing.assert_allclose(gradients[1], gradients[0], atol=1e-4 * np.abs(gradients[0]).max())
+
+
+FORCED = ("patches", "space to depth")
+
+
+@pytest.mark.parametrize("form", FORCED)
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (7, 2), (4, 4), (5, 3), (2, 2)])
+def test_a_stem_in_each_form_gives_the_same_numbers(kernel: int, stride: int, padding: str, form: str) -> None:
+    layer = layers.Conv2D(6, kernel, stride, padding=padding, activation="relu")
+    network = flatten(model_of(layer), SIZE)
+    affine = affine_of(layer)
+    assert FORMS[form].fits(affine, (*SIZE, 3))
+    images = np.random.default_rng(1).normal(0, 1, (2, *SIZE, 3)).astype(np.float32)
+    (actual,) = replace(affine, form=form).call()([tf.constant(images)])
+    np.testing.assert_allclose(actual, network.operations[0].call([images])[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_strided_stem_becomes_space_to_depth_by_rule() -> None:
+    network = flatten(model_of(layers.Conv2D(6, 3, 2, padding="same"), norm()), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 1, "convolution as space to depth": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4)
+
+
+def test_a_strided_pointwise_convolution_is_a_matrix_product() -> None:
+    network = flatten(model_of(layers.Conv2D(6, 1, 2), norm(), channels=5), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 1, "convolution as matrix product": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("groups", "filters", "strides", "dilation"), [(3, 6, 1, 1), (6, 12, 2, 1), (2, 2, 1, 2)])
+def test_a_grouped_convolution(groups: int, filters: int, strides: int, dilation: int, padding: str) -> None:
+    layer = layers.Conv2D(filters, 3, strides, padding=padding, dilation_rate=dilation, groups=groups)
+    network = flatten(model_of(layer, norm(), channels=12), SIZE)
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"batch norm folded": 1, "convolution as shifted products": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("size", "strides"), [(2, 2), (3, 2), (3, 1), ((2, 3), (1, 2))])
+def test_a_max_pool_as_shifted_maxima_is_the_same_and_so_is_its_gradient(size, strides, padding: str) -> None:
+    network = flatten(model_of(layers.Conv2D(4, 3), layers.MaxPooling2D(size, strides, padding=padding)), SIZE)
+    lowered, rewrites = lower(network, keep=network.operations[0].outputs[0])
+    assert rewrites == {"max pooling as shifted maxima": 1}
+    np.testing.assert_array_equal(answer(lowered), answer(network))
+    tied = np.maximum(np.round(np.random.default_rng(2).normal(0, 1, (2, 9, 10, 4))), 0).astype(np.float32)
+    gradients = []
+    for either in (network, lowered):
+        x = tf.constant(tied)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            (y,) = either.operations[1].call([x])
+            score = tf.reduce_sum(y * tf.random.stateless_normal(y.shape, (3, 4)))
+        gradients.append(tape.gradient(score, x).numpy())
+    np.testing.assert_allclose(gradients[1].sum((1, 2)), gradients[0].sum((1, 2)), atol=1e-4)
+
+
+def test_a_large_dense_layer_by_its_transposed_kernel() -> None:
+    image = keras.Input((32, 32, 32))
+    x = layers.Dense(40, activation="relu", bias_initializer="normal")(layers.Flatten()(layers.ReLU()(image)))
+    network = flatten(keras.Model(image, layers.Dense(3)(x)), (32, 32))
+    lowered, rewrites = lower(network, keep=network.operations[0].outputs[0])
+    assert rewrites == {"dense as transposed product": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4, atol=1e-4)
+
+
+def test_bf16_is_for_the_products_before_the_target_layer() -> None:
+    image = keras.Input((28, 28, 64))
+    x = layers.Conv2D(48, 3, padding="same")(layers.Conv2D(64, 1)(image))
+    x = layers.Conv2D(64, 1, name="after")(layers.ReLU(name="target")(x))
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), (28, 28))
+    kept = find_layer(network, "target").outputs[0]
+    lowered, _ = lower(network, keep=kept)
+    halved = in_bf16(lowered, keep=kept)
+    assert [isinstance(o.layer, Affine) and o.layer.bf16 for o in halved.operations] == [True, True, *[False] * 4]
+    images = np.random.default_rng(1).normal(0, 1, (2, 28, 28, 64)).astype(np.float32)
+
+    @tf.function(jit_compile=True)
+    def logits(x: tf.Tensor) -> tf.Tensor:
+        return run(halved.operations, {halved.input: x})[halved.output]
+
+    expected = answer(network)
+    difference = np.abs(logits(tf.constant(images)) - expected).max() / np.abs(expected).max()
+    assert 1e-5 < difference < 2e-2  # bfloat16 has eight bits
+
+
+def test_what_became_of_each_layer() -> None:
+    image = keras.Input((28, 28, 3))
+    x = layers.ReLU(name="relu")(norm(name="norm")(layers.Conv2D(48, 3, 2, padding="same", name="stem")(image)))
+    x = layers.Conv2D(48, 3, padding="same", name="second")(layers.DepthwiseConv2D(3, name="depthwise")(x))
+    network = flatten(keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x))), (28, 28))
+    tuner = Tuner("off")
+    lowered, _ = lower(network, keep=-1, tuner=tuner)
+    became = {row.name: row.became for row in describe_rewrites(network, lowered, tuner)}
+    assert became["stem"] == "convolution as space to depth"
+    assert became["norm"] == "folded into the layer before"
+    assert became["depthwise"] == "depthwise as shifted products"
+    assert became["second"] == "convolution as Winograd F(2×2)"
+    assert became["relu"] == became["logits"] == ""
 
 
 def test_layers_that_no_rule_knows_exactly_stay() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
@@ -11,12 +12,12 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.backends import Backend, CompiledFunction, check_backend, compile_function
+from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
 from live_gradcam.cam.explanation import Explanation, Prediction
 from live_gradcam.cam.fit import FITS, Fit, fit_frame
 from live_gradcam.cam.graph import flatten
 from live_gradcam.cam.logits import without_final_activation
-from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, lower
+from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.mean_gradient import offset_path
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score, network_input
@@ -45,6 +46,8 @@ class Explainer:
         lowering: rewrite the network in the form that the engine runs best (see `cam.lowering`).
         engine: what runs the function: see `cam.backends.Backend`. All give the same explanation.
         tune: how much to time to find the fastest form of each layer: see `cam.tuning.Tune`.
+        precision: "bf16" computes the products before the target layer in bfloat16, with sums in float32. Faster only
+            where the processor has instructions for it.
 
     Raises:
         UsageError: a method, layer, score, fit, engine or tune that does not exist, or an engine that is not installed.
@@ -65,20 +68,24 @@ class Explainer:
         lowering: bool = True,
         engine: Backend = "xla",
         tune: Tune = "auto",
+        precision: Precision = "f32",
     ) -> None:
         _check_choice("method", method, METHODS)
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
         _check_choice("tune", tune, TUNES)
-        check_backend(engine)
+        _check_choice("precision", precision, PRECISIONS)
+        check_backend(engine, precision)
         if topk < 1 or (maps is not None and maps < 1):
             raise UsageError("topk and maps must be at least 1")
         self.classifier = classifier
         self.fit: Fit = fit
         self.method = method
         self.engine: Backend = engine
-        #: How often the one-pass function has been traced: 1 after warm-up, for ever.
+        self.precision: Precision = precision
+        #: How often the one-pass function has been traced: once for each size of batch that was asked for.
         self.trace_count = 0
+        self._explain_batch: dict[int, CompiledFunction] = {}
 
         logit_network = without_final_activation(flatten(classifier.model, classifier.input_size))
         network = logit_network.network
@@ -95,6 +102,8 @@ class Explainer:
             network, self.rewrites = lower(
                 network, keep=target.outputs[0], for_xla=for_xla, tuner=self._tuner, pictures=pictures
             )
+        if precision == "bf16" and engine == "xla":
+            network = in_bf16(network, keep=target.outputs[0])
         self._network = network
 
         classes = len(classifier.labels)
@@ -111,22 +120,26 @@ class Explainer:
             relu=relu,
         )
 
-    @cached_property
-    def _explain(self) -> CompiledFunction:
-        def explain(pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
-            self.trace_count += 1
-            return self._one_pass.explain(pixels, target_class)
+    def _explain(self, batch: int) -> CompiledFunction:
+        """The one-pass function for this many frames at a time, compiled when it is first asked for."""
+        if batch not in self._explain_batch:
+            signature = [self._pixels(batch), tf.TensorSpec((batch,), tf.int32, name="target_class")]
+            self._explain_batch[batch] = self._compile(self._traced_explain, signature)
+        return self._explain_batch[batch]
 
-        signature = [self._pixels, tf.TensorSpec((1,), tf.int32, name="target_class")]
-        return compile_function(explain, signature, self.engine, name=self.classifier.name)
+    def _traced_explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
+        self.trace_count += 1
+        return self._one_pass.explain(pixels, target_class)
 
     @cached_property
     def _predict(self) -> CompiledFunction:
-        return compile_function(self._one_pass.predict, [self._pixels], self.engine, name=self.classifier.name)
+        return self._compile(self._one_pass.predict, [self._pixels(1)])
 
-    @property
-    def _pixels(self) -> tf.TensorSpec:
-        return tf.TensorSpec((1, *self.classifier.input_size, 3), tf.uint8, name="pixels")
+    def _compile(self, function: Callable[..., Any], signature: list[tf.TensorSpec]) -> CompiledFunction:
+        return compile_function(function, signature, self.engine, name=self.classifier.name, precision=self.precision)
+
+    def _pixels(self, batch: int) -> tf.TensorSpec:
+        return tf.TensorSpec((batch, *self.classifier.input_size, 3), tf.uint8, name="pixels")
 
     @property
     def tune_s(self) -> float:
@@ -137,8 +150,11 @@ class Explainer:
         """What the lowering made of each layer, in running order."""
         return describe_rewrites(self._original, self._network, self._tuner)
 
-    def warm_up(self) -> float:
+    def warm_up(self, batch: int = 1) -> float:
         """Trace, compile and run the one-pass function once, so that the first frame is as fast as the thousandth.
+
+        Args:
+            batch: for how many frames at a time.
 
         Returns:
             The seconds it took.
@@ -147,8 +163,20 @@ class Explainer:
             ModelError: the engine cannot compile the network.
         """
         start = time.perf_counter()
-        _ = self._explain
+        self._explain(batch)
         return time.perf_counter() - start
+
+    def fastest_batch(self) -> int:
+        """How many frames at a time take the least time each: timed once, and remembered like the layers' forms."""
+        size = "×".join(map(str, self.classifier.input_size))
+        return self._tuner.choose_batch(
+            f"{self.classifier.name} {size} {self.engine} {self.precision}", self._time_batch
+        )
+
+    def _time_batch(self, batch: int) -> None:
+        generator = np.random.default_rng(0)
+        pixels = generator.integers(0, 256, (batch, *self.classifier.input_size, 3), np.uint8)
+        self._explain(batch)(pixels, np.full(batch, TOP_CLASS, np.int32))
 
     def __call__(self, frame: np.ndarray, *, target: int | None = None) -> Explanation:
         """Explain a frame.
@@ -163,21 +191,36 @@ class Explainer:
         Raises:
             ValueError: not such a frame, or no such class.
         """
-        _check_frame(frame)
+        return self.explain_batch([frame], target=target)[0]
+
+    def explain_batch(self, frames: Sequence[np.ndarray], *, target: int | None = None) -> list[Explanation]:
+        """Explain several frames in one pass, which is compiled once for each number of them.
+
+        Args:
+            frames: as for a call; they may differ in size.
+            target: as for a call; None for each frame's own top class.
+        """
         labels = self.classifier.labels
         if target is not None and not 0 <= target < len(labels):
             raise ValueError(f"there is no class {target}: the classes are 0 to {len(labels) - 1}")
-        pixels, region = fit_frame(frame, self.classifier.input_size, self.fit)
-        target_class = np.array([TOP_CLASS if target is None else target], np.int32)
-        result = _first(self._explain(pixels[None], target_class))
-        return Explanation(
-            predictions=_predictions(result["indices"], result["probabilities"], labels),
-            heatmaps=result["heatmaps"],
-            targets=_predictions(result["targets"], result["target_probabilities"], labels),
-            evidence=result["evidence"],
-            logits=result["logits"],
-            region=region,
+        for frame in frames:
+            _check_frame(frame)
+        pixels, regions = zip(
+            *(fit_frame(frame, self.classifier.input_size, self.fit) for frame in frames), strict=True
         )
+        target_classes = np.full(len(frames), TOP_CLASS if target is None else target, np.int32)
+        batch = self._explain(len(frames))(np.stack(pixels), target_classes)
+        return [
+            Explanation(
+                predictions=_predictions(batch["indices"][row], batch["probabilities"][row], labels),
+                heatmaps=batch["heatmaps"][row],
+                targets=_predictions(batch["targets"][row], batch["target_probabilities"][row], labels),
+                evidence=batch["evidence"][row],
+                logits=batch["logits"][row],
+                region=region,
+            )
+            for row, region in enumerate(regions)
+        ]
 
     def predict(self, frame: np.ndarray) -> tuple[Prediction, ...]:
         """The top k without any map, by a compiled function of its own: what the network alone costs.
@@ -187,8 +230,8 @@ class Explainer:
         """
         _check_frame(frame)
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
-        result = _first(self._predict(pixels[None]))
-        return _predictions(result["indices"], result["probabilities"], self.classifier.labels)
+        result = self._predict(pixels[None])
+        return _predictions(result["indices"][0], result["probabilities"][0], self.classifier.labels)
 
 
 def _check_picture(classifier: Classifier) -> np.ndarray:
@@ -219,7 +262,3 @@ def _predictions(indices: np.ndarray, probabilities: np.ndarray, labels: tuple[s
         Prediction(int(index), labels[index], float(probability))
         for index, probability in zip(indices, probabilities, strict=True)
     )
-
-
-def _first(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: values[0] for name, values in batch.items()}

@@ -26,6 +26,7 @@ from live_gradcam.cam.products import (
     affine_of,
     bias_of,
     is_plain,
+    is_pointwise,
     replaced,
     same_padding,
     smaller_side,
@@ -91,6 +92,23 @@ def _apply_rules(
         network, forms = _choose_forms(network, tuner, without)
         rewrites.update(forms)
     return network, rewrites
+
+
+def in_bf16(network: Network, *, keep: int) -> Network:
+    """The network whose products before the target layer's activations are of bfloat16 numbers, summed in float32.
+
+    Those are all that are not shifted products. What is differentiated stays in float32.
+    """
+    trunk = split_at(network, keep).trunk
+    operations = []
+    for operation in network.operations:
+        affine = affine_of(operation.layer) if operation in trunk else None
+        if affine is not None and affine.kind != "depthwise":
+            pointwise = affine.form == "as it is" and is_pointwise(affine, network.shapes[operation.inputs[0]])
+            form = "matrix product" if pointwise else affine.form
+            operation = replaced(operation, replace(affine, form=form, bf16=True))
+        operations.append(operation)
+    return replace(network, operations=tuple(operations))
 
 
 # --- the check ----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Network, Operation
+from live_gradcam.cam.graph import Network, Operation, Shape
 from live_gradcam.cam.products import Affine, affine_of, kind_of, replaced
 from live_gradcam.cam.split import SplitNetwork
 
@@ -69,7 +69,7 @@ class OffsetPath:
 
 def offset_path(network: Network, split: SplitNetwork) -> OffsetPath:
     """Follow an offset of the target layer's channels into the head."""
-    height, width, _ = (size or 0 for size in network.shapes[split.target])
+    places = _places(network.shapes[split.target])
     chain = _chain(split)
     passed = list(
         takewhile(lambda operation: isinstance(operation.layer, (*_OFFSETS_PASS, keras.layers.Flatten)), chain)
@@ -79,12 +79,12 @@ def offset_path(network: Network, split: SplitNetwork) -> OffsetPath:
         dense = chain[len(passed)] if len(passed) < len(chain) else None
         affine = affine_of(dense.layer) if dense is not None and kind_of(dense.layer) == "dense" else None
         if dense is not None and affine is not None:
-            return _through_dense(network, split, passed, dense, affine, height * width)
+            return _through_dense(network, split, passed, dense, affine, places)
         passed = passed[: passed.index(flattening)]
     point = passed[-1].outputs[0] if passed else split.target
     after = split.head[len(passed) :]
-    takes_rows = math.prod(size or 0 for size in network.shapes[point][:-1]) == 1 and _reads_only(point, after)
-    return OffsetPath(tuple(passed), after, point, None, height * width, takes_rows)
+    takes_rows = _places(network.shapes[point]) == 1 and _reads_only(point, after)
+    return OffsetPath(tuple(passed), after, point, None, places, takes_rows)
 
 
 def _reads_only(point: int, after: Sequence[Operation]) -> bool:
@@ -105,10 +105,15 @@ def _chain(split: SplitNetwork) -> list[Operation]:
     return chain
 
 
+def _places(shape: Shape) -> int:
+    """How many places a value (…, channels) has; 1 for a vector."""
+    return math.prod(size or 0 for size in shape[:-1])
+
+
 def _flattens_places(network: Network, operation: Operation) -> bool:
     """Whether it is a flattening of a map that is larger than 1 × 1."""
     shape = network.shapes[operation.inputs[0]]
-    return isinstance(operation.layer, keras.layers.Flatten) and math.prod(shape[:-1]) > 1
+    return isinstance(operation.layer, keras.layers.Flatten) and _places(shape) > 1
 
 
 def _through_dense(
@@ -118,7 +123,7 @@ def _through_dense(
     total = max(network.shapes) + 1
     linear = replaced(dense, replace(affine, activation=keras.activations.linear), outputs=(total,))
     activate = replace(dense, inputs=(total,), call=lambda tensors: [affine.activation(tensors[0])])
-    channels = network.shapes[split.target][-1]
+    channels = network.shapes[split.target][-1] or 0
     kernel = affine.kernel.reshape(-1, channels, affine.kernel.shape[-1]).sum(axis=0)
     after = (activate, *split.head[len(passed) + 1 :])
     return OffsetPath((*passed, linear), after, total, kernel, places, _reads_only(total, after))

@@ -35,6 +35,7 @@ class Affine:
         padding: "same" or "valid".
         dilation: (vertical, horizontal).
         form: how it is computed: the name of one of `FORMS`.
+        bf16: whether its matrix products are of bfloat16 numbers, summed in float32.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Affine:
     padding: str = "valid"
     dilation: tuple[int, int] = (1, 1)
     form: str = "as it is"
+    bf16: bool = False
 
     def scaled(self, factor: np.ndarray, offset: np.ndarray) -> Affine:
         """The layer whose output is this one's times `factor` plus `offset`, both (outputs,)."""
@@ -124,6 +126,28 @@ class Form:
 
     fits: Callable[[Affine, Shape], bool]
     product: Callable[[Affine], Product]
+
+
+def _matrix(affine: Affine, kernel: np.ndarray) -> tf.Tensor:
+    """A kernel for `_matmul`, in the layer's precision."""
+    return tf.constant(kernel, tf.bfloat16 if affine.bf16 else tf.float32)
+
+
+def _matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The products x (…, rows, inputs) · (inputs, outputs), or of a batch (n, rows, inputs) · (n, inputs, outputs)."""
+    if kernel.dtype == tf.float32:
+        return tf.linalg.matmul(x, kernel)
+    from tensorflow.compiler.tf2xla.ops import gen_xla_ops  # the only way to say that sums are of another type
+    from tensorflow.compiler.xla import xla_data_pb2
+
+    batch = [0] if len(kernel.shape) == 3 else []
+    numbers = xla_data_pb2.DotDimensionNumbers(
+        lhs_batch_dimensions=batch,
+        rhs_batch_dimensions=batch,
+        lhs_contracting_dimensions=[len(x.shape) - 1],
+        rhs_contracting_dimensions=[len(batch)],
+    )
+    return gen_xla_ops.xla_dot_v2(tf.cast(x, kernel.dtype), kernel, numbers.SerializeToString(), b"", tf.float32)
 
 
 # --- as it is: TensorFlow's operators -----------------------------------------------------------------------------
@@ -243,15 +267,20 @@ def _is_full(affine: Affine, input_shape: Shape) -> bool:
 # --- matrix product: 1 × 1 convolution ----------------------------------------------------------------------------
 
 
+def is_pointwise(affine: Affine, input_shape: Shape) -> bool:
+    """Whether it is a 1 × 1 convolution over all channels."""
+    return _is_full(affine, input_shape) and affine.kernel.shape[:2] == (1, 1)
+
+
 def _is_strided_pointwise(affine: Affine, input_shape: Shape) -> bool:
     """Without a stride XLA makes a matrix product of it by itself."""
-    return _is_full(affine, input_shape) and affine.kernel.shape[:2] == (1, 1) and affine.strides != (1, 1)
+    return is_pointwise(affine, input_shape) and affine.strides != (1, 1)
 
 
 def _matrix_product(affine: Affine) -> Product:
     """A 1 × 1 convolution is a matrix product over the pixels that its stride leaves."""
-    kernel = tf.constant(affine.kernel[0, 0], tf.float32)
-    return lambda x: tf.linalg.matmul(x[:, :: affine.strides[0], :: affine.strides[1]], kernel)
+    kernel = _matrix(affine, affine.kernel[0, 0])
+    return lambda x: _matmul(x[:, :: affine.strides[0], :: affine.strides[1]], kernel)
 
 
 # --- patches and space to depth: the stem -------------------------------------------------------------------------
@@ -270,12 +299,12 @@ def _is_stem(affine: Affine, input_shape: Shape) -> bool:
 def _product_of_patches(affine: Affine) -> Product:
     """Each output's patch of the input as a row of a matrix, times the kernel as a matrix: the definition again."""
     rows, columns, channels, outputs = affine.kernel.shape
-    kernel = tf.constant(affine.kernel.reshape(rows * columns * channels, outputs), tf.float32)
+    kernel = _matrix(affine, affine.kernel.reshape(rows * columns * channels, outputs))
 
     def product(x: tf.Tensor) -> tf.Tensor:
         x, (height, width) = _padded(affine, x)
         taps = [_shifted(affine, x, row, column, height, width) for row, column in pairs(range(rows), range(columns))]
-        return tf.linalg.matmul(tf.concat(taps, axis=-1), kernel)
+        return _matmul(tf.concat(taps, axis=-1), kernel)
 
     return product
 
@@ -380,7 +409,7 @@ def _winograd_product(affine: Affine, matrices: Winograd) -> Product:
     g = np.array(matrices.g, np.float64)
     transformed = np.einsum("ai,bj,ijco->abco", g, g, affine.kernel.astype(np.float64))
     inputs, outputs = affine.kernel.shape[2:]
-    kernel = tf.constant(transformed.reshape(reach * reach, inputs, outputs), tf.float32)
+    kernel = _matrix(affine, transformed.reshape(reach * reach, inputs, outputs))
     border = 1 if affine.padding == "same" else 0
 
     def product(x: tf.Tensor) -> tf.Tensor:
@@ -395,7 +424,7 @@ def _winograd_product(affine: Affine, matrices: Winograd) -> Product:
         columns = [x[:, :, :, column : column + tile * (tiles_x - 1) + 1 : tile] for column in range(reach)]
         x = tf.stack(_combinations(matrices.b_transposed, columns), axis=1)
 
-        x = tf.linalg.matmul(tf.reshape(x, [reach * reach, -1, inputs]), kernel)
+        x = _matmul(tf.reshape(x, [reach * reach, -1, inputs]), kernel)
         x = tf.reshape(x, [reach, reach, -1, tiles_y, tiles_x, outputs])
 
         # Aᵀ m A in the same way, and the tiles put side by side: (batch, tiles_y, tile, tiles_x, tile, outputs).

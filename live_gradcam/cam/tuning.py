@@ -25,6 +25,8 @@ TUNES: tuple[str, ...] = get_args(Tune)
 
 #: What `auto` may spend on one network; what is not timed by then goes by rule, until the next start.
 _SECONDS = 8.0
+#: How many frames at a time may be explained.
+BATCHES = (1, 2, 4)
 #: How much faster than the form by rule another one must be: less may be chance.
 _MARGIN = 0.95
 #: A form this much slower than the best in its first run is not run again.
@@ -81,6 +83,30 @@ class Tuner:
         best = min(timings, key=timings.__getitem__)
         return best if timings[best] < _MARGIN * timings[default] else default
 
+    def choose_batch(self, key: str, run: Callable[[int], None]) -> int:
+        """How many frames at a time take the least time each.
+
+        Args:
+            key: what is run: the network, its input size, the engine.
+            run: runs a batch of this many frames.
+
+        Returns:
+            One of `BATCHES`; 1 where nothing is to be timed, or no other is faster beyond doubt.
+        """
+        if self.tune == "off":
+            return 1
+        key = f"batch of {key}"
+        names = {str(batch) for batch in BATCHES}
+        if self.tune == "full" or not names <= set(self._timings.get(key, ())):
+            start = time.perf_counter()
+            self._timings[key] = _time_batches(run, runs=_RUNS[self.tune])
+            self._timed.add(key)
+            self.seconds += time.perf_counter() - start
+            self.remember()
+        timings = {batch: self._timings[key][str(batch)] for batch in BATCHES}
+        best = min(timings, key=timings.__getitem__)
+        return best if timings[best] < _MARGIN * timings[1] else 1
+
     def milliseconds(self, key: str) -> dict[str, float]:
         """The median time of each form of a layer, as far as known."""
         return dict(self._timings.get(key, {}))
@@ -127,3 +153,15 @@ def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...]
             best = min(times[name][0] for name in racing)
             racing = {name for name in racing if times[name][0] <= _HOPELESS * best}
     return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _time_batches(run: Callable[[int], None], *, runs: int) -> dict[str, float]:
+    """Milliseconds a frame of each size of batch: medians of runs in turn."""
+    times: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    for turn in range(-1, 2 * runs):
+        for batch in BATCHES:
+            start = time.perf_counter()
+            run(batch)
+            if turn >= 0:  # the turn before compiles
+                times[batch].append(1e3 * (time.perf_counter() - start) / batch)
+    return {str(batch): float(np.median(values)) for batch, values in times.items()}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -31,7 +31,9 @@ from live_gradcam.video.reader import VIDEO_SUFFIXES, Loss, VideoReader
 from live_gradcam.video.writer import COPIED_AUDIO, VideoWriter
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
-_DEPTH = 4
+_DEPTH = 8
+#: Timing batches takes two more compilations: from this many frames on they are worth it.
+_WORTH_TIMING = 1000
 
 #: What an output is called after its source; such files in a folder are not annotated again.
 _OUTPUT_ENDING = "-gradcam.mp4"
@@ -158,9 +160,24 @@ def _check_jobs(jobs: Sequence[AnnotateJob], *, overwrite: bool) -> None:
 
 
 def annotate(
-    job: AnnotateJob, engine: Engine, overlay: Overlay, *, stop: StopRequest, on_progress: OnProgress | None = None
+    job: AnnotateJob,
+    engine: Engine,
+    overlay: Overlay,
+    *,
+    stop: StopRequest,
+    batch: int | None = None,
+    on_progress: OnProgress | None = None,
 ) -> AnnotateSummary:
     """Annotate one file.
+
+    Args:
+        job: what becomes what.
+        engine: explains.
+        overlay: draws.
+        stop: ends the work after the frames in hand.
+        batch: how many frames are explained at a time; None for what is fastest, where the file is long enough to pay
+            for finding out.
+        on_progress: is told of each frame: (frames written, frames expected).
 
     What can be read of a damaged file is annotated, and `loss` says what could not. After a stop request the files are
     finished with the frames that were explained so far.
@@ -201,11 +218,13 @@ def annotate(
             if on_progress:
                 on_progress(writer.frames_written, reader.expected_frames)
 
+        size = batch or _fastest_batch(engine, reader.expected_frames)
+        waiting = chain([first], frames)
         with Behind(draw_and_write, _DEPTH) as drawing:
-            for frame in chain([first], frames):
-                if stop.requested:
-                    break
-                drawing.submit((frame, engine.explain(frame.image)))
+            while not stop.requested and (group := list(islice(waiting, size))):
+                explanations = engine.explain_batch([frame.image for frame in group], size)
+                for explained in zip(group, explanations, strict=True):
+                    drawing.submit(explained)
         while audio_packets and not stop.requested:  # what was read ahead of the last frame is not part of it
             writer.write_audio(audio_packets.popleft())
     return AnnotateSummary(
@@ -216,6 +235,10 @@ def annotate(
         stopped=stop.requested,
         audio_dropped=reader.audio.codec_context.name if reader.audio and not audio else None,
     )
+
+
+def _fastest_batch(engine: Engine, expected_frames: int | None) -> int:
+    return engine.explainer.fastest_batch() if (expected_frames or 0) >= _WORTH_TIMING else 1
 
 
 class _Sidecars:
@@ -289,6 +312,7 @@ def annotate_all(
     overlay: Overlay,
     *,
     stop: StopRequest,
+    batch: int | None = None,
     on_done: Callable[[AnnotateJob, AnnotateSummary], None],
     on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
     on_progress: Callable[[AnnotateJob, int, int | None], None] | None = None,
@@ -299,7 +323,8 @@ def annotate_all(
         jobs: from `plan_jobs`.
         engine: explains.
         overlay: draws.
-        stop: ends the work after the frame in hand.
+        stop: ends the work after the frames in hand.
+        batch: as for `annotate`.
         on_done: is told of each file written.
         on_failed: is told of each file that could not be.
         on_progress: is told of each frame: (job, frames written, frames expected).
@@ -313,6 +338,6 @@ def annotate_all(
                 on_progress(job, count, expected)
 
         try:
-            on_done(job, annotate(job, engine, overlay, stop=stop, on_progress=progress))
+            on_done(job, annotate(job, engine, overlay, stop=stop, batch=batch, on_progress=progress))
         except LiveGradcamError as error:
             on_failed(job, error)

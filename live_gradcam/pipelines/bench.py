@@ -74,6 +74,7 @@ def run_bench(
     *,
     frames: int,
     process_start: float,
+    start_reference: Callable[[], Engine] | None = None,
 ) -> dict[str, Any]:
     """Measure the whole way of a frame, and explaining against predicting.
 
@@ -83,13 +84,16 @@ def run_bench(
         overlay: draws.
         frames: how many frames to measure.
         process_start: `time.perf_counter()` at which the command began.
+        start_reference: makes an engine of full precision, to compare this one's explanations with.
 
     Returns:
         The report. `fps` counts frames that are read, explained, drawn and encoded one after the other;
         `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`, `forward_ms` (predictions
         only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is the median of the ratios
         of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing and compiling, and
-        `start_s` the whole start by part; `time_to_first_frame_s` counts from the command's start.
+        `start_s` the whole start by part; `agreement` with the reference is None without one, else the share of frames
+        with the same top class, and the mean and least correlation of the maps of one class;
+        `time_to_first_frame_s` counts from the command's start.
     """
     first = next(stream)
     engine = start_engine()
@@ -97,6 +101,7 @@ def run_bench(
     time_to_first_frame = time.perf_counter() - process_start
     forward, explain, ratios = _compare(stream, engine, frames)
     timings, latencies, seconds = _run_stages(stream, engine, overlay, frames)
+    agreement = _compare_answers(stream, engine, start_reference(), frames) if start_reference else None
     explainer = engine.explainer
     height, width = first.image.shape[:2]
     return {
@@ -104,6 +109,7 @@ def run_bench(
         "method": explainer.method,
         "layer": explainer.layer,
         "engine": explainer.engine,
+        "precision": explainer.precision,
         "input_size": list(explainer.classifier.input_size),
         "frame_size": [height, width],
         "frames": frames,
@@ -113,6 +119,7 @@ def run_bench(
         "forward_ms": 1e3 * float(np.median(forward)),
         "explain_ms": 1e3 * float(np.median(explain)),
         "gradcam_overhead": float(np.median(ratios)),
+        "agreement": agreement,
         "compile_s": engine.start_s["compile"],
         "start_s": engine.start_s,
         "time_to_first_frame_s": time_to_first_frame,
@@ -140,6 +147,22 @@ def _compare(stream: Iterator[Frame], engine: Engine, pairs: int) -> tuple[list[
             explain.append(seconds[False])
             ratios.append(seconds[False] / seconds[True])
     return forward, explain, ratios
+
+
+def _compare_answers(stream: Iterator[Frame], engine: Engine, reference: Engine, frames: int) -> dict[str, float]:
+    """Over frames: the share with the same top class, and the correlation of the maps of the reference's class."""
+    same, correlations = [], []
+    for frame in itertools.islice(stream, frames):
+        expected = reference.explain(frame.image)
+        actual = engine.explainer(frame.image, target=expected.target)
+        same.append(actual.predictions[0].index == expected.predictions[0].index)
+        if expected.heatmaps[0].std() > 0 and actual.heatmaps[0].std() > 0:
+            correlations.append(np.corrcoef(expected.heatmaps[0].ravel(), actual.heatmaps[0].ravel())[0, 1])
+    return {
+        "top1": float(np.mean(same)),
+        "map_correlation": float(np.mean(correlations)) if correlations else 1.0,
+        "map_correlation_min": float(np.min(correlations)) if correlations else 1.0,
+    }
 
 
 def _run_stages(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from live_gradcam.cam.backends import Backend, check_backend
+from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
 
@@ -40,16 +41,17 @@ class EngineOptions:
     lowering: bool = True
     engine: Backend = "xla"
     tune: Tune = "auto"
+    precision: Precision = "f32"
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
 
         Raises:
-            UsageError: no such model or engine, or an engine that is not installed.
+            UsageError: no such model or engine, an engine that is not installed, or does not have the precision.
             ModelError: no such model file.
         """
         check_model_name(self.model)
-        check_backend(self.engine)
+        check_backend(self.engine, self.precision)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Engine:
     def explain(self, image: np.ndarray) -> Explanation:
         """Explain a frame, uint8 (height, width, 3) BGR."""
         return self.explainer(image, target=self.target)
+
+    def explain_batch(self, images: Sequence[np.ndarray], size: int) -> list[Explanation]:
+        """Explain up to `size` frames in the pass for that many."""
+        missing = size - len(images)
+        return self.explainer.explain_batch([*images, *[images[-1]] * missing], target=self.target)[: len(images)]
 
     @property
     def description(self) -> tuple[str, str]:
@@ -111,6 +118,7 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
             lowering=options.lowering,
             engine=options.engine,
             tune=options.tune,
+            precision=options.precision,
         )
         seconds["build"] = time.perf_counter() - start - explainer.tune_s
         seconds["tune"] = explainer.tune_s
