@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ Fit = Literal["stretch", "crop", "letterbox"]
 FITS: tuple[str, ...] = get_args(Fit)
 
 _BAR_VALUE = 127
+#: How much finer than the map the cubic enlargement is, from which on a bilinear one does.
+_FINER = 16
 
 
 def fit_frame(frame: np.ndarray, size: tuple[int, int], fit: Fit) -> tuple[np.ndarray, Region]:
@@ -73,20 +75,68 @@ def heatmap_on_frame(heatmap: np.ndarray, region: Region, frame_size: tuple[int,
     Returns:
         uint8 (height, width), 0…255; what the network was not shown is 0.
     """
+    on_frame = np.zeros(frame_size, np.uint8)
+    patch = heatmap_patch(heatmap, region, frame_size)
+    if patch is not None:
+        target = on_frame[patch.rows, patch.columns]
+        target[:] = cv2.resize(patch.levels, target.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return on_frame
+
+
+class HeatmapPatch(NamedTuple):
+    """The part of a frame where its heatmap is not 0.
+
+    Attributes:
+        rows: of the frame, in pixels.
+        columns: of the frame, in pixels.
+        levels: uint8 (h', w'), 0…255: the heatmap there, smooth, to be enlarged bilinearly to those rows and columns.
+    """
+
+    rows: slice
+    columns: slice
+    levels: np.ndarray
+
+
+def heatmap_patch(heatmap: np.ndarray, region: Region, frame_size: tuple[int, int]) -> HeatmapPatch | None:
+    """Where on the frame a heatmap is not 0, and the heatmap there.
+
+    Args:
+        heatmap: float32 (h, w) in 0…1.
+        region: the part of the frame that the heatmap covers.
+        frame_size: (height, width) of the frame in pixels.
+
+    Returns:
+        The patch; None where the map is 0 everywhere.
+    """
+    levels = np.clip(heatmap * 255 + 0.5, 0, 255).astype(np.uint8)
+    if not levels.any():
+        return None
+    finer = (_FINER * heatmap.shape[1], _FINER * heatmap.shape[0])
+    levels = np.asarray(cv2.resize(levels, finer, interpolation=cv2.INTER_CUBIC), np.uint8)  # saturates at 0 and 255
+    height, width = frame_size
+    inside = region.x >= 0 and region.y >= 0 and region.x + region.width <= width and region.y + region.height <= height
+    if not inside or region.width < levels.shape[1] or region.height < levels.shape[0]:
+        return HeatmapPatch(slice(0, height), slice(0, width), _cut_to_frame(levels, region, frame_size))
+    row_steps, rows = _stretch(levels.max(axis=1), region.y, region.height)
+    column_steps, columns = _stretch(levels.max(axis=0), region.x, region.width)
+    return HeatmapPatch(rows, columns, levels[row_steps, column_steps])
+
+
+def _stretch(levels: np.ndarray, start: float, length: float) -> tuple[slice, slice]:
+    """Of steps along an axis, the stretch that is not 0 with one more on either side; and its pixels."""
+    places = np.flatnonzero(levels)
+    first, last = max(0, int(places[0]) - 1), min(len(levels), int(places[-1]) + 2)
+    step = length / len(levels)
+    return slice(first, last), slice(round(start + first * step), round(start + last * step))
+
+
+def _cut_to_frame(levels: np.ndarray, region: Region, frame_size: tuple[int, int]) -> np.ndarray:
+    """The heatmap at the frame's own resolution, with 0 where the region does not reach."""
     height, width = frame_size
     x, y = round(region.x), round(region.y)
     region_width, region_height = max(1, round(region.width)), max(1, round(region.height))
-    scaled = _enlarge(np.clip(heatmap * 255 + 0.5, 0, 255).astype(np.uint8), region_width, region_height)
-    if (x, y, region_width, region_height) == (0, 0, width, height):
-        return scaled
+    scaled = cv2.resize(levels, (region_width, region_height), interpolation=cv2.INTER_LINEAR)
     on_frame = np.zeros((height, width), np.uint8)
     left, top, right, bottom = max(0, x), max(0, y), min(width, x + region_width), min(height, y + region_height)
     on_frame[top:bottom, left:right] = scaled[top - y : bottom - y, left - x : right - x]
     return on_frame
-
-
-def _enlarge(heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Smooth enlargement of a small map: cubic (which saturates at 0 and 255) to a middle size, bilinear from there."""
-    middle = (min(width, 16 * heatmap.shape[1]), min(height, 16 * heatmap.shape[0]))
-    heatmap = cv2.resize(heatmap, middle, interpolation=cv2.INTER_CUBIC)
-    return cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation
-from live_gradcam.cam.fit import heatmap_on_frame
+from live_gradcam.cam.fit import heatmap_on_frame, heatmap_patch
 from live_gradcam.errors import UsageError, did_you_mean
 
 #: Name, as `--colormap` spells it, to OpenCV's number.
@@ -20,6 +23,9 @@ DEFAULT_ALPHA = 0.5
 
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.
 _FULL_WEIGHT_FROM = 0.4
+
+#: From this many numbers on, waking a second thread costs less than it saves.
+_WORTH_A_THREAD = 1_000_000
 
 
 class Overlay:
@@ -44,27 +50,64 @@ class Overlay:
             raise UsageError(f"alpha is {alpha}: it must be from 0 (only the picture) to 1 (only the colours)")
         levels = np.arange(256, dtype=np.uint8)[:, None]
         self._colours = cv2.applyColorMap(levels, COLORMAPS[colormap])
-        weights = alpha * np.minimum(1.0, np.arange(256) / (255 * _FULL_WEIGHT_FROM))[:, None, None]
-        self._weighted_colours = np.rint(self._colours * weights).astype(np.uint8)
-        self._picture_weights = np.repeat(np.rint(255 * (1 - weights)).astype(np.uint8), 3, axis=2)
+        weights = alpha * np.minimum(1.0, np.arange(256) / (255 * _FULL_WEIGHT_FROM))
+        self._weighted_colours = np.rint(self._colours * weights[:, None, None]).astype(np.uint8)
+        self._picture_weights = np.rint(255 * (1 - weights)).astype(np.uint8)
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="overlay")
+        self._buffers: dict[str, np.ndarray] = {}
 
     def colours(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
         """The target's heatmap alone, coloured: uint8 (height, width, 3) BGR for a frame of (height, width) pixels."""
-        return cv2.applyColorMap(self._levels(explanation, frame_size), self._colours)
+        levels = heatmap_on_frame(explanation.heatmaps[0], explanation.region, frame_size)
+        return cv2.applyColorMap(levels, self._colours)
 
-    def blend(self, image: np.ndarray, explanation: Explanation) -> np.ndarray:
+    def blend(self, image: np.ndarray, explanation: Explanation, *, in_place: bool = False) -> np.ndarray:
         """The target's heatmap over the picture.
 
         Args:
-            image: uint8 (height, width, 3), BGR: the frame that was explained. It is not changed.
+            image: uint8 (height, width, 3), BGR: the frame that was explained.
             explanation: of that frame.
+            in_place: draw on the image itself, which saves a copy; otherwise it is not changed.
 
         Returns:
-            A new picture of the same shape.
+            The picture, of the same shape. Not for several threads at a time: buffers are kept for the next call.
         """
-        levels = self._levels(explanation, image.shape[:2])
-        picture = cv2.multiply(image, cv2.applyColorMap(levels, self._picture_weights), scale=1 / 255)
-        return cv2.add(picture, cv2.applyColorMap(levels, self._weighted_colours), dst=picture)
+        picture = image if in_place else image.copy()
+        patch = heatmap_patch(explanation.heatmaps[0], explanation.region, image.shape[:2])
+        if patch is not None:
+            self._blend_patch(picture[patch.rows, patch.columns], patch.levels)
+        return picture
 
-    def _levels(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
-        return heatmap_on_frame(explanation.heatmaps[0], explanation.region, frame_size)
+    def _blend_patch(self, picture: np.ndarray, levels: np.ndarray) -> None:
+        """Turn the picture into picture · weight + weighted colour.
+
+        Weights and colours are made of the small map and then enlarged, which costs less than looking up each pixel's
+        own; they are as smooth as the map.
+        """
+        height, width = picture.shape[:2]
+        colours = self._enlarged("colours", cv2.applyColorMap(levels, self._weighted_colours), (height, width, 3))
+        weights = self._enlarged("weights", cv2.LUT(levels, self._picture_weights), (height, width))
+        weights_of_channels = self._buffer("weights of channels", (height, width, 3))
+
+        def blend_rows(rows: slice) -> None:
+            factors = cv2.cvtColor(weights[rows], cv2.COLOR_GRAY2BGR, dst=weights_of_channels[rows])
+            part = cv2.multiply(picture[rows], factors, dst=picture[rows], scale=1 / 255)
+            cv2.add(part, colours[rows], dst=part)
+
+        if picture.size < _WORTH_A_THREAD:
+            blend_rows(slice(None))
+            return
+        lower_half = self._helper.submit(blend_rows, slice(height // 2, height))  # OpenCV's sums use one thread each
+        blend_rows(slice(height // 2))
+        lower_half.result()
+
+    def _enlarged(self, name: str, small: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        size = (shape[1], shape[0])
+        return cv2.resize(small, size, dst=self._buffer(name, shape), interpolation=cv2.INTER_LINEAR)
+
+    def _buffer(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Memory to write to: fresh memory would cost as much as what is written."""
+        size = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = np.empty(size, np.uint8)
+        return self._buffers[name][:size].reshape(shape)

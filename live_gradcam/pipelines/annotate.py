@@ -209,7 +209,7 @@ def annotate(
 
         def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
             frame, explanation = explained
-            picture = overlay.blend(frame.image, explanation)
+            picture = overlay.blend(frame.image, explanation, in_place=True)
             draw_hud(picture, explanation)
             writer.write(picture, frame.pts)
             sidecars.add(frame, explanation)

@@ -186,7 +186,7 @@ def _run_stages(
                 with timings.measure("explain"):
                     explanation = engine.explain(frame.image)
                 with timings.measure("draw"):
-                    picture = overlay.blend(frame.image, explanation)
+                    picture = overlay.blend(frame.image, explanation, in_place=True)
                     draw_hud(picture, explanation)
                 latencies.append(time.perf_counter() - there)
                 with timings.measure("write"):

@@ -114,7 +114,7 @@ def _loop(
         if frame is not None and not paused:
             begun = time.monotonic() if begun is None else begun
             explanation = engine.explain(frame.image)
-            picture = overlay.blend(frame.image, explanation)
+            picture = overlay.blend(frame.image, explanation, in_place=True)
             fps = rate.tick(time.monotonic())
             draw_hud(picture, explanation, notes=(f"{fps:.1f} FPS", *engine.description))
             count += 1
