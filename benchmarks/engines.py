@@ -8,11 +8,12 @@
 Every contestant is given the same uint8 BGR frames of the network's own size, a new one for each call, and gives the
 class probabilities; those that say so give the Grad-CAM map too. Before anything is timed, the probabilities of a
 photograph are compared with those of the Keras model as it is. Each contestant lives in a process of its own, in which
-it is asked for a burst of frames, in turn with all others; the others sleep meanwhile. The first frame of a burst is not
-counted: it finds the caches full of the others' numbers. Figures are medians in milliseconds.
+it is asked for a burst of frames, in turn with all others, and then left alone until its threads have stopped spinning.
+The first frames of a burst are not counted: they find the caches full of the others' numbers, and threads that sleep
+(`--settle 0` counts all: what a frame costs after an idle gap). Figures are medians.
 
-The extras `openvino` and `onnx` bring OpenVINO and ONNX Runtime; pytorch-grad-cam and torchcam are measured where
-`grad-cam`, `torchcam` and `torchvision` are installed.
+The extras `openvino` and `onnx` bring OpenVINO and ONNX Runtime; --chart takes matplotlib; pytorch-grad-cam and
+torchcam are measured where `grad-cam`, `torchcam` and `torchvision` are installed.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ import cv2
 import numpy as np
 
 NETWORKS = ("efficientnet-lite0", "MobileNetV2", "EfficientNetB0", "ResNet50", "VGG16")
-BURST = 4
+BURST = 5
+PAUSE_SECONDS = 0.05
 
-#: Takes a frame, uint8 (height, width, 3) BGR, gives the probabilities (classes,).
+#: Takes a frame, uint8 (height, width, 3) BGR, gives the probabilities (classes,), NaN where it does not tell.
 Engine = Callable[[np.ndarray], np.ndarray]
 
 
@@ -54,14 +56,14 @@ class Contestant:
         build: makes it for a network's name.
         needs: the packages that it takes; it is left out where one is missing.
         gives_map: whether a call gives the Grad-CAM map too.
-        tolerance: the largest difference of a probability from the Keras model's.
+        tolerance: the largest difference of a probability from the Keras model's; None: its weights are others.
     """
 
     title: str
     build: Callable[[str], Engine]
     needs: tuple[str, ...] = ()
     gives_map: bool = True
-    tolerance: float = 1e-3
+    tolerance: float | None = 1e-3
 
 
 def load(network: str) -> Any:
@@ -86,15 +88,10 @@ def ours(*, explained: bool, **options: Any) -> Callable[[str], Engine]:
         classifier = load(network)
         explainer = Explainer(classifier, topk=5, maps=1, **options)
 
-        def probabilities(logits: np.ndarray) -> np.ndarray:
-            powers = np.exp(logits - logits.max())
-            return powers / powers.sum()
-
         def engine(frame: np.ndarray) -> np.ndarray:
-            if explained:
-                return probabilities(explainer(frame).logits)
-            answer = np.zeros(len(classifier.labels), np.float32)
-            for prediction in explainer.predict(frame):
+            predictions = explainer(frame).predictions if explained else explainer.predict(frame)
+            answer = np.full(len(classifier.labels), np.nan, np.float32)
+            for prediction in predictions:
                 answer[prediction.index] = prediction.probability
             return answer
 
@@ -156,7 +153,7 @@ def eager_recipe(network: str) -> Engine:
 
 
 def torch_model(network: str) -> tuple[Any, Any, Callable[[np.ndarray], Any]]:
-    """torchvision's network of the same architecture, with random weights, its target layer, and its input."""
+    """The network of torchvision of the same architecture, with random weights, its target layer, and its input."""
     import torch
     import torchvision
 
@@ -208,45 +205,46 @@ def torchcam(network: str) -> Engine:
 
 
 _ONNX = ("onnxruntime", "tf2onnx", "onnx")
-#: PyTorch's weights are other random numbers: their answers are not compared.
-_NOT_COMPARED = float("inf")
+_BF16 = 0.05
 
-CONTESTANTS: dict[str, Contestant] = {
-    "explained": Contestant("live-gradcam", ours(explained=True)),
-    "forward": Contestant("live-gradcam, prediction only", ours(explained=False), gives_map=False, tolerance=1),
-    "explained-bf16": Contestant(
-        "live-gradcam, bf16 products", ours(explained=True, precision="bf16"), tolerance=0.05
-    ),
-    "plain-xla": Contestant("Keras, jit_compile=True", plain(jit_compile=True), gives_map=False),
-    "graph": Contestant("Keras, tf.function", plain(jit_compile=False), gives_map=False),
-    "eager-recipe": Contestant("the usual eager recipe", eager_recipe),
-    "openvino": Contestant(
-        "OpenVINO", ours(explained=False, engine="openvino", lowering=False), ("openvino",), gives_map=False, tolerance=1
-    ),
-    "openvino-bf16": Contestant(
-        "OpenVINO bf16",
-        ours(explained=False, engine="openvino", lowering=False, precision="bf16"),
-        ("openvino",),
-        gives_map=False,
-        tolerance=1,
-    ),
-    "openvino-explained": Contestant(
-        "live-gradcam --engine openvino", ours(explained=True, engine="openvino"), ("openvino",)
-    ),
-    "openvino-forward": Contestant(
-        "the same, prediction only", ours(explained=False, engine="openvino"), ("openvino",), gives_map=False, tolerance=1
-    ),
-    "onnxruntime": Contestant(
-        "ONNX Runtime", ours(explained=False, engine="onnxruntime", lowering=False), _ONNX, gives_map=False, tolerance=1
-    ),
-    "onnxruntime-explained": Contestant(
-        "live-gradcam --engine onnxruntime", ours(explained=True, engine="onnxruntime"), _ONNX
-    ),
-    "pytorch-grad-cam": Contestant(
-        "pytorch-grad-cam", pytorch_grad_cam, ("pytorch_grad_cam", "torchvision"), tolerance=_NOT_COMPARED
-    ),
-    "torchcam": Contestant("torchcam", torchcam, ("torchcam", "torchvision"), tolerance=_NOT_COMPARED),
-}
+
+def _contestants() -> dict[str, Contestant]:
+    as_keras_has_it = {"explained": False, "lowering": False}
+    return {
+        "explained": Contestant("live-gradcam", ours(explained=True)),
+        "forward": Contestant("live-gradcam, prediction", ours(explained=False), gives_map=False),
+        "explained-bf16": Contestant("live-gradcam, bf16", ours(explained=True, precision="bf16"), tolerance=_BF16),
+        "plain-xla": Contestant("Keras, jit_compile=True", plain(jit_compile=True), gives_map=False),
+        "graph": Contestant("Keras, tf.function", plain(jit_compile=False), gives_map=False),
+        "eager-recipe": Contestant("the usual eager recipe", eager_recipe),
+        "openvino": Contestant("OpenVINO", ours(engine="openvino", **as_keras_has_it), ("openvino",), gives_map=False),
+        "openvino-bf16": Contestant(
+            "OpenVINO, bf16",
+            ours(engine="openvino", precision="bf16", **as_keras_has_it),
+            ("openvino",),
+            gives_map=False,
+            tolerance=_BF16,
+        ),
+        "openvino-explained": Contestant(
+            "live-gradcam --engine openvino", ours(explained=True, engine="openvino"), ("openvino",)
+        ),
+        "openvino-forward": Contestant(
+            "the same, prediction", ours(explained=False, engine="openvino"), ("openvino",), gives_map=False
+        ),
+        "onnxruntime": Contestant(
+            "ONNX Runtime", ours(engine="onnxruntime", **as_keras_has_it), _ONNX, gives_map=False
+        ),
+        "onnxruntime-explained": Contestant(
+            "live-gradcam --engine onnxruntime", ours(explained=True, engine="onnxruntime"), _ONNX
+        ),
+        "pytorch-grad-cam": Contestant(
+            "pytorch-grad-cam", pytorch_grad_cam, ("pytorch_grad_cam", "torchvision"), tolerance=None
+        ),
+        "torchcam": Contestant("torchcam", torchcam, ("torchcam", "torchvision"), tolerance=None),
+    }
+
+
+CONTESTANTS = _contestants()
 
 
 # --- the frames ---------------------------------------------------------------------------------------------------
@@ -277,26 +275,32 @@ class Runner:
         self._frames = new_frames(size)
         self.answer = self._engine(photograph(size))
 
-    def burst(self) -> list[float]:
-        """Milliseconds of the frames of a burst but the first."""
+    def burst(self, settle_seconds: float) -> list[float]:
+        """Milliseconds of the frames of a burst, after those of the first seconds."""
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < settle_seconds:
+            self._engine(next(self._frames))
         times = []
         for _ in range(BURST):
             frame = next(self._frames)
             start = time.perf_counter()
             self._engine(frame)
             times.append(1e3 * (time.perf_counter() - start))
-        return times[1:]
+        return times
 
 
 def _serve(connection: Any, network: str, name: str, size: tuple[int, int]) -> None:
+    from live_gradcam.networks.runtime import quiet_tensorflow
+
     try:
-        runner = Runner(network, name, size)
+        with quiet_tensorflow():
+            runner = Runner(network, name, size)
     except Exception as error:  # whatever an engine raises: the race goes on without it
         connection.send(f"{type(error).__name__}: {error}".splitlines()[0])
         return
     connection.send(runner.answer)
-    while connection.recv():
-        connection.send(runner.burst())
+    while (settle_seconds := connection.recv()) is not None:
+        connection.send(runner.burst(settle_seconds))
 
 
 class RemoteRunner:
@@ -312,32 +316,27 @@ class RemoteRunner:
             raise RuntimeError(answer)
         self.answer: np.ndarray = answer
 
-    def burst(self) -> list[float]:
+    def burst(self, settle_seconds: float) -> list[float]:
         """As `Runner.burst`."""
-        self._connection.send(True)
+        self._connection.send(settle_seconds)
         return self._connection.recv()
 
     def close(self) -> None:
         """End its process."""
-        self._connection.send(False)
+        self._connection.send(None)
         self._connection.close()
 
 
 def check(name: str, answer: np.ndarray, expected: np.ndarray) -> None:
     """Refuse a contestant that answers something else than the Keras model."""
-    contestant = CONTESTANTS[name]
-    if contestant.tolerance == _NOT_COMPARED:
-        return
-    named = answer > 0 if contestant.tolerance == 1 else np.ones_like(answer, bool)  # only the top k are known
-    tolerance = 1e-3 if contestant.tolerance == 1 else contestant.tolerance
-    if "bf16" in name:
-        tolerance = 0.05
-    difference = float(np.abs(answer - expected)[named].max())
-    if not difference <= tolerance:
-        raise RuntimeError(f"{name} answers something else: a probability differs by {difference:.1e}")
+    tolerance = CONTESTANTS[name].tolerance
+    if tolerance is not None and not np.nanmax(np.abs(answer - expected)) <= tolerance:
+        raise RuntimeError(f"a probability differs by {np.nanmax(np.abs(answer - expected)):.1e}")
 
 
-def race(network: str, names: list[str], *, rounds: int, one_process: bool) -> dict[str, list[float]]:
+def race(
+    network: str, names: list[str], *, rounds: int, settle_seconds: float, one_process: bool
+) -> dict[str, list[float]]:
     """Milliseconds of each contestant's frames."""
     from live_gradcam.networks.catalog import CATALOG
 
@@ -360,7 +359,8 @@ def race(network: str, names: list[str], *, rounds: int, one_process: bool) -> d
     for round_ in range(-1, rounds):
         order = list(runners)
         for name in order[round_ % len(order) :] + order[: round_ % len(order)]:
-            burst = runners[name].burst()
+            burst = runners[name].burst(settle_seconds)
+            time.sleep(PAUSE_SECONDS)
             if round_ >= 0:
                 times[name] += burst
     if not one_process:
@@ -399,8 +399,36 @@ def report(network: str, times: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def draw_chart(tables: dict[str, Any], path: Path) -> None:
-    """A bar chart: for each network a bar a contestant, its time over OpenVINO's prediction (or over the fastest's)."""
-    raise NotImplementedError
+    """A panel a network, a bar a contestant: milliseconds a frame, logarithmic; those with a map are coloured."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(
+        1, len(tables), figsize=(4.4 * len(tables), 4.6), layout="constrained", squeeze=False
+    )
+    for panel, (network, table) in zip(panels[0], tables.items(), strict=True):
+        medians = dict(sorted(table["median_ms"].items(), key=lambda item: -item[1]))
+        titles = [CONTESTANTS[name].title for name in medians]
+        ours_, other, prediction = "#d1495b", "#edae49", "#a5adb5"
+        colours = [
+            (ours_ if name.startswith("explained") or name.endswith("-explained") else other)
+            if CONTESTANTS[name].gives_map
+            else prediction
+            for name in medians
+        ]
+        bars = panel.barh(titles, list(medians.values()), color=colours)
+        panel.bar_label(bars, [f" {value:.1f}" for value in medians.values()], fontsize=8)
+        panel.set(title=network, xscale="log", xlabel="ms a frame")
+        panel.set_xlim(right=3 * max(medians.values()))
+        panel.tick_params(labelsize=8)
+        panel.spines[["top", "right"]].set_visible(False)
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in (ours_, other, prediction)]
+    figure.legend(
+        handles, ["live-gradcam, with map", "others, with map", "prediction only"], loc="outside lower center", ncols=3
+    )
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -409,6 +437,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", nargs="+", default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), metavar="CONTESTANT")
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="bursts of each contestant")
+    parser.add_argument("--settle", type=float, default=0.15, metavar="SECONDS", help="of each burst, not counted")
     parser.add_argument("--one-process", action="store_true")
     parser.add_argument("--json", type=Path, metavar="PATH")
     parser.add_argument("--chart", type=Path, metavar="PNG")
@@ -417,7 +446,9 @@ def main() -> None:
     names = [name for name in names if all(find_spec(package) for package in CONTESTANTS[name].needs)]
     tables = {}
     for network in options.model:
-        times = race(network, names, rounds=options.rounds, one_process=options.one_process)
+        times = race(
+            network, names, rounds=options.rounds, settle_seconds=options.settle, one_process=options.one_process
+        )
         tables[network] = report(network, times)
     if options.json:
         options.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")

@@ -178,6 +178,10 @@ def _engine_flags(
     precision: Annotated[
         Precision, typer.Option("--precision", help="Of the products before the target layer; sums are f32.")
     ] = Precision.F32,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="N", help="Threads that compute. Default: one a processor."),
+    ] = None,
 ) -> EngineOptions:
     return EngineOptions(
         model,
@@ -193,6 +197,7 @@ def _engine_flags(
         engine=backend.value,
         tune=tune.value,
         precision=precision.value,
+        threads=threads,
     )
 
 

@@ -265,7 +265,7 @@ def test_a_max_pool_as_shifted_maxima_is_the_same_and_so_is_its_gradient(size, s
 
 def test_a_large_dense_layer_by_its_transposed_kernel() -> None:
     image = keras.Input((32, 32, 32))
-    x = layers.Dense(40, activation="relu", bias_initializer="normal")(layers.Flatten()(layers.ReLU()(image)))
+    x = layers.Dense(1024, activation="relu", bias_initializer="normal")(layers.Flatten()(layers.ReLU()(image)))
     network = flatten(keras.Model(image, layers.Dense(3)(x)), (32, 32))
     lowered, rewrites = lower(network, keep=network.operations[0].outputs[0])
     assert rewrites == {"dense as transposed product": 1}

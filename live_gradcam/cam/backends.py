@@ -112,6 +112,13 @@ def _reason(error: Exception) -> str:
     return next((line for line in lines if "No conversion rule" in line), lines[0] if lines else type(error).__name__)
 
 
+def _threads() -> int:
+    """How many threads TensorFlow was told to compute with; 0: the engine's own choice."""
+    import tensorflow as tf
+
+    return tf.config.threading.get_intra_op_parallelism_threads()
+
+
 def _with_tensorflow(traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
     import tensorflow as tf
 
@@ -126,7 +133,11 @@ def _with_openvino(traced: Any, names: Sequence[str], precision: Precision) -> C
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": _threads(),
+    }
     model = openvino.convert_model(traced, share_weights=False)  # the user's variables may not live as long
     compiled = openvino.compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()
@@ -144,6 +155,7 @@ def _with_onnxruntime(traced: Any, names: Sequence[str], precision: Precision) -
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # it says the same on stderr as in the exception
+    options.intra_op_num_threads = _threads()
     model = _onnx_model(traced, names)
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     outputs = [output.name for output in session.get_outputs()]

@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 import keras
 import numpy as np
@@ -122,7 +123,8 @@ def _through_dense(
     """The point is the dense layer's sum, before its activation, which is parted from it."""
     total = max(network.shapes) + 1
     linear = replaced(dense, replace(affine, activation=keras.activations.linear), outputs=(total,))
-    activate = replace(dense, inputs=(total,), call=lambda tensors: [affine.activation(tensors[0])])
+    activation: Any = affine.activation
+    activate = Operation(dense.name, activation, (total,), dense.outputs, lambda tensors: [activation(tensors[0])])
     channels = network.shapes[split.target][-1] or 0
     kernel = affine.kernel.reshape(-1, channels, affine.kernel.shape[-1]).sum(axis=0)
     after = (activate, *split.head[len(passed) + 1 :])

@@ -166,8 +166,8 @@ def _tensorflows_product(affine: Affine) -> Product:
 
 # --- by the transposed kernel: dense ------------------------------------------------------------------------------
 
-#: Smaller kernels stay in the processor's cache, where the order in which they are read is no matter.
-_LARGE_KERNEL = 1 << 20
+#: Smaller kernels stay in a processor's cache, where the order in which they are read is no matter.
+_LARGE_KERNEL = 1 << 25
 
 
 def _is_large_dense(affine: Affine, input_shape: Shape) -> bool:

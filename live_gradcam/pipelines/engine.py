@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
-from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,7 @@ class EngineOptions:
     engine: Backend = "xla"
     tune: Tune = "auto"
     precision: Precision = "f32"
+    threads: int | None = None
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
@@ -102,6 +103,8 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
         start = time.perf_counter()
         from live_gradcam.cam.explainer import Explainer
 
+        if options.threads is not None:
+            set_threads(options.threads)
         seconds["import"] = time.perf_counter() - start
         start = time.perf_counter()
         classifier = _load(options)
