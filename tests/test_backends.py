@@ -219,6 +219,14 @@ def test_an_engine_that_is_not_installed_is_one_line_with_the_command(
         assert result.stderr == expected
 
 
+@pytest.mark.parametrize("engine", ["graph", "onnxruntime"])
+def test_an_engine_without_bf16_is_one_line(engine: str) -> None:
+    result = CliRunner().invoke(app, ["bench", "--engine", engine, "--precision", "bf16"])
+    assert result.exit_code == 2
+    expected = f"live-gradcam: the engine {engine} does not compute in bf16: use --engine xla or openvino\n"
+    assert result.stderr == expected
+
+
 def test_an_engine_that_does_not_exist_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError, match="there is no engine 'openvin'; did you mean openvino"):
         check_backend("openvin")
@@ -238,6 +246,22 @@ def test_a_network_that_an_engine_cannot_compile_is_one_line(engine: str) -> Non
     pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(InPython()(picture)))
     explainer = Explainer(classifier_of(keras.Model(picture, layers.Dense(2)(pooled))), lowering=False, engine=engine)
     with pytest.raises(ModelError, match=r"^toy cannot be compiled by ") as raised:
+        explainer.warm_up()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_layer_that_cannot_be_traced_is_one_line() -> None:
+    class Brightened(layers.Layer):
+        def call(self, inputs):
+            return inputs + 1 if tf.reduce_mean(inputs) < 0.5 else inputs
+
+        def compute_output_spec(self, inputs):
+            return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    picture = keras.Input((8, 8, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(Brightened()(picture)))
+    explainer = Explainer(classifier_of(keras.Model(picture, layers.Dense(2)(pooled))))
+    with pytest.raises(ModelError, match=r"^toy cannot be compiled by XLA: .*Brightened") as raised:
         explainer.warm_up()
     assert "\n" not in str(raised.value)
 

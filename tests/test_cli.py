@@ -238,6 +238,39 @@ def test_the_bench_reports_every_figure(here, tmp_path: Path) -> None:
     assert "1280×720" in table.out
 
 
+def test_the_bench_says_how_well_bf16_agrees(here) -> None:
+    report = json.loads(here("bench", TOUR, "-n", 6, "--precision", "bf16", "--json", "-").out)
+    assert report["precision"] == "bf16"
+    assert report["agreement"]["top1"] >= 0.8
+    assert 0.99 < report["agreement"]["map_correlation_min"] <= report["agreement"]["map_correlation"] < 1
+
+
+def test_batches_give_what_single_frames_give(here, tmp_path: Path) -> None:
+    video = tiny_video(tmp_path / "clip.mp4", 11)
+    records = []
+    for batch in ("1", "4"):
+        output, lines = tmp_path / f"{batch}.mp4", tmp_path / f"{batch}.jsonl"
+        assert here("annotate", video, "-o", output, "--jsonl", lines, "--batch", batch).code == 0
+        assert len(frames_of(output)) == 11
+        records.append([json.loads(line) for line in lines.read_text().splitlines()])
+    for single, batched in zip(*records, strict=True):
+        assert (single["frame"], single["time"], single["target"]) == (
+            batched["frame"],
+            batched["time"],
+            batched["target"],
+        )
+        assert batched["evidence"] == pytest.approx(single["evidence"], rel=1e-3)
+    assert_one_line(here("annotate", video, "-o", tmp_path / "x.mp4", "--batch", "0"), 2, "batch '0'", "auto")
+
+
+def test_what_the_lowering_does_is_shown(here) -> None:
+    shown = here("models", "--explain-lowering", "--tune", "off").out
+    assert re.search(r"stem_conv +Conv2D +224 × 224 × 3 +convolution as space to depth", shown)
+    assert re.search(r"stem_norm +BatchNormalization .* folded into the layer before", shown)
+    assert re.search(r"logits +Dense +1280 +- ", shown)
+    assert re.search(r"\d+ of \d+ layers rewritten", shown)
+
+
 def test_the_lists(here) -> None:
     models = here("models").out
     assert "efficientnet-lite0 (default)" in models

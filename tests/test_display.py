@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -108,6 +110,36 @@ def test_an_enlarged_map_stays_within_its_range() -> None:
     assert row[:300].max() < 40
     assert row[600:].min() == 255
     assert (np.diff(row[350:450]) >= 0).all()
+
+
+@pytest.mark.parametrize("region", [Region(0, 0, 1600, 900), Region(350, 0, 900, 900), Region(0, -350, 1600, 1600)])
+def test_the_overlay_is_the_pictures_and_the_colours_weighted_sum(region: Region) -> None:
+    """Pixel by pixel: alpha times the colour where the level is strong, less below; the picture elsewhere."""
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[1:4, 3:6] = np.random.default_rng(0).uniform(0.3, 1, (3, 3))
+    image = cv2.resize(np.random.default_rng(1).integers(0, 256, (9, 16, 3), np.uint8), (1600, 900))
+    explanation = replace(explanation_of(heatmap, (900, 1600)), region=region)
+    overlay = Overlay("turbo", 0.6)
+    before = image.copy()
+    picture = overlay.blend(image, explanation)
+    np.testing.assert_array_equal(image, before)
+
+    levels = heatmap_on_frame(heatmap, region, (900, 1600))
+    weights = 0.6 * np.minimum(1, levels / (0.4 * 255))[..., None]
+    expected = (1 - weights) * image + weights * overlay.colours(explanation, (900, 1600))
+    difference = np.abs(picture - expected)
+    assert difference.max() <= 24  # between two colours of the small map, a pixel's own may be another one
+    assert difference.mean() < 0.8
+    assert np.abs(picture[levels == 0].astype(int) - image[levels == 0]).max() <= 1
+
+    assert overlay.blend(image, explanation, in_place=True) is image
+    np.testing.assert_array_equal(image, picture)
+
+
+def test_a_map_of_no_evidence_leaves_the_picture() -> None:
+    image = np.random.default_rng(1).integers(0, 256, (90, 160, 3), np.uint8)
+    explanation = explanation_of(np.zeros((7, 7), np.float32), (90, 160))
+    np.testing.assert_array_equal(Overlay().blend(image, explanation), image)
 
 
 # --- boxes --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
 import pickle
 import struct
 import sys
@@ -18,6 +20,7 @@ from keras import layers
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.cam.one_pass import network_input
 from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.networks import runtime
 from live_gradcam.networks.catalog import CATALOG, find_entry
 from live_gradcam.networks.efficientnet_lite import SCALINGS
 from live_gradcam.networks.labels import find_class, imagenet_labels, read_labels
@@ -295,3 +298,44 @@ def test_the_checkpoint_of_another_network_does_not_fit() -> None:
 
     with pytest.raises(ModelError, match="not a checkpoint of efficientnet-lite2"):
         load_classifier("efficientnet-lite2", weights=imagenet_checkpoint("efficientnet-lite0"))
+
+
+# --- XLA's settings -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def before_tensorflow(monkeypatch, tmp_path: Path):
+    """As if TensorFlow were not imported yet, with a cache folder of its own."""
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for variable in ("XLA_FLAGS", "TF_XLA_FLAGS"):
+        monkeypatch.setenv(variable, "")
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("flags", "expected"), [("fpu avx512f", "=dot"), ("fpu avx2", "")])
+def test_xlas_flags_are_those_that_win_on_the_processor(before_tensorflow, flags: str, expected: str) -> None:
+    before_tensorflow.setattr(runtime, "_cpuinfo", lambda field: flags if field == "flags" else "")
+    before_tensorflow.setattr(runtime, "_XLA_FLAGS", {version_of_tensorflow(): {"--xla_some_fusion": "dot"}})
+    runtime.set_compiler_flags()
+    assert os.environ["XLA_FLAGS"] == (f"--xla_some_fusion{expected}" if expected else "")
+
+
+def test_the_users_own_flags_stay(before_tensorflow) -> None:
+    before_tensorflow.setattr(runtime, "_cpuinfo", lambda field: "avx512f")
+    before_tensorflow.setattr(runtime, "_XLA_FLAGS", {version_of_tensorflow(): {"--xla_a": "dot", "--xla_b": "1"}})
+    before_tensorflow.setenv("XLA_FLAGS", "--xla_a=eltwise")
+    before_tensorflow.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/elsewhere")
+    runtime.set_compiler_flags()
+    assert os.environ["XLA_FLAGS"] == "--xla_a=eltwise --xla_b=1"
+    assert os.environ["TF_XLA_FLAGS"] == "--tf_xla_persistent_cache_directory=/elsewhere"
+
+
+def test_programs_are_kept_in_the_users_cache(before_tensorflow, tmp_path: Path) -> None:
+    runtime.set_compiler_flags()
+    (folder,) = (tmp_path / "live-gradcam").iterdir()
+    assert os.environ["TF_XLA_FLAGS"] == f"--tf_xla_persistent_cache_directory={folder}"
+
+
+def version_of_tensorflow() -> str:
+    return ".".join(importlib.metadata.version("tensorflow").split(".")[:2])

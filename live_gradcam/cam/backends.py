@@ -82,28 +82,19 @@ def compile_function(
         ModelError: the engine cannot compile the function.
     """
     import numpy as np
+    import tensorflow as tf
 
     check_backend(backend, precision)
-    traced = _trace(function, signature, jit_compile=backend == "xla")
+    jit_compile = backend == "xla"
     try:
+        # AutoGraph, which takes longer than all the rest, changes nothing: Keras does not let it into layers.
+        compilable = tf.function(function, input_signature=signature, jit_compile=jit_compile, autograph=False)
+        traced = compilable.get_concrete_function()
         compiled = _COMPILERS[backend](traced, [spec.name for spec in signature], precision)
         compiled(*(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in signature))
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
         raise ModelError(f"{name} cannot be compiled by {_TITLES[backend]}: {_reason(error)}") from error
     return compiled
-
-
-def _trace(
-    function: Callable[..., dict[str, tf.Tensor]], signature: Sequence[tf.TensorSpec], *, jit_compile: bool
-) -> Any:
-    """The function as a graph. AutoGraph takes longer than all the rest: only for a layer with a loop or condition."""
-    import tensorflow as tf
-
-    options = {"input_signature": signature, "jit_compile": jit_compile}
-    try:
-        return tf.function(function, autograph=False, **options).get_concrete_function()
-    except tf.errors.OperatorNotAllowedInGraphError:
-        return tf.function(function, **options).get_concrete_function()
 
 
 def _reason(error: Exception) -> str:
