@@ -178,14 +178,15 @@ def describe_rewrites(network: Network, rewritten: Network, tuner: Tuner) -> lis
     for operation in network.operations:
         shape = network.shapes[operation.inputs[0]] if operation.inputs else ()
         successors = [other for other in rewritten.operations if other.name == operation.name]
-        became = ""
         milliseconds: dict[str, float] = {}
+        for other in successors:
+            affine = affine_of(other.layer)
+            if affine is not None:
+                milliseconds |= tuner.milliseconds(_key(affine, rewritten.shapes[other.inputs[0]]))
+        became = ""
         if operation.call not in untouched:
-            layers = [other.layer for other in successors]
-            became = ", then ".join(_form_of(layer) for layer in layers) or "folded into the layer before"
-            for layer, other in zip(layers, successors, strict=True):
-                if isinstance(layer, Affine):
-                    milliseconds |= tuner.milliseconds(_key(layer, rewritten.shapes[other.inputs[0]]))
+            forms = [_form_of(other.layer) for other in successors]
+            became = ", then ".join(forms) or "folded into the layer before"
         rows.append(LayerRewrite(operation.name, type(operation.layer).__name__, shape, became, milliseconds))
     return rows
 

@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.graph import Network, Operation, Shape
-from live_gradcam.cam.products import Affine, affine_of, kind_of, replaced
+from live_gradcam.cam.products import Affine, AffineCall, affine_of, kind_of
 from live_gradcam.cam.split import SplitNetwork
 
 _OFFSETS_PASS = (
@@ -122,7 +122,8 @@ def _through_dense(
 ) -> OffsetPath:
     """The point is the dense layer's sum, before its activation, which is parted from it."""
     total = max(network.shapes) + 1
-    linear = replaced(dense, replace(affine, activation=keras.activations.linear), outputs=(total,))
+    call = dense.call if isinstance(dense.call, AffineCall) else affine.call()
+    linear = replace(dense, outputs=(total,), call=call.without_activation())
     activation: Any = affine.activation
     activate = Operation(dense.name, activation, (total,), dense.outputs, lambda tensors: [activation(tensors[0])])
     channels = network.shapes[split.target][-1] or 0

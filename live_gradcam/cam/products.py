@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Call, Operation, Shape
+from live_gradcam.cam.graph import Operation, Shape
 
 Kind = Literal["convolution", "depthwise", "dense"]
 #: The linear part of an affine layer: what its input is multiplied with.
@@ -53,10 +53,26 @@ class Affine:
         along = factor.reshape(self.kernel.shape[2:]) if self.kind == "depthwise" else factor
         return replace(self, kernel=self.kernel * along, bias=self.bias * factor + offset)
 
-    def call(self) -> Call:
-        """Apply product(x), then the bias and the activation. Weights are captured, not built into the graph."""
-        product, bias = FORMS[self.form].product(self), tf.constant(self.bias, tf.float32)
-        return lambda tensors: [self.activation(product(tensors[0]) + bias)]
+    def call(self) -> AffineCall:
+        """The layer as a function. Weights are captured, not built into the graph."""
+        return AffineCall(FORMS[self.form].product(self), tf.constant(self.bias, tf.float32), self.activation)
+
+
+@dataclass(frozen=True, eq=False)
+class AffineCall:
+    """activation(product(x) + bias): what is run for an affine layer."""
+
+    product: Product
+    bias: tf.Tensor
+    activation: Callable[[tf.Tensor], tf.Tensor]
+
+    def __call__(self, tensors: list[Any]) -> list[Any]:
+        """Apply the layer to its one input."""
+        return [self.activation(self.product(tensors[0]) + self.bias)]
+
+    def without_activation(self) -> AffineCall:
+        """The same up to the activation, with the same tensors."""
+        return replace(self, activation=keras.activations.linear)
 
 
 _KERAS_LAYERS: dict[Kind, type] = {
@@ -176,7 +192,7 @@ def _is_large_dense(affine: Affine, input_shape: Shape) -> bool:
 
 def _product_by_transposed(affine: Affine) -> Product:
     """X K = x (Kᵀ)ᵀ, K kept transposed: for one row each output is a scalar product along consecutive numbers."""
-    kernel = tf.constant(affine.kernel.T, tf.float32)
+    kernel = tf.transpose(tf.constant(affine.kernel, tf.float32))
     return lambda x: tf.linalg.matmul(x, kernel, transpose_b=True)
 
 
