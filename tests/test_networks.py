@@ -313,16 +313,20 @@ def before_tensorflow(monkeypatch, tmp_path: Path):
     return monkeypatch
 
 
-@pytest.mark.parametrize(("flags", "expected"), [("fpu avx512f", "=dot"), ("fpu avx2", "")])
-def test_xlas_flags_are_those_that_win_on_the_processor(before_tensorflow, flags: str, expected: str) -> None:
-    before_tensorflow.setattr(runtime, "_cpuinfo", lambda field: flags if field == "flags" else "")
+@pytest.mark.parametrize(("machine", "expected"), [("x86_64", "--xla_some_fusion=dot"), ("aarch64", "")])
+def test_xlas_flags_are_set_where_they_were_measured(before_tensorflow, machine: str, expected: str) -> None:
+    before_tensorflow.setattr(runtime.platform, "machine", lambda: machine)
     before_tensorflow.setattr(runtime, "_XLA_FLAGS", {version_of_tensorflow(): {"--xla_some_fusion": "dot"}})
     runtime.set_compiler_flags()
-    assert os.environ["XLA_FLAGS"] == (f"--xla_some_fusion{expected}" if expected else "")
+    assert os.environ["XLA_FLAGS"] == expected
+    before_tensorflow.setenv("XLA_FLAGS", "")
+    before_tensorflow.setattr(runtime, "_XLA_FLAGS", {"1.0": {"--xla_some_fusion": "dot"}})
+    runtime.set_compiler_flags()
+    assert os.environ["XLA_FLAGS"] == ""
 
 
 def test_the_users_own_flags_stay(before_tensorflow) -> None:
-    before_tensorflow.setattr(runtime, "_cpuinfo", lambda field: "avx512f")
+    before_tensorflow.setattr(runtime.platform, "machine", lambda: "x86_64")
     before_tensorflow.setattr(runtime, "_XLA_FLAGS", {version_of_tensorflow(): {"--xla_a": "dot", "--xla_b": "1"}})
     before_tensorflow.setenv("XLA_FLAGS", "--xla_a=eltwise")
     before_tensorflow.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=/elsewhere")

@@ -235,7 +235,10 @@ class Explainer:
 
 
 def _check_picture(classifier: Classifier) -> np.ndarray:
-    """A photograph as the network's input, float32 (1, height, width, channels), to check rewrites on."""
+    """A photograph as the network's input, float32 (1, height, width, channels), to check rewrites on.
+
+    It is a part of scikit-image's "chelsea", by Stéfan van der Walt, CC0.
+    """
     encoded = np.frombuffer(files("live_gradcam.cam").joinpath("cat.jpg").read_bytes(), np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     assert picture is not None  # it is part of the package

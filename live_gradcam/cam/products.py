@@ -294,9 +294,18 @@ def _is_strided_pointwise(affine: Affine, input_shape: Shape) -> bool:
 
 
 def _matrix_product(affine: Affine) -> Product:
-    """A 1 × 1 convolution is a matrix product over the pixels that its stride leaves."""
+    """A 1 × 1 convolution is a matrix product over the pixels that its stride leaves.
+
+    Written as a convolution all the same: XLA turns one without a stride into a product so late that it is Eigen's,
+    which is faster here than YNN's.
+    """
     kernel = _matrix(affine, affine.kernel[0, 0])
-    return lambda x: _matmul(x[:, :: affine.strides[0], :: affine.strides[1]], kernel)
+
+    def product(x: tf.Tensor) -> tf.Tensor:
+        x = x[:, :: affine.strides[0], :: affine.strides[1]]
+        return _matmul(x, kernel) if affine.bf16 else tf.nn.conv2d(x, kernel[tf.newaxis, tf.newaxis], 1, "VALID")
+
+    return product
 
 
 # --- patches and space to depth: the stem -------------------------------------------------------------------------

@@ -16,8 +16,9 @@ import platformdirs
 
 from live_gradcam.errors import UsageError
 
-#: XLA flags that win on processors with AVX-512 (on others YNN's products lose to Eigen's), by the TensorFlow version
-#: that they were measured with. XLA ends the process for a flag that it does not know: no other version gets one.
+#: XLA flags that win on x86-64, by the TensorFlow version that they were measured with: YNN's matrix products for those
+#: that are written as such (the stem's by patches). XLA ends the process for a flag that it does not know, so that no
+#: other version gets one.
 _XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 
@@ -30,7 +31,7 @@ def set_compiler_flags() -> None:
     if "tensorflow" in sys.modules:
         return
     version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
-    if "avx512f" in _cpuinfo("flags"):
+    if platform.machine() in ("x86_64", "AMD64"):
         for flag, value in _XLA_FLAGS.get(version, {}).items():
             _add_flag("XLA_FLAGS", flag, value)
     # Programs are made for this processor and must never be run on another, in a home folder that machines share.
