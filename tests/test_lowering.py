@@ -227,6 +227,29 @@ def test_a_strided_stem_becomes_space_to_depth_by_rule() -> None:
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4)
 
 
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(14, 14), (15, 13), (7, 7), (6, 9)])
+@pytest.mark.parametrize("form", ["Winograd F(2×2), kernel first", "Winograd F(4×4), kernel first"])
+def test_winograd_with_the_kernel_first_gives_the_same_numbers(form: str, size: tuple[int, int], padding: str) -> None:
+    generator = np.random.default_rng(6)
+    kernel, bias = generator.normal(0, 0.1, (3, 3, 20, 24)).astype(np.float32), generator.normal(size=24)
+    affine = Affine("convolution", kernel, bias.astype(np.float32), tf.nn.relu, padding=padding)
+    assert FORMS[form].fits(affine, (*size, 20))
+    images = tf.constant(generator.normal(0, 1, (2, *size, 20)), tf.float32)
+    (expected,), (actual,) = (a.call()([images]) for a in (affine, replace(affine, form=form)))
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_pointwise_convolution_of_a_small_map_has_its_kernel_first(strides: int) -> None:
+    image = keras.Input((8, 6, 5))
+    x = layers.Conv2D(7, 1, strides, activation="relu", bias_initializer="normal")(layers.ReLU()(image))
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), (8, 6))
+    lowered, rewrites = lower(network, keep=-1)
+    assert rewrites == {"convolution as kernel first": 1}
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
+
+
 def test_a_strided_pointwise_convolution_is_a_matrix_product() -> None:
     network = flatten(model_of(layers.Conv2D(6, 1, 2), norm(), channels=5), SIZE)
     lowered, rewrites = lower(network, keep=-1)

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 _LOGITS_TOLERANCE, _MAP_TOLERANCE = 1e-4, 1e-3
 
 #: Forms that are exact in real numbers, but not to the last digits of float32.
-_ROUNDING_FORMS = ("Winograd F(2×2)", "Winograd F(4×4)")
+_ROUNDING_FORMS = tuple(name for name in FORMS if name.startswith("Winograd"))
 
 
 def lower(
@@ -104,8 +104,8 @@ def in_bf16(network: Network, *, keep: int) -> Network:
     for operation in network.operations:
         affine = affine_of(operation.layer) if operation in trunk else None
         if affine is not None and affine.kind != "depthwise":
-            pointwise = affine.form == "as it is" and is_pointwise(affine, network.shapes[operation.inputs[0]])
-            form = "matrix product" if pointwise else affine.form
+            pointwise = is_pointwise(affine, network.shapes[operation.inputs[0]])
+            form = "matrix product" if pointwise else affine.form.removesuffix(", kernel first")
             operation = replaced(operation, replace(affine, form=form, bf16=True))
         operations.append(operation)
     return replace(network, operations=tuple(operations))
@@ -327,8 +327,9 @@ def _form(affine: Affine, input_shape: Shape, tuner: Tuner, without: Collection[
     """A layer's form: by rule, or, where another may be faster, by timing."""
     forms = [name for name, form in FORMS.items() if name not in without and form.fits(affine, input_shape)]
     default = _form_by_rule(affine, input_shape, forms)
-    if affine.kind == "depthwise" or "matrix product" in forms or None in input_shape:
-        return default  # beyond doubt, or unknown
+    beyond_doubt = affine.kind == "depthwise" or is_pointwise(affine, input_shape)
+    if None in input_shape or (beyond_doubt and tuner.tune != "full"):
+        return default
 
     def make(name: str) -> Layer:
         call = replace(affine, form=name).call()
@@ -351,6 +352,8 @@ def _key(affine: Affine, input_shape: Shape) -> str:
 #: traffic than the products save.
 _WINOGRAD_CHANNELS = 48
 _F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
+#: From this many channels on, the kernel comes first where the tiles are few.
+_WIDE = 512
 #: Up to this many channels in a group, shifted products win over XLA's own grouped convolution.
 _NARROW_GROUP = 8
 
@@ -360,11 +363,15 @@ def _form_by_rule(affine: Affine, input_shape: Shape, forms: Collection[str]) ->
     if "shifted products" in forms:
         narrow = affine.kind == "depthwise" or affine.kernel.shape[2] <= _NARROW_GROUP
         return "shifted products" if narrow else "as it is"
-    for form in ("matrix product", "space to depth", "transposed product"):
+    for form in ("kernel first", "matrix product", "space to depth", "transposed product"):
         if form in forms:
             return form
     if "Winograd F(2×2)" in forms:
         side, channels = smaller_side(input_shape), min(affine.kernel.shape[2:])
+        if channels >= _WIDE:
+            for form in ("Winograd F(4×4), kernel first", "Winograd F(2×2), kernel first"):
+                if form in forms and (side >= _F2_FROM or "F(2×2)" in form):
+                    return form
         if channels >= _WINOGRAD_CHANNELS and _F2_FROM <= side <= _F4_TO:
             return "Winograd F(4×4)" if side >= _F4_FROM else "Winograd F(2×2)"
     return "as it is"

@@ -6,6 +6,7 @@ and why that is exact. Which one is used is `cam.lowering`'s choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product as pairs
@@ -308,6 +309,34 @@ def _matrix_product(affine: Affine) -> Product:
     return product
 
 
+# --- kernel first: 1 × 1 convolution of small maps ----------------------------------------------------------------
+
+#: Up to this many places (pixels, or Winograd's tiles) the transposed product is the faster one.
+_FEW_PLACES = 64
+
+
+def _is_small_pointwise(affine: Affine, input_shape: Shape) -> bool:
+    if not is_pointwise(affine, input_shape) or None in input_shape:
+        return False
+    return math.prod(-(-(input_shape[axis] or 0) // affine.strides[axis]) for axis in range(2)) <= _FEW_PLACES
+
+
+def _product_kernel_first(affine: Affine) -> Product:
+    """The pixels' matrix times the kernel, as (Kᵀ xᵀ)ᵀ: Eigen cuts the left matrix into longer strips than the right.
+
+    0.65 to 0.97 of the time on the 7 × 7 maps of ResNet50 and EfficientNet-Lite0.
+    """
+    kernel = tf.constant(affine.kernel[0, 0].T, tf.float32)
+    outputs, inputs = kernel.shape
+
+    def product(x: tf.Tensor) -> tf.Tensor:
+        x = x[:, :: affine.strides[0], :: affine.strides[1]]
+        transposed = tf.linalg.matmul(kernel, tf.reshape(x, [-1, inputs]), transpose_b=True)
+        return tf.reshape(tf.transpose(transposed), [-1, *x.shape[1:3], outputs])
+
+    return product
+
+
 # --- patches and space to depth: the stem -------------------------------------------------------------------------
 
 
@@ -429,12 +458,19 @@ def smaller_side(shape: Shape) -> int:
     return min(shape[0] or 0, shape[1] or 0)
 
 
-def _winograd_product(affine: Affine, matrices: Winograd) -> Product:
+def _has_few_tiles(affine: Affine, input_shape: Shape, matrices: Winograd) -> bool:
+    if not _is_for_winograd(affine, input_shape):
+        return False
+    return math.prod(-(-(input_shape[axis] or 0) // matrices.tile) for axis in range(2)) <= _FEW_PLACES
+
+
+def _winograd_product(affine: Affine, matrices: Winograd, *, kernel_first: bool = False) -> Product:
     tile, reach = matrices.tile, matrices.tile + 2
     g = np.array(matrices.g, np.float64)
     transformed = np.einsum("ai,bj,ijco->abco", g, g, affine.kernel.astype(np.float64))
     inputs, outputs = affine.kernel.shape[2:]
-    kernel = _matrix(affine, transformed.reshape(reach * reach, inputs, outputs))
+    transformed = transformed.reshape(reach * reach, inputs, outputs)
+    kernel = _matrix(affine, transformed.transpose(0, 2, 1) if kernel_first else transformed)
     border = 1 if affine.padding == "same" else 0
 
     def product(x: tf.Tensor) -> tf.Tensor:
@@ -448,13 +484,19 @@ def _winograd_product(affine: Affine, matrices: Winograd) -> Product:
         x = tf.stack(_combinations(matrices.b_transposed, rows))
         columns = [x[:, :, :, column : column + tile * (tiles_x - 1) + 1 : tile] for column in range(reach)]
         x = tf.stack(_combinations(matrices.b_transposed, columns), axis=1)
-
-        x = _matmul(tf.reshape(x, [reach * reach, -1, inputs]), kernel)
-        x = tf.reshape(x, [reach, reach, -1, tiles_y, tiles_x, outputs])
+        x = tf.reshape(x, [reach * reach, -1, inputs])
 
         # Aᵀ m A in the same way, and the tiles put side by side: (batch, tiles_y, tile, tiles_x, tile, outputs).
-        x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=3)
-        x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=4)
+        if kernel_first:  # as in `_product_kernel_first`
+            x = tf.linalg.matmul(kernel, x, transpose_b=True)
+            x = tf.reshape(x, [reach, reach, outputs, -1, tiles_y, tiles_x])
+            x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=4)
+            x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=5)
+            x = tf.transpose(x, [1, 2, 3, 4, 5, 0])
+        else:
+            x = tf.reshape(_matmul(x, kernel), [reach, reach, -1, tiles_y, tiles_x, outputs])
+            x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=3)
+            x = tf.stack(_combinations(matrices.a_transposed, tf.unstack(x)), axis=4)
         return tf.reshape(x, [-1, tiles_y * tile, tiles_x * tile, outputs])[:, :height, :width]
 
     return product
@@ -476,8 +518,17 @@ FORMS: dict[str, Form] = {
     "transposed product": Form(_is_large_dense, _product_by_transposed),
     "shifted products": Form(_has_narrow_groups, _shifted_products),
     "matrix product": Form(_is_strided_pointwise, _matrix_product),
+    "kernel first": Form(_is_small_pointwise, _product_kernel_first),
     "patches": Form(_is_stem, _product_of_patches),
     "space to depth": Form(_is_strided_stem, _product_in_depth),
     "Winograd F(2×2)": Form(_is_for_winograd, lambda affine: _winograd_product(affine, F2)),
     "Winograd F(4×4)": Form(_is_for_winograd, lambda affine: _winograd_product(affine, F4)),
+    "Winograd F(2×2), kernel first": Form(
+        lambda affine, input_shape: _has_few_tiles(affine, input_shape, F2),
+        lambda affine: _winograd_product(affine, F2, kernel_first=True),
+    ),
+    "Winograd F(4×4), kernel first": Form(
+        lambda affine, input_shape: _has_few_tiles(affine, input_shape, F4),
+        lambda affine: _winograd_product(affine, F4, kernel_first=True),
+    ),
 }

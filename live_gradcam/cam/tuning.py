@@ -138,7 +138,11 @@ class Tuner:
 def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...], *, runs: int) -> dict[str, float]:
     """Milliseconds of each form, each compiled on its own: medians of runs in turn, a new input for each turn."""
     generator = np.random.default_rng(0)
-    compiled = {name: tf.function(make(), jit_compile=True, autograph=False) for name, make in forms.items()}
+    signature = [tf.TensorSpec((1, *shape), tf.float32)]
+    compiled = {
+        name: tf.function(make(), signature, jit_compile=True, autograph=False).get_concrete_function()
+        for name, make in forms.items()
+    }
     times: dict[str, list[float]] = {name: [] for name in forms}
     racing = set(forms)
     for turn in range(-1, runs):
