@@ -3,7 +3,7 @@
     python benchmarks/engines.py                                 # five networks, every contestant
     python benchmarks/engines.py -m VGG16 --only explained openvino plain-xla --rounds 30
     python benchmarks/engines.py --one-process                   # the cross-check: all in one process
-    python benchmarks/engines.py --json engines.json --chart docs/engines.png
+    python benchmarks/engines.py --json engines.json --chart docs/engines.png     # of all networks in engines.json
 
 Every contestant is given the same uint8 BGR frames of the network's own size, a new one for each call, and gives the
 class probabilities; those that say so give the Grad-CAM map too. Before anything is timed, the probabilities of a
@@ -13,7 +13,7 @@ The first frames of a burst are not counted: they find the caches full of the ot
 (`--settle 0` counts all: what a frame costs after an idle gap). Figures are medians.
 
 The extras `openvino` and `onnx` bring OpenVINO and ONNX Runtime; --chart takes matplotlib; pytorch-grad-cam and
-torchcam are measured where `grad-cam`, `torchcam` and `torchvision` are installed.
+torchcam are measured where `grad-cam`, `torchcam` and `torchvision` are installed. VGG16 takes 2 GiB a contestant.
 """
 
 from __future__ import annotations
@@ -311,7 +311,10 @@ class RemoteRunner:
         self._connection, theirs = context.Pipe()
         context.Process(target=_serve, args=(theirs, network, name, size), daemon=True).start()
         theirs.close()
-        answer = self._connection.recv()
+        try:
+            answer = self._connection.recv()
+        except EOFError:
+            answer = "its process died: is there memory enough?"
         if isinstance(answer, str):
             raise RuntimeError(answer)
         self.answer: np.ndarray = answer
@@ -439,19 +442,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="bursts of each contestant")
     parser.add_argument("--settle", type=float, default=0.15, metavar="SECONDS", help="of each burst, not counted")
     parser.add_argument("--one-process", action="store_true")
-    parser.add_argument("--json", type=Path, metavar="PATH")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="written after each network, beside others")
     parser.add_argument("--chart", type=Path, metavar="PNG")
     options = parser.parse_args()
     names = [name for name in CONTESTANTS if options.only is None or name in options.only]
     names = [name for name in names if all(find_spec(package) for package in CONTESTANTS[name].needs)]
-    tables = {}
+    tables = json.loads(options.json.read_text(encoding="utf-8")) if options.json and options.json.exists() else {}
     for network in options.model:
         times = race(
             network, names, rounds=options.rounds, settle_seconds=options.settle, one_process=options.one_process
         )
         tables[network] = report(network, times)
-    if options.json:
-        options.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+        if options.json:
+            options.json.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     if options.chart:
         draw_chart(tables, options.chart)
 
