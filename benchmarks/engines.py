@@ -4,6 +4,7 @@
     python benchmarks/engines.py -m VGG16 --only explained openvino plain-xla --rounds 30
     python benchmarks/engines.py --one-process                   # the cross-check: all in one process
     python benchmarks/engines.py --json engines.json --chart docs/engines.png     # of all networks in engines.json
+    python benchmarks/engines.py -m --json engines.json --chart docs/engines.png  # draws what is there
 
 Every contestant is given the same uint8 BGR frames of the network's own size, a new one for each call, and gives the
 class probabilities; those that say so give the Grad-CAM map too. Before anything is timed, the probabilities of a
@@ -229,7 +230,7 @@ def _contestants() -> dict[str, Contestant]:
             "live-gradcam --engine openvino", ours(explained=True, engine="openvino"), ("openvino",)
         ),
         "openvino-forward": Contestant(
-            "the same, prediction", ours(explained=False, engine="openvino"), ("openvino",), gives_map=False
+            "--engine openvino, prediction", ours(explained=False, engine="openvino"), ("openvino",), gives_map=False
         ),
         "onnxruntime": Contestant(
             "ONNX Runtime", ours(engine="onnxruntime", **as_keras_has_it), _ONNX, gives_map=False
@@ -408,10 +409,11 @@ def draw_chart(tables: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(
-        1, len(tables), figsize=(4.4 * len(tables), 4.6), layout="constrained", squeeze=False
-    )
-    for panel, (network, table) in zip(panels[0], tables.items(), strict=True):
+    rows = -(-len(tables) // 2)
+    figure, panels = pyplot.subplots(rows, 2, figsize=(11, 3.6 * rows), layout="constrained", squeeze=False)
+    for panel in panels.flat[len(tables) :]:
+        panel.set_visible(False)
+    for panel, (network, table) in zip(panels.flat, tables.items(), strict=False):
         medians = dict(sorted(table["median_ms"].items(), key=lambda item: -item[1]))
         titles = [CONTESTANTS[name].title for name in medians]
         ours_, other, prediction = "#d1495b", "#edae49", "#a5adb5"
@@ -424,7 +426,7 @@ def draw_chart(tables: dict[str, Any], path: Path) -> None:
         bars = panel.barh(titles, list(medians.values()), color=colours)
         panel.bar_label(bars, [f" {value:.1f}" for value in medians.values()], fontsize=8)
         panel.set(title=network, xscale="log", xlabel="ms a frame")
-        panel.set_xlim(right=3 * max(medians.values()))
+        panel.set_xlim(1, 4 * max(medians.values()))
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in (ours_, other, prediction)]
@@ -437,7 +439,7 @@ def draw_chart(tables: dict[str, Any], path: Path) -> None:
 def main() -> None:
     """Run the race and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", nargs="+", default=list(NETWORKS), metavar="NAME")
+    parser.add_argument("-m", "--model", nargs="*", default=list(NETWORKS), metavar="NAME")
     parser.add_argument("--only", nargs="+", choices=list(CONTESTANTS), metavar="CONTESTANT")
     parser.add_argument("--rounds", type=int, default=15, metavar="N", help="bursts of each contestant")
     parser.add_argument("--settle", type=float, default=0.15, metavar="SECONDS", help="of each burst, not counted")
