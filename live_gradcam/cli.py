@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -393,15 +393,12 @@ def annotate(
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotated copies of video files: every frame explained, at its own time, with the sound."""
-    from live_gradcam.pipelines.annotate import annotate_all, describe_loss, plan_jobs
+    from live_gradcam.pipelines.annotate import SourceAhead, annotate_all, describe_loss, plan_jobs
     from live_gradcam.pipelines.stopping import StopRequest
-    from live_gradcam.video.reader import VideoReader
 
     engine.check()
     batch_size = _parse_batch(batch)
     jobs = plan_jobs(sources, output, jsonl=jsonl, heatmaps=heatmaps, overwrite=overwrite)
-    if len(jobs) == 1:
-        VideoReader(jobs[0].source).close()  # what is not a video is told before TensorFlow has started
     failed: list[Path] = []
 
     def done(job: "AnnotateJob", summary: "AnnotateSummary") -> None:
@@ -416,13 +413,17 @@ def annotate(
         failed.append(job.source)
         _complain(str(error))
 
-    started = _start_engine(engine)
-    with StopRequest() as stop, _progress_bar() as progress:
+    with ExitStack() as stack:
+        # A single video is decoded while TensorFlow starts, and what is none is told before it has.
+        opened = stack.enter_context(SourceAhead(jobs[0].source)) if len(jobs) == 1 else None
+        started = _start_engine(engine)
+        stop, progress = stack.enter_context(StopRequest()), stack.enter_context(_progress_bar())
         annotate_all(
             jobs,
             started,
             overlay,
             stop=stop,
+            opened=opened,
             batch=batch_size,
             on_done=done,
             on_failed=not_done,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from live_gradcam.pipelines.overlap import Behind, ahead
+from live_gradcam.pipelines.overlap import Ahead, Behind
 
 
 def test_items_come_in_order_and_the_error_after_them() -> None:
@@ -15,10 +15,11 @@ def test_items_come_in_order_and_the_error_after_them() -> None:
         yield from range(10)
         raise ValueError("torn")
 
-    iterator = ahead(items(), 3)
-    assert [next(iterator) for _ in range(10)] == list(range(10))
-    with pytest.raises(ValueError, match="torn"):
-        next(iterator)
+    with Ahead(items(), 3) as iterator:
+        assert [next(iterator) for _ in range(10)] == list(range(10))
+        with pytest.raises(ValueError, match="torn"):
+            next(iterator)
+        assert list(iterator) == []
 
 
 def test_no_more_than_the_depth_is_fetched_ahead() -> None:
@@ -32,13 +33,23 @@ def test_no_more_than_the_depth_is_fetched_ahead() -> None:
                 wanted.set()
             yield item
 
-    iterator = ahead(items(), 3)
-    assert next(iterator) == 0
-    assert wanted.wait(10)  # 0 taken, 1 to 3 waiting, 4 in hand
-    assert fetched == [0, 1, 2, 3, 4]
-    iterator.close()
+    with Ahead(items(), 3) as iterator:
+        assert next(iterator) == 0
+        assert wanted.wait(10)  # 0 taken, 1 to 3 waiting, 4 in hand
+        assert fetched == [0, 1, 2, 3, 4]
     assert len(fetched) <= 6
     assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
+
+
+def test_the_first_items_are_fetched_before_they_are_asked_for() -> None:
+    begun = threading.Event()
+
+    def items() -> Iterator[int]:
+        begun.set()
+        yield 1
+
+    with Ahead(items(), 1):
+        assert begun.wait(10)
 
 
 def test_what_is_submitted_is_handled_in_order_before_leaving() -> None:

@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -22,7 +22,7 @@ from live_gradcam.display.hud import draw_hud
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
-from live_gradcam.pipelines.overlap import Behind, ahead
+from live_gradcam.pipelines.overlap import Ahead, Behind
 from live_gradcam.pipelines.records import explanation_record
 from live_gradcam.pipelines.stopping import StopRequest
 from live_gradcam.video.frame import Frame
@@ -159,12 +159,41 @@ def _check_jobs(jobs: Sequence[AnnotateJob], *, overwrite: bool) -> None:
                 raise OutputError(f"{path} is the source itself: give another name with -o")
 
 
+class SourceAhead:
+    """A video that is decoded ahead, from now on. Use as a context manager.
+
+    Args:
+        path: the video.
+
+    Raises:
+        SourceError: it is not a video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.reader = VideoReader(path)
+        stream = self.reader.audio
+        #: The sound that can be copied; None without.
+        self.audio = stream if stream and stream.codec_context.name in COPIED_AUDIO else None
+        #: Its packets, as far as the frames are decoded.
+        self.audio_packets: deque[Any] = deque()
+        decoded = self.reader.frames(on_audio=self.audio_packets.append if self.audio else None)
+        self.frames = Ahead(decoded, _DEPTH)
+
+    def __enter__(self) -> SourceAhead:
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        self.frames.__exit__(*reason)
+        self.reader.close()
+
+
 def annotate(
     job: AnnotateJob,
     engine: Engine,
     overlay: Overlay,
     *,
     stop: StopRequest,
+    opened: SourceAhead | None = None,
     batch: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> AnnotateSummary:
@@ -175,6 +204,7 @@ def annotate(
         engine: explains.
         overlay: draws.
         stop: ends the work after the frames in hand.
+        opened: the job's source, where it is being decoded already.
         batch: how many frames are explained at a time; None for what is fastest, where the file is long enough to pay
             for finding out.
         on_progress: is told of each frame: (frames written, frames expected).
@@ -188,12 +218,9 @@ def annotate(
     """
     begun = time.perf_counter()
     with ExitStack() as stack:
-        reader = stack.enter_context(VideoReader(job.source))
-        audio = reader.audio if reader.audio and reader.audio.codec_context.name in COPIED_AUDIO else None
-        audio_packets: deque[Any] = deque()
-        decoded = reader.frames(on_audio=audio_packets.append if audio else None)
-        frames = stack.enter_context(closing(ahead(decoded, _DEPTH)))
-        first = next(frames, None)
+        source = opened or stack.enter_context(SourceAhead(job.source))
+        reader, audio, audio_packets = source.reader, source.audio, source.audio_packets
+        first = next(source.frames, None)
         if first is None:
             raise SourceError(f"not one frame of {job.source} can be read")
         writer = stack.enter_context(
@@ -219,7 +246,7 @@ def annotate(
                 on_progress(writer.frames_written, reader.expected_frames)
 
         size = batch or _fastest_batch(engine, reader.expected_frames)
-        waiting = chain([first], frames)
+        waiting = chain([first], source.frames)
         with Behind(draw_and_write, _DEPTH) as drawing:
             while not stop.requested and (group := list(islice(waiting, size))):
                 explanations = engine.explain_batch([frame.image for frame in group], size)
@@ -312,6 +339,7 @@ def annotate_all(
     overlay: Overlay,
     *,
     stop: StopRequest,
+    opened: SourceAhead | None = None,
     batch: int | None = None,
     on_done: Callable[[AnnotateJob, AnnotateSummary], None],
     on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
@@ -324,6 +352,7 @@ def annotate_all(
         engine: explains.
         overlay: draws.
         stop: ends the work after the frames in hand.
+        opened: the only job's source, where it is being decoded already.
         batch: as for `annotate`.
         on_done: is told of each file written.
         on_failed: is told of each file that could not be.
@@ -338,6 +367,6 @@ def annotate_all(
                 on_progress(job, count, expected)
 
         try:
-            on_done(job, annotate(job, engine, overlay, stop=stop, batch=batch, on_progress=progress))
+            on_done(job, annotate(job, engine, overlay, stop=stop, opened=opened, batch=batch, on_progress=progress))
         except LiveGradcamError as error:
             on_failed(job, error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -16,42 +16,60 @@ Item = TypeVar("Item")
 _END = object()
 
 
-def ahead(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
-    """Iterate over items that a thread fetches up to `depth` ahead. Its exception is raised here, in its place.
+class Ahead(Generic[Item]):
+    """Iterates over items that a thread fetches up to `depth` ahead, from now on. Use as a context manager.
 
-    Closing the iterator stops the thread after the item in hand.
+    An exception of the items is raised here, in its place. Leaving stops the thread after the item in hand.
+
+    Args:
+        items: what to iterate over.
+        depth: how many items may wait.
     """
-    fetched: queue.Queue[object] = queue.Queue(depth)
-    failures: list[BaseException] = []
-    stop = threading.Event()
 
-    def put(item: object) -> None:
-        while not stop.is_set():
+    def __init__(self, items: Iterable[Item], depth: int) -> None:
+        self._items = items
+        self._fetched: queue.Queue[Item | object] = queue.Queue(depth)
+        self._failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fetch, name="ahead", daemon=True)
+        self._thread.start()
+
+    def _fetch(self) -> None:
+        try:
+            for item in self._items:
+                self._put(item)
+                if self._stop.is_set():
+                    return
+        except BaseException as failure:  # raised again in the thread that iterates
+            self._failure = failure
+        self._put(_END)
+
+    def _put(self, item: Item | object) -> None:
+        while not self._stop.is_set():
             try:
-                return fetched.put(item, timeout=0.1)
+                return self._fetched.put(item, timeout=0.1)
             except queue.Full:
                 continue
 
-    def fetch() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    return
-        except BaseException as failure:  # raised again in the thread that iterates
-            failures.append(failure)
-        put(_END)
+    def __iter__(self) -> Ahead[Item]:
+        return self
 
-    thread = threading.Thread(target=fetch, name="ahead", daemon=True)
-    thread.start()
-    try:
-        while (item := fetched.get()) is not _END:
-            yield item  # type: ignore[misc]
-        if failures:
-            raise failures[0]
-    finally:
-        stop.set()
-        thread.join()
+    def __next__(self) -> Item:
+        item = self._fetched.get()
+        if item is not _END:
+            return item  # type: ignore[return-value]
+        self._fetched.put(_END)  # for whoever asks again
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        raise StopIteration
+
+    def __enter__(self) -> Ahead[Item]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 class Behind(Generic[Item]):
