@@ -133,6 +133,23 @@ def test_ctrl_c_finishes_what_was_explained_so_far(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_damaged_programs_in_the_cache_are_made_anew(tmp_path: Path, picture: Path, remembered: bool) -> None:
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for _ in range(2):  # what is not timed any more is another program than what was compiled after timing
+        assert run("explain", picture, "--json", "-", **cache).code == 0
+    programs = list((tmp_path / "cache").glob("live-gradcam/compiled-*/*.pb"))
+    assert programs
+    for program in programs:
+        program.write_bytes(program.read_bytes()[:1000])
+    if not remembered:  # then it is the timing of the forms that meets the damaged ones first
+        for timings in (tmp_path / "cache").glob("live-gradcam/tuning-*.json"):
+            timings.unlink()
+    finished = run("explain", picture, "--json", "-", **cache)
+    assert (finished.code, finished.err) == (0, "")
+    assert json.loads(finished.out)["predictions"][0]["label"] == "Egyptian cat"
+
+
 # --- results ------------------------------------------------------------------------------------------------------
 
 

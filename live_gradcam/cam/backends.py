@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.networks.runtime import compiled_soundly
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,16 +86,18 @@ def compile_function(
     import tensorflow as tf
 
     check_backend(backend, precision)
-    jit_compile = backend == "xla"
-    try:
+
+    def traced_and_compiled() -> CompiledFunction:
         # AutoGraph, which takes longer than all the rest, changes nothing: Keras does not let it into layers.
-        compilable = tf.function(function, input_signature=signature, jit_compile=jit_compile, autograph=False)
-        traced = compilable.get_concrete_function()
-        compiled = _COMPILERS[backend](traced, [spec.name for spec in signature], precision)
+        compilable = tf.function(function, input_signature=signature, jit_compile=backend == "xla", autograph=False)
+        compiled = _COMPILERS[backend](compilable.get_concrete_function(), [spec.name for spec in signature], precision)
         compiled(*(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in signature))
+        return compiled
+
+    try:
+        return compiled_soundly(traced_and_compiled) if backend == "xla" else traced_and_compiled()
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
         raise ModelError(f"{name} cannot be compiled by {_TITLES[backend]}: {_reason(error)}") from error
-    return compiled
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.networks.runtime import cache_folder, describe_compiler
+from live_gradcam.networks.runtime import cache_folder, compiled_soundly, describe_compiler
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,8 @@ class Tuner:
             if self.tune == "auto" and self.seconds >= _SECONDS:
                 return default
             start = time.perf_counter()
-            self._timings[key] = _time_forms(forms, shape, runs=_RUNS[self.tune])
+            runs = _RUNS[self.tune]
+            self._timings[key] = compiled_soundly(lambda: _time_forms(forms, shape, runs=runs))
             self._timed.add(key)
             self.seconds += time.perf_counter() - start
         timings = {name: self._timings[key][name] for name in forms}

@@ -7,10 +7,10 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 
@@ -21,6 +21,8 @@ from live_gradcam.errors import UsageError
 #: other version gets one.
 _XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+
+Compiled = TypeVar("Compiled")
 
 
 def set_compiler_flags() -> None:
@@ -34,15 +36,43 @@ def set_compiler_flags() -> None:
     if platform.machine() in ("x86_64", "AMD64"):
         for flag, value in _XLA_FLAGS.get(version, {}).items():
             _add_flag("XLA_FLAGS", flag, value)
-    # Programs are made for this processor and must never be run on another, in a home folder that machines share.
-    of_this_machine = hashlib.sha256(repr(sorted(describe_compiler().items())).encode()).hexdigest()[:16]
-    folder = cache_folder() / f"compiled-{of_this_machine}"
+    folder = _programs_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
     if not any(character.isspace() for character in str(folder)):
         _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
+
+
+def _programs_folder() -> Path:
+    """Of this machine alone: a program must never be run on another processor, in a home folder that machines share."""
+    of_this_machine = hashlib.sha256(repr(sorted(describe_compiler().items())).encode()).hexdigest()[:16]
+    return cache_folder() / f"compiled-{of_this_machine}"
+
+
+def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
+    """What `compile_` returns. Where it fails and XLA keeps programs, they are thrown away and it is called once more.
+
+    XLA fails for ever at a kept program that is damaged (by a full disk, or a machine that went down).
+    """
+    try:
+        return compile_()
+    except Exception:  # XLA's for a damaged file is of no type of its own
+        if not _throw_programs_away():
+            raise
+    return compile_()
+
+
+def _throw_programs_away() -> bool:
+    """Delete the programs in our own folder, if that is the one in use. Returns whether there were any."""
+    folder = _programs_folder()
+    if f"{_CACHE_FLAG}={folder}" not in os.environ.get("TF_XLA_FLAGS", "").split():
+        return False
+    programs = list(folder.glob("*.pb"))
+    for program in programs:
+        program.unlink(missing_ok=True)
+    return bool(programs)
 
 
 def _add_flag(variable: str, flag: str, value: str) -> None:
