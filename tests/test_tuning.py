@@ -117,3 +117,13 @@ def test_the_batch_with_the_least_time_a_frame(tmp_path: Path) -> None:
     tuner = Tuner("auto", tmp_path)
     assert tuner.choose_batch("network", run) == 2
     assert Tuner("auto", tmp_path).choose_batch("network", lambda batch: pytest.fail("it is remembered")) == 2
+
+
+def test_full_times_batches_anew_once(tmp_path: Path) -> None:
+    batches: list[int] = []
+    Tuner("auto", tmp_path).choose_batch("network", batches.append)
+    full = Tuner("full", tmp_path)
+    for timed_anew in (True, False):  # a file each
+        batches.clear()
+        full.choose_batch("network", batches.append)
+        assert bool(batches) == timed_anew

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -71,8 +71,7 @@ class Tuner:
         """
         if self.tune == "off" or len(forms) < 2:
             return default
-        known = key in self._timed if self.tune == "full" else set(forms) <= set(self._timings.get(key, ()))
-        if not known:
+        if not self._is_known(key, forms):
             if self.tune == "auto" and self.seconds >= _SECONDS:
                 return default
             start = time.perf_counter()
@@ -97,8 +96,7 @@ class Tuner:
         if self.tune == "off":
             return 1
         key = f"batch of {key}"
-        names = {str(batch) for batch in BATCHES}
-        if self.tune == "full" or not names <= set(self._timings.get(key, ())):
+        if not self._is_known(key, map(str, BATCHES)):
             start = time.perf_counter()
             self._timings[key] = _time_batches(run, runs=_RUNS[self.tune])
             self._timed.add(key)
@@ -107,6 +105,10 @@ class Tuner:
         timings = {batch: self._timings[key][str(batch)] for batch in BATCHES}
         best = min(timings, key=timings.__getitem__)
         return best if timings[best] < _MARGIN * timings[1] else 1
+
+    def _is_known(self, key: str, names: Iterable[str]) -> bool:
+        """Whether all of these are timed: for `full` by this tuner itself, which does so once."""
+        return key in self._timed if self.tune == "full" else self._timings.get(key, {}).keys() >= set(names)
 
     def milliseconds(self, key: str) -> dict[str, float]:
         """The median time of each form of a layer, as far as known."""
