@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import time
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_other_flags_are_another_memory(tmp_path: Path, monkeypatch) -> None:
     first.remember()
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
     assert Tuner("auto", tmp_path).milliseconds("layer") == {}
+
+
+def test_another_number_of_threads_or_version_is_another_memory(tmp_path: Path, monkeypatch) -> None:
+    first = Tuner("auto", tmp_path)
+    first.choose("layer", forms(), (4, 4, 3), "slow")
+    first.remember()
+    with monkeypatch.context() as threads:
+        threads.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 1)
+        assert Tuner("auto", tmp_path).milliseconds("layer") == {}
+    version = importlib.metadata.version
+    with monkeypatch.context() as release:
+        release.setattr(importlib.metadata, "version", lambda name: "9" if name == "live-gradcam" else version(name))
+        assert Tuner("auto", tmp_path).milliseconds("layer") == {}
+    assert Tuner("auto", tmp_path).milliseconds("layer") == first.milliseconds("layer")
 
 
 def test_the_time_for_all_is_bounded(tmp_path: Path, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -50,7 +51,7 @@ class Tuner:
         self.tune = tune
         #: Seconds spent on timing.
         self.seconds = 0.0
-        runtime = describe_compiler()
+        runtime = _describe_runtime()
         name = hashlib.sha256(json.dumps(runtime, sort_keys=True).encode()).hexdigest()[:16]
         self._path = (folder or cache_folder()) / f"tuning-{name}.json"
         self._runtime = runtime
@@ -136,6 +137,15 @@ class Tuner:
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
+
+
+def _describe_runtime() -> dict[str, Any]:
+    """What timings depend on: the compiler's part of it, the forms themselves, and the threads that they run on."""
+    return {
+        **describe_compiler(),
+        "live_gradcam": importlib.metadata.version("live-gradcam"),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),  # 0: as many as TensorFlow likes
+    }
 
 
 def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...], *, runs: int) -> dict[str, float]:
