@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.graph import Network, Operation, Shape, run
+from live_gradcam.cam.methods import grad_cam
 from live_gradcam.cam.products import (
     FORMS,
     Affine,
@@ -136,7 +137,7 @@ def _differences(network: Network, rewritten: Network, keep: int, images: tf.Ten
         raw_map = tf.zeros_like(logits)
         if split.head:
             activations, gradient = (tf.cast(x, tf.float32) for x in (values[keep], tape.gradient(score, values[keep])))
-            raw_map = tf.reduce_sum(activations * tf.reduce_mean(gradient, (1, 2), keepdims=True), axis=-1)
+            raw_map = grad_cam(activations, gradient)
         results.append((logits.numpy(), raw_map.numpy()))
     logits_difference, map_difference = (_relative(*pair) for pair in zip(*results, strict=True))
     return logits_difference, map_difference
