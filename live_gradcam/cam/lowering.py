@@ -96,9 +96,10 @@ def _apply_rules(
 
 
 def in_bf16(network: Network, *, keep: int) -> Network:
-    """The network whose products before the target layer's activations are of bfloat16 numbers, summed in float32.
+    """The network with matrix products of bfloat16 numbers, summed in float32, before the target layer's activations.
 
-    Those are all that are not shifted products. What is differentiated stays in float32.
+    Those are the products of 1 × 1 convolutions, of patches and of Winograd's tiles. All others, and what is
+    differentiated, stay in float32.
     """
     trunk = split_at(network, keep).trunk
     operations = []
