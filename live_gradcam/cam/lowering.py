@@ -344,15 +344,15 @@ def _form(affine: Affine, input_shape: Shape, tuner: Tuner, without: Collection[
 
 def _key(affine: Affine, input_shape: Shape) -> str:
     """What a layer's time depends on."""
-    sizes = ("×".join(map(str, numbers)) for numbers in (affine.kernel.shape, input_shape))
-    kernel, image = sizes
+    kernel = "×".join(map(str, affine.kernel.shape))
+    image = "×".join(map(str, input_shape))
     return f"{affine.kind} {kernel} on {image}, {affine.padding}, strides {affine.strides}, dilation {affine.dilation}"
 
 
 #: Where Winograd was measured to win over XLA's own convolution: at this many channels in and out, for maps from the
 #: first size on F(2 × 2), from the second on F(4 × 4), up to the third, beyond which the transforms cost more memory
 #: traffic than the products save.
-_WINOGRAD_CHANNELS = 48
+_WINOGRAD_WINS_FROM = 48
 _F2_FROM, _F4_FROM, _F4_TO = 12, 24, 160
 #: From this many channels on, the kernel comes first where the tiles are few.
 _WIDE = 512
@@ -374,7 +374,7 @@ def _form_by_rule(affine: Affine, input_shape: Shape, forms: Collection[str]) ->
             for form in ("Winograd F(4×4), kernel first", "Winograd F(2×2), kernel first"):
                 if form in forms and (side >= _F2_FROM or "F(2×2)" in form):
                     return form
-        if channels >= _WINOGRAD_CHANNELS and _F2_FROM <= side <= _F4_TO:
+        if channels >= _WINOGRAD_WINS_FROM and _F2_FROM <= side <= _F4_TO:
             return "Winograd F(4×4)" if side >= _F4_FROM else "Winograd F(2×2)"
     return "as it is"
 

@@ -137,7 +137,7 @@ class Form:
     """A way to compute an affine layer.
 
     Attributes:
-        fits: whether it computes this layer, on inputs of this shape, exactly.
+        fits: whether it computes this layer, on inputs of this shape, exactly, and fast enough to be worth timing.
         product: the layer's product in this form.
     """
 
@@ -318,7 +318,12 @@ _FEW_PLACES = 64
 def _is_small_pointwise(affine: Affine, input_shape: Shape) -> bool:
     if not is_pointwise(affine, input_shape) or None in input_shape:
         return False
-    return math.prod(-(-(input_shape[axis] or 0) // affine.strides[axis]) for axis in range(2)) <= _FEW_PLACES
+    return _places(input_shape, affine.strides) <= _FEW_PLACES
+
+
+def _places(shape: Shape, steps: tuple[int, int]) -> int:
+    """How many places there are on a map, `steps` (rows, columns) apart; the last of a row or column may be cut."""
+    return math.prod(-(-(shape[axis] or 0) // steps[axis]) for axis in range(2))
 
 
 def _product_kernel_first(affine: Affine) -> Product:
@@ -441,16 +446,16 @@ F4 = Winograd(
     a_transposed=((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
 )
 
-#: Thinner layers and smaller maps have too few products for the transforms to pay.
-_WINOGRAD_CHANNELS, _WINOGRAD_SIDE = 16, 6
+#: Thinner layers and smaller maps have too few products for the transforms to pay: there Winograd is not even timed.
+_LEAST_WINOGRAD_CHANNELS, _LEAST_WINOGRAD_SIDE = 16, 6
 
 
 def _is_for_winograd(affine: Affine, input_shape: Shape) -> bool:
     if not _is_full(affine, input_shape) or affine.kernel.shape[:2] != (3, 3):
         return False
     plain = affine.strides == affine.dilation == (1, 1)
-    thick = min(affine.kernel.shape[2:]) >= _WINOGRAD_CHANNELS
-    return plain and thick and smaller_side(input_shape) >= _WINOGRAD_SIDE
+    thick = min(affine.kernel.shape[2:]) >= _LEAST_WINOGRAD_CHANNELS
+    return plain and thick and smaller_side(input_shape) >= _LEAST_WINOGRAD_SIDE
 
 
 def smaller_side(shape: Shape) -> int:
@@ -461,7 +466,7 @@ def smaller_side(shape: Shape) -> int:
 def _has_few_tiles(affine: Affine, input_shape: Shape, matrices: Winograd) -> bool:
     if not _is_for_winograd(affine, input_shape):
         return False
-    return math.prod(-(-(input_shape[axis] or 0) // matrices.tile) for axis in range(2)) <= _FEW_PLACES
+    return _places(input_shape, (matrices.tile, matrices.tile)) <= _FEW_PLACES
 
 
 def _winograd_product(affine: Affine, matrices: Winograd, *, kernel_first: bool = False) -> Product:
