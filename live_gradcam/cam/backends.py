@@ -48,11 +48,11 @@ def check_backend(name: str, precision: str = "f32") -> None:
     Raises:
         UsageError: no such engine, one that is not installed, or one that does not compute in this precision.
     """
-    if precision == "bf16" and name in BACKENDS and name not in _BF16_ENGINES:
-        raise UsageError(f"the engine {name} does not compute in bf16: use --engine {' or '.join(_BF16_ENGINES)}")
     if name not in BACKENDS:
         hint = did_you_mean(name, BACKENDS) or f": use one of {', '.join(BACKENDS)}"
         raise UsageError(f"there is no engine {name!r}{hint}")
+    if precision == "bf16" and name not in _BF16_ENGINES:
+        raise UsageError(f"the engine {name} does not compute in bf16: use --engine {' or '.join(_BF16_ENGINES)}")
     extra, packages = _OPTIONAL.get(name, ("", ()))
     if any(find_spec(package) is None for package in packages):
         raise UsageError(f"the engine {name} is not installed: pip install 'live-gradcam[{extra}]'")
