@@ -182,8 +182,8 @@ class SourceAhead:
     def __enter__(self) -> SourceAhead:
         return self
 
-    def __exit__(self, *reason: Any) -> None:
-        self.frames.__exit__(*reason)
+    def __exit__(self, *_: object) -> None:
+        self.frames.close()
         self.reader.close()
 
 

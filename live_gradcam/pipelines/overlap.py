@@ -19,7 +19,7 @@ _END = object()
 class Ahead(Generic[Item]):
     """Iterates over items that a thread fetches up to `depth` ahead, from now on. Use as a context manager.
 
-    An exception of the items is raised here, in its place. Leaving stops the thread after the item in hand.
+    An exception of the items is raised here, in its place. Leaving closes it.
 
     Args:
         items: what to iterate over.
@@ -68,6 +68,10 @@ class Ahead(Generic[Item]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the thread after the item in hand, and wait for it."""
         self._stop.set()
         self._thread.join()
 
