@@ -14,6 +14,8 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.cam.graph import flatten, run
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.mean_gradient import OffsetPath, offset_path
+from live_gradcam.cam.methods import METHODS, Method
+from live_gradcam.cam.one_pass import network_input
 from live_gradcam.cam.split import SplitNetwork, find_layer, split_at
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -99,3 +101,30 @@ def test_each_of_several_maps_is_the_one_of_its_class_alone(name: str, score: st
             np.testing.assert_allclose(explanation.heatmaps[row], expected.heatmaps[0], atol=1e-5)
             np.testing.assert_allclose(explanation.evidence[row], expected.evidence[0], rtol=1e-4, atol=1e-7)
             np.testing.assert_allclose(explanation.logits, expected.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("maps", [1, 3])
+def test_a_method_of_the_whole_gradient_gets_it(name: str, maps: int, monkeypatch) -> None:
+    def hirescam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(activations * gradients, axis=-1)
+
+    monkeypatch.setitem(METHODS, "hirescam", Method(hirescam))
+    model, split, _ = with_head(HEADS[name][0])
+    classifier = Classifier("toy", model, tuple("abcd"), SIZE, PREPROCESSINGS["unit"])
+    explainer = Explainer(classifier, method="hirescam", layer="maps", maps=maps, relu=False, engine="graph")
+    frames = np.random.default_rng(4).integers(0, 256, (2, *SIZE, 3), np.uint8)
+    activations = run(split.trunk, {split.input: network_input(frames, classifier.preprocessing)})[split.target]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(activations)
+        logits = run(split.head, {split.target: activations})[split.output]
+        each_logit = tf.unstack(logits, axis=-1)
+    for row, explanation in enumerate(explainer.explain_batch(frames)):
+        best_first = np.argsort(logits[row])[::-1]
+        assert [target.index for target in explanation.targets] == list(best_first[:maps])
+        for position, target in enumerate(explanation.targets):
+            gradient = tape.gradient(each_logit[target.index], activations)
+            raw_map = np.sum(activations[row] * gradient[row], axis=-1)
+            expected = (raw_map - raw_map.min()) / (raw_map.max() - raw_map.min())
+            np.testing.assert_allclose(explanation.heatmaps[position], expected, atol=1e-5)
+            np.testing.assert_allclose(explanation.evidence[position], raw_map.max(), rtol=1e-4, atol=1e-7)
