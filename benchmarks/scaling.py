@@ -95,7 +95,7 @@ def scale_input(_: str, rounds: int) -> dict[str, float]:
 def scale_frame(network: str, rounds: int) -> dict[str, float]:
     """Fitting a frame into the network, and drawing on it."""
     from live_gradcam import Explainer
-    from live_gradcam.display.hud import draw_hud
+    from live_gradcam.display.hud import draw_predictions
     from live_gradcam.display.overlay import Overlay
 
     explainer = Explainer(load(network), maps=1)
@@ -108,7 +108,7 @@ def scale_frame(network: str, rounds: int) -> dict[str, float]:
 
         def draw() -> None:
             picture = overlay.blend(next(stream), explanation, in_place=True)
-            draw_hud(picture, explanation, notes=("30.0 FPS", "efficientnet-lite0", "grad-cam · head_relu6"))
+            draw_predictions(picture, explanation, notes=("30.0 FPS", "efficientnet-lite0", "grad-cam · head_relu6"))
 
         return draw
 

@@ -7,7 +7,9 @@ import importlib.metadata
 import inspect
 import json
 import logging
+import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -92,10 +94,29 @@ class Lowering(str, Enum):
     OFF = "off"
 
 
+class FirstView(str, Enum):
+    """`--view`."""
+
+    OVERLAY = "overlay"
+    SIDE_BY_SIDE = "side-by-side"
+    HEATMAP = "heatmap"
+    RAW = "raw"
+    GRID = "grid"
+
+
+class HudLevel(str, Enum):
+    """`--hud`."""
+
+    FULL = "full"
+    MINIMAL = "minimal"
+    NONE = "none"
+
+
 class Tune(str, Enum):
     """`--tune`."""
 
     OFF = "off"
+    REMEMBERED = "remembered"
     AUTO = "auto"
     FULL = "full"
 
@@ -140,7 +161,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs th
 TuneFlag = Annotated[
     Tune,
     typer.Option(
-        "--tune", help="Time the forms of each layer: auto: what is not remembered, for seconds; full: all, anew."
+        "--tune",
+        help="Time the forms of each layer: auto: what is not remembered, for seconds; remembered: nothing new; full: "
+        "all, anew.",
     ),
 ]
 JsonPath = Annotated[
@@ -170,6 +193,9 @@ def _engine_flags(
     topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to show.")] = 5,
     score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
     fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="grad-cam, hirescam, layercam, elementwise or xgrad-cam.")
+    ] = "grad-cam",
     lowering: Annotated[
         Lowering, typer.Option("--lowering", help="Rewrite the network for the engine; off: as Keras has it.")
     ] = Lowering.ON,
@@ -198,6 +224,7 @@ def _engine_flags(
         tune=tune.value,
         precision=precision.value,
         threads=threads,
+        method=method,
     )
 
 
@@ -344,25 +371,105 @@ def live(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE.mp4", help="Write what is seen to a video.")
     ] = None,
+    record_clean: Annotated[
+        bool, typer.Option("--record-clean", help="Record the frames without anything drawn.")
+    ] = False,
+    snapshots: Annotated[
+        Path, typer.Option("--snapshots", metavar="FOLDER", help="Where the keys s and r write to.")
+    ] = Path(),
+    view: Annotated[FirstView, typer.Option("--view", help="What the window shows first.")] = FirstView.OVERLAY,
+    hud: Annotated[HudLevel, typer.Option("--hud", help="How much is said over the picture.")] = HudLevel.FULL,
+    smooth: Annotated[
+        float,
+        typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth predictions and maps over time; 0: not."),
+    ] = 0.2,
+    smooth_display: Annotated[
+        bool,
+        typer.Option("--smooth-display", help="Show each frame at once, under the newest map; its age is told."),
+    ] = False,
+    every_frame: Annotated[
+        bool,
+        typer.Option("--every-frame/--latest", help="Drop no frame: the source waits. Default: the newest frame wins."),
+    ] = False,
+    reconnect: Annotated[
+        int | None,
+        typer.Option(
+            "--reconnect", min=0, metavar="N", help="Tries to open a source again that stopped. Default: for ever."
+        ),
+    ] = None,
+    resolution: Annotated[
+        str | None, typer.Option("--resolution", metavar="WxH", help="Picture size to ask the camera for.")
+    ] = None,
+    camera_fps: Annotated[
+        float | None, typer.Option("--camera-fps", min=1, metavar="N", help="Frame rate to ask the camera for.")
+    ] = None,
+    camera_backend: Annotated[
+        str | None, typer.Option("--backend", metavar="NAME", help="The camera's driver: v4l2, dshow, avfoundation, …")
+    ] = None,
+    mirror: Annotated[
+        bool | None, typer.Option("--mirror/--no-mirror", help="As in a mirror. Default: on for a local camera.")
+    ] = None,
+    json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Explain a camera, a stream or a file as it comes. In the window: q or Esc quits, Space pauses."""
+    """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
+    from live_gradcam.display.views import View
     from live_gradcam.display.window import check_display
-    from live_gradcam.pipelines.live import run_live
+    from live_gradcam.pipelines.live import LiveOptions, run_live
+    from live_gradcam.video.capture import CameraOptions, camera_index, open_source
     from live_gradcam.video.output import check_output
 
     engine.check()
+    camera = CameraOptions(_parse_size(resolution) if resolution else None, camera_fps, camera_backend)
+    camera.check()
+    _check_json_path(json_path, overwrite=overwrite)
     if record:
         check_output(record, overwrite=overwrite)
     if not headless:
         check_display()
-    summary = run_live(
-        source, lambda: _start_engine(engine), overlay, headless=headless, max_frames=max_frames, record=record
+    options = LiveOptions(
+        headless=headless,
+        every_frame=every_frame,
+        max_frames=max_frames,
+        record=record,
+        record_clean=record_clean,
+        snapshots=snapshots,
+        smooth=smooth,
+        smooth_display=smooth_display,
+        reconnect=reconnect,
+        mirror=camera_index(source) is not None if mirror is None else mirror,
+        view=View(view.value),
+        hud=hud.value,
     )
-    recorded = f", recorded in {record}" if record and summary.frames else ""
-    print(f"{summary.frames} frames explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}")
-    if summary.stopped:
-        raise typer.Exit(_INTERRUPTED)
+    engine = replace(engine, maps=1 if headless else None)  # the grid shows a map a class
+    paced = not (every_frame and headless)
+    summary = run_live(
+        source,
+        lambda: _start_engine(engine),
+        overlay,
+        options,
+        opener=lambda name: open_source(name, camera, paced=paced),
+    )
+    if str(json_path) != "-":
+        recorded = "".join(f", recorded in {path}" for path in summary.recordings)
+        print(f"{summary.frames} frames explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}")
+    if json_path is not None:
+        _write_json(summary.record(), json_path)
+    if summary.left_out:
+        _complain(f"{summary.left_out} frames are not in the recording: the encoder did not keep up")
+    code = _INTERRUPTED if summary.stopped else 0
+    _leave_threads_behind(code)
+    if code:
+        raise typer.Exit(code)
+
+
+def _leave_threads_behind(code: int) -> None:
+    """End the process where a driver or a compiler does not come back: all files are finished, and nothing is lost."""
+    threads = [thread for thread in threading.enumerate() if thread.name in ("capture-reader", "explain", "compile")]
+    if threads:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 @_command(engine=_engine_flags, overlay=_drawing_flags)

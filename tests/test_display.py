@@ -11,7 +11,7 @@ import pytest
 from live_gradcam.cam.boxes import Box, largest_box
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cam.fit import fit_frame, heatmap_on_frame, shrink
-from live_gradcam.display.hud import draw_hud, put_text, text_width
+from live_gradcam.display.hud import draw_predictions, put_text, text_width
 from live_gradcam.display.keys import KEYS, Action, action_of
 from live_gradcam.display.overlay import COLORMAPS, Overlay
 from live_gradcam.display.panels import three_panels
@@ -211,7 +211,7 @@ def test_wrong_colours_are_refused(wrong: tuple[str, float]) -> None:
 @pytest.mark.parametrize("background", [0, 128, 255])
 def test_text_stands_out_from_any_background(size: tuple[int, int], background: int) -> None:
     image = np.full((*size, 3), background, np.uint8)
-    draw_hud(image, explanation_of(np.ones((1, 1)), size), notes=("30.0 FPS",))
+    draw_predictions(image, explanation_of(np.ones((1, 1)), size), notes=("30.0 FPS",))
     changed = np.any(image != background, axis=2)
     rows, cols = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     panel = image[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
@@ -223,12 +223,12 @@ def test_text_stands_out_from_any_background(size: tuple[int, int], background: 
 
 @pytest.mark.parametrize("size", [(1, 1), (10, 3000), (40, 40), (100, 60)])
 def test_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
-    draw_hud(np.zeros((*size, 3), np.uint8), explanation_of(np.ones((1, 1)), size), notes=("a note",))
+    draw_predictions(np.zeros((*size, 3), np.uint8), explanation_of(np.ones((1, 1)), size), notes=("a note",))
 
 
 def test_the_bar_is_as_long_as_the_probability() -> None:
     image = np.zeros((720, 1280, 3), np.uint8)
-    draw_hud(image, explanation_of(np.ones((1, 1)), (720, 1280)))
+    draw_predictions(image, explanation_of(np.ones((1, 1)), (720, 1280)))
     lengths = [
         np.count_nonzero((image == colour).all(axis=2).any(axis=0)) for colour in ((60, 180, 250), (200, 160, 60))
     ]
@@ -237,8 +237,8 @@ def test_the_bar_is_as_long_as_the_probability() -> None:
 
 def test_a_pinned_class_outside_the_predictions_gets_its_own_bar() -> None:
     with_target, without = np.zeros((2, 720, 1280, 3), np.uint8)
-    draw_hud(with_target, explanation_of(np.ones((1, 1)), (720, 1280), target=7))
-    draw_hud(without, explanation_of(np.ones((1, 1)), (720, 1280)))
+    draw_predictions(with_target, explanation_of(np.ones((1, 1)), (720, 1280), target=7))
+    draw_predictions(without, explanation_of(np.ones((1, 1)), (720, 1280)))
     rows = [np.flatnonzero(image.any(axis=(1, 2))).max() for image in (with_target, without)]
     assert rows[0] > rows[1] + 20
 

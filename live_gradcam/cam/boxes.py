@@ -46,7 +46,8 @@ def largest_box(
     small = (max(1, round(height * shrinkage)), max(1, round(width * shrinkage)))
     scale_x, scale_y = width / small[1], height / small[0]
     small_region = Region(region.x / scale_x, region.y / scale_y, region.width / scale_x, region.height / scale_y)
-    above = heatmap_on_frame(heatmap, small_region, small) > threshold * 255
+    levels = heatmap_on_frame(heatmap / heatmap.max(), small_region, small)
+    above = levels > threshold * 255
     count, _, statistics, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8))
     if count < 2:
         return None

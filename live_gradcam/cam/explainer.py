@@ -21,7 +21,7 @@ from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, 
 from live_gradcam.cam.mean_gradient import offset_path
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score, network_input
-from live_gradcam.cam.split import default_target, find_layer, split_at
+from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
@@ -78,6 +78,16 @@ class Explainer:
         check_backend(engine, precision)
         if topk < 1 or (maps is not None and maps < 1):
             raise UsageError("topk and maps must be at least 1")
+        self._settings: dict[str, Any] = {
+            "topk": topk,
+            "score": score,
+            "fit": fit,
+            "maps": maps,
+            "relu": relu,
+            "lowering": lowering,
+            "engine": engine,
+            "precision": precision,
+        }
         self.classifier = classifier
         self.fit: Fit = fit
         self.method = method
@@ -92,6 +102,8 @@ class Explainer:
         target = default_target(network) if layer is None else find_layer(network, layer)
         #: The target layer's full name.
         self.layer = target.name
+        #: The full names of the layers worth looking at one after the other, from the first to the last.
+        self.layers = tuple(dict.fromkeys(step.name for step in layers_to_step_through(network)))
         #: What the lowering rewrote, by rule.
         self.rewrites: dict[str, int] = {}
         self._tuner = Tuner(tune)
@@ -119,6 +131,15 @@ class Explainer:
             maps=min(topk if maps is None else maps, classes),
             relu=relu,
         )
+
+    def variant(self, *, method: str, layer: str) -> Explainer:
+        """A new explainer that differs in these alone. It chooses forms by what was timed before, and times nothing.
+
+        Args:
+            method: as in the constructor.
+            layer: as in the constructor.
+        """
+        return Explainer(self.classifier, method=method, layer=layer, tune="remembered", **self._settings)
 
     def _explain(self, batch: int) -> CompiledFunction:
         """The one-pass function for this many frames at a time, compiled when it is first asked for."""
@@ -217,6 +238,7 @@ class Explainer:
                 targets=_predictions(batch["targets"][row], batch["target_probabilities"][row], labels),
                 evidence=batch["evidence"][row],
                 logits=batch["logits"][row],
+                probabilities=batch["all_probabilities"][row],
                 region=region,
             )
             for row, region in enumerate(regions)

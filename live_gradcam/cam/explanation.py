@@ -47,6 +47,7 @@ class Explanation:
         evidence: float32 (maps,): each map's maximum before scaling, in units of the score. It tells "nothing here
             speaks for the class" (0) from "something does".
         logits: float32 (classes,): every class's score before softmax or sigmoid.
+        probabilities: float32 (classes,): every class's probability.
         region: the part of the frame that the heatmaps cover.
     """
 
@@ -55,6 +56,7 @@ class Explanation:
     targets: tuple[Prediction, ...]
     evidence: np.ndarray
     logits: np.ndarray
+    probabilities: np.ndarray
     region: Region
 
     @property

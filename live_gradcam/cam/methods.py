@@ -27,6 +27,40 @@ def grad_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(activations * weights, axis=-1)
 
 
+def hirescam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """HiResCAM: Σₖ Gₖ Aₖ, place by place.
+
+    Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks",
+    2020, equation 4 (https://arxiv.org/abs/2011.08891).
+    """
+    return tf.reduce_sum(activations * gradients, axis=-1)
+
+
+def layercam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """LayerCAM: Σₖ relu(Gₖ) Aₖ, place by place.
+
+    Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", IEEE TIP 2021, equations
+    6 to 8 (https://doi.org/10.1109/TIP.2021.3089943).
+    """
+    return tf.reduce_sum(activations * tf.nn.relu(gradients), axis=-1)
+
+
+def elementwise(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Elementwise Grad-CAM: Σₖ relu(Gₖ Aₖ), place by place, as in pytorch-grad-cam's `GradCAMElementWise`."""
+    return tf.reduce_sum(tf.nn.relu(activations * gradients), axis=-1)
+
+
+def xgrad_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """XGrad-CAM: Σₖ αₖ Aₖ with αₖ = Σ Gₖ Aₖ / Σ Aₖ, sums over space; 0 for a channel that sums to 0.
+
+    Fu et al., "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs", BMVC 2020, equation 8
+    (https://arxiv.org/abs/2008.02312).
+    """
+    total = tf.reduce_sum(activations, axis=(1, 2), keepdims=True)
+    weights = tf.math.divide_no_nan(tf.reduce_sum(gradients * activations, axis=(1, 2), keepdims=True), total)
+    return tf.reduce_sum(activations * weights, axis=-1)
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to make a map.
@@ -41,4 +75,10 @@ class Method:
 
 
 #: Name, as `--method` spells it, to method.
-METHODS: dict[str, Method] = {"grad-cam": Method(grad_cam, of_mean_gradient=True)}
+METHODS: dict[str, Method] = {
+    "grad-cam": Method(grad_cam, of_mean_gradient=True),
+    "hirescam": Method(hirescam),
+    "layercam": Method(layercam),
+    "elementwise": Method(elementwise),
+    "xgrad-cam": Method(xgrad_cam),
+}

@@ -59,7 +59,8 @@ class OnePass:
             pixels: uint8 (batch, height, width, 3), BGR, of the network's input size.
 
         Returns:
-            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` float32 (batch, classes).
+            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` and `all_probabilities`
+            float32 (batch, classes).
         """
         return self._predictions(self._logits(run(self.split.head, self._trunk(pixels))))
 
@@ -133,8 +134,13 @@ class OnePass:
 
     def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         indices = tf.math.top_k(logits, self.topk).indices
-        probabilities = _picked(self._probabilities(logits), indices)
-        return {"indices": indices, "probabilities": probabilities, "logits": logits}
+        probabilities = self._probabilities(logits)
+        return {
+            "indices": indices,
+            "probabilities": _picked(probabilities, indices),
+            "logits": logits,
+            "all_probabilities": probabilities,
+        }
 
     def _score(self, logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
         """The score (batch,) that is differentiated, of the classes (batch,).

@@ -24,6 +24,18 @@ _NOT_A_TARGET = (
     keras.layers.Identity,
 )
 
+#: What only finishes the feature maps that it is given.
+_GOES_ON = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout2D,
+)
+
 
 @dataclass(frozen=True)
 class SplitNetwork:
@@ -52,6 +64,34 @@ def candidate_layers(network: Network) -> list[Operation]:
         for operation in network.operations
         if len(operation.outputs) == 1 and operation.outputs[0] in ancestors and _is_map(network, operation.outputs[0])
     ]
+
+
+def layers_to_step_through(network: Network) -> list[Operation]:
+    """The layers worth looking at one after the other, from the first feature maps to the last.
+
+    Those that all of the network's way passes through (VGG16's convolutions, a residual network's sums, but no inside
+    of a branch), each after its batch norm, activation, padding and dropout. The default target is one of them.
+    """
+    default = default_target(network)
+    last_reader = {value: position for position, read in enumerate(network.operations) for value in read.inputs}
+    last_reader[network.output] = len(network.operations)
+    ancestors = _ancestors(network)
+    steps = []
+    open_values = {network.input}
+    for position, operation in enumerate(network.operations):
+        open_values.update(ancestors.intersection(operation.outputs))
+        open_values = {value for value in open_values if last_reader.get(value, -1) > position}
+        if operation is default or (open_values == set(operation.outputs) and _ends_a_step(network, operation)):
+            steps.append(operation)
+    candidates = candidate_layers(network)
+    return [operation for operation in steps if operation in candidates]
+
+
+def _ends_a_step(network: Network, operation: Operation) -> bool:
+    if isinstance(operation.layer, _NOT_A_TARGET):
+        return False
+    readers = [reader for reader in network.operations if set(reader.inputs).intersection(operation.outputs)]
+    return not all(isinstance(reader.layer, _GOES_ON) for reader in readers)
 
 
 def default_target(network: Network) -> Operation:

@@ -19,9 +19,9 @@ from live_gradcam.networks.runtime import cache_folder, compiled_soundly, descri
 
 _log = logging.getLogger(__name__)
 
-#: off: forms by rule. auto: what is remembered, and timing of what is not, within a few seconds. full: timing of
-#: everything anew, without haste.
-Tune = Literal["off", "auto", "full"]
+#: off: forms by rule. remembered: what was timed before, nothing new. auto: what is remembered, and timing of what is
+#: not, within a few seconds. full: timing of everything anew, without haste.
+Tune = Literal["off", "remembered", "auto", "full"]
 TUNES: tuple[str, ...] = get_args(Tune)
 
 #: What `auto` may spend on one network; what is not timed by then goes by rule, until the next start.
@@ -73,7 +73,7 @@ class Tuner:
         if self.tune == "off" or len(forms) < 2:
             return default
         if not self._is_known(key, forms):
-            if self.tune == "auto" and self.seconds >= _SECONDS:
+            if self.tune == "remembered" or (self.tune == "auto" and self.seconds >= _SECONDS):
                 return default
             start = time.perf_counter()
             runs = _RUNS[self.tune]
@@ -98,6 +98,8 @@ class Tuner:
             return 1
         key = f"batch of {key}"
         if not self._is_known(key, map(str, BATCHES)):
+            if self.tune == "remembered":
+                return 1
             start = time.perf_counter()
             self._timings[key] = _time_batches(run, runs=_RUNS[self.tune])
             self._timed.add(key)

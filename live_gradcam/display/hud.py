@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation, Prediction
+from live_gradcam.display.keys import KEYS
+
+#: full: predictions, rates, model and colour scale. minimal: the class and the frame rate. none: only what the
+#: program must say, such as that the source is gone.
+HudLevel = Literal["full", "minimal", "none"]
+HUD_LEVELS: tuple[str, ...] = get_args(HudLevel)
 
 _WHITE = (255, 255, 255)
+_RED = (60, 60, 250)
 _BAR = (200, 160, 60)
 _TARGET_BAR = (60, 180, 250)
 _PANEL_DARKNESS = 0.35
@@ -17,7 +26,82 @@ _REGULAR, _BOLD = 400, 600
 _FONT = cv2.FontFace("sans")
 
 
-def draw_hud(image: np.ndarray, explanation: Explanation, *, notes: Sequence[str] = ()) -> None:
+class BarArea(NamedTuple):
+    """Where on the picture a class is drawn, in pixels: left and top inside, right and bottom just outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    class_index: int
+
+
+@dataclass(frozen=True)
+class Hud:
+    """What is said over a live picture, besides the predictions.
+
+    Attributes:
+        notes: lines under the predictions: rates, model, method and layer, class.
+        minimal_note: what is left of them where there is to be little.
+        banner: what is so important that it stands in the middle; None for nothing.
+        notice: what was just done, at the bottom.
+        recording: how long has been recorded, as it is to be written; None when it is not.
+        full_scale: the evidence that the strongest colour stands for; None draws no scale.
+        help: show the keys.
+    """
+
+    notes: Sequence[str] = ()
+    minimal_note: str = ""
+    banner: str | None = None
+    notice: str | None = None
+    recording: str | None = None
+    full_scale: float | None = None
+    help: bool = False
+    level: HudLevel = field(default="full")
+
+
+def draw_hud(
+    image: np.ndarray,
+    hud: Hud,
+    explanation: Explanation | None,
+    colours: np.ndarray,
+    *,
+    with_predictions: bool = True,
+) -> list[BarArea]:
+    """Draw all that is said over a live picture.
+
+    Args:
+        image: uint8 (height, width, 3), BGR; it is drawn on.
+        hud: what is said.
+        explanation: of the picture; None while there is none.
+        colours: uint8 (256, 1, 3), BGR: the colour map, for its scale.
+        with_predictions: False where the view names the classes itself.
+
+    Returns:
+        Where the bars of the classes are.
+    """
+    areas: list[BarArea] = []
+    if hud.level == "full":
+        predictions = _rows_of(explanation) if explanation is not None and with_predictions else []
+        target = explanation.target if explanation is not None else -1
+        areas = _draw_panel(image, predictions, target, hud.notes)
+        if hud.full_scale is not None:
+            _draw_scale(image, colours, hud.full_scale)
+    elif hud.level == "minimal":
+        named = [explanation.targets[0]] if explanation is not None and with_predictions else []
+        areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
+    if hud.recording is not None and hud.level != "none":
+        _draw_recording(image, hud.recording)
+    if hud.notice:
+        _draw_line(image, hud.notice, place=0.93)
+    if hud.help:
+        _draw_help(image)
+    elif hud.banner:
+        _draw_line(image, hud.banner, place=0.5, enlarged=1.6)
+    return areas
+
+
+def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequence[str] = ()) -> list[BarArea]:
     """Draw the predictions as bars, and lines of notes under them, onto a picture.
 
     Sizes follow the picture. The bar of the class that the heatmap explains has another colour; when that class is not
@@ -27,25 +111,46 @@ def draw_hud(image: np.ndarray, explanation: Explanation, *, notes: Sequence[str
         image: uint8 (height, width, 3), BGR; it is drawn on.
         explanation: what to show.
         notes: lines such as the frame rate, drawn under the bars.
+
+    Returns:
+        Where the bars are.
     """
-    text_size = _text_size(image.shape[:2])
-    row, margin = round(1.6 * text_size), round(0.7 * text_size)
-    width = min(image.shape[1] - 2 * margin, 19 * text_size)
+    return _draw_panel(image, _rows_of(explanation), explanation.target, notes)
+
+
+def _rows_of(explanation: Explanation) -> list[Prediction]:
     rows = list(explanation.predictions)
     if all(prediction.index != explanation.target for prediction in rows):
         rows.append(explanation.targets[0])
+    return rows
+
+
+def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
+    text_size = text_size_for(image.shape[:2])
+    row, margin = round(1.6 * text_size), round(0.7 * text_size)
+    width = min(image.shape[1] - 2 * margin, 19 * text_size)
     height = min(image.shape[0] - 2 * margin, row * (len(rows) + len(notes)) + margin)
     if width < 4 * text_size or height < row:
-        return
+        return []
     panel = image[margin : margin + height, margin : margin + width]
     _darken(panel)
     baseline = margin // 2 + round(1.15 * text_size)
+    areas = []
     for prediction in rows:
-        _draw_bar(panel, baseline, row, text_size, prediction, is_target=prediction.index == explanation.target)
+        _draw_bar(panel, baseline, row, text_size, prediction, is_target=prediction.index == target)
+        bottom = margin + baseline + round(0.4 * text_size)
+        areas.append(BarArea(margin, bottom - row, margin + width, bottom, prediction.index))
         baseline += row
     for note in notes:
         put_text(panel, note, (margin // 2, baseline), text_size, max_width=width - margin)
         baseline += row
+    return areas
+
+
+def draw_title(strip: np.ndarray, prediction: Prediction, text_size: int, *, is_target: bool) -> None:
+    """Draw a class's name, probability and bar into the strip over its map, uint8 (height, width, 3) BGR."""
+    baseline = round(1.15 * text_size)
+    _draw_bar(strip, baseline, round(1.6 * text_size), text_size, prediction, is_target=is_target)
 
 
 def put_text(
@@ -74,7 +179,7 @@ def text_width(text: str, size: int, *, bold: bool = False) -> int:
     return int(cv2.getTextSize((1, 1), text, (0, 0), _FONT, size, _BOLD if bold else _REGULAR)[2])
 
 
-def _text_size(frame_size: tuple[int, int]) -> int:
+def text_size_for(frame_size: tuple[int, int]) -> int:
     """Font height in pixels for a frame of (height, width): readable at 320×240, in proportion at 4K."""
     height, width = frame_size
     return max(11, round(min(height / 32, width / 42)))
@@ -104,3 +209,71 @@ def _draw_bar(
     )
     label_room = room - probability_width - text_size // 2
     put_text(panel, prediction.label, (inset, baseline), text_size, max_width=label_room, bold=is_target)
+
+
+def _draw_scale(image: np.ndarray, colours: np.ndarray, full_scale: float) -> None:
+    """The colours from no evidence to the strongest, with the number that the strongest stands for."""
+    size = text_size_for(image.shape[:2])
+    margin, width, thickness = round(0.7 * size), 9 * size, max(4, size // 2)
+    height = round(2.2 * size)
+    if image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
+        return
+    panel = image[-margin - height : -margin or None, -margin - width : -margin or None]
+    _darken(panel)
+    inset = size // 3
+    room = width - 2 * inset
+    ramp = np.linspace(0, 255, room).astype(np.intp)
+    panel[height - inset - thickness : height - inset, inset : inset + room] = colours[ramp].reshape(1, room, 3)
+    baseline = round(1.1 * size)
+    strongest = f"{full_scale:.2g}"
+    put_text(panel, "0  evidence", (inset, baseline), size, max_width=room - text_width(strongest, size) - inset)
+    put_text(panel, strongest, (width - inset - text_width(strongest, size), baseline), size, max_width=room)
+
+
+def _draw_recording(image: np.ndarray, text: str) -> None:
+    size = text_size_for(image.shape[:2])
+    margin, height = round(0.7 * size), round(1.6 * size)
+    width = text_width(text, size) + round(2.2 * size)
+    if image.shape[1] < width + 2 * margin or image.shape[0] < 2 * height:
+        return
+    panel = image[margin : margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
+    _darken(panel)
+    cv2.circle(panel, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
+    put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
+
+
+def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 1.0) -> None:
+    """A line on a dark band, centred, at a place from 0 (top) to 1 (bottom)."""
+    size = round(enlarged * text_size_for(image.shape[:2]))
+    room = image.shape[1] - 2 * size
+    height = round(2 * size)
+    if room < size or image.shape[0] < height:
+        return
+    width = min(room, text_width(text, size, bold=True))
+    top = min(image.shape[0] - height, max(0, round(place * image.shape[0]) - height // 2))
+    left = (image.shape[1] - width) // 2
+    band = image[top : top + height, max(0, left - size) : left + width + size]
+    _darken(band)
+    put_text(band, text, (min(size, left), round(1.35 * size)), size, max_width=width, bold=True)
+
+
+def _draw_help(image: np.ndarray) -> None:
+    """The keys, each on a line with what it does."""
+    height, width = image.shape[:2]
+    size = max(9, min(text_size_for((height, width)), round(height / (1.5 * (len(KEYS) + 2)))))
+    row, margin = (height - size) / (len(KEYS) + 1), size
+    row = min(row, 1.7 * size)
+    panel_height = min(height, round(row * len(KEYS) + size))
+    names_width = max(text_width(key.name, size, bold=True) for key in KEYS) + size
+    helps_width = max(text_width(key.help, size) for key in KEYS)
+    panel_width = min(width, names_width + helps_width + 2 * margin)
+    top, left = (height - panel_height) // 2, (width - panel_width) // 2
+    panel = image[top : top + panel_height, left : left + panel_width]
+    _darken(panel)
+    _darken(panel)
+    for line, key in enumerate(KEYS):
+        baseline = round(size * 1.2 + line * row)
+        put_text(panel, key.name, (margin, baseline), size, max_width=names_width, bold=True)
+        put_text(
+            panel, key.help, (margin + names_width, baseline), size, max_width=panel_width - names_width - 2 * margin
+        )

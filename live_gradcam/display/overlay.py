@@ -19,6 +19,8 @@ COLORMAPS: dict[str, int] = {
     if name.startswith("COLORMAP_")
 }
 DEFAULT_COLORMAP = "turbo"
+#: Those that differ to the eye, most of them of even steps in brightness.
+COLORMAPS_TO_STEP_THROUGH = ("turbo", "inferno", "viridis", "cividis", "magma", "hot", "jet")
 DEFAULT_ALPHA = 0.5
 
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.
@@ -48,18 +50,35 @@ class Overlay:
             raise UsageError(f"there is no colour map {colormap!r}{hint}")
         if not 0 <= alpha <= 1:
             raise UsageError(f"alpha is {alpha}: it must be from 0 (only the picture) to 1 (only the colours)")
-        levels = np.arange(256, dtype=np.uint8)[:, None]
-        self._colours = cv2.applyColorMap(levels, COLORMAPS[colormap])
-        weights = alpha * np.minimum(1.0, np.arange(256) / (255 * _FULL_WEIGHT_FROM))
-        self._weighted_colours = np.rint(self._colours * weights[:, None, None]).astype(np.uint8)
-        self._picture_weights = np.rint(255 * (1 - weights)).astype(np.uint8)
+        self.colormap = colormap
+        self.alpha = alpha
+        self._prepare()
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="overlay")
         self._buffers: dict[str, np.ndarray] = {}
+
+    def _prepare(self) -> None:
+        levels = np.arange(256, dtype=np.uint8)[:, None]
+        #: uint8 (256, 1, 3), BGR: the colour of each level.
+        self.scale = np.asarray(cv2.applyColorMap(levels, COLORMAPS[self.colormap]))
+        weights = self.alpha * np.minimum(1.0, np.arange(256) / (255 * _FULL_WEIGHT_FROM))
+        self._weighted_colours = np.rint(self.scale * weights[:, None, None]).astype(np.uint8)
+        self._picture_weights = np.rint(255 * (1 - weights)).astype(np.uint8)
+
+    def change_alpha(self, step: float) -> None:
+        """Make the colours weigh more, or less, within 0…1."""
+        self.alpha = min(1.0, max(0.0, round(self.alpha + step, 2)))
+        self._prepare()
+
+    def next_colormap(self) -> None:
+        """Go on to the next of `COLORMAPS_TO_STEP_THROUGH`."""
+        position = COLORMAPS_TO_STEP_THROUGH.index(self.colormap) if self.colormap in COLORMAPS_TO_STEP_THROUGH else -1
+        self.colormap = COLORMAPS_TO_STEP_THROUGH[(position + 1) % len(COLORMAPS_TO_STEP_THROUGH)]
+        self._prepare()
 
     def colours(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
         """The target's heatmap alone, coloured: uint8 (height, width, 3) BGR for a frame of (height, width) pixels."""
         levels = heatmap_on_frame(explanation.heatmaps[0], explanation.region, frame_size)
-        return cv2.applyColorMap(levels, self._colours)
+        return cv2.applyColorMap(levels, self.scale)
 
     def blend(self, image: np.ndarray, explanation: Explanation, *, in_place: bool = False) -> np.ndarray:
         """The target's heatmap over the picture.

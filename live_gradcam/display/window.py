@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 import cv2
 import numpy as np
 
-from live_gradcam.display.keys import Action, action_of
+from live_gradcam.display.hud import BarArea
+from live_gradcam.display.keys import Action, Wish, wish_of
 from live_gradcam.errors import OutputError
 
 _NO_WINDOW = "use --headless, with --record FILE to keep what it sees"
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20
-_POLL_MS = 1
-_NO_KEY = -1
+_LARGEST = (900, 1600)  # height, width: what a laptop's screen has room for
 
 
 def check_display() -> None:
@@ -44,7 +45,9 @@ def check_display() -> None:
 
 
 class Window:
-    """A window that shows pictures and hands back keys. Use as a context manager; call `check_display` first.
+    """A window that shows pictures and hands back keys and clicks, all of it in the main thread.
+
+    Use as a context manager; call `check_display` first.
 
     Args:
         title: the window's title.
@@ -53,28 +56,50 @@ class Window:
     def __init__(self, title: str) -> None:
         self._title = title
         self._shown = False
+        self._areas: Sequence[BarArea] = ()
+        self._clicked_class: int | None = None
 
     def __enter__(self) -> Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.setMouseCallback(self._title, self._on_mouse)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         cv2.destroyAllWindows()
 
-    def show(self, image: np.ndarray) -> None:
-        """Show a picture, uint8 (height, width, 3) BGR. The first one gives the window its size."""
+    def show(self, image: np.ndarray, areas: Sequence[BarArea] = ()) -> None:
+        """Show a picture. The first one gives the window its size, within what a screen has room for.
+
+        Args:
+            image: uint8 (height, width, 3), BGR.
+            areas: where a click means a class.
+        """
         if not self._shown:
-            cv2.resizeWindow(self._title, image.shape[1], image.shape[0])
+            height, width = image.shape[:2]
+            scale = min(1.0, _LARGEST[0] / height, _LARGEST[1] / width)
+            cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
             self._shown = True
+        self._areas = areas
         cv2.imshow(self._title, image)
 
-    def poll(self) -> Action | None:
+    def poll(self) -> Wish | None:
         """Let the window work, and return what the user asked for: by a key, or by closing the window (quit)."""
-        code = cv2.waitKey(_POLL_MS)
+        code = cv2.pollKey()
         if self._shown and self._closed():
-            return Action.QUIT
-        return None if code == _NO_KEY else action_of(code & 0xFF)
+            return Wish(Action.QUIT)
+        return wish_of(code)
+
+    def clicked_class(self) -> int | None:
+        """The class that was clicked on since the last time; None for none."""
+        clicked, self._clicked_class = self._clicked_class, None
+        return clicked
+
+    def _on_mouse(self, event: int, x: int, y: int, _flags: int, _parameter: object) -> None:
+        if event == cv2.EVENT_LBUTTONDOWN:
+            for area in self._areas:
+                if area.left <= x < area.right and area.top <= y < area.bottom:
+                    self._clicked_class = area.class_index
 
     def _closed(self) -> bool:
         try:

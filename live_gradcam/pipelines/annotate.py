@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation
-from live_gradcam.display.hud import draw_hud
+from live_gradcam.display.hud import draw_predictions
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
@@ -237,7 +237,7 @@ def annotate(
         def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
             frame, explanation = explained
             picture = overlay.blend(frame.image, explanation, in_place=True)
-            draw_hud(picture, explanation)
+            draw_predictions(picture, explanation)
             writer.write(picture, frame.pts)
             sidecars.add(frame, explanation)
             while audio_packets:

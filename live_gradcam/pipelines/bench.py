@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.display.hud import draw_hud
+from live_gradcam.display.hud import draw_predictions
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.errors import SourceError
 from live_gradcam.networks.runtime import describe_runtime
@@ -187,7 +187,7 @@ def _run_stages(
                     explanation = engine.explain(frame.image)
                 with timings.measure("draw"):
                     picture = overlay.blend(frame.image, explanation, in_place=True)
-                    draw_hud(picture, explanation)
+                    draw_predictions(picture, explanation)
                 latencies.append(time.perf_counter() - there)
                 with timings.measure("write"):
                     writer.write(picture, frame.pts)

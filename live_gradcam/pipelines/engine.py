@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from live_gradcam.cam.explainer import Explainer
     from live_gradcam.cam.explanation import Explanation
     from live_gradcam.cam.fit import Fit
@@ -43,6 +43,8 @@ class EngineOptions:
     tune: Tune = "auto"
     precision: Precision = "f32"
     threads: int | None = None
+    method: str = "grad-cam"
+    maps: int | None = 1
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
@@ -78,6 +80,29 @@ class Engine:
         """Explain up to `size` frames in the pass for that many."""
         missing = size - len(images)
         return self.explainer.explain_batch([*images, *[images[-1]] * missing], target=self.target)[: len(images)]
+
+    def variant(self, *, method: str, layer: str) -> Engine:
+        """The same network, ready with another method or target layer. Times nothing: frames may be running.
+
+        Raises:
+            LiveGradcamError: as `Explainer` does.
+        """
+        start = time.perf_counter()
+        explainer = self.explainer.variant(method=method, layer=layer)
+        explainer.warm_up()
+        return Engine(explainer, self.target, {"compile": time.perf_counter() - start})
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the methods there are."""
+        from live_gradcam.cam.methods import METHODS
+
+        return tuple(METHODS)
+
+    def evidence_of_nothing(self) -> float:
+        """The evidence that is found in noise, where there is nothing to see, in units of the score."""
+        noise = np.random.default_rng(0).integers(0, 256, (*self.explainer.classifier.input_size, 3), np.uint8)
+        return float(self.explainer(noise).evidence[0])
 
     @property
     def description(self) -> tuple[str, str]:
@@ -117,7 +142,8 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
             topk=options.topk,
             score=options.score,
             fit=options.fit,
-            maps=1,
+            maps=options.maps,
+            method=options.method,
             lowering=options.lowering,
             engine=options.engine,
             tune=options.tune,

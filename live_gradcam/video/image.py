@@ -53,6 +53,23 @@ def _on_white(image: np.ndarray) -> np.ndarray:
     return np.rint(image[:, :, :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
 
+def as_bgr(image: np.ndarray | None) -> np.ndarray | None:
+    """Whatever a camera gives as uint8 (height, width, 3) BGR: grey, with transparency, of 16 bits.
+
+    Returns:
+        The picture; None if it is empty or none of these.
+    """
+    if image is None or image.size == 0 or image.dtype not in (np.uint8, np.uint16):
+        return None
+    image = _eight_bits(image)
+    channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    if channels == 3:
+        return image
+    if channels not in (1, 4):
+        return None
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)
+
+
 def write_image(path: str | Path, image: np.ndarray) -> None:
     """Write a picture, uint8 (height, width, 3) BGR, in the format of the path's ending.
 

@@ -23,6 +23,14 @@ from live_gradcam.video.output import part_path
 COPIED_AUDIO = frozenset({"aac", "mp3", "mp3float", "opus", "flac", "ac3", "eac3", "alac"})
 
 _ENCODER_OPTIONS = {"crf": "20", "preset": "veryfast"}
+#: Fragments of a second, each whole on the disk when the next begins; finishing turns them into an ordinary file.
+_CRASH_SAFE_OPTIONS = {
+    "movflags": "+hybrid_fragmented+frag_keyframe",
+    "frag_duration": "1000000",
+    "flush_packets": "1",
+}
+#: No frame waits in the encoder for those that follow.
+_AT_ONCE = {"tune": "zerolatency"}
 _KEYFRAME_SECONDS = 2
 _BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
@@ -42,6 +50,9 @@ class VideoWriter:
         frame_rate: frames per second, for the header.
         time_base: the seconds of one tick; frame times are rounded to it.
         audio: an audio stream of a reader to copy, if its codec is one of `COPIED_AUDIO`.
+        crash_safe: for a recording: what was written until the process died can be played, from `NAME.part`, and
+            what was encoded appears there at once. A finished file is the same as otherwise, but for its index, which
+            is at its end.
 
     Raises:
         OutputError: the file cannot be written.
@@ -55,6 +66,7 @@ class VideoWriter:
         frame_rate: Fraction,
         time_base: Fraction,
         audio: Any | None = None,
+        crash_safe: bool = False,
     ) -> None:
         self.path = Path(path)
         self.frames_written = 0
@@ -64,6 +76,7 @@ class VideoWriter:
         self._size = size
         self._padding = (size[0] % 2, size[1] % 2)
         self._to_yuv = VideoReformatter()
+        self._crash_safe = crash_safe
         self._audio_offset = 0
         self._last_audio: tuple[int, int] | None = None  # ticks: its time and its duration
         with self._failures():
@@ -71,7 +84,10 @@ class VideoWriter:
                 str(self._part.absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
                 "w",
                 format="mp4",
-                options={"movflags": "+faststart", "movie_timescale": _movie_timescale(time_base)},
+                options={
+                    "movie_timescale": _movie_timescale(time_base),
+                    **(_CRASH_SAFE_OPTIONS if crash_safe else {"movflags": "+faststart"}),
+                },
             )
         self._video = self._add_video(frame_rate)
         self._audio = self._container.add_stream_from_template(audio) if audio is not None else None
@@ -83,7 +99,8 @@ class VideoWriter:
             raise
 
     def _add_video(self, frame_rate: Fraction) -> Any:
-        video: Any = self._container.add_stream("libx264", rate=frame_rate, options=_ENCODER_OPTIONS)
+        options = _ENCODER_OPTIONS | (_AT_ONCE if self._crash_safe else {})
+        video: Any = self._container.add_stream("libx264", rate=frame_rate, options=options)
         video.height, video.width = self._size[0] + self._padding[0], self._size[1] + self._padding[1]
         video.pix_fmt = "yuv420p"
         context = video.codec_context
@@ -159,8 +176,15 @@ class VideoWriter:
                 self._container.close()
                 os.replace(self._part, self.path)
         except OutputError:
-            self.discard()
+            if not self._crash_safe:
+                self.discard()
             raise
+
+    def keep_part(self) -> Path:
+        """Leave what was written where it grew, as far as it goes. Returns where that is."""
+        with suppress(av.error.FFmpegError, OSError):
+            self._container.close()
+        return self._part
 
     def discard(self) -> None:
         """Remove what was written."""

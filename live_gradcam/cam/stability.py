@@ -1,0 +1,130 @@
+"""Calm over time: predictions and maps smoothed, and colours on a scale that follows the evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from live_gradcam.cam.explanation import Explanation, Prediction
+
+#: Seconds in which the full scale falls by a factor of e when what was seen is gone.
+RELEASE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class StableExplanation:
+    """An explanation as it is to be drawn.
+
+    Attributes:
+        explanation: with smoothed predictions and maps. Its heatmaps are scaled to `full_scale`, not each to its own
+            maximum; its evidence is that of the smoothed maps.
+        full_scale: the evidence that a heatmap's 1 stands for.
+    """
+
+    explanation: Explanation
+    full_scale: float
+
+
+@dataclass
+class _SmoothedMap:
+    """A class's map, in units of the score, as it was at a time."""
+
+    values: np.ndarray
+    time: float
+
+
+class Stabilizer:
+    """Smooths one explainer's explanations over time.
+
+    Exponential by time, not by frame count: after `seconds`, a new picture has 1 − 1/e of the weight, at any frame
+    rate. The scale of the colours is the largest evidence of late: it rises at once, so that no map is cut off, and
+    falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
+
+    Args:
+        labels: the name of every class.
+        seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
+        least_full_scale: where the scale does not fall below: what the explainer finds where there is nothing.
+    """
+
+    def __init__(self, labels: tuple[str, ...], *, seconds: float, least_full_scale: float = 0.0) -> None:
+        self._labels = labels
+        self._seconds = seconds
+        self._least_full_scale = least_full_scale
+        self._maps: dict[int, _SmoothedMap] = {}
+        self._probabilities: np.ndarray | None = None
+        self._full_scale = 0.0
+        self._time = -math.inf
+
+    @property
+    def top_class(self) -> int | None:
+        """The class of the highest smoothed probability so far; None before the first frame."""
+        return None if self._probabilities is None else int(np.argmax(self._probabilities))
+
+    def stabilize(self, explanation: Explanation, time: float, *, pinned: bool) -> StableExplanation:
+        """Take the next explanation in.
+
+        Args:
+            explanation: of the next frame.
+            time: of the frame, in seconds, on any clock.
+            pinned: whether its first map is the one to show. Otherwise it is that of the highest smoothed
+                probability, if there is a map of that class.
+        """
+        probabilities = self._smooth_probabilities(explanation.probabilities, time)
+        raw_maps = [
+            self._smooth_map(target.index, heatmap * evidence, time)
+            for target, heatmap, evidence in zip(
+                explanation.targets, explanation.heatmaps, explanation.evidence, strict=True
+            )
+        ]
+        self._forget(time)
+        released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
+        self._time = time
+        order = sorted(
+            range(len(raw_maps)),
+            key=lambda position: (pinned and position > 0, -probabilities[explanation.targets[position].index]),
+        )
+        evidence = np.array([raw_maps[position].max() for position in order], np.float32)
+        self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
+        scale = self._full_scale or 1.0
+        stable = replace(
+            explanation,
+            predictions=self._best(probabilities, len(explanation.predictions)),
+            heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / np.float32(scale), 0, 1),
+            targets=tuple(self._prediction(explanation.targets[position].index, probabilities) for position in order),
+            evidence=evidence,
+            probabilities=probabilities,
+        )
+        return StableExplanation(stable, self._full_scale)
+
+    def _weight(self, elapsed: float) -> float:
+        """Of what is new, after some seconds."""
+        return 1.0 if self._seconds <= 0 else -math.expm1(-max(0.0, elapsed) / self._seconds)
+
+    def _smooth_probabilities(self, probabilities: np.ndarray, time: float) -> np.ndarray:
+        if self._probabilities is None:
+            self._probabilities = probabilities
+        else:
+            weight = np.float32(self._weight(time - self._time))
+            self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
+        return self._probabilities
+
+    def _smooth_map(self, index: int, raw_map: np.ndarray, time: float) -> np.ndarray:
+        before = self._maps.get(index)
+        if before is not None and before.values.shape == raw_map.shape:
+            raw_map = before.values + np.float32(self._weight(time - before.time)) * (raw_map - before.values)
+        self._maps[index] = _SmoothedMap(raw_map, time)
+        return raw_map
+
+    def _forget(self, time: float) -> None:
+        """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""
+        limit = time - 5 * self._seconds
+        self._maps = {index: smoothed for index, smoothed in self._maps.items() if smoothed.time >= limit}
+
+    def _best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
+        best = np.argpartition(-probabilities, count - 1)[:count]
+        return tuple(self._prediction(int(index), probabilities) for index in best[np.argsort(-probabilities[best])])
+
+    def _prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
+        return Prediction(index, self._labels[index], float(probabilities[index]))

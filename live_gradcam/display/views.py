@@ -1,0 +1,135 @@
+"""The views of the live window: what is drawn of an explained frame, always in the frame's own size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from enum import Enum
+
+import cv2
+import numpy as np
+
+from live_gradcam.cam.boxes import largest_box
+from live_gradcam.cam.explanation import Explanation, Region
+from live_gradcam.cam.fit import shrink
+from live_gradcam.display.hud import BarArea, draw_title, text_size_for
+from live_gradcam.display.overlay import Overlay
+
+_BOX_COLOUR, _BOX_RIM = (255, 255, 255), (0, 0, 0)
+_GAP = 2
+
+
+class View(Enum):
+    """What is shown, in the order of the Tab key."""
+
+    OVERLAY = "overlay"
+    SIDE_BY_SIDE = "side-by-side"
+    HEATMAP = "heatmap"
+    RAW = "raw"
+    GRID = "grid"
+
+    @property
+    def next(self) -> View:
+        """The view after this one; the first after the last."""
+        views = list(View)
+        return views[(views.index(self) + 1) % len(views)]
+
+
+def compose(
+    view: View, image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool = False
+) -> tuple[np.ndarray, list[BarArea]]:
+    """Draw a view.
+
+    Args:
+        view: which.
+        image: uint8 (height, width, 3), BGR: the frame that was explained. It is not changed.
+        explanation: of that frame.
+        overlay: draws the maps.
+        boxes: draw the box around the largest part of the map.
+
+    Returns:
+        The picture, of the same shape, and where a click pins a class: the titles of the grid.
+    """
+    if view is View.GRID:
+        return _grid(image, explanation, overlay, boxes=boxes)
+    if view is View.SIDE_BY_SIDE:
+        return _side_by_side(image, explanation, overlay, boxes=boxes), []
+    if view is View.OVERLAY:
+        picture = overlay.blend(image, explanation)
+    elif view is View.HEATMAP:
+        picture = overlay.colours(explanation, image.shape[:2])
+    else:
+        picture = image.copy()
+    if boxes:
+        _draw_box(picture, explanation)
+    return picture, []
+
+
+def mirrored(image: np.ndarray, explanation: Explanation) -> tuple[np.ndarray, Explanation]:
+    """A frame and its explanation as in a mirror: the network saw the frame as it was."""
+    region = explanation.region
+    flipped = replace(region, x=image.shape[1] - region.x - region.width)
+    heatmaps = explanation.heatmaps[:, :, ::-1]
+    return np.asarray(cv2.flip(image, 1)), replace(explanation, heatmaps=heatmaps, region=flipped)
+
+
+def _side_by_side(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool) -> np.ndarray:
+    canvas = np.zeros_like(image)
+    height, width = image.shape[:2]
+    small, small_explanation = _fitted(image, explanation, (height, max(1, (width - _GAP) // 2)))
+    blended = overlay.blend(small, small_explanation)
+    if boxes:
+        _draw_box(blended, small_explanation)
+    top = (height - small.shape[0]) // 2
+    canvas[top : top + small.shape[0], : small.shape[1]] = small
+    canvas[top : top + small.shape[0], width - small.shape[1] :] = blended
+    return canvas
+
+
+def _grid(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool
+) -> tuple[np.ndarray, list[BarArea]]:
+    """A pane a class, with its own map, name and probability."""
+    canvas = np.zeros_like(image)
+    height, width = image.shape[:2]
+    count = len(explanation.targets)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    pane_height, pane_width = max(1, height // rows - _GAP), max(1, width // columns - _GAP)
+    text_size = text_size_for((pane_height, pane_width))
+    strip = round(1.9 * text_size)
+    small, small_explanation = _fitted(image, explanation, (max(1, pane_height - strip), pane_width))
+    areas = []
+    for position, target in enumerate(explanation.targets):
+        row, column = divmod(position, columns)
+        pane = canvas[row * (height // rows) :, column * (width // columns) :][:pane_height, :pane_width]
+        of_class = replace(small_explanation, heatmaps=explanation.heatmaps[position : position + 1])
+        blended = overlay.blend(small, of_class)
+        if boxes:
+            _draw_box(blended, of_class)
+        left = (pane_width - small.shape[1]) // 2
+        pane[strip : strip + small.shape[0], left : left + small.shape[1]] = blended[: pane_height - strip]
+        draw_title(pane[:strip], target, text_size, is_target=position == 0)
+        x, y = column * (width // columns), row * (height // rows)
+        areas.append(BarArea(x, y, x + pane_width, y + pane_height, target.index))
+    return canvas, areas
+
+
+def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) -> tuple[np.ndarray, Explanation]:
+    """A frame, smaller, to fit into (height, width) in its own shape, and its explanation."""
+    scale = min(1.0, size[0] / image.shape[0], size[1] / image.shape[1])
+    width, height = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
+    factor_x, factor_y = width / image.shape[1], height / image.shape[0]
+    region = explanation.region
+    scaled = Region(region.x * factor_x, region.y * factor_y, region.width * factor_x, region.height * factor_y)
+    return shrink(image, width, height), replace(explanation, region=scaled)
+
+
+def _draw_box(picture: np.ndarray, explanation: Explanation) -> None:
+    box = largest_box(explanation.heatmaps[0], explanation.region, picture.shape[:2])
+    if box is None:
+        return
+    thickness = max(1, round(min(picture.shape[:2]) / 240))
+    corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
+    cv2.rectangle(picture, *corners, _BOX_RIM, 3 * thickness)
+    cv2.rectangle(picture, *corners, _BOX_COLOUR, thickness)

@@ -1,0 +1,99 @@
+"""The target layer and the method can change while frames run: the new function is compiled in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.pipelines.engine import Engine
+from live_gradcam.video.slot import Slot
+
+#: How many compiled engines are kept: each has the network's weights in the form that runs.
+_KEPT = 4
+_WAKE_SECONDS = 0.2
+
+
+class Variant(NamedTuple):
+    """What an engine is compiled for."""
+
+    method: str
+    layer: str
+
+
+class Variants:
+    """One network's engines by method and layer; one of them is current. Use as a context manager.
+
+    Args:
+        first: the engine to begin with.
+
+    Attributes:
+        current: the engine to explain with.
+        wanted: what was asked for last; `current` becomes that when it is compiled.
+        failure: why what was asked for last cannot be had; None if it can.
+    """
+
+    def __init__(self, first: Engine) -> None:
+        self.current = first
+        self.wanted = Variant(first.explainer.method, first.explainer.layer)
+        self.failure: str | None = None
+        self._first = first
+        self._methods = first.methods
+        self._layers = first.explainer.layers
+        self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
+        self._asked: Slot[Variant] = Slot()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._compile_what_is_asked, name="compile", daemon=True)
+
+    @property
+    def compiling(self) -> str | None:
+        """What the current engine is to be replaced by, in words; None when nothing is."""
+        explainer = self.current.explainer
+        if self.wanted.layer != explainer.layer:
+            return self.wanted.layer
+        return self.wanted.method if self.wanted.method != explainer.method else None
+
+    def step_layer(self, step: int) -> None:
+        """Ask for the layer so many steps further towards the prediction."""
+        position = self._layers.index(self.wanted.layer) if self.wanted.layer in self._layers else len(self._layers)
+        position = min(len(self._layers) - 1, max(0, position + step))
+        self._ask(self.wanted._replace(layer=self._layers[position]))
+
+    def step_method(self) -> None:
+        """Ask for the next method."""
+        position = self._methods.index(self.wanted.method)
+        self._ask(self.wanted._replace(method=self._methods[(position + 1) % len(self._methods)]))
+
+    def _ask(self, variant: Variant) -> None:
+        self.wanted, self.failure = variant, None
+        self._asked.put(variant)
+
+    def _compile_what_is_asked(self) -> None:
+        while not self._stop.is_set():
+            variant = self._asked.take(_WAKE_SECONDS)
+            if variant is None or variant != self.wanted:
+                continue
+            try:
+                engine = self._kept.get(variant) or self._first.variant(method=variant.method, layer=variant.layer)
+            except LiveGradcamError as error:
+                explainer = self.current.explainer
+                self.failure, self.wanted = str(error), Variant(explainer.method, explainer.layer)
+                continue
+            self._kept[variant] = engine
+            self._kept.move_to_end(variant)
+            if variant == self.wanted:
+                self.current = engine
+            self._drop_the_oldest()
+
+    def _drop_the_oldest(self) -> None:
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+    def __enter__(self) -> Variants:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._asked.close()
