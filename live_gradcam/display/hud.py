@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import cv2
@@ -48,6 +48,9 @@ class Hud:
         recording: how long has been recorded, as it is to be written; None when it is not.
         full_scale: the evidence that the strongest colour stands for; None draws no scale.
         help: show the keys.
+        level: how much of it is said.
+        names_classes: False where the view itself names them.
+        notes_in_a_line: at the bottom, where the view has no room for a panel.
     """
 
     notes: Sequence[str] = ()
@@ -57,7 +60,9 @@ class Hud:
     recording: str | None = None
     full_scale: float | None = None
     help: bool = False
-    level: HudLevel = field(default="full")
+    level: HudLevel = "full"
+    names_classes: bool = True
+    notes_in_a_line: bool = False
 
 
 def draw_hud(
@@ -65,8 +70,6 @@ def draw_hud(
     hud: Hud,
     explanation: Explanation | None,
     colours: np.ndarray,
-    *,
-    with_predictions: bool = True,
 ) -> list[BarArea]:
     """Draw all that is said over a live picture.
 
@@ -75,25 +78,26 @@ def draw_hud(
         hud: what is said.
         explanation: of the picture; None while there is none.
         colours: uint8 (256, 1, 3), BGR: the colour map, for its scale.
-        with_predictions: False where the view names the classes itself.
 
     Returns:
         Where the bars of the classes are.
     """
     areas: list[BarArea] = []
     if hud.level == "full":
-        predictions = _rows_of(explanation) if explanation is not None and with_predictions else []
+        predictions = _rows_of(explanation) if explanation is not None and hud.names_classes else []
         target = explanation.target if explanation is not None else -1
-        areas = _draw_panel(image, predictions, target, hud.notes)
+        areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else hud.notes)
+        if hud.notes_in_a_line and hud.notes:
+            _draw_bottom_line(image, " · ".join(hud.notes))
         if hud.full_scale is not None:
             _draw_scale(image, colours, hud.full_scale)
     elif hud.level == "minimal":
-        named = [explanation.targets[0]] if explanation is not None and with_predictions else []
+        named = [explanation.targets[0]] if explanation is not None and hud.names_classes else []
         areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if hud.recording is not None and hud.level != "none":
         _draw_recording(image, hud.recording)
     if hud.notice:
-        _draw_line(image, hud.notice, place=0.93)
+        _draw_line(image, hud.notice, place=0.85)
     if hud.help:
         _draw_help(image)
     elif hud.banner:
@@ -240,6 +244,19 @@ def _draw_recording(image: np.ndarray, text: str) -> None:
     _darken(panel)
     cv2.circle(panel, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
     put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
+
+
+def _draw_bottom_line(image: np.ndarray, text: str) -> None:
+    """A line in the lower left corner, beside the scale of the colours."""
+    size = text_size_for(image.shape[:2])
+    margin, height = round(0.7 * size), round(1.6 * size)
+    room = image.shape[1] - 11 * size - 3 * margin
+    if room < 4 * size or image.shape[0] < 4 * height:
+        return
+    width = min(room, text_width(text, size) + size)
+    panel = image[-margin - height : -margin or None, margin : margin + width]
+    _darken(panel)
+    put_text(panel, text, (size // 2, round(1.15 * size)), size, max_width=width - size)
 
 
 def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 1.0) -> None:

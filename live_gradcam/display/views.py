@@ -94,24 +94,25 @@ def _grid(
     height, width = image.shape[:2]
     count = len(explanation.targets)
     columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    pane_height, pane_width = max(1, height // rows - _GAP), max(1, width // columns - _GAP)
-    text_size = text_size_for((pane_height, pane_width))
-    strip = round(1.9 * text_size)
-    small, small_explanation = _fitted(image, explanation, (max(1, pane_height - strip), pane_width))
+    cell_height, cell_width = height // math.ceil(count / columns), width // columns
+    text_size = round(0.8 * text_size_for((height, width)))
+    strip = 2 * text_size
+    if cell_height <= 2 * strip or cell_width <= _GAP:
+        return image.copy(), []
+    small, small_explanation = _fitted(image, explanation, (cell_height - strip - _GAP, cell_width - _GAP))
+    top, left = (cell_height - strip - small.shape[0]) // 2, (cell_width - small.shape[1]) // 2
     areas = []
     for position, target in enumerate(explanation.targets):
         row, column = divmod(position, columns)
-        pane = canvas[row * (height // rows) :, column * (width // columns) :][:pane_height, :pane_width]
+        x, y = column * cell_width + left, row * cell_height + top
         of_class = replace(small_explanation, heatmaps=explanation.heatmaps[position : position + 1])
         blended = overlay.blend(small, of_class)
         if boxes:
             _draw_box(blended, of_class)
-        left = (pane_width - small.shape[1]) // 2
-        pane[strip : strip + small.shape[0], left : left + small.shape[1]] = blended[: pane_height - strip]
-        draw_title(pane[:strip], target, text_size, is_target=position == 0)
-        x, y = column * (width // columns), row * (height // rows)
-        areas.append(BarArea(x, y, x + pane_width, y + pane_height, target.index))
+        bottom, right = y + strip + small.shape[0], x + small.shape[1]
+        canvas[y + strip : bottom, x:right] = blended
+        draw_title(canvas[y : y + strip, x:right], target, text_size, is_target=position == 0)
+        areas.append(BarArea(x, y, right, bottom, target.index))
     return canvas, areas
 
 

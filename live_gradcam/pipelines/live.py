@@ -191,7 +191,7 @@ def run_live(
         )
         loop.run(stop)
         seconds = loop.seconds()
-        captured = capture.captured - loop.captured_before
+        captured = capture.captured - explaining.dropped_before
     return LiveSummary(
         frames=explaining.count,
         captured=captured,
@@ -246,7 +246,6 @@ class _Loop:
         options: LiveOptions,
     ) -> None:
         self.displayed = 0
-        self.captured_before = 0
         self.latency, self.drawing, self.showing = Durations(), Durations(), Durations()
         self._capture = capture
         self._camera_rate = camera_rate
@@ -297,7 +296,6 @@ class _Loop:
     def _let_play_when_ready(self) -> None:
         if not self._is_playing and self._explaining.variants is not None:
             self._is_playing = True
-            self.captured_before = self._capture.captured - (self._explaining.begun_at is not None)
             self._capture.let_play(not self._controls.paused)
 
     def _take(self) -> bool:
@@ -364,10 +362,7 @@ class _Loop:
             picture, areas = compose(self._controls.view, image, explanation, self._overlay, boxes=self._controls.boxes)
         if self._capture.outage is not None:
             picture = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED))
-        is_grid = self._controls.view is View.GRID and explanation is not None
-        areas += draw_hud(
-            picture, self._hud(explanation), explanation, self._overlay.scale, with_predictions=not is_grid
-        )
+        areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay.scale)
         self._picture = picture
         return picture, areas
 
@@ -387,6 +382,8 @@ class _Loop:
             recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
             full_scale=self._explained.full_scale if self._explained and explanation is not None else None,
             help=self._controls.help,
+            names_classes=self._controls.view is not View.GRID,
+            notes_in_a_line=self._controls.view in (View.GRID, View.SIDE_BY_SIDE),
             level=self._options.hud,
         )
 
