@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,23 +24,24 @@ class MjpegServer:
     Args:
         images: uint8 (height, width, 3), BGR; each viewer begins with the first.
         fps: pictures per second.
+        port: where to listen; 0 for one that is free.
 
     Attributes:
         url: where the pictures are: 127.0.0.1, at a port that was free.
     """
 
-    def __init__(self, images: Sequence[np.ndarray], *, fps: float = 25) -> None:
-        self._parts = [_part(image) for image in images]
+    def __init__(self, images: Sequence[np.ndarray], *, fps: float = 25, port: int = 0) -> None:
+        self._parts = [_part(_jpeg(image)) for image in images]
         self._period = 1 / fps
         self._stopping = threading.Event()
         self._flowing = threading.Event()
         self._flowing.set()
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="mjpeg", daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/stream.mjpg"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/stream.mjpg"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         outer = self
@@ -63,12 +65,28 @@ class MjpegServer:
         return Handler
 
     def _stream(self, write: Callable[[bytes], object]) -> None:
-        for part in itertools.cycle(self._parts):
+        due = time.monotonic()
+        for position in itertools.count():
             self._flowing.wait()
             if self._stopping.is_set():
                 return
-            write(part)
-            self._stopping.wait(self._period)
+            parts = self._parts
+            write(parts[position % len(parts)])
+            due = max(due + self._period, time.monotonic() - 1)
+            self._stopping.wait(max(0.0, due - time.monotonic()))
+
+    def show(self, images: Sequence[np.ndarray]) -> None:
+        """Go on with other pictures, also of another size."""
+        self._parts = [_part(_jpeg(image)) for image in images]
+
+    def send_garbage(self, seed: int = 0) -> None:
+        """Go on with pictures that are damaged: bytes changed, cut short, or none at all."""
+        generator = np.random.default_rng(seed)
+        whole = cv2.imencode(".jpg", np.full((48, 64, 3), 90, np.uint8))[1].tobytes()
+        changed = bytearray(whole)
+        for place in generator.integers(20, len(whole), 30):
+            changed[place] = int(generator.integers(256))
+        self._parts = [_part(jpeg) for jpeg in (bytes(changed), whole[:200], b"", generator.bytes(500))]
 
     def stall(self) -> None:
         """Send nothing more, but keep the connections, as a camera does whose network is gone."""
@@ -96,7 +114,15 @@ class MjpegServer:
         self.stop()
 
 
-def _part(image: np.ndarray) -> bytes:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+
+def _part(jpeg: bytes) -> bytes:
     """One picture as the multipart stream carries it."""
-    jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
     return f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode() + jpeg + b"\r\n"

@@ -10,22 +10,59 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mjpeg_server import MjpegServer
 from video_files import make_video, number_of, numbered
 
-from live_gradcam.errors import SourceError
+from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.video import capture
-from live_gradcam.video.capture import NewestFrame, camera_index, is_url, list_cameras, open_source
+from live_gradcam.video.capture import (
+    CameraOptions,
+    Capture,
+    Playback,
+    camera_index,
+    is_live,
+    is_url,
+    list_cameras,
+    open_source,
+)
 from live_gradcam.video.frame import Frame
+from live_gradcam.video.image import as_bgr
+from live_gradcam.video.slot import Slot
 
 _PATIENCE = 20  # seconds until a test gives up; nothing waits so long unless something is broken
+
+
+class NewestFrame:
+    """A capture into a slot, as the live loop has it; a file plays at once, and nothing is opened again."""
+
+    def __init__(self, source: str, opener: Callable[[str], Iterator[Frame]] = open_source, **options: Any) -> None:
+        self.slot: Slot[Frame] = Slot()
+        self.capture = Capture(source, self.slot.put, self.slot.close, opener=opener, **{"reconnect": 0, **options})
+        self.take = self.slot.take
+
+    @property
+    def dropped(self) -> int:
+        return self.slot.replaced
+
+    @property
+    def ended(self) -> bool:
+        return self.slot.ended
+
+    def __enter__(self) -> NewestFrame:
+        self.capture.__enter__()
+        self.capture.let_play(True)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.capture.__exit__(*error)
 
 
 def _frame(index: int) -> Frame:
@@ -83,7 +120,7 @@ def _take_all(newest: NewestFrame, taken: list[int]) -> None:
 
 
 def _capture_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "capture"]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("capture")]
 
 
 # --- the newest frame wins ----------------------------------------------------------------------------------------
@@ -124,7 +161,7 @@ def test_taking_waits_for_a_frame() -> None:
     with NewestFrame("0", opener=source.open) as newest:
         giver = threading.Timer(0.05, source.give, [3])
         giver.start()
-        assert newest.take(_PATIENCE).index == 3
+        assert newest.take(_PATIENCE).image[0, 0, 0] == 3
         giver.join()
         source.end()
 
@@ -212,7 +249,7 @@ def test_closing_releases_the_source_and_ends_the_thread() -> None:
 
 
 def test_closing_does_not_wait_for_ever_for_a_source_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_JOIN_SECONDS", 0.1)
+    monkeypatch.setattr(capture, "_JOIN_SECONDS", 0.5)
     source = _Source()
     with NewestFrame("0", opener=source.open):
         source.give(0)
@@ -292,7 +329,10 @@ def test_a_file_plays_every_frame_when_its_time_has_come(tmp_path: Path) -> None
     ticks = [5, 6, 9, 10, 20, 25]
     images = [numbered(i) for i in range(len(ticks))]
     path = make_video(tmp_path / "f.mp4", images, ticks=ticks, time_base=Fraction(1, 100))
-    frames = list(open_source(str(path)))
+    playback = open_source(str(path))
+    assert isinstance(playback, Playback)
+    playback.let_run(True)
+    frames = list(playback)
     assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
     assert [frame.index for frame in frames] == list(range(len(ticks)))
     assert [frame.pts for frame in frames] == [Fraction(tick, 100) for tick in ticks]
@@ -361,13 +401,12 @@ def test_a_stream_that_is_refused(scheme: str) -> None:
 _OPEN_EVERYTHING = """
 import sys
 from live_gradcam.errors import SourceError
-from live_gradcam.video.capture import NewestFrame
+from live_gradcam.video.capture import open_source
 
 for source in sys.argv[1:]:
     try:
-        with NewestFrame(source) as newest:
-            while newest.take(30):
-                pass
+        for frame in open_source(source):
+            pass
     except SourceError as error:
         print(error)
 """
@@ -438,3 +477,238 @@ def test_a_network_camera_that_never_speaks(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the devices cannot be listed")
 def test_a_machine_without_cameras() -> None:
     assert list_cameras() == []
+
+
+# --- sources that misbehave ---------------------------------------------------------------------------------------
+
+
+def test_a_camera_that_is_restarted_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.2)
+    with MjpegServer([numbered(1)], fps=50) as server, NewestFrame(server.url, reconnect=None) as newest:
+        before = newest.take(_PATIENCE)
+        server.stop()
+        _wait_for(lambda: newest.capture.outage is not None)
+        assert "stopped after" in newest.capture.outage.reason
+        _wait_for(lambda: newest.capture.outage.attempt >= 2)  # it was tried, in vain
+        with MjpegServer([numbered(2)], fps=50, port=server.port):
+            _wait_for(lambda: newest.capture.outage is None)
+            after = _take_until(newest, lambda frame: number_of(frame.image) == 2)
+        assert newest.capture.reconnects == 1
+        assert after.index > before.index
+        assert after.pts > before.pts  # one clock, over the outage
+        assert float(after.pts - before.pts) == pytest.approx(after.captured_at - before.captured_at, abs=1e-5)
+    assert _capture_threads() == []
+
+
+def test_a_camera_that_freezes_without_a_word_is_noticed_within_5_seconds() -> None:
+    with MjpegServer([numbered(1)], fps=50) as server, NewestFrame(server.url, reconnect=None) as newest:
+        newest.take(_PATIENCE)
+        server.stall()
+        start = time.monotonic()
+        _wait_for(lambda: newest.capture.outage is not None)
+        assert time.monotonic() - start < 5
+    assert _capture_threads() == []
+
+
+def test_a_driver_that_never_comes_back_from_a_read_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_STALL_SECONDS", 0.3)
+    monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(capture, "_LAST_RETRY_SECONDS", 0.05)
+    freed = threading.Event()
+    openings = []
+
+    def opener(_: str) -> Iterator[Frame]:
+        openings.append(len(openings))
+        yield _frame(len(openings))
+        if len(openings) < 3:
+            freed.wait(_PATIENCE)  # a read that blocks
+            yield _frame(99)  # and comes back when nobody asks any more
+        for index in itertools.count():
+            yield _frame(100 + index % 100)
+            time.sleep(0.01)
+
+    with NewestFrame("0", opener=opener, reconnect=None) as newest:
+        _take_until(newest, lambda frame: frame.image[0, 0, 0] >= 100)
+        assert len(openings) == 3
+        assert newest.capture.reconnects == 2
+        freed.set()
+        for _ in range(20):
+            assert newest.take(_PATIENCE).image[0, 0, 0] != 99
+    assert _capture_threads() == []
+
+
+def test_a_source_is_given_up_after_so_many_attempts_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.01)
+    openings = []
+
+    def opener(_: str) -> Iterator[Frame]:
+        openings.append(time.monotonic())
+        if len(openings) in (1, 3):  # the second attempt succeeds, so that counting begins anew
+            yield _frame(0)
+        raise SourceError("no signal")
+
+    with NewestFrame("0", opener=opener, reconnect=3) as newest:
+        newest.take(_PATIENCE)
+        with pytest.raises(SourceError, match=r"^no signal, and did not come back when it was tried 3 times$"):
+            _take_all(newest, [])
+    assert len(openings) == 1 + 2 + 3
+
+
+def test_the_attempts_come_at_ever_longer_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(capture, "_LAST_RETRY_SECONDS", 0.3)
+    openings = []
+
+    def opener(_: str) -> Iterator[Frame]:
+        openings.append(time.monotonic())
+        if len(openings) == 1:
+            yield _frame(0)
+        raise SourceError("no signal")
+
+    with NewestFrame("0", opener=opener, reconnect=4) as newest, pytest.raises(SourceError):
+        _take_all(newest, [])
+    waits = np.diff(openings)
+    assert all(waited >= least for waited, least in zip(waits, [0.1, 0.2, 0.3, 0.3], strict=True))
+
+
+def test_a_mistake_is_no_outage() -> None:
+    def opener(_: str) -> Iterator[Frame]:
+        yield _frame(0)
+        raise ZeroDivisionError("a bug")
+
+    with NewestFrame("0", opener=opener, reconnect=None) as newest:
+        newest.take(_PATIENCE)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            newest.take(_PATIENCE)
+
+
+def test_a_stream_that_changes_its_size() -> None:
+    with MjpegServer([np.full((48, 64, 3), 90, np.uint8)], fps=50) as server, NewestFrame(server.url) as newest:
+        assert newest.take(_PATIENCE).image.shape == (48, 64, 3)
+        server.show([np.full((96, 80, 3), 200, np.uint8)])
+        larger = _take_until(newest, lambda frame: abs(frame.image.mean() - 200) < 3)
+        assert larger.image.shape == (48, 64, 3)  # OpenCV keeps the size that the stream began with
+
+
+def test_damaged_pictures_in_a_stream_are_survived() -> None:
+    with (
+        MjpegServer([np.full((48, 64, 3), 90, np.uint8)], fps=50) as server,
+        NewestFrame(server.url, reconnect=None) as newest,
+    ):
+        newest.take(_PATIENCE)
+        server.send_garbage()
+        time.sleep(1)
+        server.show([np.full((48, 64, 3), 200, np.uint8)])
+        _take_until(newest, lambda frame: abs(frame.image.mean() - 200) < 3)
+
+
+def test_whatever_a_camera_gives_becomes_bgr() -> None:
+    grey = np.array([[10, 20]], np.uint8)
+    np.testing.assert_array_equal(as_bgr(grey), [[[10] * 3, [20] * 3]])
+    np.testing.assert_array_equal(as_bgr(grey[:, :, None]), [[[10] * 3, [20] * 3]])
+    np.testing.assert_array_equal(as_bgr(np.array([[[1, 2, 3, 200]]], np.uint8)), [[[1, 2, 3]]])
+    np.testing.assert_array_equal(as_bgr(np.array([[[256, 512, 65535]]], np.uint16)), [[[1, 2, 255]]])
+    for no_picture in (None, np.zeros((0, 4, 3), np.uint8), np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2), float)):
+        assert as_bgr(no_picture) is None
+
+
+def test_what_is_no_picture_is_left_out() -> None:
+    images = [np.zeros((2, 2, 3), np.uint8), np.zeros((0, 0, 3), np.uint8), np.full((2, 2), 7, np.uint8)]
+    source = (Frame(image, index, Fraction(index), float(index)) for index, image in enumerate(images))
+    slot: Slot[Frame] = Slot(keep_all=True)
+    with Capture("0", slot.put, slot.close, opener=lambda _: source):
+        assert [slot.take(_PATIENCE).image.shape for _ in range(2)] == [(2, 2, 3), (2, 2, 3)]
+        assert slot.take(_PATIENCE) is None
+
+
+def test_a_slot_that_keeps_all_lets_the_giver_wait() -> None:
+    slot: Slot[int] = Slot(keep_all=True)
+    given = []
+
+    def give() -> None:
+        for number in range(1, 6):
+            slot.put(number)
+            given.append(number)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    time.sleep(0.1)
+    assert given == [1]
+    assert [slot.take(_PATIENCE) for _ in range(4)] == [1, 2, 3, 4]
+    slot.close()  # lets the giver go
+    giver.join(_PATIENCE)
+    assert not giver.is_alive()
+    assert slot.replaced == 0
+
+
+def test_a_file_waits_at_its_first_frame_and_can_be_held(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "f.mp4", [numbered(i) for i in range(20)], rate=20)
+    slot: Slot[Frame] = Slot()
+    with Capture(str(path), slot.put, slot.close) as held:
+        assert slot.take(_PATIENCE).index == 0
+        assert slot.take(0.3) is None
+        held.let_play(True)
+        assert slot.take(_PATIENCE).index == 1
+        held.let_play(False)
+        shown = slot.take(0.2)  # one that was on its way
+        assert slot.take(0.5) is None
+        held.let_play(True)
+        following = slot.take(_PATIENCE)
+        assert following.index == (shown.index if shown else 1) + 1  # nothing was missed
+
+
+def test_a_file_can_be_read_as_fast_as_it_is_taken(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "f.mp4", [numbered(i) for i in range(20)], ticks=range(20), time_base=Fraction(60))
+    assert len(list(open_source(str(path), paced=False))) == 20
+
+
+def test_what_is_asked_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[Any, Any] = {}
+
+    class Camera:
+        def __init__(self, index: int, backend: int) -> None:
+            asked.update(index=index, backend=backend)
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return True
+
+        def set(self, name: int, value: float) -> None:
+            asked[name] = value
+
+        def read(self) -> tuple[bool, None]:
+            return False, None
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(capture.cv2, "VideoCapture", Camera)
+    open_source("3", CameraOptions((720, 1280), 25, None))
+    assert (asked["index"], asked["backend"]) == (3, capture.cv2.CAP_ANY)
+    assert asked[capture.cv2.CAP_PROP_FRAME_WIDTH] == 1280
+    assert asked[capture.cv2.CAP_PROP_FRAME_HEIGHT] == 720
+    assert asked[capture.cv2.CAP_PROP_FPS] == 25
+
+
+def test_a_camera_backend_that_does_not_exist() -> None:
+    with pytest.raises(UsageError, match=r"^there is no camera backend 'v4l3'"):
+        CameraOptions(backend="v4l3").check()
+
+
+def test_which_sources_are_live() -> None:
+    assert [is_live(source) for source in ("0", "rtsp://x", "film.mp4")] == [True, True, False]
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def _take_until(newest: NewestFrame, condition: Callable[[Frame], bool]) -> Frame:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        frame = newest.take(_PATIENCE)
+        if frame is not None and condition(frame):
+            return frame
+    raise AssertionError("no such frame came")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,10 +13,12 @@ import pytest
 from live_gradcam.cam.boxes import Box, largest_box
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cam.fit import fit_frame, heatmap_on_frame, shrink
-from live_gradcam.display.hud import draw_predictions, put_text, text_width
-from live_gradcam.display.keys import KEYS, Action, action_of
-from live_gradcam.display.overlay import COLORMAPS, Overlay
+from live_gradcam.display import hud
+from live_gradcam.display.hud import Hud, draw_hud, draw_predictions, put_text, text_width
+from live_gradcam.display.keys import KEYS, Action, Wish, wish_of
+from live_gradcam.display.overlay import COLORMAPS, COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.display.panels import three_panels
+from live_gradcam.display.views import View, compose, mirrored
 from live_gradcam.errors import UsageError
 
 
@@ -27,6 +31,7 @@ def explanation_of(heatmap: np.ndarray, frame_size: tuple[int, int], target: int
         targets=(pinned,),
         evidence=np.array([heatmap.max()]),
         logits=np.zeros(8, np.float32),
+        probabilities=np.zeros(8, np.float32),
         region=Region(0, 0, frame_size[1], frame_size[0]),
     )
 
@@ -274,7 +279,184 @@ def test_three_panels_of_a_small_picture_cover_it() -> None:
 
 
 def test_keys() -> None:
-    assert action_of(ord("q")) is action_of(27) is Action.QUIT
-    assert action_of(ord(" ")) is Action.PAUSE
-    assert action_of(ord("z")) is None
-    assert len({key.code for key in KEYS}) == len(KEYS)
+    assert wish_of(ord("q")) == wish_of(27) == Wish(Action.QUIT)
+    assert wish_of(ord(" ")) == Wish(Action.PAUSE)
+    assert [wish_of(ord(digit)) for digit in "1290"] == [Wish(Action.PIN, place) for place in (0, 1, 8, 9)]
+    assert wish_of(ord("z")) is None
+    assert wish_of(-1) is None
+    assert wish_of(0xFF51) is None  # an arrow, whose last byte is that of Q
+    codes = [code for key in KEYS for code in key.codes]
+    assert len(set(codes)) == len(codes)
+    assert {key.action for key in KEYS} == set(Action)
+
+
+def test_the_readme_names_every_key() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = [f"| `{key.name}` | {key.help} |" for key in KEYS]
+    assert "\n".join(rows) in readme
+
+
+def test_the_help_on_the_screen_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(hud, "put_text", lambda image, text, *args, **options: written.append(text))
+    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=True), None, Overlay().scale)
+    assert written == [text for key in KEYS for text in (key.name, key.help)]
+
+
+# --- views and the head-up display --------------------------------------------------------------------------------
+
+
+def explained_picture(size: tuple[int, int] = (90, 160)) -> tuple[np.ndarray, Explanation]:
+    """A picture, red on the left and blue on the right, and two maps: hot on the left, hot on the right."""
+    image = np.zeros((*size, 3), np.uint8)
+    image[:, : size[1] // 2, 2] = 120
+    image[:, size[1] // 2 :, 0] = 120
+    explanation = explanation_of(np.array([[1.0, 0.0], [1.0, 0.0]]), size)
+    heatmaps = np.array([[[1, 0], [1, 0]], [[0, 1], [0, 1]]], np.float32)
+    return image, replace(
+        explanation, heatmaps=heatmaps, targets=explanation.predictions[:2], evidence=np.ones(2, np.float32)
+    )
+
+
+def test_every_view_has_the_frames_size_and_leaves_the_frame() -> None:
+    image, explanation = explained_picture((360, 640))
+    for view in View:
+        before = image.copy()
+        picture, _ = compose(view, image, explanation, Overlay(), boxes=True)
+        assert picture.shape == image.shape
+        np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (17, 300), (300, 17), (1, 1)])
+def test_a_view_of_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
+    image, explanation = explained_picture(size)
+    for view in View:
+        picture, _ = compose(view, image, explanation, Overlay())
+        assert picture.shape == image.shape
+        draw_hud(
+            picture, Hud(notes=("a", "b"), help=True, full_scale=1.0, recording="REC"), explanation, Overlay().scale
+        )
+
+
+def test_the_views_come_in_turn() -> None:
+    view, seen = View.OVERLAY, []
+    for _ in View:
+        seen.append(view)
+        view = view.next
+    assert seen == list(View)
+    assert view is View.OVERLAY
+
+
+def test_raw_is_the_frame_and_heatmap_the_map_alone() -> None:
+    image, explanation = explained_picture()
+    overlay = Overlay()
+    np.testing.assert_array_equal(compose(View.RAW, image, explanation, overlay)[0], image)
+    heatmap, _ = compose(View.HEATMAP, image, explanation, overlay)
+    np.testing.assert_array_equal(heatmap[45, 2], overlay.scale[255, 0])
+    np.testing.assert_array_equal(heatmap[45, -3], overlay.scale[0, 0])
+
+
+def test_side_by_side_is_the_picture_and_the_overlay() -> None:
+    image, explanation = explained_picture((360, 640))
+    both, _ = compose(View.SIDE_BY_SIDE, image, explanation, Overlay())
+    assert both[180, 80].tolist() == [0, 0, 120]
+    assert both[180, 240].tolist() == [120, 0, 0]
+    assert both[180, 400].tolist() != [0, 0, 120]  # hot
+    assert both[180, 620].tolist() == [120, 0, 0]  # not hot
+
+
+def test_the_grid_has_a_map_a_class_and_a_click_finds_the_class() -> None:
+    image, explanation = explained_picture((360, 640))
+    grid, areas = compose(View.GRID, image, explanation, Overlay())
+    assert [area.class_index for area in areas] == [1, 0]
+    for area, hot_left in zip(areas, (True, False), strict=True):
+        middle, quarter = (area.top + area.bottom) // 2 + 10, (area.right - area.left) // 4
+        left_is_plain = grid[middle, area.left + quarter // 2].tolist() == [0, 0, 120]
+        right_is_plain = grid[middle, area.right - quarter // 2].tolist() == [120, 0, 0]
+        assert (left_is_plain, right_is_plain) == (not hot_left, hot_left)
+
+
+@pytest.mark.parametrize("region", [Region(0, 0, 160, 90), Region(35, 0, 90, 90), Region(0, -35, 160, 160)])
+def test_the_map_goes_with_the_picture_into_the_mirror(region: Region) -> None:
+    image, explanation = explained_picture()
+    explanation = replace(explanation, region=region)
+    plain = Overlay().blend(image, explanation)
+    flipped_image, flipped_explanation = mirrored(image, explanation)
+    flipped = Overlay().blend(flipped_image, flipped_explanation)
+    assert np.abs(flipped[:, ::-1].astype(int) - plain).max() <= 12  # enlarging rounds to the other side
+
+
+def test_a_box_is_drawn_around_the_map() -> None:
+    image, explanation = explained_picture()
+    box = largest_box(explanation.heatmaps[0], explanation.region, image.shape[:2])
+    picture, _ = compose(View.RAW, image, explanation, Overlay(), boxes=True)
+    assert picture[(box.top + box.bottom) // 2, box.right - 1].tolist() == [255, 255, 255]
+
+
+def test_the_box_does_not_depend_on_the_scale_of_the_map() -> None:
+    heatmap = np.zeros((7, 7), np.float32)
+    heatmap[2:4, 3:6] = 1.0
+    region = Region(0, 0, 224, 224)
+    assert largest_box(heatmap * 0.3, region, (224, 224)) == largest_box(heatmap, region, (224, 224))
+
+
+@pytest.mark.parametrize("background", [0, 127, 255])
+@pytest.mark.parametrize("size", [(240, 320), (720, 1280), (2160, 3840)])
+def test_the_hud_stands_out_from_any_background(size: tuple[int, int], background: int) -> None:
+    """Where white is written, what is around is dark."""
+    image = np.full((*size, 3), background, np.uint8)
+    said = Hud(
+        notes=("30.0 FPS",),
+        banner="PAUSED",
+        notice="done",
+        recording="REC 00:01",
+        full_scale=0.5,
+        minimal_note="30 FPS",
+    )
+    draw_hud(image, said, explanation_of(np.ones((1, 1)), size), Overlay().scale)
+    size_of_text = max(11, round(min(size[0] / 32, size[1] / 42)))
+    for left, top in (
+        (size[1] // 2 - 2 * size_of_text, size[0] // 2 - size_of_text),  # the banner
+        (size[1] - 9 * size_of_text, size[0] - round(2.8 * size_of_text)),  # the scale
+        (size[1] - 5 * size_of_text, size_of_text // 2 + 2),  # the recording
+    ):
+        part = image[top : top + 2 * size_of_text, left : left + 4 * size_of_text].max(axis=2)
+        assert part.max() > 230
+        assert np.percentile(part, 20) < 100
+
+
+def test_a_bar_is_where_a_click_finds_it() -> None:
+    image = np.zeros((720, 1280, 3), np.uint8)
+    explanation = explanation_of(np.ones((1, 1)), (720, 1280))
+    areas = draw_hud(image, Hud(), explanation, Overlay().scale)
+    assert [area.class_index for area in areas] == [prediction.index for prediction in explanation.predictions]
+    for upper, lower in itertools.pairwise(areas):
+        assert upper.bottom <= lower.top
+    assert all(image[area.top : area.bottom, area.left : area.right].max() > 200 for area in areas)
+
+
+def test_little_and_nothing_is_said_where_that_is_wanted() -> None:
+    explanation = explanation_of(np.ones((1, 1)), (720, 1280))
+    inked = []
+    for level in ("full", "minimal", "none"):
+        image = np.zeros((720, 1280, 3), np.uint8)
+        said = Hud(notes=("a", "b"), minimal_note="30 FPS", full_scale=1.0, level=level)
+        draw_hud(image, said, explanation, Overlay().scale)
+        inked.append(np.count_nonzero(image))
+    assert inked[0] > inked[1] > inked[2] == 0
+
+
+def test_the_colour_map_and_its_weight_can_be_changed() -> None:
+    overlay = Overlay("turbo", 0.5)
+    image, explanation = explained_picture()
+    overlay.change_alpha(0.5)
+    np.testing.assert_array_equal(overlay.blend(image, explanation)[45, 2], overlay.scale[255, 0])
+    overlay.change_alpha(0.5)
+    assert overlay.alpha == 1
+    overlay.change_alpha(-2)
+    np.testing.assert_array_equal(overlay.blend(image, explanation), image)
+    seen = set()
+    for _ in COLORMAPS_TO_STEP_THROUGH:
+        overlay.next_colormap()
+        seen.add(overlay.colormap)
+    assert seen == set(COLORMAPS_TO_STEP_THROUGH) <= set(COLORMAPS)

@@ -1,0 +1,56 @@
+"""A live window on a source of 30 frames a second with an engine slowed to 5: prints the summary as JSON.
+
+A script, not a test: the window needs a process with a display of its own. The argument is the number of seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+
+from live_gradcam.cam.explanation import Explanation, Prediction, Region
+from live_gradcam.display.overlay import Overlay
+from live_gradcam.pipelines.live import LiveOptions, run_live
+from live_gradcam.video.frame import Frame
+
+_RATE, _ENGINE_SECONDS = 30, 0.2
+
+
+def camera(seconds: float) -> Iterator[Frame]:
+    begun = time.monotonic()
+    for index in itertools.count():
+        due = begun + index / _RATE
+        time.sleep(max(0.0, due - time.monotonic()))
+        if due - begun > seconds:
+            return
+        yield Frame(np.full((360, 640, 3), 1 + index % 250, np.uint8), index, Fraction(index, _RATE), time.monotonic())
+
+
+def explain(image: np.ndarray, *, target: int | None = None) -> Explanation:
+    time.sleep(_ENGINE_SECONDS)
+    best = (Prediction(0, "something", 0.75),)
+    height, width = image.shape[:2]
+    heatmap = np.eye(7, dtype=np.float32)[None]
+    probabilities = np.array([0.75, 0.25], np.float32)
+    return Explanation(
+        best, heatmap, best, np.ones(1, np.float32), probabilities, probabilities, Region(0, 0, width, height)
+    )
+
+
+def slow_engine() -> SimpleNamespace:
+    explain.classifier = SimpleNamespace(name="slow", labels=("something", "else"))
+    explain.method, explain.layer, explain.layers = "grad-cam", "last", ("last",)
+    return SimpleNamespace(explainer=explain, target=None, methods=("grad-cam",), evidence_of_nothing=lambda: 0.0)
+
+
+if __name__ == "__main__":
+    seconds = float(sys.argv[1])
+    summary = run_live("0", slow_engine, Overlay(), LiveOptions(smooth=0.2), opener=lambda _: camera(seconds))
+    print(json.dumps(summary.record()))
