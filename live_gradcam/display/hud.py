@@ -96,7 +96,7 @@ def draw_hud(
         areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if hud.recording is not None and hud.level != "none":
         _draw_recording(image, hud.recording)
-    if hud.notice:
+    if hud.notice and hud.level != "none":
         _draw_line(image, hud.notice, place=0.85)
     if hud.help:
         _draw_help(image)
