@@ -9,7 +9,7 @@ from keras import layers
 
 from live_gradcam.cam.graph import flatten, run
 from live_gradcam.cam.logits import without_final_activation
-from live_gradcam.cam.split import default_target, find_layer, split_at
+from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.efficientnet_lite import build_efficientnet_lite
 
@@ -229,3 +229,18 @@ def test_a_convolution_with_softmax_gives_its_logits() -> None:
 
 def test_one_linear_unit_is_taken_for_the_logit_of_a_sigmoid() -> None:
     assert without_final_activation(flatten(ends_in(layers.Identity(), units=1), SIZE)).activation == "sigmoid"
+
+
+def test_the_layers_to_step_through_are_those_that_all_of_the_way_passes() -> None:
+    x = inputs = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="first")(x)
+    x = keras.layers.BatchNormalization(name="first_norm")(x)
+    x = keras.layers.ReLU(name="first_relu")(x)
+    branch = keras.layers.Conv2D(4, 3, padding="same", name="inside")(x)
+    x = keras.layers.Add(name="sum")([x, branch])
+    x = keras.layers.MaxPooling2D(name="pool")(x)
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="last")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="classes")(x))
+    steps = layers_to_step_through(flatten(model, (16, 16)))
+    assert [step.name for step in steps] == ["first_relu", "sum", "last"]

@@ -1,0 +1,82 @@
+"""Other layers and methods are compiled in the background, and kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from live_gradcam.errors import ModelError
+from live_gradcam.pipelines import variants as module
+from live_gradcam.pipelines.variants import Variants
+
+
+class Compiler:
+    """Stands for a network whose engines take as long to compile as the test wants."""
+
+    def __init__(self) -> None:
+        self.compiled: list[tuple[str, str]] = []
+        self.may_finish = threading.Event()
+        self.may_finish.set()
+
+    def engine(self, method: str = "grad-cam", layer: str = "c") -> SimpleNamespace:
+        explainer = SimpleNamespace(method=method, layer=layer, layers=("a", "b", "c"))
+        return SimpleNamespace(explainer=explainer, methods=("grad-cam", "layercam"), variant=self.variant)
+
+    def variant(self, *, method: str, layer: str) -> SimpleNamespace:
+        self.may_finish.wait(20)
+        self.compiled.append((method, layer))
+        if layer == "a":
+            raise ModelError("a cannot be compiled")
+        return self.engine(method, layer)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
+    compiler = Compiler()
+    compiler.may_finish.clear()
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-1)
+        assert variants.compiling == "b"
+        assert variants.current.explainer.layer == "c"
+        compiler.may_finish.set()
+        wait_for(lambda: variants.current.explainer.layer == "b")
+        assert variants.compiling is None
+        variants.step_layer(1)  # which is kept
+        wait_for(lambda: variants.current.explainer.layer == "c")
+        variants.step_layer(1)  # there is no layer after the last
+        variants.step_method()
+        assert variants.compiling == "layercam"
+        wait_for(lambda: variants.current.explainer.method == "layercam")
+        assert compiler.compiled == [("grad-cam", "b"), ("layercam", "c")]
+
+
+def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
+    with Variants(Compiler().engine()) as variants:
+        variants.step_layer(-2)
+        wait_for(lambda: variants.failure)
+        assert variants.failure == "a cannot be compiled"
+        assert variants.current.explainer.layer == "c"
+        assert variants.compiling is None
+
+
+def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEPT", 2)
+    compiler = Compiler()
+    with Variants(compiler.engine()) as variants:
+        for _ in range(2):
+            for step, layer in ((-1, "b"), (1, "c")):
+                variants.step_layer(step)
+                wait_for(lambda layer=layer: variants.current.explainer.layer == layer)
+                variants.step_method()
+                wait_for(lambda: variants.compiling is None)
+        assert len(variants._kept) == 2
