@@ -333,7 +333,9 @@ def test_the_hud_a_click_another_size_and_escape(screen: Screen, tmp_path: Path,
         first = live.snapshot()
         assert difference(first["shown"][:120, :220], first["clean"][:120, :220]) > 40  # the panel
         live.window.press("d")
-        time.sleep(0.5)
+        timed = live.snapshot()["shown"]
+        below = (slice(215, 270), slice(10, 220))  # where the panel goes on with the stages
+        assert timed[below].mean() < 0.6 * first["shown"][below].mean()
         live.window.click(60, 40)  # on the second bar
         pinned = live.snapshot_when(lambda snapshot: snapshot["target_label"] != "espresso")
         assert pinned["target_label"] == first["predictions"][1]["label"]
