@@ -582,6 +582,22 @@ def test_a_mistake_is_no_outage() -> None:
             newest.take(_PATIENCE)
 
 
+def test_a_mistake_after_an_outage_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.01)
+    openings = []
+
+    def opener(_: str) -> Iterator[Frame]:
+        openings.append(len(openings))
+        if len(openings) == 1:
+            yield _frame(0)
+        raise SourceError("no signal") if len(openings) < 3 else ZeroDivisionError("a bug")
+
+    with NewestFrame("0", opener=opener, reconnect=None) as newest:
+        newest.take(_PATIENCE)
+        with pytest.raises(ZeroDivisionError, match=r"^a bug$"):
+            newest.take(_PATIENCE)
+
+
 def test_a_stream_that_changes_its_size() -> None:
     with MjpegServer([np.full((48, 64, 3), 90, np.uint8)], fps=50) as server, NewestFrame(server.url) as newest:
         assert newest.take(_PATIENCE).image.shape == (48, 64, 3)

@@ -80,3 +80,24 @@ def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPa
                 variants.step_method()
                 wait_for(lambda: variants.compiling is None)
         assert len(variants._kept) == 2
+
+
+def test_a_wish_is_not_lost_to_the_failure_of_an_earlier_one() -> None:
+    compiler = Compiler()
+    compiler.may_finish.clear()
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-2)  # which fails when it may
+        time.sleep(0.1)
+        variants.step_layer(1)
+        compiler.may_finish.set()
+        wait_for(lambda: variants.current.explainer.layer == "b")
+        assert variants.failure is None
+
+
+def test_a_mistake_is_handed_over() -> None:
+    compiler = Compiler()
+    compiler.compiled = None  # so that recording what was compiled raises AttributeError
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-1)
+        wait_for(lambda: variants.error)
+        assert isinstance(variants.error, AttributeError)

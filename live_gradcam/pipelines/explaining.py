@@ -101,8 +101,7 @@ class ExplainingThread:
 
     def _explain_all(self) -> None:
         engine = self._start_engine()
-        least_full_scale = _ABOVE_NOTHING * engine.evidence_of_nothing()
-        stabilizer = self._stabilizer(engine, least_full_scale)
+        stabilizer = self._stabilizer(engine)
         with ExitStack() as stack:
             self.pinned = engine.target
             self.dropped_before = self._frames.replaced
@@ -114,14 +113,16 @@ class ExplainingThread:
                     if self._frames.ended:
                         return
                     continue
+                if self.variants.error is not None:
+                    raise self.variants.error
                 if self.variants.current is not engine:
                     engine = self.variants.current
-                    stabilizer = self._stabilizer(engine, _ABOVE_NOTHING * engine.evidence_of_nothing())
+                    stabilizer = self._stabilizer(engine)
                 self._explain(frame, engine, stabilizer)
 
-    def _stabilizer(self, engine: Engine, least_full_scale: float) -> Stabilizer:
-        labels = engine.explainer.classifier.labels
-        return Stabilizer(labels, seconds=self._smooth, least_full_scale=least_full_scale)
+    def _stabilizer(self, engine: Engine) -> Stabilizer:
+        labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing()
+        return Stabilizer(labels, seconds=self._smooth, least_full_scale=_ABOVE_NOTHING * nothing)
 
     def _explain(self, frame: Frame, engine: Engine, stabilizer: Stabilizer) -> None:
         start = time.monotonic()

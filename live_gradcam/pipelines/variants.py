@@ -32,19 +32,21 @@ class Variants:
         current: the engine to explain with.
         wanted: what was asked for last; `current` becomes that when it is compiled.
         failure: why what was asked for last cannot be had; None if it can.
+        error: the exception that ended the compiling, if it was none of ours; None while all is well.
     """
 
     def __init__(self, first: Engine) -> None:
         self.current = first
         self.wanted = Variant(first.explainer.method, first.explainer.layer)
         self.failure: str | None = None
+        self.error: BaseException | None = None
         self._first = first
         self._methods = first.methods
         self._layers = first.explainer.layers
         self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
         self._asked: Slot[Variant] = Slot()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._compile_what_is_asked, name="compile", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="compile", daemon=True)
 
     @property
     def compiling(self) -> str | None:
@@ -69,6 +71,12 @@ class Variants:
         self.wanted, self.failure = variant, None
         self._asked.put(variant)
 
+    def _work(self) -> None:
+        try:
+            self._compile_what_is_asked()
+        except BaseException as error:  # raised again in the thread that explains
+            self.error = error
+
     def _compile_what_is_asked(self) -> None:
         while not self._stop.is_set():
             variant = self._asked.take(_WAKE_SECONDS)
@@ -77,18 +85,16 @@ class Variants:
             try:
                 engine = self._kept.get(variant) or self._first.variant(method=variant.method, layer=variant.layer)
             except LiveGradcamError as error:
-                explainer = self.current.explainer
-                self.failure, self.wanted = str(error), Variant(explainer.method, explainer.layer)
+                if variant == self.wanted:
+                    explainer = self.current.explainer
+                    self.failure, self.wanted = str(error), Variant(explainer.method, explainer.layer)
                 continue
             self._kept[variant] = engine
             self._kept.move_to_end(variant)
             if variant == self.wanted:
                 self.current = engine
-            self._drop_the_oldest()
-
-    def _drop_the_oldest(self) -> None:
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
 
     def __enter__(self) -> Variants:
         self._thread.start()
@@ -97,3 +103,4 @@ class Variants:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._asked.close()
+        self._thread.join(_WAKE_SECONDS)  # which a compilation outlasts

@@ -313,20 +313,15 @@ class Capture:
                 return self._on_end(None)
             failures = 1 if self._connection.delivered else failures + 1
             self._connection.delivered = 0
-            gives_up = self._reconnect is not None and failures > self._reconnect
-            if gives_up or not isinstance(reason, SourceError):  # another exception is a mistake, not an outage
-                return self._on_end(self._last_word(reason, failures - 1))
+            if not isinstance(reason, SourceError):  # a mistake, not an outage
+                return self._on_end(reason)
+            if self._reconnect is not None and failures > self._reconnect:
+                return self._on_end(_last_word(reason, failures - 1))
             wait = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** (failures - 1))
             self.outage = Outage(str(reason), failures, time.monotonic() + wait)
             self._lost = [lost for lost in self._lost if not lost.ended.is_set()]
             if not self._stop.wait(wait) and len(self._lost) < _MOST_LOST_READERS:
                 self._connection = _Connection(None)
-
-    def _last_word(self, reason: Exception, attempts: int) -> Exception:
-        if not attempts:
-            return reason
-        times = "time" if attempts == 1 else "times"
-        return SourceError(f"{reason}, and did not come back when it was tried {attempts} {times}")
 
     def _watch(self, connection: _Connection) -> Exception | None:
         """Read a connection until it is over. Returns what ended it; None for the end of a file, or of the capture."""
@@ -383,6 +378,13 @@ class Capture:
         connection.delivered += 1
         self.captured += 1
         self._deliver(frame)
+
+
+def _last_word(reason: SourceError, attempts: int) -> SourceError:
+    if not attempts:
+        return reason
+    times = "time" if attempts == 1 else "times"
+    return SourceError(f"{reason}, and did not come back when it was tried {attempts} {times}")
 
 
 def list_cameras(highest: int = 9) -> list[tuple[int, str]]:
