@@ -32,6 +32,13 @@ def recorded(path: Path) -> list[tuple[float, np.ndarray]]:
         return [(float(frame.time), frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
 
 
+def start_recording(server: MjpegServer, recording: Path, *options: object) -> subprocess.Popen[str]:
+    """A live command without a window that has begun to record."""
+    process = start("live", server.url, "--headless", "--record", recording, *options)
+    wait_until(recording.with_name(f"{recording.name}.part").exists, process)
+    return process
+
+
 def test_a_network_stream_is_explained_and_recorded(tmp_path: Path, coffee: np.ndarray) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee, coffee[:, ::-1].copy()], fps=25) as server:
@@ -53,9 +60,7 @@ def test_a_network_stream_is_explained_and_recorded(tmp_path: Path, coffee: np.n
 def test_a_stream_that_stops_keeps_what_was_recorded(tmp_path: Path, coffee: np.ndarray) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee], fps=25) as server:
-        process = start("live", server.url, "--headless", "--record", recording, "--reconnect", 0)
-        part = tmp_path / "x.mp4.part"
-        wait_until(part.exists, process)
+        process = start_recording(server, recording, "--reconnect", 0)
         time.sleep(1)
         server.stop()
         finished = finish(process)
@@ -83,8 +88,7 @@ def test_a_camera_that_is_restarted_is_found_again_and_the_recording_goes_on(
 ) -> None:
     recording, summary = tmp_path / "x.mp4", tmp_path / "x.json"
     with MjpegServer([coffee], fps=25) as server:
-        process = start("live", server.url, "--headless", "--record", recording, "--json", summary)
-        wait_until((tmp_path / "x.mp4.part").exists, process)
+        process = start_recording(server, recording, "--json", summary)
         time.sleep(1)
         server.stop()
         time.sleep(1)
@@ -107,8 +111,7 @@ def test_a_signal_ends_it_though_the_source_has_frozen(
 ) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee], fps=25) as server:
-        process = start("live", server.url, "--headless", "--record", recording)
-        wait_until((tmp_path / "x.mp4.part").exists, process)
+        process = start_recording(server, recording)
         time.sleep(0.5)
         server.stall()
         time.sleep(0.5)
@@ -124,13 +127,11 @@ def test_a_signal_ends_it_though_the_source_has_frozen(
 def test_what_was_recorded_until_a_kill_plays(tmp_path: Path, coffee: np.ndarray) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee], fps=25) as server:
-        process = start("live", server.url, "--headless", "--record", recording)
-        part = tmp_path / "x.mp4.part"
-        wait_until(part.exists, process)
+        process = start_recording(server, recording)
         time.sleep(5)
         process.kill()
         process.communicate()
-    frames = recorded(part)
+    frames = recorded(tmp_path / "x.mp4.part")
     assert frames[-1][0] > 2.5  # all but the last fragment, of a second, and what was under way
     assert frames[-1][1].shape == coffee.shape
 
@@ -140,8 +141,7 @@ def test_a_stream_that_changes_its_size_is_recorded_in_one_size(
 ) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee], fps=25) as server:
-        process = start("live", server.url, "--headless", "--record", recording)
-        wait_until((tmp_path / "x.mp4.part").exists, process)
+        process = start_recording(server, recording)
         time.sleep(1)
         server.show([chelsea])
         time.sleep(1)

@@ -102,8 +102,6 @@ class Explainer:
         target = default_target(network) if layer is None else find_layer(network, layer)
         #: The target layer's full name.
         self.layer = target.name
-        #: The full names of the layers worth looking at one after the other, from the first to the last.
-        self.layers = tuple(dict.fromkeys(step.name for step in layers_to_step_through(network)))
         #: What the lowering rewrote, by rule.
         self.rewrites: dict[str, int] = {}
         self._tuner = Tuner(tune)
@@ -131,6 +129,11 @@ class Explainer:
             maps=min(topk if maps is None else maps, classes),
             relu=relu,
         )
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """The full names of the layers worth looking at one after the other, from the first to the last."""
+        return tuple(dict.fromkeys(step.name for step in layers_to_step_through(self._original)))
 
     def variant(self, *, method: str, layer: str) -> Explainer:
         """A new explainer that differs in these alone. It chooses forms by what was timed before, and times nothing.

@@ -40,13 +40,29 @@ def fit_frame(frame: np.ndarray, size: tuple[int, int], fit: Fit) -> tuple[np.nd
         x, y = (frame_width - crop_width) // 2, (frame_height - crop_height) // 2
         part = frame[y : y + crop_height, x : x + crop_width]
         return shrink(part, width, height), Region(x, y, crop_width, crop_height)
-    scale = max(frame_width / width, frame_height / height)
-    inner_width = min(width, max(1, round(frame_width / scale)))
-    inner_height = min(height, max(1, round(frame_height / scale)))
+    return letterbox(frame, size, bars=_BAR_VALUE)
+
+
+def letterbox(image: np.ndarray, size: tuple[int, int], *, bars: int) -> tuple[np.ndarray, Region]:
+    """Put an image, in its own shape, into a size, between bars.
+
+    Args:
+        image: uint8 (H, W, 3).
+        size: (height, width) in pixels.
+        bars: 0…255: the grey of the bars.
+
+    Returns:
+        uint8 (height, width, 3), and the region that it shows, in the image's pixels.
+    """
+    height, width = size
+    image_height, image_width = image.shape[:2]
+    scale = max(image_width / width, image_height / height)
+    inner_width = min(width, max(1, round(image_width / scale)))
+    inner_height = min(height, max(1, round(image_height / scale)))
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    boxed = np.full((height, width, 3), _BAR_VALUE, np.uint8)
-    boxed[top : top + inner_height, left : left + inner_width] = shrink(frame, inner_width, inner_height)
-    scale_x, scale_y = frame_width / inner_width, frame_height / inner_height
+    boxed = np.full((height, width, 3), bars, np.uint8)
+    boxed[top : top + inner_height, left : left + inner_width] = shrink(image, inner_width, inner_height)
+    scale_x, scale_y = image_width / inner_width, image_height / inner_height
     return boxed, Region(-left * scale_x, -top * scale_y, width * scale_x, height * scale_y)
 
 

@@ -82,10 +82,11 @@ class OnePass:
         activations = tf.cast(activations, tf.float32)
         raw_maps = tf.stack([self.method.raw_map(activations, gradient) for gradient in gradients], axis=1)
         heatmaps, evidence = _scale(raw_maps, relu=self.relu)
+        predictions = self._predictions(logits)
         return {
-            **self._predictions(logits),
+            **predictions,
             "targets": targets,
-            "target_probabilities": _picked(self._probabilities(logits), targets),
+            "target_probabilities": _picked(predictions["all_probabilities"], targets),
             "heatmaps": heatmaps,
             "evidence": evidence,
         }

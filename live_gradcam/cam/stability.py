@@ -39,7 +39,7 @@ class Stabilizer:
     """Smooths one explainer's explanations over time.
 
     Exponential by time, not by frame count: after `seconds`, a new picture has 1 − 1/e of the weight, at any frame
-    rate. The scale of the colours is the largest evidence of late: it rises at once, so that no map is cut off, and
+    rate. The scale of the colours is the largest evidence of late of the class that is shown: it rises at once and
     falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
 
     Args:

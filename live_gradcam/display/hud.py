@@ -278,8 +278,7 @@ def _draw_help(image: np.ndarray) -> None:
     """The keys, each on a line with what it does."""
     height, width = image.shape[:2]
     size = max(9, min(text_size_for((height, width)), round(height / (1.5 * (len(KEYS) + 2)))))
-    row, margin = (height - size) / (len(KEYS) + 1), size
-    row = min(row, 1.7 * size)
+    row, margin = min(1.7 * size, (height - size) / (len(KEYS) + 1)), size
     panel_height = min(height, round(row * len(KEYS) + size))
     names_width = max(text_width(key.name, size, bold=True) for key in KEYS) + size
     helps_width = max(text_width(key.help, size) for key in KEYS)

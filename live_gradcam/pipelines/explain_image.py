@@ -13,7 +13,7 @@ from live_gradcam.display.overlay import Overlay
 from live_gradcam.display.panels import three_panels
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
-from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.pipelines.records import picture_record
 from live_gradcam.video.image import read_image, write_image
 from live_gradcam.video.output import check_output
 
@@ -62,21 +62,15 @@ def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overla
 
 
 def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Engine) -> dict[str, Any]:
-    """The numbers of an explained picture: those of `explanation_record`, and the heatmap.
-
-    Returns:
-        With `image`, `width`, `height`, `model`, `method`, `layer` and `heatmap`: rows of 0…1 at the target layer's
-        resolution.
-    """
-    height, width = image.shape[:2]
+    """The numbers of an explained picture: `image`, its path, and those of `picture_record`."""
     explainer = engine.explainer
     return {
         "image": str(path),
-        "width": width,
-        "height": height,
-        "model": explainer.classifier.name,
-        "method": explainer.method,
-        "layer": explainer.layer,
-        **explanation_record(explanation, (height, width)),
-        "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
+        **picture_record(
+            explanation,
+            image.shape[:2],
+            model=explainer.classifier.name,
+            method=explainer.method,
+            layer=explainer.layer,
+        ),
     }

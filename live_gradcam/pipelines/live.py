@@ -26,11 +26,12 @@ from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.explaining import ExplainedFrame, ExplainingThread
 from live_gradcam.pipelines.metrics import Durations, FrameRate
-from live_gradcam.pipelines.recording import Recorder, timestamped_name
+from live_gradcam.pipelines.recording import Recorder
 from live_gradcam.pipelines.snapshots import Snapshots
 from live_gradcam.pipelines.stopping import StopRequest
 from live_gradcam.video.capture import Capture, open_source
 from live_gradcam.video.frame import Frame
+from live_gradcam.video.output import timestamped_name
 from live_gradcam.video.slot import Slot
 
 _WAIT_SECONDS = 0.01
@@ -39,6 +40,7 @@ _REDRAW_SECONDS = 0.2
 _NOTICE_SECONDS = 3.0
 _ALPHA_STEP = 0.1
 _DIMMED = 0.4
+_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,6 @@ def run_live(
     frames: Slot[Frame] = Slot(keep_all=lossless)
     previews: Slot[Frame] = Slot()
     results: Slot[ExplainedFrame] = Slot(keep_all=lossless or options.headless)
-
     camera_rate = FrameRate()
 
     def deliver(frame: Frame) -> None:
@@ -211,9 +212,6 @@ def run_live(
         left_out=recorder.left_out,
         stopped=stop.requested,
     )
-
-
-_PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 
 @dataclass
@@ -278,9 +276,9 @@ class _Loop:
             self._let_play_when_ready()
             if self._take():
                 self._show_and_record()
-            elif self._window and self._frame and time.monotonic() - self._drawn_at > _REDRAW_SECONDS:
-                self._window.show(*self._draw())
-            if self._window:
+            elif self._window:
+                if self._frame and time.monotonic() - self._drawn_at > _REDRAW_SECONDS:
+                    self._window.show(*self._draw())
                 self._obey_all(self._window)
 
     def seconds(self) -> float:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from live_gradcam.cam.fit import letterbox
 from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.metrics import Durations
 from live_gradcam.video.writer import VideoWriter
@@ -22,11 +21,6 @@ _TIME_BASE = Fraction(1, 90_000)
 _DEPTH = 8
 
 Picture = tuple[np.ndarray, Fraction]
-
-
-def timestamped_name(suffix: str) -> str:
-    """A file name of now, down to the millisecond: live-gradcam-20261124-154210-123."""
-    return f"live-gradcam-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3] + suffix
 
 
 class Recorder:
@@ -117,7 +111,9 @@ class Recorder:
                 if writer is None:
                     size = picture.shape[:2]
                     writer, first = _open_writer(path, size), pts
-                writer.write(_letterboxed(picture, size), pts - first)
+                if picture.shape[:2] != size:  # the source has changed its own
+                    picture, _ = letterbox(picture, size, bars=0)
+                writer.write(picture, pts - first)
             except BaseException as failure:  # raised again in the thread that gives the pictures
                 self._fail(failure, writer)
             self.encoding.add(time.perf_counter() - start)
@@ -146,15 +142,3 @@ class Recorder:
 
 def _open_writer(path: Path, size: tuple[int, int]) -> VideoWriter:
     return VideoWriter(path, size=size, frame_rate=_FRAME_RATE, time_base=_TIME_BASE, crash_safe=True)
-
-
-def _letterboxed(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The picture in its own shape within (height, width), for a source that changes its size."""
-    if picture.shape[:2] == size:
-        return picture
-    scale = min(size[0] / picture.shape[0], size[1] / picture.shape[1])
-    height, width = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
-    canvas = np.zeros((*size, 3), np.uint8)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    canvas[top : top + height, left : left + width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return canvas

@@ -28,3 +28,30 @@ def explanation_record(explanation: Explanation, frame_size: tuple[int, int]) ->
         "evidence": round(float(explanation.evidence[0]), 6),
         "box": list(box) if box else None,
     }
+
+
+def picture_record(
+    explanation: Explanation | None, frame_size: tuple[int, int], *, model: str, method: str, layer: str
+) -> dict[str, Any]:
+    """All there is to know of one explained picture of (height, width) pixels.
+
+    Args:
+        explanation: None for a picture that was not explained.
+        frame_size: (height, width).
+        model: the network's name.
+        method: the method's name.
+        layer: the target layer.
+
+    Returns:
+        `width`, `height`, `model`, `method`, `layer`; where it was explained, what `explanation_record` gives, and
+        `heatmap`: rows of 0…1 at the target layer's resolution.
+    """
+    height, width = frame_size
+    record = {"width": width, "height": height, "model": model, "method": method, "layer": layer}
+    if explanation is None:
+        return record
+    return {
+        **record,
+        **explanation_record(explanation, frame_size),
+        "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
+    }

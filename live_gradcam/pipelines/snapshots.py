@@ -11,10 +11,9 @@ import numpy as np
 
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.pipelines.explaining import ExplainedFrame
-from live_gradcam.pipelines.recording import timestamped_name
-from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.pipelines.records import picture_record
 from live_gradcam.video.image import write_image
-from live_gradcam.video.output import check_output
+from live_gradcam.video.output import check_output, timestamped_name
 
 
 class Snapshots:
@@ -65,27 +64,20 @@ class Snapshots:
 
 
 def snapshot_record(explained: ExplainedFrame) -> dict[str, Any]:
-    """The numbers of an explained frame: those of `explanation_record`, and what they were computed with.
+    """The numbers of an explained frame: those of `picture_record`, in the clean picture's pixels.
 
     Returns:
-        With `time` (seconds, of the source), `width`, `height`, `model`, `method`, `layer`, and `heatmap`: rows of
-        numbers, of which 1 stands for an evidence of `full_scale`. All in the clean picture's pixels.
+        With `time` (seconds, of the source); and `full_scale`: the evidence that a heatmap's 1 stands for.
     """
-    frame, explanation = explained.frame, explained.explanation
-    height, width = frame.image.shape[:2]
-    record = {
-        "time": float(frame.pts),
-        "width": width,
-        "height": height,
-        "model": explained.model,
-        "method": explained.method,
-        "layer": explained.layer,
-    }
-    if explanation is None:
-        return record
+    frame = explained.frame
     return {
-        **record,
-        **explanation_record(explanation, (height, width)),
+        "time": float(frame.pts),
+        **picture_record(
+            explained.explanation,
+            frame.image.shape[:2],
+            model=explained.model,
+            method=explained.method,
+            layer=explained.layer,
+        ),
         "full_scale": explained.full_scale,
-        "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from live_gradcam.errors import OutputError
@@ -31,3 +32,8 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")
+
+
+def timestamped_name(suffix: str) -> str:
+    """A file name of now, down to the millisecond: live-gradcam-20261124-154210-123."""
+    return f"live-gradcam-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3] + suffix
