@@ -54,7 +54,7 @@ def answer(network: Network, seed: int = 1) -> np.ndarray:
 def test_a_folded_batch_norm_gives_the_same_numbers(stack) -> None:
     model = model_of(*stack)
     network = flatten(model, SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites["batch norm folded"] == 1
     assert len(lowered.operations) == len(network.operations) - 1
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
@@ -64,7 +64,7 @@ def test_a_dense_layer_takes_its_batch_norm() -> None:
     image = keras.Input((*SIZE, 3))
     x = norm()(layers.Dense(5)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
     network = flatten(keras.Model(image, layers.Dense(3)(x)), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
@@ -79,7 +79,7 @@ def test_a_dense_layer_takes_its_batch_norm() -> None:
 )
 def test_a_batch_norm_with_something_in_between_stays(stack) -> None:
     network = flatten(model_of(*stack), SIZE)
-    assert lower(network, keep=-1) == (network, {})
+    assert lower(network, keep=()) == (network, {})
 
 
 def test_a_convolution_that_something_else_reads_keeps_its_batch_norm() -> None:
@@ -87,13 +87,13 @@ def test_a_convolution_that_something_else_reads_keeps_its_batch_norm() -> None:
     x = layers.Conv2D(4, 3)(image)
     x = layers.Add()([x, norm()(x)])
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x))), SIZE)
-    assert lower(network, keep=-1)[1] == {}
+    assert lower(network, keep=())[1] == {}
 
 
 def test_a_target_layer_before_a_batch_norm_stays() -> None:
     network = flatten(model_of(layers.Conv2D(4, 3, name="target"), norm()), SIZE)
     kept = find_layer(network, "target").outputs[0]
-    assert lower(network, keep=kept)[1] == {}
+    assert lower(network, keep=(kept,))[1] == {}
 
 
 def test_a_shared_convolution_takes_the_batch_norm_of_each_of_its_calls() -> None:
@@ -103,7 +103,7 @@ def test_a_shared_convolution_takes_the_batch_norm_of_each_of_its_calls() -> Non
     model = keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x)))
     model.set_weights([np.random.default_rng(2).uniform(0.2, 1.2, w.shape) for w in model.get_weights()])
     network = flatten(model, SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 2}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
@@ -112,7 +112,7 @@ def test_a_shared_convolution_takes_the_batch_norm_of_each_of_its_calls() -> Non
 @pytest.mark.parametrize(("kernel", "strides"), [(3, 1), (3, 2), (5, 2), (2, 2), ((1, 5), 1), (3, 3)])
 def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kernel, strides, padding: str) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(kernel, strides, padding=padding, activation="tanh")), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
 
@@ -120,14 +120,14 @@ def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kern
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_a_dilated_depthwise_convolution_gives_the_same_numbers(padding: str) -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3, padding=padding, dilation_rate=2)), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
 def test_a_depth_multiplier() -> None:
     network = flatten(model_of(layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"), norm()), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1, "depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
@@ -138,7 +138,7 @@ def test_a_separable_convolution(strides: int, dilation: int, multiplier: int) -
         5, 3, strides, padding="same", dilation_rate=dilation, depth_multiplier=multiplier, activation=None
     )
     network = flatten(model_of(layer, norm(), layers.ReLU()), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {
         "separable convolution parted": 1,
         "batch norm folded": 1,
@@ -163,7 +163,7 @@ def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int],
     image = keras.Input((*size, 48))
     x = layers.Conv2D(50, 3, padding=padding, activation="relu", bias_initializer="normal", name="maps")(image)
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), size)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {f"convolution as Winograd {'F(2×2)' if min(size) < 24 else 'F(4×4)'}": 1}
     images = np.random.default_rng(5).normal(0, 1, (2, *size, 48)).astype(np.float32)
     maps = network.producer(find_layer(network, "maps").outputs[0]).outputs[0]
@@ -184,7 +184,7 @@ def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int],
 def test_winograd_leaves_other_convolutions(layer) -> None:
     image = keras.Input((28, 28, 48))
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(layer(image)))), (28, 28))
-    assert lower(network, keep=-1) == (network, {})
+    assert lower(network, keep=()) == (network, {})
 
 
 def test_the_gradient_through_winograd_is_the_convolutions() -> None:
@@ -193,7 +193,7 @@ def test_the_gradient_through_winograd_is_the_convolutions() -> None:
     x = layers.Conv2D(48, 3, padding="same", activation="relu")(x)
     model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     network = flatten(model, (28, 28))
-    lowered, _ = lower(network, keep=find_layer(network, "first").outputs[0])
+    lowered, _ = lower(network, keep=(find_layer(network, "first").outputs[0],))
     images = tf.random.stateless_normal((1, 28, 28, 48), seed=(0, 1))
     gradients = []
     for either in (network, lowered):
@@ -222,7 +222,7 @@ def test_a_stem_in_each_form_gives_the_same_numbers(kernel: int, stride: int, pa
 
 def test_a_strided_stem_becomes_space_to_depth_by_rule() -> None:
     network = flatten(model_of(layers.Conv2D(6, 3, 2, padding="same"), norm()), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1, "convolution as space to depth": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4)
 
@@ -245,14 +245,14 @@ def test_a_pointwise_convolution_of_a_small_map_has_its_kernel_first(strides: in
     image = keras.Input((8, 6, 5))
     x = layers.Conv2D(7, 1, strides, activation="relu", bias_initializer="normal")(layers.ReLU()(image))
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), (8, 6))
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"convolution as kernel first": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
 
 
 def test_a_strided_pointwise_convolution_is_a_matrix_product() -> None:
     network = flatten(model_of(layers.Conv2D(6, 1, 2), norm(), channels=5), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1, "convolution as matrix product": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
@@ -262,7 +262,7 @@ def test_a_strided_pointwise_convolution_is_a_matrix_product() -> None:
 def test_a_grouped_convolution(groups: int, filters: int, strides: int, dilation: int, padding: str) -> None:
     layer = layers.Conv2D(filters, 3, strides, padding=padding, dilation_rate=dilation, groups=groups)
     network = flatten(model_of(layer, norm(), channels=12), SIZE)
-    lowered, rewrites = lower(network, keep=-1)
+    lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1, "convolution as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
@@ -271,7 +271,7 @@ def test_a_grouped_convolution(groups: int, filters: int, strides: int, dilation
 @pytest.mark.parametrize(("size", "strides"), [(2, 2), (3, 2), (3, 1), ((2, 3), (1, 2))])
 def test_a_max_pool_as_shifted_maxima_is_the_same_and_so_is_its_gradient(size, strides, padding: str) -> None:
     network = flatten(model_of(layers.Conv2D(4, 3), layers.MaxPooling2D(size, strides, padding=padding)), SIZE)
-    lowered, rewrites = lower(network, keep=network.operations[0].outputs[0])
+    lowered, rewrites = lower(network, keep=(network.operations[0].outputs[0],))
     assert rewrites == {"max pooling as shifted maxima": 1}
     np.testing.assert_array_equal(answer(lowered), answer(network))
     tied = np.maximum(np.round(np.random.default_rng(2).normal(0, 1, (2, 9, 10, 4))), 0).astype(np.float32)
@@ -290,7 +290,7 @@ def test_a_large_dense_layer_by_its_transposed_kernel() -> None:
     image = keras.Input((32, 32, 32))
     x = layers.Dense(1024, activation="relu", bias_initializer="normal")(layers.Flatten()(layers.ReLU()(image)))
     network = flatten(keras.Model(image, layers.Dense(3)(x)), (32, 32))
-    lowered, rewrites = lower(network, keep=network.operations[0].outputs[0])
+    lowered, rewrites = lower(network, keep=(network.operations[0].outputs[0],))
     assert rewrites == {"dense as transposed product": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4, atol=1e-4)
 
@@ -301,8 +301,8 @@ def test_bf16_is_for_the_products_before_the_target_layer() -> None:
     x = layers.Conv2D(64, 1, name="after")(layers.ReLU(name="target")(x))
     network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), (28, 28))
     kept = find_layer(network, "target").outputs[0]
-    lowered, _ = lower(network, keep=kept)
-    halved = in_bf16(lowered, keep=kept)
+    lowered, _ = lower(network, keep=(kept,))
+    halved = in_bf16(lowered, keep=(kept,))
     assert [isinstance(o.layer, Affine) and o.layer.bf16 for o in halved.operations] == [True, True, *[False] * 4]
     images = np.random.default_rng(1).normal(0, 1, (2, 28, 28, 64)).astype(np.float32)
 
@@ -321,7 +321,7 @@ def test_what_became_of_each_layer() -> None:
     x = layers.Conv2D(48, 3, padding="same", name="second")(layers.DepthwiseConv2D(3, name="depthwise")(x))
     network = flatten(keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x))), (28, 28))
     tuner = Tuner("off")
-    lowered, _ = lower(network, keep=-1, tuner=tuner)
+    lowered, _ = lower(network, keep=(), tuner=tuner)
     became = {row.name: row.became for row in describe_rewrites(network, lowered, tuner)}
     assert became["stem"] == "convolution as space to depth"
     assert became["norm"] == "folded into the layer before"
@@ -336,14 +336,14 @@ def test_layers_that_no_rule_knows_exactly_stay() -> None:
             return 2 * super().call(inputs)
 
     network = flatten(model_of(Doubled(3), layers.SeparableConv2D(4, 3, dtype="float16")), SIZE)
-    assert lower(network, keep=-1) == (network, {})
+    assert lower(network, keep=()) == (network, {})
 
 
 def test_the_users_model_is_not_changed() -> None:
     model = model_of(layers.DepthwiseConv2D(3), norm())
     images = np.random.default_rng(3).normal(0, 1, (1, *SIZE, 3)).astype(np.float32)
     weights, before = [w.copy() for w in model.get_weights()], model.predict(images, verbose=0)
-    lower(flatten(model, SIZE), keep=-1)
+    lower(flatten(model, SIZE), keep=())
     for weight, now in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, now)
     np.testing.assert_array_equal(model.predict(images, verbose=0), before)
@@ -354,5 +354,5 @@ def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -
     wrong = Form(lambda affine, input_shape: affine.kind == "depthwise", lambda affine: lambda x: 0.9 * x[:, 2:, 2:])
     monkeypatch.setitem(FORMS, "shifted products", wrong)
     with caplog.at_level("WARNING", "live_gradcam"):
-        assert lower(network, keep=-1) == (network, {})
+        assert lower(network, keep=()) == (network, {})
     assert "is not used" in caplog.text

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_you_mean
 from live_gradcam.networks.runtime import compiled_soundly
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def compile_function(
 
     try:
         return compiled_soundly(traced_and_compiled) if backend == "xla" else traced_and_compiled()
+    except LiveGradcamError:
+        raise
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
         raise ModelError(f"{name} cannot be compiled by {_TITLES[backend]}: {_reason(error)}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
@@ -13,18 +14,26 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
-from live_gradcam.cam.explanation import Explanation, Prediction
-from live_gradcam.cam.fit import FITS, Fit, fit_frame
-from live_gradcam.cam.graph import flatten
+from live_gradcam.cam.explanation import Explanation, Prediction, Target
+from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
+from live_gradcam.cam.graph import Network, Operation, flatten
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
-from live_gradcam.cam.mean_gradient import offset_path
-from live_gradcam.cam.methods import METHODS
-from live_gradcam.cam.one_pass import SCORES, TOP_CLASS, OnePass, Score, network_input
+from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
+from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
+from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input
 from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
+from live_gradcam.cam.still_methods import STILL_METHODS, OnProgress, StillMethod
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
+
+
+#: What to explain: a class, a contrast, several of them, or None for the top class.
+Targets = int | Target | Sequence[int | Target] | None
+
+#: How many input sizes stay compiled with `fit="native"`.
+_KEPT_SIZES = 4
 
 
 class Explainer:
@@ -35,23 +44,26 @@ class Explainer:
 
     Args:
         classifier: from `load_classifier`.
-        method: a name of `cam.methods.METHODS`.
-        layer: the target layer's name; None for the last feature maps before space is given up.
+        method: a name of `cam.methods.METHODS`, or of `cam.still_methods.STILL_METHODS`.
+        layer: the target layer's name, or several with commas, whose maps are fused: each scaled to its maximum,
+            enlarged to the finest one, and averaged. None for the last feature maps before space is given up.
         topk: how many predictions to return.
         score: "logit", "margin" or "probability": see `Score`.
-        fit: "stretch", "crop" or "letterbox": see `cam.fit.Fit`.
+        fit: "stretch", "crop", "letterbox" or "native": see `cam.fit.Fit`.
         maps: how many classes get a heatmap: the target and the best others. None for `topk`.
         relu: keep only what speaks for the class, scaled to the maximum. False scales from minimum to maximum
             instead, which paints a map of no evidence as if it were one of strong evidence.
         lowering: rewrite the network in the form that the engine runs best (see `cam.lowering`).
         engine: what runs the function: see `cam.backends.Backend`. All give the same explanation.
         tune: how much to time to find the fastest form of each layer: see `cam.tuning.Tune`.
+        input_size: (height, width) to run the network at; None for its own. With `fit="native"` its shorter side counts.
         precision: "bf16" computes the products before the target layer in bfloat16, with sums in float32. Faster only
             where the processor has instructions for it.
 
     Raises:
-        UsageError: a method, layer, score, fit, engine or tune that does not exist, or an engine that is not installed.
-        ModelError: the model has no feature maps, or its graph cannot be seen.
+        UsageError: a method, layer, score, fit, engine or tune that does not exist, or an engine that is not installed;
+            a method that is not defined for this head, these layers or this score.
+        ModelError: the model has no feature maps, or its graph cannot be seen, or does not run at the input size.
     """
 
     def __init__(
@@ -69,8 +81,9 @@ class Explainer:
         engine: Backend = "xla",
         tune: Tune = "auto",
         precision: Precision = "f32",
+        input_size: tuple[int, int] | None = None,
     ) -> None:
-        _check_choice("method", method, METHODS)
+        _check_choice("method", method, (*METHODS, *STILL_METHODS))
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
         _check_choice("tune", tune, TUNES)
@@ -88,6 +101,8 @@ class Explainer:
             "engine": engine,
             "precision": precision,
         }
+        if input_size is not None:
+            classifier = replace(classifier, input_size=input_size)
         self.classifier = classifier
         self.fit: Fit = fit
         self.method = method
@@ -96,12 +111,17 @@ class Explainer:
         #: How often the one-pass function has been traced: once for each size of batch that was asked for.
         self.trace_count = 0
         self._explain_batch: dict[int, CompiledFunction] = {}
+        #: With `fit="native"`, by input size.
+        self._sized: dict[tuple[int, int], Explainer] = {}
 
         logit_network = without_final_activation(flatten(classifier.model, classifier.input_size))
         network = logit_network.network
-        target = default_target(network) if layer is None else find_layer(network, layer)
-        #: The target layer's full name.
-        self.layer = target.name
+        targets = _find_layers(network, layer)
+        values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
+        one_pass_method = METHODS[method] if method in METHODS else METHODS["grad-cam"]
+        _check_method(method, one_pass_method, network, values, score)
+        #: The target layer's full name; several with commas.
+        self.layer = ",".join(target.name for target in targets)
         #: What the lowering rewrote, by rule.
         self.rewrites: dict[str, int] = {}
         self._tuner = Tuner(tune)
@@ -109,21 +129,19 @@ class Explainer:
         if lowering:
             for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
             pictures = _check_picture(classifier)
-            network, self.rewrites = lower(
-                network, keep=target.outputs[0], for_xla=for_xla, tuner=self._tuner, pictures=pictures
-            )
+            network, self.rewrites = lower(network, keep=values, for_xla=for_xla, tuner=self._tuner, pictures=pictures)
         if precision == "bf16" and engine == "xla":
-            network = in_bf16(network, keep=target.outputs[0])
+            network = in_bf16(network, keep=values)
         self._network = network
 
         classes = len(classifier.labels)
-        split = split_at(network, target.outputs[0])
+        split = split_at(network, *values)
         self._one_pass = OnePass(
             split=split,
             offset_path=offset_path(network, split),
             preprocessing=classifier.preprocessing,
             activation=logit_network.activation,
-            method=METHODS[method],
+            method=one_pass_method,
             score=score,
             topk=min(topk, classes),
             maps=min(topk if maps is None else maps, classes),
@@ -147,13 +165,24 @@ class Explainer:
     def _explain(self, batch: int) -> CompiledFunction:
         """The one-pass function for this many frames at a time, compiled when it is first asked for."""
         if batch not in self._explain_batch:
-            signature = [self._pixels(batch), tf.TensorSpec((batch,), tf.int32, name="target_class")]
-            self._explain_batch[batch] = self._compile(self._traced_explain, signature)
+            classes = [
+                tf.TensorSpec((batch, self._one_pass.maps), tf.int32, name=name)
+                for name in ("target_classes", "contrast_classes")
+            ]
+            self._explain_batch[batch] = self._compile(self._traced_explain, [self._pixels(batch), *classes])
         return self._explain_batch[batch]
 
-    def _traced_explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _traced_explain(
+        self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         self.trace_count += 1
-        return self._one_pass.explain(pixels, target_class)
+        return self._one_pass.explain(pixels, target_classes, contrast_classes)
+
+    @cached_property
+    def _still(self) -> StillMethod | None:
+        """The method, compiled, where it takes more than the one pass."""
+        make = STILL_METHODS.get(self.method)
+        return None if make is None else make(self._one_pass, self._compile, self.classifier.input_size)
 
     @cached_property
     def _predict(self) -> CompiledFunction:
@@ -187,7 +216,8 @@ class Explainer:
             ModelError: the engine cannot compile the network.
         """
         start = time.perf_counter()
-        self._explain(batch)
+        if self.fit != "native":  # which is compiled for the first frame
+            self._explain(batch)
         return time.perf_counter() - start
 
     def fastest_batch(self) -> int:
@@ -200,52 +230,130 @@ class Explainer:
     def _time_batch(self, batch: int) -> None:
         generator = np.random.default_rng(0)
         pixels = generator.integers(0, 256, (batch, *self.classifier.input_size, 3), np.uint8)
-        self._explain(batch)(pixels, np.full(batch, TOP_CLASS, np.int32))
+        self._explain(batch)(pixels, *self._classes([], batch))
 
-    def __call__(self, frame: np.ndarray, *, target: int | None = None) -> Explanation:
+    def __call__(
+        self, frame: np.ndarray, *, target: Targets = None, on_progress: OnProgress | None = None
+    ) -> Explanation:
         """Explain a frame.
 
         Args:
             frame: uint8 (H, W, 3), BGR as OpenCV has it, of any size.
-            target: the class index to explain; None for the frame's own top class.
+            target: the class index to explain, or a contrast, or several of them, at most as many as there are maps;
+                None for the frame's own top class.
+            on_progress: is told of each step of a method that takes many passes.
 
         Returns:
-            The predictions, and a heatmap each for the target and the best other classes.
+            The predictions, and a heatmap each for the targets and then for the best other classes.
 
         Raises:
             ValueError: not such a frame, or no such class.
         """
-        return self.explain_batch([frame], target=target)[0]
+        return self.explain_batch([frame], target=target, on_progress=on_progress)[0]
 
-    def explain_batch(self, frames: Sequence[np.ndarray], *, target: int | None = None) -> list[Explanation]:
+    def explain_batch(
+        self, frames: Sequence[np.ndarray], *, target: Targets = None, on_progress: OnProgress | None = None
+    ) -> list[Explanation]:
         """Explain several frames in one pass, which is compiled once for each number of them.
 
         Args:
             frames: as for a call; they may differ in size.
             target: as for a call; None for each frame's own top class.
+            on_progress: as for a call.
         """
-        labels = self.classifier.labels
-        if target is not None and not 0 <= target < len(labels):
-            raise ValueError(f"there is no class {target}: the classes are 0 to {len(labels) - 1}")
+        targets = self._checked_targets(target)
         for frame in frames:
             _check_frame(frame)
+        if self.fit == "native":
+            return self._explain_natively(frames, targets, on_progress)
+        labels = self.classifier.labels
         pixels, regions = zip(
             *(fit_frame(frame, self.classifier.input_size, self.fit) for frame in frames), strict=True
         )
-        target_classes = np.full(len(frames), TOP_CLASS if target is None else target, np.int32)
-        batch = self._explain(len(frames))(np.stack(pixels), target_classes)
+        batch = self._explain(len(frames))(np.stack(pixels), *self._classes(targets, len(frames)))
+        if self._still is not None:
+            batch |= self._maps_of_stills(pixels, batch, targets, on_progress)
+        contrasts = tuple(targets[k].against if k < len(targets) else None for k in range(self._one_pass.maps))
         return [
             Explanation(
                 predictions=_predictions(batch["indices"][row], batch["probabilities"][row], labels),
                 heatmaps=batch["heatmaps"][row],
                 targets=_predictions(batch["targets"][row], batch["target_probabilities"][row], labels),
+                contrasts=tuple(
+                    None if other is None else Prediction(other, labels[other], float(probabilities[other]))
+                    for other in contrasts
+                ),
+                against=self._one_pass.method.against,
                 evidence=batch["evidence"][row],
                 logits=batch["logits"][row],
-                probabilities=batch["all_probabilities"][row],
+                probabilities=probabilities,
                 region=region,
             )
-            for row, region in enumerate(regions)
+            for row, (region, probabilities) in enumerate(zip(regions, batch["all_probabilities"], strict=True))
         ]
+
+    def _checked_targets(self, target: Targets) -> list[Target]:
+        asked = [] if target is None else [target] if isinstance(target, (int, np.integer, Target)) else list(target)
+        targets = [one if isinstance(one, Target) else Target(int(one)) for one in asked]
+        classes = len(self.classifier.labels)
+        for one in targets:
+            for index in (one.index, one.against):
+                if index is not None and not 0 <= index < classes:
+                    raise ValueError(f"there is no class {index}: the classes are 0 to {classes - 1}")
+            if one.against == one.index:
+                raise ValueError(f"class {one.index} cannot be contrasted with itself")
+            if one.against is not None and self._one_pass.method.score is not None:
+                raise ValueError(f"{self.method} chooses by itself what a class is contrasted with")
+        if len(targets) > self._one_pass.maps:
+            raise ValueError(f"{len(targets)} classes need as many maps, and there are {self._one_pass.maps}")
+        return targets
+
+    def _classes(self, targets: Sequence[Target], batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The classes to explain and those to contrast them with, each int32 (batch, maps)."""
+        classes = np.full((2, batch, self._one_pass.maps), TOP_CLASS, np.int32)
+        for k, target in enumerate(targets):
+            classes[0, :, k] = target.index
+            classes[1, :, k] = NO_CLASS if target.against is None else target.against
+        return classes[0], classes[1]
+
+    def _maps_of_stills(
+        self,
+        pixels: Sequence[np.ndarray],
+        batch: dict[str, np.ndarray],
+        targets: Sequence[Target],
+        on_progress: OnProgress | None,
+    ) -> dict[str, np.ndarray]:
+        """The heatmaps and the evidence of a method that takes more than the one pass."""
+        assert self._still is not None
+        _, contrasts = self._classes(targets, 1)
+        raw_maps = np.stack(
+            [
+                self._still.raw_maps(image, batch["targets"][row], contrasts[0], batch["heatmaps"][row], on_progress)
+                for row, image in enumerate(pixels)
+            ]
+        )
+        highest = raw_maps.max(axis=(2, 3), keepdims=True)
+        lowest = np.zeros_like(highest) if self._one_pass.relu else raw_maps.min(axis=(2, 3), keepdims=True)
+        heatmaps = np.clip((raw_maps - lowest) / np.where(highest > lowest, highest - lowest, np.inf), 0, 1)
+        return {"heatmaps": heatmaps, "evidence": np.maximum(highest, lowest)[:, :, 0, 0]}
+
+    def _explain_natively(
+        self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
+    ) -> list[Explanation]:
+        if len({frame.shape for frame in frames}) == 1:
+            return self._of_size_for(frames[0]).explain_batch(frames, target=targets, on_progress=on_progress)
+        return [self._of_size_for(frame)(frame, target=targets, on_progress=on_progress) for frame in frames]
+
+    def _of_size_for(self, frame: np.ndarray) -> Explainer:
+        """The explainer whose input has the frame's own shape. The last few are kept."""
+        size = native_size(frame.shape[:2], shorter_side=min(self.classifier.input_size))
+        if size not in self._sized:
+            settings = {**self._settings, "fit": "letterbox", "tune": self._tuner.tune}
+            explainer = Explainer(self.classifier, method=self.method, layer=self.layer, input_size=size, **settings)
+            self._sized[size] = explainer
+            while len(self._sized) > _KEPT_SIZES:
+                del self._sized[next(iter(self._sized))]
+        return self._sized[size]
 
     def predict(self, frame: np.ndarray) -> tuple[Prediction, ...]:
         """The top k without any map, by a compiled function of its own: what the network alone costs.
@@ -254,6 +362,8 @@ class Explainer:
             frame: as for a call.
         """
         _check_frame(frame)
+        if self.fit == "native":
+            return self._of_size_for(frame).predict(frame)
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
         result = self._predict(pixels[None])
         return _predictions(result["indices"][0], result["probabilities"][0], self.classifier.labels)
@@ -269,6 +379,32 @@ def _check_picture(classifier: Classifier) -> np.ndarray:
     assert picture is not None  # it is part of the package
     pixels, _ = fit_frame(picture, classifier.input_size, "stretch")
     return network_input(tf.constant(pixels[None]), classifier.preprocessing).numpy()
+
+
+def _find_layers(network: Network, names: str | None) -> list[Operation]:
+    """The target layers, in running order."""
+    if names is None:
+        return [default_target(network)]
+    found = [find_layer(network, name.strip()) for name in names.split(",")]
+    return sorted(found, key=network.operations.index)
+
+
+def _check_method(name: str, method: Method, network: Network, targets: tuple[int, ...], score: Score) -> None:
+    """Raise what a method cannot be used for."""
+    if len(targets) > 1 and (name in STILL_METHODS or method.asks_for == "scores" or method.needs_pooled_head):
+        raise UsageError(f"{name} takes one layer: fuse layers with another method")
+    if method.score is not None and score != "logit":
+        raise UsageError(f"{name} compares logits: leave the score {score} out")
+    if method.needs_pooled_head and not is_pooled_head(network, split_at(network, *targets)):
+        raise UsageError(
+            f"{name} is defined only for a layer with nothing after it but global pooling and one dense layer: use "
+            "grad-cam, which is the same there and defined everywhere"
+        )
+    height, width = network.shapes[targets[-1]][:2]
+    if method.asks_for == "scores" and (height or 1) * (width or 1) > MOST_PLACES:
+        raise UsageError(
+            f"{name} puts each of the layer's {height} × {width} places through the head: use a later layer"
+        )
 
 
 def _check_choice(kind: str, name: str, known: Any) -> None:

@@ -23,6 +23,19 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Target:
+    """What a map is to explain.
+
+    Attributes:
+        index: the class.
+        against: the class that it is contrasted with: why the one rather than the other. None for the class alone.
+    """
+
+    index: int
+    against: int | None = None
+
+
+@dataclass(frozen=True)
 class Region:
     """The rectangle of the frame that the network was shown, in frame pixels.
 
@@ -49,6 +62,8 @@ class Explanation:
         logits: float32 (classes,): every class's score before softmax or sigmoid.
         probabilities: float32 (classes,): every class's probability.
         region: the part of the frame that the heatmaps cover.
+        against: whether the maps show what speaks against their class.
+        contrasts: for each map the class that its class is contrasted with, or None; empty where there is no contrast.
     """
 
     predictions: tuple[Prediction, ...]
@@ -58,6 +73,8 @@ class Explanation:
     logits: np.ndarray
     probabilities: np.ndarray
     region: Region
+    against: bool = False
+    contrasts: tuple[Prediction | None, ...] = ()
 
     @property
     def target(self) -> int:

@@ -10,13 +10,32 @@ import numpy as np
 from live_gradcam.cam.explanation import Region
 
 #: stretch: the whole frame, squeezed. crop: the largest centred part of the network's shape.
-#: letterbox: the whole frame in its own shape, with grey bars.
-Fit = Literal["stretch", "crop", "letterbox"]
+#: letterbox: the whole frame in its own shape, with grey bars. native: the same, with an input of the frame's shape, so
+#: that the bars are narrow.
+Fit = Literal["stretch", "crop", "letterbox", "native"]
 FITS: tuple[str, ...] = get_args(Fit)
 
 _BAR_VALUE = 127
+#: Of native inputs: their sides are multiples of this, and one is at most so many times the other.
+_STEP, _MOST_LONG = 32, 4
 #: How much finer than the map the cubic enlargement is, from which on a bilinear one does.
 _FINER = 16
+
+
+def native_size(frame_size: tuple[int, int], *, shorter_side: int) -> tuple[int, int]:
+    """The network's input for a frame of its own shape.
+
+    Args:
+        frame_size: (height, width) of the frame.
+        shorter_side: of the input, in pixels.
+
+    Returns:
+        (height, width), multiples of 32, by which networks divide space, and at most 4 times as long as wide.
+    """
+    scale = shorter_side / min(frame_size)
+    longest = _MOST_LONG * shorter_side
+    height, width = (max(1, round(min(side * scale, longest) / _STEP)) * _STEP for side in frame_size)
+    return height, width
 
 
 def fit_frame(frame: np.ndarray, size: tuple[int, int], fit: Fit) -> tuple[np.ndarray, Region]:

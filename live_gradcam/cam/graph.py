@@ -89,10 +89,11 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
     Args:
         model: a built model with one input and one output. Functional models nested in it are opened at any depth.
             A subclassed model *inside* it stays one operation.
-        input_size: (height, width) to work the shapes out for.
+        input_size: (height, width) to work the shapes out for. It may be another than the model's own, where the model
+            has nothing that holds it to that: a fully convolutional network with a global pool runs at any size.
 
     Raises:
-        ModelError: the model itself is subclassed, so that its graph cannot be seen.
+        ModelError: the model itself is subclassed, so that its graph cannot be seen, or it does not run at that size.
     """
     function = _graph_of(model)
     if function is None:
@@ -100,12 +101,33 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
             f"{model.name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: "
             "build it as keras.Model(inputs, outputs), or save it so"
         )
-    builder = _Flattener()
-    channels = function.inputs[0].shape[-1]
-    image = builder.new_value(keras.KerasTensor((1, *input_size, channels), dtype=function.inputs[0].dtype))
-    (output,) = builder.add_graph(function, [image], prefix="")
+    _, *own_size, channels = function.inputs[0].shape
+    builder = _Flattener(own_size == list(input_size))
+    spec = keras.KerasTensor((1, *input_size, channels), dtype=function.inputs[0].dtype)
+    image = builder.new_value(spec)
+    try:
+        (output,) = builder.add_graph(function, [image], prefix="")
+        network = _network(builder, image, output)
+        if None not in own_size and not builder.shapes_stand:
+            _check_that_it_runs(network, spec)
+    except Exception as error:  # each layer has its own for a shape that it does not take
+        if builder.shapes_stand:
+            raise
+        height, width = input_size
+        own = f" but {own_size[1]}×{own_size[0]}" if None not in own_size else ""
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{model.name} takes no input of {width}×{height}{own}: {reason}") from error
+    return network
+
+
+def _network(builder: _Flattener, image: int, output: int) -> Network:
     shapes = {number: tuple(spec.shape[1:]) for number, spec in enumerate(builder.specs)}
     return Network(tuple(builder.operations), image, output, shapes)
+
+
+def _check_that_it_runs(network: Network, image: keras.KerasTensor) -> None:
+    """Raise what a layer says to an input of a size that it was not built for; not every layer says so by its shapes."""
+    keras.backend.compute_output_spec(lambda x: run(network.operations, {network.input: x})[network.output], image)
 
 
 def _graph_of(operation: Any) -> Any | None:
@@ -122,9 +144,14 @@ def _graph_of(operation: Any) -> Any | None:
 
 
 class _Flattener:
-    """Collects operations while graphs are walked, innermost last."""
+    """Collects operations while graphs are walked, innermost last.
 
-    def __init__(self) -> None:
+    Args:
+        shapes_stand: whether the shapes that the model was built with are those of the input.
+    """
+
+    def __init__(self, shapes_stand: bool) -> None:
+        self.shapes_stand = shapes_stand
         self.operations: list[Operation] = []
         self.specs: list[keras.KerasTensor] = []
 
@@ -154,8 +181,8 @@ class _Flattener:
         return outputs
 
     def _output_specs(self, node: Any, inputs: list[int]) -> list[keras.KerasTensor]:
-        """The symbolic outputs of a node; worked out anew where the model leaves the image's size open."""
-        if all(None not in tensor.shape[1:] for tensor in node.outputs):
+        """The symbolic outputs of a node; worked out anew where the model leaves the size open, or has another."""
+        if self.shapes_stand and all(None not in tensor.shape[1:] for tensor in node.outputs):
             return list(node.outputs)
         specs = {id(tensor): self.specs[number] for tensor, number in zip(node.input_tensors, inputs, strict=True)}
         args, kwargs = node.arguments.fill_in(specs)

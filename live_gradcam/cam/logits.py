@@ -18,7 +18,7 @@ from live_gradcam.cam.products import affine_of, replaced
 Activation = Literal["softmax", "sigmoid"]
 
 #: Layers that move numbers but do not change them (at inference), so that an activation before them is still final.
-_SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout, keras.layers.Identity)
+SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout, keras.layers.Identity)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def without_final_activation(network: Network) -> LogitNetwork:
     A layer with a built-in activation that cannot be called without it is undone by the inverse function.
     """
     operation = _last_computing_operation(network)
-    found = _activation_of(operation.layer) if operation else None
+    found = activation_of(operation.layer) if operation else None
     if operation is None or found is None:
         single_unit = network.shapes[network.output][-1] == 1
         return LogitNetwork(network, "sigmoid" if single_unit else "softmax")
@@ -53,7 +53,7 @@ def without_final_activation(network: Network) -> LogitNetwork:
 def _last_computing_operation(network: Network) -> Operation | None:
     """The last operation on the way to the output that changes numbers."""
     operation = network.producer(network.output)
-    while operation is not None and (isinstance(operation.layer, _SHAPE_ONLY) or _is_linear_activation(operation)):
+    while operation is not None and (isinstance(operation.layer, SHAPE_ONLY) or _is_linear_activation(operation)):
         operation = network.producer(operation.inputs[0])
     return operation
 
@@ -63,7 +63,8 @@ def _is_linear_activation(operation: Operation) -> bool:
     return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
 
 
-def _activation_of(layer: Any) -> Activation | None:
+def activation_of(layer: Any) -> Activation | None:
+    """The final activation that a layer is or ends in; None for another or none."""
     if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ == "Softmax":
         return "softmax"
     if type(layer).__name__ == "Sigmoid":  # keras.ops.sigmoid on a symbolic tensor

@@ -49,7 +49,7 @@ _ROUNDING_FORMS = tuple(name for name in FORMS if name.startswith("Winograd"))
 def lower(
     network: Network,
     *,
-    keep: int,
+    keep: tuple[int, ...],
     for_xla: bool = True,
     tuner: Tuner | None = None,
     pictures: np.ndarray | None = None,
@@ -58,7 +58,7 @@ def lower(
 
     Args:
         network: what to rewrite.
-        keep: the number of the target layer's activations, a value that must stay.
+        keep: the numbers of the target layers' activations, values that must stay.
         for_xla: rewrite for XLA on a CPU; False: only what helps every engine and device.
         tuner: chooses the forms of layers; None: by rule.
         pictures: float32 (n, height, width, channels), real inputs to check on, besides a random one.
@@ -82,7 +82,7 @@ def lower(
 
 
 def _apply_rules(
-    network: Network, keep: int, for_xla: bool, tuner: Tuner, without: Collection[str]
+    network: Network, keep: tuple[int, ...], for_xla: bool, tuner: Tuner, without: Collection[str]
 ) -> tuple[Network, dict[str, int]]:
     rewrites: dict[str, int] = {}
     for name, rule in (_RULES | _RULES_FOR_XLA if for_xla else _RULES).items():
@@ -95,13 +95,13 @@ def _apply_rules(
     return network, rewrites
 
 
-def in_bf16(network: Network, *, keep: int) -> Network:
+def in_bf16(network: Network, *, keep: tuple[int, ...]) -> Network:
     """The network with matrix products of bfloat16 numbers, summed in float32, before the target layer's activations.
 
     Those are the products of 1 × 1 convolutions, of patches and of Winograd's tiles. All others, and what is
     differentiated, stay in float32.
     """
-    trunk = split_at(network, keep).trunk
+    trunk = split_at(network, *keep).trunk
     operations = []
     for operation in network.operations:
         affine = affine_of(operation.layer) if operation in trunk else None
@@ -122,26 +122,28 @@ def _check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
     return tf.constant(random if pictures is None else np.concatenate([random, pictures]), tf.float32)
 
 
-def _differences(network: Network, rewritten: Network, keep: int, images: tf.Tensor) -> tuple[float, float]:
+def _differences(network: Network, rewritten: Network, keep: tuple[int, ...], images: tf.Tensor) -> tuple[float, float]:
     """The largest differences of the logits and of Grad-CAM's map before its ReLU, each relative to the largest."""
     picked = None
     results = []
     for either in (network, rewritten):
-        split = split_at(either, keep)
+        split = split_at(either, *keep)
         values = run(split.trunk, {split.input: images})
         with tf.GradientTape() as tape:
             if split.head:
-                tape.watch(values[keep])
-            logits = tf.cast(run(split.head, values)[split.output], tf.float32)
+                tape.watch([values[number] for number in keep if number in values])
+            values = run(split.head, values)
+            logits = tf.cast(values[split.output], tf.float32)
             picked = tf.one_hot(tf.argmax(logits, axis=-1), logits.shape[-1]) if picked is None else picked
             score = tf.reduce_sum(logits * picked)
-        raw_map = tf.zeros_like(logits)
+        raw_maps = []
         if split.head:
-            activations, gradient = (tf.cast(x, tf.float32) for x in (values[keep], tape.gradient(score, values[keep])))
-            raw_map = grad_cam(activations, gradient)
-        results.append((logits.numpy(), raw_map.numpy()))
-    logits_difference, map_difference = (_relative(*pair) for pair in zip(*results, strict=True))
-    return logits_difference, map_difference
+            activations = [values[number] for number in keep]
+            for pair in zip(activations, tape.gradient(score, activations), strict=True):
+                raw_maps.append(grad_cam(*(tf.cast(x, tf.float32) for x in pair)).numpy())
+        results.append((logits.numpy(), *raw_maps))
+    logits_difference, *map_differences = (_relative(*pair) for pair in zip(*results, strict=True))
+    return logits_difference, max(map_differences, default=0.0)
 
 
 def _relative(expected: np.ndarray, actual: np.ndarray) -> float:
@@ -202,7 +204,7 @@ def _form_of(layer: Any) -> str:
 # --- rule: a separable convolution is two ------------------------------------------------------------------------
 
 
-def _part_separable_convolutions(network: Network, keep: int) -> tuple[Network, int]:
+def _part_separable_convolutions(network: Network, keep: tuple[int, ...]) -> tuple[Network, int]:
     """A separable convolution becomes a depthwise convolution and a 1 × 1 convolution: that is its definition."""
     operations: list[Operation] = []
     shapes = dict(network.shapes)
@@ -235,7 +237,7 @@ def _part_separable_convolutions(network: Network, keep: int) -> tuple[Network, 
 # --- rule: batch norm into the layer before it -------------------------------------------------------------------
 
 
-def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
+def _fold_batch_norms(network: Network, keep: tuple[int, ...]) -> tuple[Network, int]:
     """Batch norm over the last axis, after an affine layer with no activation whose output nothing else reads.
 
     It becomes the affine layer with kernel K·g and bias (b − μ)·g + β, g = γ/√(σ² + ε). Exact because at inference
@@ -249,7 +251,7 @@ def _fold_batch_norms(network: Network, keep: int) -> tuple[Network, int]:
         source = norm.inputs[0]
         before = next((operation for operation in operations if source in operation.outputs), None)
         affine = affine_of(before.layer) if before else None
-        alone = len(network.consumers(source)) == 1 and source not in (keep, network.output)
+        alone = len(network.consumers(source)) == 1 and source not in (*keep, network.output)
         if before is None or affine is None or not alone or affine.activation is not keras.activations.linear:
             continue
         folded = replaced(before, affine.scaled(*_batch_norm_as_scale(norm.layer)), outputs=norm.outputs)
@@ -274,7 +276,7 @@ def _batch_norm_as_scale(norm: Any) -> tuple[np.ndarray, np.ndarray]:
 _POOL_TAPS = 16
 
 
-def _shift_max_pools(network: Network, keep: int) -> tuple[Network, int]:
+def _shift_max_pools(network: Network, keep: tuple[int, ...]) -> tuple[Network, int]:
     """A max pool becomes the maximum of the image's shifted copies, one for each place in a window: its definition.
 
     0.5 to 0.75 of the time of XLA's window operator on VGG16's and ResNet50's. Where maxima are equal, the gradient
@@ -379,7 +381,7 @@ def _form_by_rule(affine: Affine, input_shape: Shape, forms: Collection[str]) ->
     return "as it is"
 
 
-Rule = Callable[[Network, int], tuple[Network, int]]
+Rule = Callable[[Network, tuple[int, ...]], tuple[Network, int]]
 
 #: What is done, in this order.
 _RULES: dict[str, Rule] = {

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.graph import Network, Operation, Shape
+from live_gradcam.cam.logits import SHAPE_ONLY, activation_of
 from live_gradcam.cam.products import Affine, AffineCall, affine_of, kind_of
 from live_gradcam.cam.split import SplitNetwork
 
@@ -86,6 +87,27 @@ def offset_path(network: Network, split: SplitNetwork) -> OffsetPath:
     after = split.head[len(passed) :]
     takes_rows = _places(network.shapes[point]) == 1 and _reads_only(point, after)
     return OffsetPath(tuple(passed), after, point, None, places, takes_rows)
+
+
+def is_pooled_head(network: Network, split: SplitNetwork) -> bool:
+    """Whether nothing follows the activations but global pooling and one dense layer, or what amounts to them.
+
+    Args:
+        network: without its final activation, not rewritten.
+        split: the same, cut.
+    """
+    path = offset_path(network, split)
+    places = _places(network.shapes[path.point])
+    computing = [operation for operation in path.after if not isinstance(operation.layer, SHAPE_ONLY)]
+    if path.kernel is not None or places > 1 or not path.takes_rows or len(computing) > 2:
+        return False
+    affine = affine_of(computing[0].layer) if computing else None
+    final = computing[1:]  # an activation of its own, which is left out of the network
+    return (
+        affine is not None
+        and affine.activation is keras.activations.linear
+        and all(activation_of(operation.layer) is not None for operation in final)
+    )
 
 
 def _reads_only(point: int, after: Sequence[Operation]) -> bool:

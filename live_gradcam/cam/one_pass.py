@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.graph import run
@@ -20,8 +21,8 @@ from live_gradcam.networks.preprocessing import Preprocessing
 Score = Literal["logit", "margin", "probability"]
 SCORES: tuple[str, ...] = get_args(Score)
 
-#: As the class to explain: each frame's own best.
-TOP_CLASS = -1
+#: As the class to explain: the frame's own best that is not asked for. As the class to contrast with: none.
+TOP_CLASS = NO_CLASS = -1
 
 _LUMA_OF_BGR = (0.114, 0.587, 0.299)  # ITU-R BT.601
 
@@ -31,12 +32,12 @@ class OnePass:
     """Trunk → head → the head's gradient → maps, as pure functions of tensors.
 
     Attributes:
-        split: the network, cut at the target layer.
+        split: the network, cut at the target layer or layers.
         offset_path: how far the head has to be differentiated for the mean gradient.
         preprocessing: how pixels become its input.
         activation: what turns its logits into probabilities.
-        method: activations and gradients to map.
-        score: what is differentiated.
+        method: how activations become a map.
+        score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
         maps: how many classes get a map.
         relu: scale maps from 0 to their maximum; False: from minimum to maximum.
@@ -62,26 +63,32 @@ class OnePass:
             `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` and `all_probabilities`
             float32 (batch, classes).
         """
-        return self._predictions(self._logits(run(self.split.head, self._trunk(pixels))))
+        return self._predictions(self.logits(run(self.split.head, self.trunk_values(pixels))))
 
-    def explain(self, pixels: tf.Tensor, target_class: tf.Tensor) -> dict[str, tf.Tensor]:
+    def explain(
+        self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """The predictions and the maps. To be traced: gradients are those of a graph.
 
         Args:
             pixels: as for `predict`.
-            target_class: int32 (batch,): the class to explain, or `TOP_CLASS`.
+            target_classes: int32 (batch, maps): the classes to explain, then `TOP_CLASS` for the best others.
+            contrast_classes: int32 (batch, maps): what to explain them against, or `NO_CLASS`.
 
         Returns:
-            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps): the class asked for, then the
-            best others; `heatmaps` (batch, maps, h, w) in 0…1; `evidence` (batch, maps): their maxima before scaling.
+            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps); `heatmaps` (batch, maps, h, w)
+            in 0…1; `evidence` (batch, maps): their maxima before scaling. Of several target layers the heatmaps are
+            fused, and the evidence is the last layer's.
         """
-        values = self._trunk(pixels)
-        activations = values[self.split.target]
         with plain_gradients():
-            logits, targets, gradients = self._differentiated_head(values, target_class)
-        activations = tf.cast(activations, tf.float32)
-        raw_maps = tf.stack([self.method.raw_map(activations, gradient) for gradient in gradients], axis=1)
-        heatmaps, evidence = _scale(raw_maps, relu=self.relu)
+            values, logits, targets, given = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
+        raw_maps = [
+            tf.stack([self.method.raw_map(tf.cast(values[layer], tf.float32), one) for one in given[layer]], axis=1)
+            for layer in self.split.targets
+        ]
+        heatmaps, evidence = _scale(raw_maps[-1], relu=self.relu)
+        if len(raw_maps) > 1:
+            heatmaps = _fuse([_scale(raw_map, relu=self.relu)[0] for raw_map in raw_maps])
         predictions = self._predictions(logits)
         return {
             **predictions,
@@ -91,42 +98,98 @@ class OnePass:
             "evidence": evidence,
         }
 
-    def _differentiated_head(
-        self, values: dict[int, tf.Tensor], target_class: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """The logits, the classes to map, and for each of those the gradient that the method asks for.
+    def _head(
+        self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> tuple[dict[int, tf.Tensor], tf.Tensor, tf.Tensor, dict[int, list[Any]]]:
+        """All values, the logits, the classes to map, and for each target layer what the method is given, map by map.
 
         From a vector on, the head is a few products whose cost is that of reading their kernels, so that all classes
         go through it together, a row each. Maps would be costly to repeat: there each class has a pass of its own.
         """
         split, path = self.split, self.offset_path
-        if not self.method.of_mean_gradient:
+        if self.method.asks_for in ("nothing", "scores"):
+            values = run(split.head, values)
+            logits = self.logits(values)
+            targets = _targets(logits, target_classes)
+            return values, logits, targets, self._without_gradient(values, targets, contrast_classes)
+        if not self._takes_means:
             path = path.from_activations(split)
         values = run(path.before, values)
         point = values[path.point]
         if path.takes_rows and self.maps > 1:
             point = tf.repeat(point, self.maps, axis=0)
-            rows = self._logits(run(path.after, {**values, path.point: point}))
+            rows = self.logits(run(path.after, {**values, path.point: point}))
             logits = rows[:: self.maps]
-            targets = _targets(logits, target_class, self.maps)
-            score = self._score(rows, tf.reshape(targets, [-1]))
+            targets = _targets(logits, target_classes)
+            score = self.score_of(rows, tf.reshape(targets, [-1]), tf.reshape(contrast_classes, [-1]))
             gradient = tf.cast(tf.gradients(score, point)[0], tf.float32)
             gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
-            gradients = tf.unstack(gradient, axis=1)
-        else:
-            logits = self._logits(run(path.after, values))
-            targets = _targets(logits, target_class, self.maps)
-            scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
-            gradients = [tf.cast(tf.gradients(score, point)[0], tf.float32) for score in scores]
-        if self.method.of_mean_gradient:
-            gradients = [path.mean_gradient(gradient) for gradient in gradients]
-        return logits, targets, gradients
+            return values, logits, targets, {split.target: self._means(tf.unstack(gradient, axis=1), path)}
+        values = run(path.after, values)
+        logits = self.logits(values)
+        targets = _targets(logits, target_classes)
+        scores = [self.score_of(logits, targets[:, k], contrast_classes[:, k]) for k in range(self.maps)]
+        points = [point] if len(split.targets) == 1 else [values[layer] for layer in split.targets]
+        gradients = [[tf.cast(one, tf.float32) for one in tf.gradients(score, points)] for score in scores]
+        given = {layer: [row[k] for row in gradients] for k, layer in enumerate(split.targets)}
+        return values, logits, targets, {layer: self._means(rows, path) for layer, rows in given.items()}
 
-    def _trunk(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
+    @property
+    def _takes_means(self) -> bool:
+        """Whether mean gradients are enough: the method asks for no more, of one layer."""
+        return self.method.asks_for == "mean gradient" and len(self.split.targets) == 1
+
+    def _means(self, gradients: list[tf.Tensor], path: OffsetPath) -> list[tf.Tensor]:
+        return [path.mean_gradient(gradient) for gradient in gradients] if self._takes_means else gradients
+
+    def _without_gradient(
+        self, values: dict[int, tf.Tensor], targets: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[int, list[Any]]:
+        """For each target layer and map: nothing, or what scores other activations."""
+        if self.method.asks_for == "nothing":
+            return {layer: [None] * self.maps for layer in self.split.targets}
+        scored = [
+            lambda activations, k=k: self._scores_of(activations, values, targets[:, k], contrast_classes[:, k])
+            for k in range(self.maps)
+        ]
+        return {self.split.target: scored}
+
+    def _scores_of(
+        self, activations: tf.Tensor, values: dict[int, tf.Tensor], classes: tf.Tensor, contrasts: tf.Tensor
+    ) -> tf.Tensor:
+        """The scores (batch, n) of other activations (batch, n, h, w, channels)."""
+        count = activations.shape[1]
+        logits = self.logits_of(tf.reshape(activations, [-1, *activations.shape[2:]]), values, count)
+        scores = self.score_of(logits, tf.repeat(classes, count), tf.repeat(contrasts, count))
+        return tf.reshape(scores, [-1, count])
+
+    def logits_of(self, activations: tf.Tensor, values: dict[int, tf.Tensor], count: int) -> tf.Tensor:
+        """The logits (batch · count, classes) of other activations.
+
+        Args:
+            activations: float32 (batch · count, h, w, channels): for each frame, `count` in the target layer's place.
+            values: of the trunk for the batch of frames; the head may read more of them than the target layer's.
+            count: how many for each frame.
+        """
+        split = self.split
+        made = {value for operation in split.head for value in operation.outputs}
+        read = {value for operation in split.head for value in operation.inputs} - made - {split.target}
+        rows = {value: tf.repeat(values[value], count, axis=0) for value in read}
+        return self.logits(run(split.head, {**rows, split.target: tf.cast(activations, values[split.target].dtype)}))
+
+    def trunk_values(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
+        """All values before the head, of pixels as for `predict`."""
         return run(self.split.trunk, {self.split.input: network_input(pixels, self.preprocessing)})
 
-    def _logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
-        """float32 (batch, classes). One unit z becomes the two classes that it decides between: -z and z."""
+    def activations(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The target layer's, float32 (batch, h, w, channels)."""
+        return tf.cast(self.trunk_values(pixels)[self.split.target], tf.float32)
+
+    def logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
+        """The logits float32 (batch, classes) among all values.
+
+        One unit z becomes the two classes that it decides between: -z and z.
+        """
         logits = tf.cast(values[self.split.output], tf.float32)
         return tf.concat([-logits, logits], axis=-1) if logits.shape[-1] == 1 else logits
 
@@ -143,18 +206,31 @@ class OnePass:
             "all_probabilities": probabilities,
         }
 
-    def _score(self, logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-        """The score (batch,) that is differentiated, of the classes (batch,).
+    def score_of(self, logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
+        """The score (n,) that is differentiated, of the classes (n,), less that of what they are contrasted with.
 
-        The class is picked by a one-hot product: XLA would compile anew for every class that slices.
+        The class is picked by a one-hot product: XLA would compile anew for every class that slices. No class is the
+        row of zeros; not by `tf.one_hot`: to ONNX, -1 means the last class.
         """
-        picked = tf.one_hot(classes, logits.shape[-1])
+        every = tf.range(logits.shape[-1])
+        picked = tf.cast(classes[:, tf.newaxis] == every, logits.dtype)
+        against = tf.cast(contrasts[:, tf.newaxis] == every, logits.dtype)
+        if self.method.score is not None:
+            return self.method.score(logits, picked)
         if self.score == "probability":
-            return tf.reduce_sum(self._probabilities(logits) * picked, axis=-1)
-        own = tf.reduce_sum(logits * picked, axis=-1)
+            return tf.reduce_sum(self._probabilities(logits) * (picked - against), axis=-1)
+        own = tf.reduce_sum(logits * (picked - against), axis=-1)
         if self.score == "logit":
             return own
-        return own - tf.reduce_logsumexp(tf.where(picked > 0, logits.dtype.min, logits), axis=-1)
+        return (
+            own
+            - _logsumexp_of_others(logits, picked)
+            + tf.reduce_sum(against, axis=-1) * _logsumexp_of_others(logits, against)
+        )
+
+
+def _logsumexp_of_others(logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_logsumexp(tf.where(picked > 0, logits.dtype.min, logits), axis=-1)
 
 
 def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
@@ -176,13 +252,18 @@ def _picked(values: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values[:, tf.newaxis] * tf.one_hot(classes, values.shape[-1]), axis=-1)
 
 
-def _targets(logits: tf.Tensor, target_class: tf.Tensor, maps: int) -> tf.Tensor:
-    """The classes to map, int32 (batch, maps): the one asked for (-1: none) first, then the best others.
-
-    Not by `tf.one_hot`: to ONNX, -1 means the last class.
-    """
-    asked_for = target_class[:, tf.newaxis] == tf.range(logits.shape[-1])
-    return tf.math.top_k(tf.where(asked_for, logits.dtype.max, logits), maps).indices
+def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:
+    """The classes to map, int32 (batch, maps): those asked for, then (-1) the best others, best first."""
+    maps = target_classes.shape[1]
+    is_open = target_classes < 0
+    is_asked_for = tf.reduce_any(target_classes[..., tf.newaxis] == tf.range(logits.shape[-1]), axis=1)
+    others = tf.math.top_k(tf.where(is_asked_for, logits.dtype.min, logits), maps).indices
+    places = tf.cumsum(tf.cast(is_open, tf.int32), axis=1) - 1  # of the open ones among the others
+    filled = tf.reduce_sum(
+        tf.where(places[..., tf.newaxis] == tf.range(maps), others[:, tf.newaxis], 0),
+        axis=-1,
+    )
+    return tf.where(is_open, filled, target_classes)
 
 
 def _scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
@@ -193,3 +274,25 @@ def _scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.math.divide_no_nan(positive, tf.nn.relu(highest)), tf.nn.relu(highest)[:, :, 0, 0]
     lowest = tf.reduce_min(raw_maps, axis=(2, 3), keepdims=True)
     return tf.math.divide_no_nan(raw_maps - lowest, highest - lowest), highest[:, :, 0, 0]
+
+
+def _fuse(heatmaps: list[tf.Tensor]) -> tf.Tensor:
+    """The mean of heatmaps (batch, maps, h, w) of several layers at the finest one's size, scaled to 0…1."""
+    height, width = (max(heatmap.shape[axis] for heatmap in heatmaps) for axis in (2, 3))
+    mean = tf.add_n([resized(heatmap, (height, width)) for heatmap in heatmaps]) / len(heatmaps)
+    return tf.math.divide_no_nan(mean, tf.reduce_max(mean, axis=(2, 3), keepdims=True))
+
+
+def resized(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Maps (…, h, w) bilinearly at another (height, width), pixel centres and edges as OpenCV has them.
+
+    As two small products, which every engine has.
+    """
+    height, width = (tf.constant(_interpolation(*sizes)) for sizes in zip(maps.shape[-2:], size, strict=True))
+    return tf.linalg.matmul(tf.linalg.matmul(height, maps), width, transpose_b=True)
+
+
+def _interpolation(before: int, after: int) -> np.ndarray:
+    """float32 (after, before): what of each value goes into each interpolated one."""
+    places = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(before))).astype(np.float32)

@@ -18,9 +18,18 @@ import tensorflow as tf
 _Gradient = Callable[[tf.Operation, tf.Tensor], tf.Tensor | Sequence[tf.Tensor | None]]
 
 
-def plain_gradients() -> AbstractContextManager:
-    """Operations that are traced in this context get plain gradients from `tf.gradients` (a tape does not heed it)."""
-    return tf.compat.v1.get_default_graph().gradient_override_map({kind: _registered_name(kind) for kind in _GRADIENTS})
+def plain_gradients(*, guided: bool = False) -> AbstractContextManager:
+    """Operations that are traced in this context get plain gradients from `tf.gradients` (a tape does not heed it).
+
+    Args:
+        guided: let no negative gradient back through a ReLU, so that what comes out is guided backpropagation:
+            Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR 2015 workshop
+            (https://arxiv.org/abs/1412.6806).
+    """
+    names = {kind: _registered_name(kind) for kind in _GRADIENTS}
+    if guided:
+        names |= {kind: _registered_name(f"Guided{kind}") for kind in RELUS}
+    return tf.compat.v1.get_default_graph().gradient_override_map(names)
 
 
 def _registered_name(kind: str) -> str:
@@ -206,5 +215,15 @@ _GRADIENTS: dict[str, _Gradient] = {
     "Sqrt": _sqrt,
     "Tanh": _tanh,
 }
+#: The operations that guided backpropagation is defined for.
+RELUS = ("Relu", "Relu6")
+
+
+def _guided(plain: _Gradient) -> _Gradient:
+    return lambda operation, gradient: plain(operation, tf.nn.relu(gradient))
+
+
 for _kind, _gradient in _GRADIENTS.items():
     tf.RegisterGradient(_registered_name(_kind))(_gradient)
+for _kind in RELUS:
+    tf.RegisterGradient(_registered_name(f"Guided{_kind}"))(_guided(_GRADIENTS[_kind]))

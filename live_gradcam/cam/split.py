@@ -39,21 +39,26 @@ _GOES_ON = (
 
 @dataclass(frozen=True)
 class SplitNetwork:
-    """A network cut at the target layer.
+    """A network cut at the target layer, or at several.
 
     Attributes:
-        trunk: what does not depend on the target layer's activations, up to and including that layer.
-        head: what follows from the activations to the output.
+        trunk: what does not depend on the target layers' activations, up to and including the first of them.
+        head: what follows from the activations to the output; of several target layers the later ones are in it.
         input: the number of the image batch.
-        target: the number of the activations, shape (height, width, channels).
+        targets: the numbers of the activations, shape (height, width, channels), in running order.
         output: the number of the network's answer.
     """
 
     trunk: tuple[Operation, ...]
     head: tuple[Operation, ...]
     input: int
-    target: int
+    targets: tuple[int, ...]
     output: int
+
+    @property
+    def target(self) -> int:
+        """The last target layer's activations."""
+        return self.targets[-1]
 
 
 def candidate_layers(network: Network) -> list[Operation]:
@@ -145,10 +150,10 @@ def find_layer(network: Network, name: str) -> Operation:
     return named[-1]
 
 
-def split_at(network: Network, target: int) -> SplitNetwork:
-    """Cut a network at a value. Operations that do not lead to the output are dropped."""
+def split_at(network: Network, *targets: int) -> SplitNetwork:
+    """Cut a network at a value, or at several. Operations that do not lead to the output are dropped."""
     needed = _ancestors(network)
-    downstream = {target}
+    downstream = set(targets)
     trunk: list[Operation] = []
     head: list[Operation] = []
     for operation in network.operations:
@@ -159,7 +164,9 @@ def split_at(network: Network, target: int) -> SplitNetwork:
             head.append(operation)
         else:
             trunk.append(operation)
-    return SplitNetwork(tuple(trunk), tuple(head), network.input, target, network.output)
+    order = {value: place for place, operation in enumerate(network.operations) for value in operation.outputs}
+    in_order = tuple(sorted(targets, key=order.__getitem__))
+    return SplitNetwork(tuple(trunk), tuple(head), network.input, in_order, network.output)
 
 
 def _ancestors(network: Network) -> set[int]:
