@@ -28,7 +28,6 @@ from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
 
-
 #: What to explain: a class, a contrast, several of them, or None for the top class.
 Targets = int | Target | Sequence[int | Target] | None
 
@@ -56,7 +55,8 @@ class Explainer:
         lowering: rewrite the network in the form that the engine runs best (see `cam.lowering`).
         engine: what runs the function: see `cam.backends.Backend`. All give the same explanation.
         tune: how much to time to find the fastest form of each layer: see `cam.tuning.Tune`.
-        input_size: (height, width) to run the network at; None for its own. With `fit="native"` its shorter side counts.
+        input_size: (height, width) to run the network at; None for its own. With `fit="native"`
+            its shorter side counts.
         precision: "bf16" computes the products before the target layer in bfloat16, with sums in float32. Faster only
             where the processor has instructions for it.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
 from live_gradcam.errors import ModelError
@@ -126,8 +127,9 @@ def _network(builder: _Flattener, image: int, output: int) -> Network:
 
 
 def _check_that_it_runs(network: Network, image: keras.KerasTensor) -> None:
-    """Raise what a layer says to an input of a size that it was not built for; not every layer says so by its shapes."""
-    keras.backend.compute_output_spec(lambda x: run(network.operations, {network.input: x})[network.output], image)
+    """Raise what a layer says to an input of a size that it was not built for: shapes alone do not always tell."""
+    traced = tf.function(lambda x: run(network.operations, {network.input: x})[network.output], autograph=False)
+    traced.get_concrete_function(tf.TensorSpec(image.shape, image.dtype))
 
 
 def _graph_of(operation: Any) -> Any | None:

@@ -115,9 +115,8 @@ class OnePass:
         if not self._takes_means:
             path = path.from_activations(split)
         values = run(path.before, values)
-        point = values[path.point]
         if path.takes_rows and self.maps > 1:
-            point = tf.repeat(point, self.maps, axis=0)
+            point = tf.repeat(values[path.point], self.maps, axis=0)
             rows = self.logits(run(path.after, {**values, path.point: point}))
             logits = rows[:: self.maps]
             targets = _targets(logits, target_classes)
@@ -129,7 +128,7 @@ class OnePass:
         logits = self.logits(values)
         targets = _targets(logits, target_classes)
         scores = [self.score_of(logits, targets[:, k], contrast_classes[:, k]) for k in range(self.maps)]
-        points = [point] if len(split.targets) == 1 else [values[layer] for layer in split.targets]
+        points = [values[path.point]] if self._takes_means else [values[layer] for layer in split.targets]
         gradients = [[tf.cast(one, tf.float32) for one in tf.gradients(score, points)] for score in scores]
         given = {layer: [row[k] for row in gradients] for k, layer in enumerate(split.targets)}
         return values, logits, targets, {layer: self._means(rows, path) for layer, rows in given.items()}
