@@ -36,6 +36,7 @@ _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
 _PIPE_WIDTH = 200
 _LARGEST_BATCH = 64
+_SMALLEST_INPUT, _LARGEST_INPUT = 32, 4096
 
 app = typer.Typer(
     name="live-gradcam",
@@ -85,6 +86,7 @@ class Fit(str, Enum):
     STRETCH = "stretch"
     CROP = "crop"
     LETTERBOX = "letterbox"
+    NATIVE = "native"
 
 
 class Lowering(str, Enum):
@@ -155,7 +157,10 @@ Preprocessing = Annotated[
     ),
 ]
 Layer = Annotated[
-    str | None, typer.Option("--layer", metavar="NAME", help="Target layer. Default: the last feature maps.")
+    str | None,
+    typer.Option(
+        "--layer", metavar="NAME[,NAME…]", help="Target layer, or several to fuse. Default: the last feature maps."
+    ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 TuneFlag = Annotated[
@@ -187,14 +192,34 @@ def _engine_flags(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     layer: Layer = None,
-    class_name: Annotated[
-        str, typer.Option("--class", "-c", metavar="top1|INDEX|LABEL", help="The class to explain.")
-    ] = TOP_CLASS,
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            "--class",
+            "-c",
+            metavar="top1|INDEX|LABEL|A>B",
+            help="The class to explain, or why A rather than B. Several: a map each.",
+        ),
+    ] = [TOP_CLASS],
     topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to show.")] = 5,
     score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
     fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            "--input-size",
+            metavar="N|WxH",
+            help="Run the network at another size: larger gives finer maps. Only where it takes any.",
+        ),
+    ] = None,
     method: Annotated[
-        str, typer.Option("--method", metavar="NAME", help="grad-cam, hirescam, layercam, elementwise or xgrad-cam.")
+        str,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="grad-cam, grad-cam++, hirescam, xgrad-cam, layercam, elementwise, cam, eigen-cam, eigengrad-cam, "
+            "finer-cam, recipro-cam or counterfactual; for pictures and files guided-grad-cam, score-cam, ablation-cam.",
+        ),
     ] = "grad-cam",
     lowering: Annotated[
         Lowering, typer.Option("--lowering", help="Rewrite the network for the engine; off: as Keras has it.")
@@ -215,7 +240,7 @@ def _engine_flags(
         labels,
         preprocessing,
         layer,
-        class_name=class_name,
+        classes=tuple(classes),
         topk=topk,
         score=score.value,
         fit=fit.value,
@@ -225,6 +250,7 @@ def _engine_flags(
         precision=precision.value,
         threads=threads,
         method=method,
+        input_size=_parse_input_size(input_size) if input_size else None,
     )
 
 
@@ -441,7 +467,7 @@ def live(
         view=View(view.value),
         hud=hud.value,
     )
-    engine = replace(engine, maps=1 if headless else None)  # the grid shows a map a class
+    engine = replace(engine, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     paced = not (every_frame and headless)
     summary = run_live(
         source,
@@ -655,6 +681,14 @@ def _parse_size(text: str) -> tuple[int, int]:
     if not (separator and width.isdecimal() and height.isdecimal() and int(width) >= 2 and int(height) >= 2):
         raise UsageError(f"the size {text!r} is not of the form WIDTHxHEIGHT, such as 1280x720")
     return int(height), int(width)
+
+
+def _parse_input_size(text: str) -> tuple[int, int]:
+    """(height, width) of "N" or "WIDTHxHEIGHT", at least 32 pixels each."""
+    height, width = (int(text), int(text)) if text.isdecimal() else _parse_size(text)
+    if min(height, width) < _SMALLEST_INPUT or max(height, width) > _LARGEST_INPUT:
+        raise UsageError(f"the input size {text!r} is not from {_SMALLEST_INPUT} to {_LARGEST_INPUT} pixels")
+    return height, width
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -302,8 +302,6 @@ class Explainer:
                     raise ValueError(f"there is no class {index}: the classes are 0 to {classes - 1}")
             if one.against == one.index:
                 raise ValueError(f"class {one.index} cannot be contrasted with itself")
-            if one.against is not None and self._one_pass.method.score is not None:
-                raise ValueError(f"{self.method} chooses by itself what a class is contrasted with")
         if len(targets) > self._one_pass.maps:
             raise ValueError(f"{len(targets)} classes need as many maps, and there are {self._one_pass.maps}")
         return targets
@@ -354,6 +352,53 @@ class Explainer:
             while len(self._sized) > _KEPT_SIZES:
                 del self._sized[next(iter(self._sized))]
         return self._sized[size]
+
+    def explain_smoothed(
+        self,
+        frame: np.ndarray,
+        *,
+        samples: int,
+        target: Targets = None,
+        noise: float = 0.15,
+        on_progress: OnProgress | None = None,
+    ) -> Explanation:
+        """Explain a frame with the mean of the maps, after their ReLU, of noisy copies of it.
+
+        Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017 (https://arxiv.org/abs/1706.03825), with maps
+        in the place of gradients, as in Smooth Grad-CAM++ (https://arxiv.org/abs/1908.01224). Always the same noise.
+
+        Args:
+            frame: as for a call.
+            samples: how many copies.
+            target: as for a call. Without one, all copies are explained for the class of the frame itself.
+            noise: standard deviation of the Gaussian noise, as a share of the 256 levels of a pixel.
+            on_progress: is told of each copy: (copies explained, copies in all).
+
+        Returns:
+            The frame's own predictions, with the smoothed heatmaps and their evidence.
+        """
+        if not self._one_pass.relu:
+            raise ValueError("maps are smoothed after their ReLU: build the explainer with relu=True")
+        _check_frame(frame)
+        if self.fit == "native":
+            return self._of_size_for(frame).explain_smoothed(
+                frame, samples=samples, target=target, noise=noise, on_progress=on_progress
+            )
+        explanation = self(frame, target=target)
+        given = self._checked_targets(target)
+        all_targets = given + [Target(other.index) for other in explanation.targets[len(given) :]]
+        pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
+        generator = np.random.default_rng(0)
+        total = np.zeros_like(explanation.heatmaps)
+        for sample in range(samples):
+            noisy = pixels + generator.normal(0, 256 * noise, pixels.shape)
+            copy = self(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), target=all_targets)
+            total += copy.heatmaps * copy.evidence[:, None, None]
+            if on_progress is not None:
+                on_progress(sample + 1, samples)
+        highest = total.max(axis=(1, 2))
+        heatmaps = total / np.where(highest > 0, highest, 1)[:, None, None]
+        return replace(explanation, heatmaps=heatmaps, evidence=highest / samples)
 
     def predict(self, frame: np.ndarray) -> tuple[Prediction, ...]:
         """The top k without any map, by a compiled function of its own: what the network alone costs.

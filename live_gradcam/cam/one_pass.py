@@ -214,11 +214,11 @@ class OnePass:
         every = tf.range(logits.shape[-1])
         picked = tf.cast(classes[:, tf.newaxis] == every, logits.dtype)
         against = tf.cast(contrasts[:, tf.newaxis] == every, logits.dtype)
-        if self.method.score is not None:
-            return self.method.score(logits, picked)
         if self.score == "probability":
             return tf.reduce_sum(self._probabilities(logits) * (picked - against), axis=-1)
         own = tf.reduce_sum(logits * (picked - against), axis=-1)
+        if self.method.score is not None:
+            return tf.where(contrasts < 0, self.method.score(logits, picked), own)
         if self.score == "logit":
             return own
         return (

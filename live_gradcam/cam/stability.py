@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from live_gradcam.cam.explanation import Explanation, Prediction
+from live_gradcam.cam.explanation import Explanation, Prediction, Target
 
 #: Seconds in which the full scale falls by a factor of e when what was seen is gone.
 RELEASE_SECONDS = 10.0
@@ -52,7 +52,7 @@ class Stabilizer:
         self._labels = labels
         self._seconds = seconds
         self._least_full_scale = least_full_scale
-        self._maps: dict[int, _SmoothedMap] = {}
+        self._maps: dict[Target, _SmoothedMap] = {}
         self._probabilities: np.ndarray | None = None
         self._full_scale = 0.0
         self._time = -math.inf
@@ -62,20 +62,20 @@ class Stabilizer:
         """The class of the highest smoothed probability so far; None before the first frame."""
         return None if self._probabilities is None else int(np.argmax(self._probabilities))
 
-    def stabilize(self, explanation: Explanation, time: float, *, pinned: bool) -> StableExplanation:
+    def stabilize(self, explanation: Explanation, time: float, *, pinned: int) -> StableExplanation:
         """Take the next explanation in.
 
         Args:
             explanation: of the next frame.
             time: of the frame, in seconds, on any clock.
-            pinned: whether its first map is the one to show. Otherwise it is that of the highest smoothed
-                probability, if there is a map of that class.
+            pinned: how many of its maps stand first, as they are. The others follow by smoothed probability: without
+                a pinned one, the first is that of the highest, if there is a map of that class.
         """
         probabilities = self._smooth_probabilities(explanation.probabilities, time)
         raw_maps = [
-            self._smooth_map(target.index, heatmap * evidence, time)
+            self._smooth_map(target, heatmap * evidence, time)
             for target, heatmap, evidence in zip(
-                explanation.targets, explanation.heatmaps, explanation.evidence, strict=True
+                _targets(explanation), explanation.heatmaps, explanation.evidence, strict=True
             )
         ]
         self._forget(time)
@@ -83,7 +83,9 @@ class Stabilizer:
         self._time = time
         order = sorted(
             range(len(raw_maps)),
-            key=lambda position: (pinned and position > 0, -probabilities[explanation.targets[position].index]),
+            key=lambda position: (
+                min(position, pinned) - pinned or 1 - probabilities[explanation.targets[position].index]
+            ),
         )
         evidence = np.array([raw_maps[position].max() for position in order], np.float32)
         self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
@@ -93,6 +95,7 @@ class Stabilizer:
             predictions=self._best(probabilities, len(explanation.predictions)),
             heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / np.float32(scale), 0, 1),
             targets=tuple(self._prediction(explanation.targets[position].index, probabilities) for position in order),
+            contrasts=tuple(explanation.contrasts[position] for position in order if explanation.contrasts),
             evidence=evidence,
             probabilities=probabilities,
         )
@@ -110,17 +113,17 @@ class Stabilizer:
             self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
         return self._probabilities
 
-    def _smooth_map(self, index: int, raw_map: np.ndarray, time: float) -> np.ndarray:
-        before = self._maps.get(index)
+    def _smooth_map(self, target: Target, raw_map: np.ndarray, time: float) -> np.ndarray:
+        before = self._maps.get(target)
         if before is not None and before.values.shape == raw_map.shape:
             raw_map = before.values + np.float32(self._weight(time - before.time)) * (raw_map - before.values)
-        self._maps[index] = _SmoothedMap(raw_map, time)
+        self._maps[target] = _SmoothedMap(raw_map, time)
         return raw_map
 
     def _forget(self, time: float) -> None:
         """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""
         limit = time - 5 * self._seconds
-        self._maps = {index: smoothed for index, smoothed in self._maps.items() if smoothed.time >= limit}
+        self._maps = {target: smoothed for target, smoothed in self._maps.items() if smoothed.time >= limit}
 
     def _best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
         best = np.argpartition(-probabilities, count - 1)[:count]
@@ -128,3 +131,12 @@ class Stabilizer:
 
     def _prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
         return Prediction(index, self._labels[index], float(probabilities[index]))
+
+
+def _targets(explanation: Explanation) -> list[Target]:
+    """What each map explains."""
+    contrasts = explanation.contrasts or (None,) * len(explanation.targets)
+    return [
+        Target(target.index, None if other is None else other.index)
+        for target, other in zip(explanation.targets, contrasts, strict=True)
+    ]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from live_gradcam.cam.backends import Backend, Precision, check_backend
+from live_gradcam.cam.explanation import Target
+from live_gradcam.errors import UsageError
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from live_gradcam.cam.fit import Fit
     from live_gradcam.cam.lowering import LayerRewrite
     from live_gradcam.cam.one_pass import Score
+    from live_gradcam.cam.still_methods import OnProgress
     from live_gradcam.cam.tuning import Tune
     from live_gradcam.networks.classifier import Classifier
 
@@ -27,14 +30,19 @@ TOP_CLASS = "top1"
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings."""
+    """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings.
+
+    Attributes:
+        classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
+        is_live: whether only methods will do that are quick enough for a camera.
+    """
 
     model: str = DEFAULT_MODEL
     weights: str = "imagenet"
     labels: str | None = None
     preprocessing: str | None = None
     layer: str | None = None
-    class_name: str = TOP_CLASS
+    classes: tuple[str, ...] = ()
     topk: int = 5
     score: Score = "logit"
     fit: Fit = "stretch"
@@ -45,6 +53,8 @@ class EngineOptions:
     threads: int | None = None
     method: str = "grad-cam"
     maps: int | None = 1
+    input_size: tuple[int, int] | None = None
+    is_live: bool = False
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
@@ -63,23 +73,29 @@ class Engine:
 
     Attributes:
         explainer: ready for its first frame.
-        target: the pinned class index; None for each frame's top class.
+        targets: the classes to explain; empty for each frame's top class.
         start_s: seconds spent on importing TensorFlow, loading the model, building the explainer, timing the forms of
             its layers, and tracing and compiling it.
     """
 
     explainer: Explainer
-    target: int | None
+    targets: tuple[Target, ...]
     start_s: dict[str, float]
 
-    def explain(self, image: np.ndarray) -> Explanation:
-        """Explain a frame, uint8 (height, width, 3) BGR."""
-        return self.explainer(image, target=self.target)
+    def explain(
+        self, image: np.ndarray, *, smooth_samples: int = 0, on_progress: OnProgress | None = None
+    ) -> Explanation:
+        """Explain a frame, uint8 (height, width, 3) BGR; with samples, the mean over so many noisy copies."""
+        if not smooth_samples:
+            return self.explainer(image, target=self.targets, on_progress=on_progress)
+        return self.explainer.explain_smoothed(
+            image, samples=smooth_samples, target=self.targets, on_progress=on_progress
+        )
 
     def explain_batch(self, images: Sequence[np.ndarray], size: int) -> list[Explanation]:
         """Explain up to `size` frames in the pass for that many."""
         missing = size - len(images)
-        return self.explainer.explain_batch([*images, *[images[-1]] * missing], target=self.target)[: len(images)]
+        return self.explainer.explain_batch([*images, *[images[-1]] * missing], target=self.targets)[: len(images)]
 
     def variant(self, *, method: str, layer: str) -> Engine:
         """The same network, ready with another method or target layer. Times nothing: frames may be running.
@@ -90,18 +106,18 @@ class Engine:
         start = time.perf_counter()
         explainer = self.explainer.variant(method=method, layer=layer)
         explainer.warm_up()
-        return Engine(explainer, self.target, {"compile": time.perf_counter() - start})
+        return Engine(explainer, self.targets, {"compile": time.perf_counter() - start})
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The names of the methods there are."""
+        """The names of the methods that are quick enough for a camera."""
         from live_gradcam.cam.methods import METHODS
 
         return tuple(METHODS)
 
-    def evidence_of_nothing(self) -> float:
-        """The evidence that is found in noise, where there is nothing to see, in units of the score."""
-        noise = np.random.default_rng(0).integers(0, 256, (*self.explainer.classifier.input_size, 3), np.uint8)
+    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
+        """The evidence found in noise of (height, width), where there is nothing to see, in units of the score."""
+        noise = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
         return float(self.explainer(noise).evidence[0])
 
     @property
@@ -127,13 +143,16 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         start = time.perf_counter()
         from live_gradcam.cam.explainer import Explainer
+        from live_gradcam.cam.still_methods import STILL_METHODS
 
         if options.threads is not None:
             set_threads(options.threads)
         seconds["import"] = time.perf_counter() - start
         start = time.perf_counter()
+        if options.is_live and options.method in STILL_METHODS:
+            raise UsageError(f"{options.method} is too slow for a camera: it is for live-gradcam explain and annotate")
         classifier = _load(options)
-        target = None if options.class_name == TOP_CLASS else classifier.class_index(options.class_name)
+        targets = tuple(_target(name, classifier) for name in options.classes if name != TOP_CLASS)
         seconds["load"] = time.perf_counter() - start
         start = time.perf_counter()
         explainer = Explainer(
@@ -142,7 +161,8 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
             topk=options.topk,
             score=options.score,
             fit=options.fit,
-            maps=options.maps,
+            maps=max(options.topk if options.maps is None else options.maps, len(targets)),
+            input_size=options.input_size,
             method=options.method,
             lowering=options.lowering,
             engine=options.engine,
@@ -152,7 +172,18 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
         seconds["build"] = time.perf_counter() - start - explainer.tune_s
         seconds["tune"] = explainer.tune_s
         seconds["compile"] = explainer.warm_up()
-    return Engine(explainer, target, seconds)
+    return Engine(explainer, targets, seconds)
+
+
+def _target(name: str, classifier: Classifier) -> Target:
+    """The class of an index or a label; of "A>B" the contrast of two, where no class is called that."""
+    first, separator, second = name.partition(">")
+    if not separator or name in classifier.labels:
+        return Target(classifier.class_index(name))
+    target = Target(classifier.class_index(first.strip()), classifier.class_index(second.strip()))
+    if target.index == target.against:
+        raise UsageError(f"{name!r} contrasts a class with itself")
+    return target
 
 
 def _load(options: EngineOptions) -> Classifier:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from live_gradcam.cam.explanation import Explanation
+from live_gradcam.cam.explanation import Explanation, Target
 from live_gradcam.cam.stability import Stabilizer
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.metrics import Durations, FrameRate
@@ -56,7 +56,7 @@ class ExplainingThread:
 
     Attributes:
         variants: the engines; None while the first one starts.
-        pinned: the index of the class to explain; None for the top class.
+        pinned: the classes to explain; empty for the top class.
         ready_at: when the engine was ready, `time.monotonic()` seconds; infinity before.
         dropped_before: how many frames were replaced while the engine started.
         count: how many frames were explained.
@@ -76,7 +76,7 @@ class ExplainingThread:
         max_frames: int | None = None,
     ) -> None:
         self.variants: Variants | None = None
-        self.pinned: int | None = None
+        self.pinned: tuple[Target, ...] = ()
         self.dropped_before = 0
         self.ready_at = math.inf
         self.count = 0
@@ -101,9 +101,9 @@ class ExplainingThread:
 
     def _explain_all(self) -> None:
         engine = self._start_engine()
-        stabilizer = self._stabilizer(engine)
+        stabilizer: Stabilizer | None = None
         with ExitStack() as stack:
-            self.pinned = engine.target
+            self.pinned = engine.targets
             self.dropped_before = self._frames.replaced
             self.ready_at = time.monotonic()
             self.variants = stack.enter_context(Variants(engine))
@@ -115,13 +115,13 @@ class ExplainingThread:
                     continue
                 if self.variants.error is not None:
                     raise self.variants.error
-                if self.variants.current is not engine:
+                if stabilizer is None or self.variants.current is not engine:
                     engine = self.variants.current
-                    stabilizer = self._stabilizer(engine)
+                    stabilizer = self._stabilizer(engine, frame.image.shape[:2])
                 self._explain(frame, engine, stabilizer)
 
-    def _stabilizer(self, engine: Engine) -> Stabilizer:
-        labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing()
+    def _stabilizer(self, engine: Engine, frame_size: tuple[int, int]) -> Stabilizer:
+        labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing(frame_size)
         return Stabilizer(labels, seconds=self._smooth, least_full_scale=_ABOVE_NOTHING * nothing)
 
     def _explain(self, frame: Frame, engine: Engine, stabilizer: Stabilizer) -> None:
@@ -132,9 +132,8 @@ class ExplainingThread:
         full_scale = 0.0
         if frame.image.any():
             pinned = self.pinned
-            target = stabilizer.top_class if pinned is None else pinned
-            raw = engine.explainer(frame.image, target=target)
-            stable = stabilizer.stabilize(raw, frame.captured_at, pinned=pinned is not None)
+            raw = engine.explainer(frame.image, target=pinned or stabilizer.top_class)
+            stable = stabilizer.stabilize(raw, frame.captured_at, pinned=len(pinned))
             explanation, full_scale = stable.explanation, stable.full_scale
         now = time.monotonic()
         self.explaining.add(now - start)

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.cam.explanation import Explanation
+from live_gradcam.cam.explanation import Explanation, Target
 from live_gradcam.display.hud import BarArea, Hud, HudLevel, draw_hud
 from live_gradcam.display.keys import Action, Wish
 from live_gradcam.display.overlay import Overlay
@@ -395,7 +395,7 @@ class _Loop:
             f"{self._latency_ms:.0f} ms · {self.dropped()} dropped",
             explained.model,
             f"{explained.method} · {explained.layer}",
-            f"pinned: {target}" if self._explaining.pinned is not None else "top class",
+            f"pinned: {target}" if self._explaining.pinned else "top class",
         ]
         if self._smooth_display and self._frame is not None:
             age = self._frame.captured_at - explained.frame.captured_at
@@ -486,10 +486,11 @@ class _Loop:
         elif wish.action is Action.PIN:
             self._pin_place(wish.place)
         elif wish.action is Action.TRACK:
-            self._explaining.pinned = None
+            self._explaining.pinned = ()
         elif wish.action is Action.FREEZE:
             if self._explained is not None and self._explained.explanation is not None:
-                self._pin(self._explained.explanation.target)
+                if not self._explaining.pinned:
+                    self._pin(self._explained.explanation.target)
         elif variants is not None:
             if wish.action is Action.METHOD:
                 variants.step_method()
@@ -502,7 +503,7 @@ class _Loop:
             self._pin(explanation.predictions[place].index)
 
     def _pin(self, class_index: int) -> None:
-        self._explaining.pinned = class_index
+        self._explaining.pinned = (Target(class_index),)
 
     def _toggle_recording(self) -> None:
         if self._recorder.is_on:

@@ -10,8 +10,9 @@ from live_gradcam.errors import LiveGradcamError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.video.slot import Slot
 
-#: How many compiled engines are kept: each has the network's weights in the form that runs.
-_KEPT = 4
+#: How many compiled engines are kept. Each has the network's weights in the form that runs, about 8 bytes a number:
+#: of a small network one of each method stays, and of a large one a few.
+_LEAST_KEPT, _MOST_KEPT, _KEPT_WEIGHTS = 4, 16, 100_000_000
 _WAKE_SECONDS = 0.2
 
 
@@ -42,7 +43,10 @@ class Variants:
         self.error: BaseException | None = None
         self._first = first
         self._methods = first.methods
+        self._method = first.explainer.method  # asked for last: the one after it is next, even if it could not be had
         self._layers = first.explainer.layers
+        weights = max(1, first.explainer.classifier.model.count_params())
+        self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // weights))
         self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
         self._asked: Slot[Variant] = Slot()
         self._stop = threading.Event()
@@ -64,8 +68,8 @@ class Variants:
 
     def step_method(self) -> None:
         """Ask for the next method."""
-        position = self._methods.index(self.wanted.method)
-        self._ask(self.wanted._replace(method=self._methods[(position + 1) % len(self._methods)]))
+        self._method = self._methods[(self._methods.index(self._method) + 1) % len(self._methods)]
+        self._ask(self.wanted._replace(method=self._method))
 
     def _ask(self, variant: Variant) -> None:
         self.wanted, self.failure = variant, None
@@ -93,7 +97,7 @@ class Variants:
             self._kept.move_to_end(variant)
             if variant == self.wanted:
                 self.current = engine
-            while len(self._kept) > _KEPT:
+            while len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
 
     def __enter__(self) -> Variants:
