@@ -26,7 +26,7 @@ from rich.table import Table
 
 from live_gradcam.errors import LiveGradcamError, OutputError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
-from live_gradcam.pipelines.engine import TOP_CLASS, Engine, EngineOptions
+from live_gradcam.pipelines.engine import Engine, EngineOptions
 
 if TYPE_CHECKING:
     from live_gradcam.display.overlay import Overlay
@@ -193,14 +193,14 @@ def _engine_flags(
     preprocessing: Preprocessing = None,
     layer: Layer = None,
     classes: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--class",
             "-c",
             metavar="top1|INDEX|LABEL|A>B",
             help="The class to explain, or why A rather than B. Several: a map each.",
         ),
-    ] = [TOP_CLASS],
+    ] = None,
     topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to show.")] = 5,
     score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
     fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
@@ -218,7 +218,7 @@ def _engine_flags(
             "--method",
             metavar="NAME",
             help="grad-cam, grad-cam++, hirescam, xgrad-cam, layercam, elementwise, cam, eigen-cam, eigengrad-cam, "
-            "finer-cam, recipro-cam or counterfactual; for pictures and files guided-grad-cam, score-cam, ablation-cam.",
+            "finer-cam, recipro-cam, counterfactual; for pictures and files guided-grad-cam, score-cam, ablation-cam.",
         ),
     ] = "grad-cam",
     lowering: Annotated[
@@ -240,7 +240,7 @@ def _engine_flags(
         labels,
         preprocessing,
         layer,
-        classes=tuple(classes),
+        classes=tuple(classes or ()),
         topk=topk,
         score=score.value,
         fit=fit.value,

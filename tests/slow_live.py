@@ -47,7 +47,9 @@ def explain(image: np.ndarray, *, target: int | None = None) -> Explanation:
 def slow_engine() -> SimpleNamespace:
     explain.classifier = SimpleNamespace(name="slow", labels=("something", "else"))
     explain.method, explain.layer, explain.layers = "grad-cam", "last", ("last",)
-    return SimpleNamespace(explainer=explain, targets=(), methods=("grad-cam",), evidence_of_nothing=lambda frame_size: 0.0)
+    return SimpleNamespace(
+        explainer=explain, targets=(), methods=("grad-cam",), evidence_of_nothing=lambda frame_size: 0.0
+    )
 
 
 if __name__ == "__main__":

@@ -81,12 +81,10 @@ class Stabilizer:
         self._forget(time)
         released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
         self._time = time
-        order = sorted(
-            range(len(raw_maps)),
-            key=lambda position: (
-                min(position, pinned) - pinned or 1 - probabilities[explanation.targets[position].index]
-            ),
+        others = sorted(
+            range(pinned, len(raw_maps)), key=lambda position: -probabilities[explanation.targets[position].index]
         )
+        order = [*range(pinned), *others]
         evidence = np.array([raw_maps[position].max() for position in order], np.float32)
         self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
         scale = self._full_scale or 1.0

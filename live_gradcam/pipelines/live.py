@@ -488,9 +488,9 @@ class _Loop:
         elif wish.action is Action.TRACK:
             self._explaining.pinned = ()
         elif wish.action is Action.FREEZE:
-            if self._explained is not None and self._explained.explanation is not None:
-                if not self._explaining.pinned:
-                    self._pin(self._explained.explanation.target)
+            explanation = self._explained.explanation if self._explained else None
+            if explanation is not None and not self._explaining.pinned:
+                self._pin(explanation.target)
         elif variants is not None:
             if wish.action is Action.METHOD:
                 variants.step_method()
