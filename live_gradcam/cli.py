@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from live_gradcam.errors import LiveGradcamError, OutputError, UsageError
@@ -599,6 +599,21 @@ def _progress_bar() -> Iterator[Callable[["AnnotateJob", int, int | None], None]
         yield progress
 
 
+@contextmanager
+def _passes_bar(path: Path) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a picture that takes many passes, on a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} passes")
+    with Progress(*columns, console=_terminal, disable=not _terminal.is_terminal, transient=True) as bar:
+        task: TaskID | None = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal task
+            task = bar.add_task(path.name, total=total) if task is None else task
+            bar.update(task, completed=done)
+
+        yield progress
+
+
 @_command(engine=_engine_flags, overlay=_drawing_flags)
 def explain(
     engine: EngineOptions,
@@ -608,6 +623,12 @@ def explain(
         Path | None,
         typer.Option("--output", "-o", metavar="OUT.png", help="The picture to write, or the folder for several."),
     ] = None,
+    smooth_grad: Annotated[
+        int,
+        typer.Option(
+            "--smooth-grad", min=0, max=1000, metavar="N", help="Average the maps of N noisy copies of each picture."
+        ),
+    ] = 0,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -622,7 +643,8 @@ def explain(
     records, failed = [], False
     for path, picture in zip(images, pictures, strict=True):
         try:
-            image, explanation = explain_image(path, started)
+            with _passes_bar(path) as progress:
+                image, explanation = explain_image(path, started, smooth_samples=smooth_grad, on_progress=progress)
             if picture is not None:
                 write_panels(picture, image, explanation, overlay)
         except LiveGradcamError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -80,3 +80,14 @@ class Explanation:
     def target(self) -> int:
         """The index of the class that `heatmaps[0]` explains."""
         return self.targets[0].index
+
+    def of_map(self, position: int) -> Explanation:
+        """The same with one of the maps alone."""
+        one = slice(position, position + 1)
+        return replace(
+            self,
+            heatmaps=self.heatmaps[one],
+            targets=self.targets[one],
+            evidence=self.evidence[one],
+            contrasts=self.contrasts[one],
+        )

@@ -97,9 +97,8 @@ def is_pooled_head(network: Network, split: SplitNetwork) -> bool:
         split: the same, cut.
     """
     path = offset_path(network, split)
-    places = _places(network.shapes[path.point])
     computing = [operation for operation in path.after if not isinstance(operation.layer, SHAPE_ONLY)]
-    if path.kernel is not None or places > 1 or not path.takes_rows or len(computing) > 2:
+    if path.kernel is not None or not path.takes_rows or len(computing) > 2:
         return False
     affine = affine_of(computing[0].layer) if computing else None
     final = computing[1:]  # an activation of its own, which is left out of the network

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 Asks = Literal["mean gradient", "gradient", "nothing", "scores"]
@@ -141,10 +142,10 @@ def _on_first_component(features: tf.Tensor) -> tf.Tensor:
     products = tf.linalg.matmul(matrix, matrix, transpose_a=of_channels, transpose_b=not of_channels)
     power = products
     for _ in range(_SQUARINGS):
-        power = _of_unit_trace(power)
+        power = tf.math.divide_no_nan(power, tf.reduce_max(power, axis=(1, 2), keepdims=True))
         power = tf.linalg.matmul(power, power)
     # The power is almost of rank 1: each of its columns is the first eigenvector, the largest most exactly.
-    largest = tf.one_hot(tf.argmax(tf.linalg.diag_part(power), axis=-1), power.shape[-1])[..., tf.newaxis]
+    largest = tf.one_hot(tf.argmax(tf.reduce_max(power, axis=1), axis=-1), power.shape[-1])[..., tf.newaxis]
     vector = _of_unit_length(tf.linalg.matmul(power, largest))
     if of_channels:
         projected = tf.linalg.matmul(matrix, vector)
@@ -155,10 +156,6 @@ def _on_first_component(features: tf.Tensor) -> tf.Tensor:
     agreement = tf.reduce_sum(projected * total, axis=1, keepdims=True)
     projected = tf.where(agreement < 0, -projected, projected)
     return tf.reshape(projected, [-1, height, width])
-
-
-def _of_unit_trace(matrices: tf.Tensor) -> tf.Tensor:
-    return tf.math.divide_no_nan(matrices, tf.linalg.trace(matrices)[:, tf.newaxis, tf.newaxis])
 
 
 def _of_unit_length(vectors: tf.Tensor) -> tf.Tensor:
@@ -176,7 +173,7 @@ def recipro_cam(activations: tf.Tensor, scores: Scores) -> tf.Tensor:
     """
     _, height, width, _ = activations.shape
     places = height * width
-    masks = tf.reshape(tf.eye(places + 1, places), [1, places + 1, height, width, 1])
+    masks = tf.constant(np.eye(places + 1, places, dtype=np.float32).reshape(1, places + 1, height, width, 1))
     values = scores(activations[:, tf.newaxis] * masks)
     return tf.reshape(values[:, :-1] - values[:, -1:], [-1, height, width])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +42,36 @@ def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: boo
     return pictures
 
 
-def explain_image(path: Path, engine: Engine) -> tuple[np.ndarray, Explanation]:
+def explain_image(
+    path: Path,
+    engine: Engine,
+    *,
+    smooth_samples: int = 0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, Explanation]:
     """Read a picture, uint8 (height, width, 3) BGR, and explain it.
+
+    Args:
+        path: the picture.
+        engine: explains.
+        smooth_samples: over how many noisy copies the maps are averaged; 0: the map of the picture itself.
+        on_progress: is told of each pass: (passes done, passes in all), where there are many.
 
     Raises:
         SourceError: it is not a picture.
     """
     image = read_image(path)
-    return image, engine.explain(image)
+    return image, engine.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
 
 
 def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay) -> None:
-    """Write the three panels.
+    """Write the three panels, a row of them for each map.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_image(path, three_panels(image, explanation, overlay))
+    rows = [three_panels(image, explanation.of_map(k), overlay) for k in range(len(explanation.targets))]
+    write_image(path, np.concatenate(rows))
 
 
 def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Engine) -> dict[str, Any]:
