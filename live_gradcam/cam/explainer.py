@@ -126,7 +126,7 @@ class Explainer:
         self.rewrites: dict[str, int] = {}
         self._tuner = Tuner(tune)
         self._original = network
-        if lowering:
+        if lowering and fit != "native":  # whose networks are those of the sizes
             for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
             pictures = _check_picture(classifier)
             network, self.rewrites = lower(network, keep=values, for_xla=for_xla, tuner=self._tuner, pictures=pictures)
