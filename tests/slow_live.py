@@ -33,7 +33,7 @@ def camera(seconds: float) -> Iterator[Frame]:
         yield Frame(np.full((360, 640, 3), 1 + index % 250, np.uint8), index, Fraction(index, _RATE), time.monotonic())
 
 
-def explain(image: np.ndarray, *, target: int | None = None) -> Explanation:
+def explain(image: np.ndarray, *, target: object = None) -> Explanation:
     time.sleep(_ENGINE_SECONDS)
     best = (Prediction(0, "something", 0.75),)
     height, width = image.shape[:2]
@@ -48,7 +48,7 @@ def slow_engine() -> SimpleNamespace:
     explain.classifier = SimpleNamespace(name="slow", labels=("something", "else"))
     explain.method, explain.layer, explain.layers = "grad-cam", "last", ("last",)
     return SimpleNamespace(
-        explainer=explain, targets=(), methods=("grad-cam",), evidence_of_nothing=lambda frame_size: 0.0
+        explainer=explain, targets=(), methods=("grad-cam",), weights=0, evidence_of_nothing=lambda frame_size: 0.0
     )
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
+from keras import layers
 
+from live_gradcam import Classifier, Explainer
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.pipelines import variants as module
+from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.variants import Variants
 
 
@@ -24,7 +31,9 @@ class Compiler:
 
     def engine(self, method: str = "grad-cam", layer: str = "c") -> SimpleNamespace:
         explainer = SimpleNamespace(method=method, layer=layer, layers=("a", "b", "c"))
-        return SimpleNamespace(explainer=explainer, methods=("grad-cam", "layercam"), variant=self.variant)
+        return SimpleNamespace(
+            explainer=explainer, methods=("grad-cam", "layercam"), weights=10**9, variant=self.variant
+        )
 
     def variant(self, *, method: str, layer: str) -> SimpleNamespace:
         self.may_finish.wait(20)
@@ -70,7 +79,7 @@ def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
 
 
 def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_KEPT", 2)
+    monkeypatch.setattr(module, "_LEAST_KEPT", 2)
     compiler = Compiler()
     with Variants(compiler.engine()) as variants:
         for _ in range(2):
@@ -101,3 +110,53 @@ def test_a_mistake_is_handed_over() -> None:
         variants.step_layer(-1)
         wait_for(lambda: variants.error)
         assert isinstance(variants.error, AttributeError)
+
+
+def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
+    compiler = Compiler()
+    first = compiler.engine()
+    first.methods = ("grad-cam", "cam", "layercam")
+
+    def variant(*, method: str, layer: str) -> SimpleNamespace:
+        if method == "cam":
+            raise ModelError("cam cannot be had")
+        return compiler.engine(method, layer)
+
+    first.variant = variant
+    with Variants(first) as variants:
+        variants.step_method()
+        wait_for(lambda: variants.failure)
+        assert variants.current.explainer.method == "grad-cam"
+        variants.step_method()
+        wait_for(lambda: variants.current.explainer.method == "layercam")
+
+
+def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
+    """Each method of a camera is traced once; after the first round, memory stays where it is."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(image))
+    model = keras.Model(image, layers.Dense(5)(x))
+    classifier = Classifier("toy", model, tuple("abcde"), (32, 32), PREPROCESSINGS["unit"])
+    engine = Engine(Explainer(classifier, maps=2, engine="graph"), (), {})
+    engine.explainer.warm_up()
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    seen = {"grad-cam": engine.explainer}
+    count = len(engine.methods)
+    with Variants(engine) as variants:
+        for switch in range(200):
+            variants.step_method()
+            wait_for(lambda: variants.compiling is None)
+            explainer = variants.current.explainer
+            assert seen.setdefault(explainer.method, explainer) is explainer
+            explainer(frame)
+            if switch == 2 * count:
+                before = _resident_mib()
+    assert len(seen) == count == 12
+    assert {explainer.trace_count for explainer in seen.values()} == {1}
+    assert _resident_mib() - before < 10
+
+
+def _resident_mib() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20

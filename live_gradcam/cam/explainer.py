@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
@@ -83,12 +84,12 @@ class Explainer:
         precision: Precision = "f32",
         input_size: tuple[int, int] | None = None,
     ) -> None:
-        _check_choice("method", method, (*METHODS, *STILL_METHODS))
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
         _check_choice("tune", tune, TUNES)
         _check_choice("precision", precision, PRECISIONS)
         check_backend(engine, precision)
+        one_pass_method = _find_method(method)
         if topk < 1 or (maps is not None and maps < 1):
             raise UsageError("topk and maps must be at least 1")
         self._settings: dict[str, Any] = {
@@ -118,7 +119,6 @@ class Explainer:
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
-        one_pass_method = METHODS[method] if method in METHODS else METHODS["grad-cam"]
         _check_method(method, one_pass_method, network, values, score)
         #: The target layer's full name; several with commas.
         self.layer = ",".join(target.name for target in targets)
@@ -160,7 +160,17 @@ class Explainer:
             method: as in the constructor.
             layer: as in the constructor.
         """
-        return Explainer(self.classifier, method=method, layer=layer, tune="remembered", **self._settings)
+        if layer != self.layer:
+            return Explainer(self.classifier, method=method, layer=layer, tune="remembered", **self._settings)
+        one_pass_method = _find_method(method)
+        _check_method(method, one_pass_method, self._original, self._one_pass.split.targets, self._one_pass.score)
+        other = copy(self)  # which shares the rewritten network, weights and all
+        other.method = method
+        other.trace_count = 0
+        other._explain_batch, other._sized = {}, {}
+        other._one_pass = replace(self._one_pass, method=one_pass_method)
+        vars(other).pop("_still", None)
+        return other
 
     def _explain(self, batch: int) -> CompiledFunction:
         """The one-pass function for this many frames at a time, compiled when it is first asked for."""
@@ -432,6 +442,12 @@ def _find_layers(network: Network, names: str | None) -> list[Operation]:
         return [default_target(network)]
     found = [find_layer(network, name.strip()) for name in names.split(",")]
     return sorted(found, key=network.operations.index)
+
+
+def _find_method(name: str) -> Method:
+    """What the one pass computes: a method that takes more passes starts from Grad-CAM."""
+    _check_choice("method", name, (*METHODS, *STILL_METHODS))
+    return METHODS[name] if name in METHODS else METHODS["grad-cam"]
 
 
 def _check_method(name: str, method: Method, network: Network, targets: tuple[int, ...], score: Score) -> None:

@@ -115,6 +115,11 @@ class Engine:
 
         return tuple(METHODS)
 
+    @property
+    def weights(self) -> int:
+        """How many numbers the network's weights are."""
+        return int(self.explainer.classifier.model.count_params())
+
     def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
         """The evidence found in noise of (height, width), where there is nothing to see, in units of the score."""
         noise = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)

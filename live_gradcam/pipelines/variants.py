@@ -45,8 +45,7 @@ class Variants:
         self._methods = first.methods
         self._method = first.explainer.method  # asked for last: the one after it is next, even if it could not be had
         self._layers = first.explainer.layers
-        weights = max(1, first.explainer.classifier.model.count_params())
-        self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // weights))
+        self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
         self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
         self._asked: Slot[Variant] = Slot()
         self._stop = threading.Event()
