@@ -17,18 +17,15 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.runtime import describe_runtime, set_compiler_flags
 
-set_compiler_flags()
-
-from live_gradcam import Explainer, load_classifier
-from live_gradcam.cam.methods import METHODS
-from live_gradcam.cam.still_methods import STILL_METHODS
+if TYPE_CHECKING:
+    from live_gradcam import Explainer
 
 _SETTLING = 5
 _SEVERAL = 5
@@ -44,6 +41,10 @@ def main() -> None:
     parser.add_argument("--stills", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    set_compiler_flags()  # before TensorFlow is imported
+    from live_gradcam import Explainer, load_classifier
+    from live_gradcam.cam.methods import METHODS
+
     classifier = load_classifier(options.model, weights=None if options.weights == "none" else options.weights)
     first = {maps: Explainer(classifier, maps=maps) for maps in (1, _SEVERAL)}
     explainers: dict[tuple[str, int], Explainer] = {}
@@ -131,6 +132,8 @@ def resident_mib() -> float:
 
 def time_stills(explainer: Explainer, frame: np.ndarray) -> dict[str, float]:
     """Seconds of each method for pictures, compiled before."""
+    from live_gradcam.cam.still_methods import STILL_METHODS
+
     seconds = {}
     for method in STILL_METHODS:
         still = explainer.variant(method=method, layer=explainer.layer)
