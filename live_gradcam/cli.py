@@ -29,6 +29,7 @@ from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import TOP_CLASS, Engine, EngineOptions
 
 if TYPE_CHECKING:
+    from live_gradcam.cam.boxes import BoxOptions
     from live_gradcam.display.overlay import Overlay
     from live_gradcam.pipelines.annotate import AnnotateJob, AnnotateSummary
 
@@ -239,6 +240,18 @@ def _drawing_flags(
     return Overlay(colormap, alpha)
 
 
+def _box_flags(
+    box: Annotated[bool, typer.Option("--box/--no-box", help="Draw a box around each region of the map.")] = False,
+    box_threshold: Annotated[
+        float,
+        typer.Option("--box-threshold", metavar="0…1", help="The share of the map's maximum where a region ends."),
+    ] = 0.15,
+) -> "BoxOptions":
+    from live_gradcam.cam.boxes import BoxOptions
+
+    return BoxOptions(box_threshold, drawn=box)
+
+
 # --- what surrounds every command ---------------------------------------------------------------------------------
 
 
@@ -356,10 +369,11 @@ def _check_json_path(path: Path | None, *, overwrite: bool) -> None:
 # --- the commands -------------------------------------------------------------------------------------------------
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def live(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     source: Annotated[
         str,
         typer.Argument(metavar="[SOURCE]", help="Camera number, /dev/videoN, file, or rtsp://, http://, udp:// URL."),
@@ -381,7 +395,9 @@ def live(
     hud: Annotated[HudLevel, typer.Option("--hud", help="How much is said over the picture.")] = HudLevel.FULL,
     smooth: Annotated[
         float,
-        typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth predictions and maps over time; 0: not."),
+        typer.Option(
+            "--smooth", min=0, metavar="SECONDS", help="Smooth predictions, maps and boxes over time; 0: not."
+        ),
     ] = 0.2,
     smooth_display: Annotated[
         bool,
@@ -440,6 +456,7 @@ def live(
         mirror=camera_index(source) is not None if mirror is None else mirror,
         view=View(view.value),
         hud=hud.value,
+        boxes=boxes,
     )
     engine = replace(engine, maps=1 if headless else None)  # the grid shows a map a class
     paced = not (every_frame and headless)
@@ -472,10 +489,11 @@ def _leave_threads_behind(code: int) -> None:
         os._exit(code)
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def annotate(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Videos, or folders of videos.")],
     output: Annotated[
         Path | None,
@@ -532,6 +550,7 @@ def annotate(
             stop=stop,
             opened=opened,
             batch=batch_size,
+            boxes=boxes,
             on_done=done,
             on_failed=not_done,
             on_progress=progress,
@@ -573,10 +592,11 @@ def _progress_bar() -> Iterator[Callable[["AnnotateJob", int, int | None], None]
         yield progress
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def explain(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
     output: Annotated[
         Path | None,
@@ -596,9 +616,9 @@ def explain(
     records, failed = [], False
     for path, picture in zip(images, pictures, strict=True):
         try:
-            image, explanation = explain_image(path, started)
+            image, explanation = explain_image(path, started, box_threshold=boxes.threshold)
             if picture is not None:
-                write_panels(picture, image, explanation, overlay)
+                write_panels(picture, image, explanation, overlay, boxes=boxes.drawn)
         except LiveGradcamError as error:
             _complain(str(error))
             failed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -50,6 +49,9 @@ class BoxOptions:
             raise UsageError(f"the box threshold is {self.threshold}: it must be above 0 and below 1, such as 0.15")
 
 
+DEFAULT_BOXES = BoxOptions()
+
+
 def find_boxes(
     heatmap: np.ndarray, region: Region, frame_size: tuple[int, int], *, threshold: float = DEFAULT_THRESHOLD
 ) -> tuple[Box, ...]:
@@ -81,11 +83,11 @@ def with_boxes(explanation: Explanation, frame_size: tuple[int, int], *, thresho
 
 
 class SteadyBoxes:
-    """Finds the boxes of one explainer's explanations, and keeps them steady over time.
+    """Finds the boxes of explanations, frame after frame, and keeps them steady.
 
-    A box goes on from the box of the frame before, of the same map, that it overlaps most. Its edges are smoothed
-    exponentially by time: after `seconds`, a new frame has 1 − 1/e of the weight, at any frame rate. A region that
-    appears, or that moves so fast that the boxes hardly overlap, has its box at once; one that is gone has none.
+    A box goes on from the box of the frame before, in the map of the same class, that it overlaps most. Its edges are
+    smoothed exponentially by time: after `seconds`, a new frame has 1 − 1/e of the weight, at any frame rate. A region
+    that appears, or that moves so fast that the boxes hardly overlap, has its box at once; one that is gone has none.
     Of regions of nearly the same area, the one that was first stays first.
 
     Args:
@@ -109,9 +111,10 @@ class SteadyBoxes:
         """
         elapsed = max(0.0, time - self._time)
         weight = 1.0 if self._seconds <= 0 else -math.expm1(-elapsed / self._seconds)
+        contrasts = explanation.contrasts or [None] * len(explanation.targets)
         keys = [
-            (frame_size, target.index, contrast.index if contrast else None)
-            for target, contrast in zip(explanation.targets, _contrasts(explanation), strict=True)
+            (frame_size, explanation.against, target.index, contrast.index if contrast else None)
+            for target, contrast in zip(explanation.targets, contrasts, strict=True)
         ]
         followed = []
         for key, heatmap in zip(keys, explanation.heatmaps, strict=True):
@@ -120,10 +123,6 @@ class SteadyBoxes:
         self._regions = dict(zip(keys, followed, strict=True))
         self._time = time
         return replace(explanation, boxes=tuple(map(_as_boxes, followed)))
-
-
-def _contrasts(explanation: Explanation) -> Iterable:
-    return explanation.contrasts or [None] * len(explanation.targets)
 
 
 def _regions(

@@ -24,9 +24,9 @@ DEFAULT_COLORMAP = "turbo"
 COLORMAPS_TO_STEP_THROUGH = ("turbo", "inferno", "viridis", "cividis", "magma", "hot", "jet")
 DEFAULT_ALPHA = 0.5
 
-#: Of what speaks against a class, (level, BGR): from navy over blue to violet, brighter from step to step. At its strong
-#: end, which is what is seen over a picture, no other colour map but COOL is violet.
-_AGAINST = ((0.0, (48, 10, 10)), (0.35, (190, 50, 30)), (0.7, (255, 70, 90)), (1.0, (255, 110, 205)))
+#: Of what speaks against a class, (level, BGR): from navy over azure to violet. No other colour map but COOL ends in
+#: violet, and the strong end is what is seen over a picture; nor has this one their green and yellow below it.
+_AGAINST = ((0.0, (48, 10, 10)), (0.35, (255, 130, 20)), (0.7, (255, 60, 70)), (1.0, (245, 20, 150)))
 
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.
 _FULL_WEIGHT_FROM = 0.4
@@ -50,7 +50,7 @@ class Overlay:
 
     The colour says how strong the map is, on a fixed scale from 0 to the map's maximum; its weight is `alpha` where the
     map is strong and fades to nothing where the map is 0, so that what the network did not use is seen as it is. Maps
-    of what speaks against their class have colours of their own, from blue to violet, so that they are not taken for
+    of what speaks against their class have colours of their own, from azure to violet, so that they are not taken for
     evidence.
 
     Args:

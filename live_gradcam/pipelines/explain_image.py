@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from live_gradcam.cam.boxes import with_boxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.display.panels import three_panels
@@ -42,23 +43,23 @@ def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: boo
     return pictures
 
 
-def explain_image(path: Path, engine: Engine) -> tuple[np.ndarray, Explanation]:
-    """Read a picture, uint8 (height, width, 3) BGR, and explain it.
+def explain_image(path: Path, engine: Engine, *, box_threshold: float) -> tuple[np.ndarray, Explanation]:
+    """Read a picture, uint8 (height, width, 3) BGR, and explain it, with the boxes of its maps above a threshold.
 
     Raises:
         SourceError: it is not a picture.
     """
     image = read_image(path)
-    return image, engine.explain(image)
+    return image, with_boxes(engine.explain(image), image.shape[:2], threshold=box_threshold)
 
 
-def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay) -> None:
-    """Write the three panels.
+def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool) -> None:
+    """Write the three panels, with boxes or without.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_image(path, three_panels(image, explanation, overlay))
+    write_image(path, three_panels(image, explanation, overlay, boxes=boxes))
 
 
 def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Engine) -> dict[str, Any]:

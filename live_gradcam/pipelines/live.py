@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.hud import BarArea, Hud, HudLevel, draw_hud
 from live_gradcam.display.keys import Action, Wish
@@ -54,12 +55,13 @@ class LiveOptions:
         record: MP4 file for what is seen, with the frames' own times; None for none until it is asked for.
         record_clean: record the frames without anything drawn.
         snapshots: the folder for snapshots, and for recordings that a key begins.
-        smooth: time constant of predictions and maps, in seconds; 0 for none.
+        smooth: time constant of predictions, maps and boxes, in seconds; 0 for none.
         smooth_display: show every frame at once, under the newest map there is, whose age is told.
         reconnect: how many times in a row to try to open a live source again; None for ever.
         mirror: show the picture as in a mirror.
         view: what is shown at the beginning.
         hud: how much is said over the picture.
+        boxes: which there are, and whether they are drawn at the beginning.
     """
 
     headless: bool = False
@@ -74,6 +76,7 @@ class LiveOptions:
     mirror: bool = False
     view: View = View.OVERLAY
     hud: HudLevel = "full"
+    boxes: BoxOptions = DEFAULT_BOXES
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,14 @@ def run_live(
             slot.close()
 
     capture = Capture(source, deliver, end, reconnect=options.reconnect, opener=opener)
-    explaining = ExplainingThread(start_engine, frames, results, smooth=options.smooth, max_frames=options.max_frames)
+    explaining = ExplainingThread(
+        start_engine,
+        frames,
+        results,
+        smooth=options.smooth,
+        box_threshold=options.boxes.threshold,
+        max_frames=options.max_frames,
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         stack.enter_context(capture)
@@ -220,7 +230,7 @@ class _Controls:
 
     view: View
     mirror: bool
-    boxes: bool = False
+    boxes: bool
     help: bool = False
     timings: bool = False
     paused: bool = False
@@ -257,7 +267,7 @@ class _Loop:
         self._window = window
         self._options = options
         self._smooth_display = options.smooth_display and window is not None
-        self._controls = _Controls(options.view, options.mirror)
+        self._controls = _Controls(options.view, options.mirror, options.boxes.drawn)
         self._record_next = options.record
         self._frame: Frame | None = None  # the one that is shown
         self._explained: ExplainedFrame | None = None  # the one whose map is shown
@@ -360,7 +370,7 @@ class _Loop:
             picture, areas = compose(self._controls.view, image, explanation, self._overlay, boxes=self._controls.boxes)
         if self._capture.outage is not None:
             picture = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED))
-        areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay.scale)
+        areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay)
         self._picture = picture
         return picture, areas
 
