@@ -19,7 +19,8 @@ LEAST_SHARE = 0.05
 #: Time constant of steady boxes, in seconds.
 STEADY_SECONDS = 0.2
 
-_LONGEST_SIDE = 256
+#: Regions are looked for on the frame scaled down to this: fine enough for any map, and in a third of a millisecond.
+_LONGEST_SIDE = 160
 #: A region that has a box keeps it down to this share of `LEAST_SHARE`, so that it does not come and go.
 _KEEPS = 0.5
 #: Boxes of two frames that overlap by less (intersection over union) are not of one region.
@@ -101,28 +102,27 @@ class SteadyBoxes:
         self._regions: dict[tuple, np.ndarray] = {}
         self._time = -math.inf
 
-    def steady(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Explanation:
-        """The next explanation, with the boxes of each of its maps.
+    def steady(
+        self, explanation: Explanation, frame_size: tuple[int, int], time: float, *, maps: int | None = None
+    ) -> Explanation:
+        """The next explanation, or the last one again, with the boxes of its maps.
 
         Args:
             explanation: of the next frame.
             frame_size: (height, width) of that frame in pixels. Boxes of a frame of another size are forgotten.
             time: of the frame, in seconds, on any clock.
+            maps: of how many maps, the first ones, the boxes are wanted; None for all.
         """
         elapsed = max(0.0, time - self._time)
         weight = 1.0 if self._seconds <= 0 else -math.expm1(-elapsed / self._seconds)
-        contrasts = explanation.contrasts or [None] * len(explanation.targets)
-        keys = [
-            (frame_size, explanation.against, target.index, contrast.index if contrast else None)
-            for target, contrast in zip(explanation.targets, contrasts, strict=True)
-        ]
-        followed = []
-        for key, heatmap in zip(keys, explanation.heatmaps, strict=True):
+        followed = {}
+        for position, heatmap in enumerate(explanation.heatmaps[:maps]):
+            contrast = explanation.contrasts[position] if explanation.contrasts else None
+            key = (frame_size, explanation.against, explanation.targets[position].index, contrast and contrast.index)
             found = _regions(heatmap, explanation.region, frame_size, self._threshold, least_share=_KEEPS * LEAST_SHARE)
-            followed.append(_follow(self._regions.get(key, found[:0]), found, weight))
-        self._regions = dict(zip(keys, followed, strict=True))
-        self._time = time
-        return replace(explanation, boxes=tuple(map(_as_boxes, followed)))
+            followed[key] = _follow(self._regions.get(key, found[:0]), found, weight)
+        self._regions, self._time = followed, time
+        return replace(explanation, boxes=tuple(map(_as_boxes, followed.values())))
 
 
 def _regions(

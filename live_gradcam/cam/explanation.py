@@ -59,8 +59,8 @@ class Explanation:
         logits: float32 (classes,): every class's score before softmax or sigmoid.
         probabilities: float32 (classes,): every class's probability.
         region: the part of the frame that the heatmaps cover.
-        boxes: for each map the boxes around its regions, largest first; empty where nobody looked for them
-            (see `cam.boxes`).
+        boxes: for each map, or the first ones, the boxes around its regions, largest first; empty where nobody looked
+            for them (see `cam.boxes`).
         against: whether the maps show what speaks against their class, instead of for it.
         contrasts: for each map the class that its class is contrasted with, or None; empty where there is no contrast.
     """

@@ -241,7 +241,8 @@ def annotate(
 
         def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
             frame, explanation = explained
-            explanation = steady_boxes.steady(explanation, frame.image.shape[:2], float(frame.pts))
+            if boxes.drawn or job.jsonl:
+                explanation = steady_boxes.steady(explanation, frame.image.shape[:2], float(frame.pts), maps=1)
             picture = overlay.blend(frame.image, explanation, in_place=True)
             if boxes.drawn:
                 draw_boxes(picture, explanation)

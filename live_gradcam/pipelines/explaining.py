@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from live_gradcam.cam.boxes import DEFAULT_THRESHOLD, SteadyBoxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.cam.stability import Stabilizer
 from live_gradcam.pipelines.engine import Engine
@@ -30,7 +29,7 @@ class ExplainedFrame:
 
     Attributes:
         frame: as the source gave it.
-        explanation: smoothed, with boxes; None for a frame that is black all over, which says nothing about anything.
+        explanation: smoothed; None for a frame that is black all over, which says nothing about anything.
         full_scale: the evidence that a heatmap's 1 stands for.
         model: the network's name.
         method: the method's name.
@@ -53,7 +52,6 @@ class ExplainingThread:
         frames: where the frames come from.
         results: where the explained ones go; closed at the end, with the exception that was the end of it, if any.
         smooth: time constant of the smoothing in seconds; 0 for none.
-        box_threshold: share of a map's maximum from which on a place belongs in a box.
         max_frames: after how many frames to end; None for never.
 
     Attributes:
@@ -75,7 +73,6 @@ class ExplainingThread:
         results: Slot[ExplainedFrame],
         *,
         smooth: float = 0.0,
-        box_threshold: float = DEFAULT_THRESHOLD,
         max_frames: int | None = None,
     ) -> None:
         self.variants: Variants | None = None
@@ -90,7 +87,6 @@ class ExplainingThread:
         self._frames = frames
         self._results = results
         self._smooth = smooth
-        self._boxes = SteadyBoxes(threshold=box_threshold, seconds=smooth)
         self._max_frames = max_frames
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
@@ -139,8 +135,7 @@ class ExplainingThread:
             target = stabilizer.top_class if pinned is None else pinned
             raw = engine.explainer(frame.image, target=target)
             stable = stabilizer.stabilize(raw, frame.captured_at, pinned=pinned is not None)
-            explanation = self._boxes.steady(stable.explanation, frame.image.shape[:2], frame.captured_at)
-            full_scale = stable.full_scale
+            explanation, full_scale = stable.explanation, stable.full_scale
         now = time.monotonic()
         self.explaining.add(now - start)
         self.count += 1

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions
+from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions, SteadyBoxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.hud import BarArea, Hud, HudLevel, draw_hud
 from live_gradcam.display.keys import Action, Wish
@@ -181,14 +181,7 @@ def run_live(
             slot.close()
 
     capture = Capture(source, deliver, end, reconnect=options.reconnect, opener=opener)
-    explaining = ExplainingThread(
-        start_engine,
-        frames,
-        results,
-        smooth=options.smooth,
-        box_threshold=options.boxes.threshold,
-        max_frames=options.max_frames,
-    )
+    explaining = ExplainingThread(start_engine, frames, results, smooth=options.smooth, max_frames=options.max_frames)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         stack.enter_context(capture)
@@ -268,6 +261,7 @@ class _Loop:
         self._options = options
         self._smooth_display = options.smooth_display and window is not None
         self._controls = _Controls(options.view, options.mirror, options.boxes.drawn)
+        self._boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=options.smooth)
         self._record_next = options.record
         self._frame: Frame | None = None  # the one that is shown
         self._explained: ExplainedFrame | None = None  # the one whose map is shown
@@ -360,6 +354,8 @@ class _Loop:
         explanation = explained.explanation if explained else None
         if self._explained_size_differs():
             explanation = None
+        elif explained and self._controls.boxes:
+            explanation = self._boxed(explained, maps=None if self._controls.view is View.GRID else 1)
         image = frame.image
         if self._controls.mirror:
             image, explanation = _as_in_a_mirror(image, explanation)
@@ -373,6 +369,13 @@ class _Loop:
         areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay)
         self._picture = picture
         return picture, areas
+
+    def _boxed(self, explained: ExplainedFrame, *, maps: int | None) -> Explanation | None:
+        """The explanation of a frame with steady boxes, of all its maps or of the first ones."""
+        frame, explanation = explained.frame, explained.explanation
+        if explanation is None:
+            return None
+        return self._boxes.steady(explanation, frame.image.shape[:2], frame.captured_at, maps=maps)
 
     def _explained_size_differs(self) -> bool:
         """Whether the newest map is of a frame of another size than the one to show: the source has changed."""
@@ -478,7 +481,8 @@ class _Loop:
             controls.help = not controls.help
         elif wish.action is Action.SNAPSHOT:
             if self._picture is not None and self._explained is not None:
-                self._snapshots.take(self._picture, self._explained)
+                boxed = replace(self._explained, explanation=self._boxed(self._explained, maps=1))
+                self._snapshots.take(self._picture, boxed)
         elif wish.action is Action.RECORD:
             self._toggle_recording()
         elif wish.action is Action.MIRROR:
