@@ -29,6 +29,7 @@ from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import Engine, EngineOptions
 
 if TYPE_CHECKING:
+    from live_gradcam.cam.boxes import BoxOptions
     from live_gradcam.display.overlay import Overlay
     from live_gradcam.pipelines.annotate import AnnotateJob, AnnotateSummary
 
@@ -265,6 +266,18 @@ def _drawing_flags(
     return Overlay(colormap, alpha)
 
 
+def _box_flags(
+    box: Annotated[bool, typer.Option("--box/--no-box", help="Draw a box around each region of the map.")] = False,
+    box_threshold: Annotated[
+        float,
+        typer.Option("--box-threshold", metavar="0…1", help="The share of the map's maximum where a region ends."),
+    ] = 0.15,
+) -> "BoxOptions":
+    from live_gradcam.cam.boxes import BoxOptions
+
+    return BoxOptions(box_threshold, drawn=box)
+
+
 # --- what surrounds every command ---------------------------------------------------------------------------------
 
 
@@ -382,10 +395,11 @@ def _check_json_path(path: Path | None, *, overwrite: bool) -> None:
 # --- the commands -------------------------------------------------------------------------------------------------
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def live(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     source: Annotated[
         str,
         typer.Argument(metavar="[SOURCE]", help="Camera number, /dev/videoN, file, or rtsp://, http://, udp:// URL."),
@@ -407,7 +421,9 @@ def live(
     hud: Annotated[HudLevel, typer.Option("--hud", help="How much is said over the picture.")] = HudLevel.FULL,
     smooth: Annotated[
         float,
-        typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth predictions and maps over time; 0: not."),
+        typer.Option(
+            "--smooth", min=0, metavar="SECONDS", help="Smooth predictions, maps and boxes over time; 0: not."
+        ),
     ] = 0.2,
     smooth_display: Annotated[
         bool,
@@ -466,6 +482,7 @@ def live(
         mirror=camera_index(source) is not None if mirror is None else mirror,
         view=View(view.value),
         hud=hud.value,
+        boxes=boxes,
     )
     engine = replace(engine, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     paced = not (every_frame and headless)
@@ -498,10 +515,11 @@ def _leave_threads_behind(code: int) -> None:
         os._exit(code)
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def annotate(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Videos, or folders of videos.")],
     output: Annotated[
         Path | None,
@@ -558,6 +576,7 @@ def annotate(
             stop=stop,
             opened=opened,
             batch=batch_size,
+            boxes=boxes,
             on_done=done,
             on_failed=not_done,
             on_progress=progress,
@@ -614,10 +633,11 @@ def _passes_bar(path: Path) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags)
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
 def explain(
     engine: EngineOptions,
     overlay: "Overlay",
+    boxes: "BoxOptions",
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
     output: Annotated[
         Path | None,
@@ -644,9 +664,15 @@ def explain(
     for path, picture in zip(images, pictures, strict=True):
         try:
             with _passes_bar(path) as progress:
-                image, explanation = explain_image(path, started, smooth_samples=smooth_grad, on_progress=progress)
+                image, explanation = explain_image(
+                    path,
+                    started,
+                    box_threshold=boxes.threshold,
+                    smooth_samples=smooth_grad,
+                    on_progress=progress,
+                )
             if picture is not None:
-                write_panels(picture, image, explanation, overlay)
+                write_panels(picture, image, explanation, overlay, boxes=boxes.drawn)
         except LiveGradcamError as error:
             _complain(str(error))
             failed = True

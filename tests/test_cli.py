@@ -18,6 +18,8 @@ import pytest
 from command_line import Finished, environment, finish, run, start
 from keras import layers
 
+from live_gradcam.cam.boxes import SteadyBoxes, find_boxes
+from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cli import app
 
 TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
@@ -150,6 +152,13 @@ def test_damaged_programs_in_the_cache_are_made_anew(tmp_path: Path, picture: Pa
     assert json.loads(finished.out)["predictions"][0]["label"] == "Egyptian cat"
 
 
+def boxes_above(threshold: float, numbers: dict) -> list[list[int]]:
+    """The boxes of the heatmap in a picture's numbers."""
+    size = numbers["height"], numbers["width"]
+    heatmap = np.array(numbers["heatmap"], np.float32)
+    return [list(box) for box in find_boxes(heatmap, Region(0, 0, size[1], size[0]), size, threshold=threshold)]
+
+
 # --- results ------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +184,8 @@ def test_photographs_are_explained(here, tmp_path: Path, request, name: str, cla
     left, top, right, bottom = part
     assert left < (column + 0.5) / heatmap.shape[1] < right
     assert top < (row + 0.5) / heatmap.shape[0] < bottom
+    assert numbers["boxes"] == boxes_above(0.15, numbers)
+    assert numbers["box"] == numbers["boxes"][0]
     assert not (tmp_path / "picture-gradcam.png").exists()  # --json alone draws nothing
 
 
@@ -183,12 +194,20 @@ def test_several_pictures_of_all_kinds(here, tmp_path: Path, chelsea: np.ndarray
     cv2.imwrite(str(odd), chelsea[:299, :333])
     cv2.imwrite(str(grey), cv2.cvtColor(chelsea, cv2.COLOR_BGR2GRAY))
     cv2.imwrite(str(clear), np.dstack([chelsea, np.full(chelsea.shape[:2], 255, np.uint8)]))
-    finished = here("explain", odd, grey, clear, "-o", tmp_path / "out", "--json", tmp_path / "numbers.json")
+    finished = here(
+        *("explain", odd, grey, clear, "-o", tmp_path / "out", "--json", tmp_path / "numbers.json"),
+        *("--box", "--box-threshold", 0.5),
+    )
     assert finished.code == 0, finished
     numbers = json.loads((tmp_path / "numbers.json").read_text())
     assert [entry["predictions"][0]["index"] in (281, 282, 285) for entry in numbers] == [True] * 3
-    for name, width in (("odd", 333), ("grey", 451), ("clear", 451)):
-        assert cv2.imread(str(tmp_path / "out" / f"{name}-gradcam.png")).shape[1] == 3 * width + 16
+    for entry, name, width in zip(numbers, ("odd", "grey", "clear"), (333, 451, 451), strict=True):
+        sheet = cv2.imread(str(tmp_path / "out" / f"{name}-gradcam.png"))
+        assert sheet.shape[1] == 3 * width + 16
+        assert entry["boxes"] == boxes_above(0.5, entry)
+        left, top, right, bottom = entry["box"]
+        row = sheet[sheet.shape[0] - entry["height"] + (top + bottom) // 2]
+        assert row[[left, right - 1]].tolist() == [[255, 255, 255]] * 2
 
 
 def test_the_class_can_be_pinned_by_its_label(here, picture: Path) -> None:
@@ -202,7 +221,10 @@ def test_the_class_can_be_pinned_by_its_label(here, picture: Path) -> None:
 def test_a_video_is_annotated_frame_by_frame(here, tmp_path: Path) -> None:
     video = tiny_video(tmp_path / "in.mp4", size=(64, 48))
     output, lines, maps = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "out.npz"
-    finished = here("annotate", video, "-o", output, "--jsonl", lines, "--heatmaps", maps, "--fit", "letterbox")
+    finished = here(
+        *("annotate", video, "-o", output, "--jsonl", lines, "--heatmaps", maps, "--fit", "letterbox"),
+        *("--box-threshold", 0.4),
+    )
     assert finished.code == 0, finished
     assert finished.err == ""
     assert re.fullmatch(r"\S+out\.mp4: 12 frames in [\d.]+ s \([\d.]+ FPS\)\n", finished.out)
@@ -213,7 +235,14 @@ def test_a_video_is_annotated_frame_by_frame(here, tmp_path: Path) -> None:
         assert archive["heatmaps"].shape == (12, 7, 7)
         assert archive["target"].tolist() == [record["target"] for record in records]
         np.testing.assert_allclose(archive["time"], np.arange(12) / 10, atol=1e-9)
-    for record in records:
+        heatmaps = archive["heatmaps"]
+    steady, region = SteadyBoxes(threshold=0.4), Region(0, -8, 64, 64)
+    for record, heatmap in zip(records, heatmaps, strict=True):
+        best = (Prediction(record["target"], record["target_label"], 1.0),)
+        explanation = Explanation(best, heatmap[None], best, np.ones(1), np.ones(1), np.ones(1), region)
+        (boxes,) = steady.steady(explanation, (48, 64), record["time"]).boxes
+        assert record["boxes"] == [list(box) for box in boxes]
+        assert record["box"] == record["boxes"][0]
         assert record["target"] == record["predictions"][0]["index"]
         left, top, right, bottom = record["box"]
         assert 0 <= left < right <= 64
@@ -354,6 +383,7 @@ def test_a_video_cut_before_its_index_leaves_nothing(here, tmp_path: Path) -> No
         (["--class", "1000"], ["the classes are 0 to 999"]),
         (["--colormap", "turbos"], ["there is no colour map 'turbos'; did you mean turbo"]),
         (["--alpha", "2"], ["alpha is 2"]),
+        (["--box-threshold", "1"], ["the box threshold is 1.0", "above 0 and below 1"]),
         (["--preprocessing", "imagenet"], ["there is no preprocessing 'imagenet'"]),
     ],
 )

@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from live_gradcam.cam.boxes import Box, largest_box
-from live_gradcam.cam.explanation import Explanation, Prediction, Region
+from live_gradcam.cam.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.cam.fit import fit_frame, heatmap_on_frame, shrink
-from live_gradcam.display import hud
-from live_gradcam.display.hud import Hud, draw_hud, draw_predictions, put_text, text_width
+from live_gradcam.display import hud, panels
+from live_gradcam.display.hud import Hud, draw_hud, draw_predictions, map_name, put_text, text_width
 from live_gradcam.display.keys import KEYS, Action, Wish, wish_of
 from live_gradcam.display.overlay import COLORMAPS, COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.display.panels import three_panels
@@ -145,27 +144,6 @@ def test_a_map_of_no_evidence_leaves_the_picture() -> None:
     image = np.random.default_rng(1).integers(0, 256, (90, 160, 3), np.uint8)
     explanation = explanation_of(np.zeros((7, 7), np.float32), (90, 160))
     np.testing.assert_array_equal(Overlay().blend(image, explanation), image)
-
-
-# --- boxes --------------------------------------------------------------------------------------------------------
-
-
-def test_the_box_is_around_the_larger_part() -> None:
-    heatmap = np.zeros((20, 20), np.float32)
-    heatmap[2:10, 4:16] = 1  # x 0.2…0.8, y 0.1…0.5
-    heatmap[15:17, 2:4] = 1
-    box = largest_box(heatmap, Region(0, 0, 400, 200), (200, 400), threshold=0.5)
-    assert box is not None
-    np.testing.assert_allclose(box, (80, 20, 320, 100), atol=5)
-
-
-def test_no_evidence_has_no_box() -> None:
-    assert largest_box(np.zeros((7, 7), np.float32), Region(0, 0, 10, 10), (10, 10)) is None
-
-
-def test_a_box_stays_in_the_frame() -> None:
-    box = largest_box(np.ones((7, 7), np.float32), Region(0, -74, 200, 200), (50, 200))
-    assert box == Box(0, 0, 200, 50)
 
 
 # --- overlay ------------------------------------------------------------------------------------------------------
@@ -299,7 +277,7 @@ def test_the_readme_names_every_key() -> None:
 def test_the_help_on_the_screen_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr(hud, "put_text", lambda image, text, *args, **options: written.append(text))
-    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=True), None, Overlay().scale)
+    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=True), None, Overlay())
     assert written == [text for key in KEYS for text in (key.name, key.help)]
 
 
@@ -333,9 +311,7 @@ def test_a_view_of_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
     for view in View:
         picture, _ = compose(view, image, explanation, Overlay())
         assert picture.shape == image.shape
-        draw_hud(
-            picture, Hud(notes=("a", "b"), help=True, full_scale=1.0, recording="REC"), explanation, Overlay().scale
-        )
+        draw_hud(picture, Hud(notes=("a", "b"), help=True, full_scale=1.0, recording="REC"), explanation, Overlay())
 
 
 def test_the_views_come_in_turn() -> None:
@@ -352,8 +328,8 @@ def test_raw_is_the_frame_and_heatmap_the_map_alone() -> None:
     overlay = Overlay()
     np.testing.assert_array_equal(compose(View.RAW, image, explanation, overlay)[0], image)
     heatmap, _ = compose(View.HEATMAP, image, explanation, overlay)
-    np.testing.assert_array_equal(heatmap[45, 2], overlay.scale[255, 0])
-    np.testing.assert_array_equal(heatmap[45, -3], overlay.scale[0, 0])
+    np.testing.assert_array_equal(heatmap[45, 2], overlay.scale_of(explanation)[255, 0])
+    np.testing.assert_array_equal(heatmap[45, -3], overlay.scale_of(explanation)[0, 0])
 
 
 def test_side_by_side_is_the_picture_and_the_overlay() -> None:
@@ -386,18 +362,150 @@ def test_the_map_goes_with_the_picture_into_the_mirror(region: Region) -> None:
     assert np.abs(flipped[:, ::-1].astype(int) - plain).max() <= 12  # enlarging rounds to the other side
 
 
-def test_a_box_is_drawn_around_the_map() -> None:
-    image, explanation = explained_picture()
-    box = largest_box(explanation.heatmaps[0], explanation.region, image.shape[:2])
+def boxed(*boxes: tuple[Box, ...], size: tuple[int, int] = (360, 640)) -> tuple[np.ndarray, Explanation]:
+    image, explanation = explained_picture(size)
+    return image, replace(explanation, boxes=boxes)
+
+
+LARGE, SMALL = Box(40, 60, 240, 300), Box(400, 100, 500, 200)
+
+
+@pytest.mark.parametrize("background", [0, 127, 255])
+def test_all_boxes_are_drawn_the_first_in_a_thicker_line_and_legible_on_any_background(background: int) -> None:
+    image, explanation = boxed((LARGE, SMALL))
+    image[:] = background
     picture, _ = compose(View.RAW, image, explanation, Overlay(), boxes=True)
-    assert picture[(box.top + box.bottom) // 2, box.right - 1].tolist() == [255, 255, 255]
+    widths = []
+    for box in (LARGE, SMALL):
+        for edge in (box.left, box.right - 1):
+            row = picture[(box.top + box.bottom) // 2, :, 0]
+            not_white = np.flatnonzero(row != 255)
+            before, behind = not_white[not_white < edge].max(), not_white[not_white > edge].min()
+            assert row[edge] == 255
+            assert row[before] == row[behind] == 0  # the rim
+            widths.append(behind - before - 1)
+    assert widths[0] == widths[1] > widths[2] == widths[3]
+    inside = picture[150, 100:200]
+    assert (inside == background).all()
+    np.testing.assert_array_equal(compose(View.RAW, image, explanation, Overlay())[0], image)
 
 
-def test_the_box_does_not_depend_on_the_scale_of_the_map() -> None:
-    heatmap = np.zeros((7, 7), np.float32)
-    heatmap[2:4, 3:6] = 1.0
-    region = Region(0, 0, 224, 224)
-    assert largest_box(heatmap * 0.3, region, (224, 224)) == largest_box(heatmap, region, (224, 224))
+def edges_at(picture: np.ndarray, row: int, columns: slice) -> list[int]:
+    """The middles of the white lines across a row."""
+    white = np.flatnonzero((picture[row, columns] == 255).all(axis=1)) + columns.start
+    return [round(run.mean()) for run in np.split(white, np.flatnonzero(np.diff(white) > 1) + 1) if run.size]
+
+
+def test_a_box_goes_with_the_picture_into_the_mirror_and_into_the_smaller_views() -> None:
+    image, explanation = boxed((LARGE,), (SMALL,))
+    _, flipped = mirrored(image, explanation)
+    assert flipped.boxes == ((Box(400, 60, 600, 300),), (Box(140, 100, 240, 200),))
+    both, _ = compose(View.SIDE_BY_SIDE, image, explanation, Overlay(alpha=0), boxes=True)
+    half = 319 / 640
+    assert edges_at(both, 180, slice(0, 320)) == []
+    np.testing.assert_allclose(edges_at(both, 180, slice(321, 640)), [321 + 40 * half, 321 + 239 * half], atol=1)
+
+
+def test_the_grid_draws_the_boxes_of_each_class() -> None:
+    image, explanation = boxed((LARGE,), (SMALL, Box(20, 20, 60, 60)))
+    grid, areas = compose(View.GRID, image, explanation, Overlay(alpha=0), boxes=True)
+    for area, box in zip(areas, (LARGE, SMALL), strict=True):
+        scale = (area.right - area.left) / 640
+        row = round(area.bottom - scale * (360 - 150))  # through the middle of both boxes
+        expected = [area.left + scale * box.left, area.left + scale * (box.right - 1)]
+        np.testing.assert_allclose(edges_at(grid, row, slice(area.left, area.right)), expected, atol=1)
+
+
+def test_the_panels_have_boxes_over_the_overlay_only() -> None:
+    image, explanation = boxed((LARGE,))
+    sheet = three_panels(image, explanation, Overlay(alpha=0), boxes=True)
+    plain = three_panels(image, explanation, Overlay(alpha=0))
+    differs = np.flatnonzero((sheet != plain).any(axis=(0, 2)))
+    assert (differs.min(), differs.max()) == (38, 241)  # a line of 2 pixels on the edges, a rim of 1
+
+
+# --- what speaks against a class ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("colormap", COLORMAPS_TO_STEP_THROUGH)
+def test_what_speaks_against_has_its_own_colours_whatever_the_colour_map(colormap: str) -> None:
+    """Far from the other's colour at every level that is seen at full weight: by 60 of 255 in some channel."""
+    overlay, usual = Overlay(colormap), explained_picture()[1]
+    against = replace(usual, against=True)
+    np.testing.assert_array_equal(overlay.scale_of(against), Overlay().scale_of(against))
+    difference = np.abs(overlay.scale_of(against).astype(int) - overlay.scale_of(usual)).max(axis=(1, 2))
+    assert difference[102:].min() >= 60
+
+
+def test_what_speaks_against_is_between_azure_and_violet_in_every_view() -> None:
+    image, explanation = explained_picture((360, 640))
+    against = replace(explanation, against=True)
+    overlay = Overlay("viridis", alpha=1)
+    strongest = overlay.scale_of(against)[255, 0].tolist()
+    hue = cv2.cvtColor(overlay.scale_of(against), cv2.COLOR_BGR2HSV)[102:, 0, 0].astype(int) * 2
+    assert (hue.min() >= 205, hue.max() <= 285) == (True, True)
+    assert overlay.blend(image, against)[180, 5].tolist() == strongest
+    assert compose(View.HEATMAP, image, against, overlay)[0][180, 5].tolist() == strongest
+    assert compose(View.SIDE_BY_SIDE, image, against, overlay)[0][180, 325].tolist() == strongest
+    grid, areas = compose(View.GRID, image, against, overlay)
+    assert [grid[areas[0].bottom - 20, areas[0].left + 5].tolist()] == [strongest]
+    assert three_panels(image, against, overlay)[-180, -600].tolist() == strongest
+
+
+def test_a_map_is_named_by_what_it_shows() -> None:
+    tabby, tiger = Prediction(281, "tabby", 0.6), Prediction(282, "tiger cat", 0.3)
+    explanation = replace(explained_picture()[1], targets=(tabby, tiger))
+    assert [map_name(explanation), map_name(explanation, 1)] == ["tabby", "tiger cat"]
+    assert map_name(replace(explanation, against=True), 1) == "against tiger cat"
+    contrast = replace(explanation, contrasts=(tiger, None))
+    assert [map_name(contrast), map_name(contrast, 1)] == ["tabby > tiger cat", "tiger cat"]
+    assert map_name(replace(contrast, against=True)) == "against tabby > tiger cat"
+
+
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is written from now on."""
+    written: list[str] = []
+    for module in (hud, panels):
+        monkeypatch.setattr(module, "put_text", lambda image, text, *args, **options: written.append(text))
+    return written
+
+
+def test_the_name_of_the_map_is_said_wherever_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, explanation = explained_picture((720, 1280))
+    against = replace(explanation, against=True)
+    written = texts(monkeypatch)
+    compose(View.GRID, image, against, Overlay())
+    assert written == ["75 %", "against class 1", "20 %", "against class 0"]
+    written.clear()
+    three_panels(image, against, Overlay())
+    assert written == ["against class 1  75.0 %"]
+    written.clear()
+    draw_predictions(image.copy(), against, notes=("a note",))
+    assert written == ["75 %", "class 1", "20 %", "class 0", "5 %", "class 2", "against class 1", "a note"]
+    written.clear()
+    draw_hud(image.copy(), Hud(level="minimal"), against, Overlay())
+    assert written == ["75 %", "against class 1"]
+    written.clear()
+    draw_hud(image.copy(), Hud(notes=("30 FPS",), notes_in_a_line=True), against, Overlay())
+    assert written[-1] == "against class 1 · 30 FPS"
+    written.clear()
+    draw_hud(image.copy(), Hud(notes=("30 FPS",), notes_in_a_line=True), explanation, Overlay())
+    assert written[-1] == "30 FPS"
+
+
+def test_the_scale_says_what_its_colours_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, explanation = explained_picture((720, 1280))
+    overlay = Overlay()
+    for against, meaning in ((False, "0  evidence"), (True, "0  against")):
+        shown = replace(explanation, against=against)
+        picture = np.zeros_like(image)
+        draw_hud(picture, Hud(full_scale=1.5), shown, overlay)
+        strongest = (picture[600:, 1000:] == overlay.scale_of(shown)[255, 0]).all(axis=2)
+        assert strongest.any()
+        with monkeypatch.context() as patch:
+            written = texts(patch)
+            draw_hud(picture, Hud(full_scale=1.5), shown, overlay)
+        assert written[-2:] == [meaning, "1.5"]
 
 
 @pytest.mark.parametrize("background", [0, 127, 255])
@@ -413,7 +521,7 @@ def test_the_hud_stands_out_from_any_background(size: tuple[int, int], backgroun
         full_scale=0.5,
         minimal_note="30 FPS",
     )
-    draw_hud(image, said, explanation_of(np.ones((1, 1)), size), Overlay().scale)
+    draw_hud(image, said, explanation_of(np.ones((1, 1)), size), Overlay())
     size_of_text = max(11, round(min(size[0] / 32, size[1] / 42)))
     for left, top in (
         (size[1] // 2 - 2 * size_of_text, size[0] // 2 - size_of_text),  # the banner
@@ -428,7 +536,7 @@ def test_the_hud_stands_out_from_any_background(size: tuple[int, int], backgroun
 def test_a_bar_is_where_a_click_finds_it() -> None:
     image = np.zeros((720, 1280, 3), np.uint8)
     explanation = explanation_of(np.ones((1, 1)), (720, 1280))
-    areas = draw_hud(image, Hud(), explanation, Overlay().scale)
+    areas = draw_hud(image, Hud(), explanation, Overlay())
     assert [area.class_index for area in areas] == [prediction.index for prediction in explanation.predictions]
     for upper, lower in itertools.pairwise(areas):
         assert upper.bottom <= lower.top
@@ -441,7 +549,7 @@ def test_little_and_nothing_is_said_where_that_is_wanted() -> None:
     for level in ("full", "minimal", "none"):
         image = np.zeros((720, 1280, 3), np.uint8)
         said = Hud(notes=("a", "b"), minimal_note="30 FPS", full_scale=1.0, level=level)
-        draw_hud(image, said, explanation, Overlay().scale)
+        draw_hud(image, said, explanation, Overlay())
         inked.append(np.count_nonzero(image))
     assert inked[0] > inked[1] > inked[2] == 0
 
@@ -450,7 +558,7 @@ def test_the_colour_map_and_its_weight_can_be_changed() -> None:
     overlay = Overlay("turbo", 0.5)
     image, explanation = explained_picture()
     overlay.change_alpha(0.5)
-    np.testing.assert_array_equal(overlay.blend(image, explanation)[45, 2], overlay.scale[255, 0])
+    np.testing.assert_array_equal(overlay.blend(image, explanation)[45, 2], overlay.scale_of(explanation)[255, 0])
     overlay.change_alpha(0.5)
     assert overlay.alpha == 1
     overlay.change_alpha(-2)

@@ -31,9 +31,7 @@ def reference() -> dict[str, np.ndarray]:
 def frames(reference: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The photographs that the reference explains, uint8 BGR (224, 224, 3)."""
     windows = []
-    for name, (row, column), digest in zip(
-        reference["names"], reference["corners"], reference["sha256"], strict=True
-    ):
+    for name, (row, column), digest in zip(reference["names"], reference["corners"], reference["sha256"], strict=True):
         window = np.ascontiguousarray(getattr(data, str(name))()[row : row + 224, column : column + 224])
         assert hashlib.sha256(window.tobytes()).hexdigest() == digest, f"{name} is not the reference's input"
         windows.append(window[..., ::-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,6 +49,15 @@ class Region:
     height: float
 
 
+class Box(NamedTuple):
+    """A rectangle in frame pixels: left and top inside, right and bottom just outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
 @dataclass(frozen=True)
 class Explanation:
     """The predictions for one frame, and where the network saw what it names.
@@ -62,7 +72,9 @@ class Explanation:
         logits: float32 (classes,): every class's score before softmax or sigmoid.
         probabilities: float32 (classes,): every class's probability.
         region: the part of the frame that the heatmaps cover.
-        against: whether the maps show what speaks against their class.
+        boxes: for each map, or the first ones, the boxes around its regions, largest first; empty where nobody looked
+            for them (see `cam.boxes`).
+        against: whether the maps show what speaks against their class, instead of for it.
         contrasts: for each map the class that its class is contrasted with, or None; empty where there is no contrast.
     """
 
@@ -73,6 +85,7 @@ class Explanation:
     logits: np.ndarray
     probabilities: np.ndarray
     region: Region
+    boxes: tuple[tuple[Box, ...], ...] = ()
     against: bool = False
     contrasts: tuple[Prediction | None, ...] = ()
 
@@ -89,5 +102,6 @@ class Explanation:
             heatmaps=self.heatmaps[one],
             targets=self.targets[one],
             evidence=self.evidence[one],
+            boxes=self.boxes[one],
             contrasts=self.contrasts[one],
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
 import cv2
@@ -11,6 +11,7 @@ import numpy as np
 
 from live_gradcam.cam.explanation import Explanation, Prediction
 from live_gradcam.display.keys import KEYS
+from live_gradcam.display.overlay import Overlay
 
 #: full: predictions, rates, model and colour scale. minimal: the class and the frame rate. none: only what the
 #: program must say, such as that the source is gone.
@@ -65,11 +66,20 @@ class Hud:
     notes_in_a_line: bool = False
 
 
+def map_name(explanation: Explanation, position: int = 0) -> str:
+    """What a map shows: "tabby", "tabby > tiger cat" for a contrast, "against tabby" for what speaks against."""
+    name = explanation.targets[position].label
+    contrast = explanation.contrasts[position] if explanation.contrasts else None
+    if contrast is not None:
+        name = f"{name} > {contrast.label}"
+    return f"against {name}" if explanation.against else name
+
+
 def draw_hud(
     image: np.ndarray,
     hud: Hud,
     explanation: Explanation | None,
-    colours: np.ndarray,
+    overlay: Overlay,
 ) -> list[BarArea]:
     """Draw all that is said over a live picture.
 
@@ -77,7 +87,7 @@ def draw_hud(
         image: uint8 (height, width, 3), BGR; it is drawn on.
         hud: what is said.
         explanation: of the picture; None while there is none.
-        colours: uint8 (256, 1, 3), BGR: the colour map, for its scale.
+        overlay: what the map is drawn with, for the scale of its colours.
 
     Returns:
         Where the bars of the classes are.
@@ -86,13 +96,16 @@ def draw_hud(
     if hud.level == "full":
         predictions = _rows_of(explanation) if explanation is not None and hud.names_classes else []
         target = explanation.target if explanation is not None else -1
-        areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else hud.notes)
-        if hud.notes_in_a_line and hud.notes:
-            _draw_bottom_line(image, " · ".join(hud.notes))
-        if hud.full_scale is not None:
-            _draw_scale(image, colours, hud.full_scale)
+        notes = _notes_of(explanation, hud.notes) if explanation is not None and hud.names_classes else hud.notes
+        areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else notes)
+        if hud.notes_in_a_line and notes:
+            _draw_bottom_line(image, " · ".join(notes))
+        if hud.full_scale is not None and explanation is not None:
+            _draw_scale(image, explanation, overlay, hud.full_scale)
     elif hud.level == "minimal":
-        named = [explanation.targets[0]] if explanation is not None and hud.names_classes else []
+        named = []
+        if explanation is not None and hud.names_classes:
+            named = [replace(explanation.targets[0], label=map_name(explanation))]
         areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if hud.recording is not None and hud.level != "none":
         _draw_recording(image, hud.recording)
@@ -109,7 +122,8 @@ def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequ
     """Draw the predictions as bars, and lines of notes under them, onto a picture.
 
     Sizes follow the picture. The bar of the class that the heatmap explains has another colour; when that class is not
-    among the predictions, it gets a line of its own.
+    among the predictions, it gets a line of its own. A heatmap of something else than what speaks for that class is
+    named in the first note.
 
     Args:
         image: uint8 (height, width, 3), BGR; it is drawn on.
@@ -119,7 +133,7 @@ def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequ
     Returns:
         Where the bars are.
     """
-    return _draw_panel(image, _rows_of(explanation), explanation.target, notes)
+    return _draw_panel(image, _rows_of(explanation), explanation.target, _notes_of(explanation, notes))
 
 
 def _rows_of(explanation: Explanation) -> list[Prediction]:
@@ -127,6 +141,12 @@ def _rows_of(explanation: Explanation) -> list[Prediction]:
     if all(prediction.index != explanation.target for prediction in rows):
         rows.append(explanation.targets[0])
     return rows
+
+
+def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
+    """The notes, below the map's name where that says more than the highlighted bar does."""
+    name = map_name(explanation)
+    return notes if name == explanation.targets[0].label else [name, *notes]
 
 
 def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
@@ -215,7 +235,7 @@ def _draw_bar(
     put_text(panel, prediction.label, (inset, baseline), text_size, max_width=label_room, bold=is_target)
 
 
-def _draw_scale(image: np.ndarray, colours: np.ndarray, full_scale: float) -> None:
+def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float) -> None:
     """The colours from no evidence to the strongest, with the number that the strongest stands for."""
     size = text_size_for(image.shape[:2])
     margin, width, thickness = round(0.7 * size), 9 * size, max(4, size // 2)
@@ -227,10 +247,12 @@ def _draw_scale(image: np.ndarray, colours: np.ndarray, full_scale: float) -> No
     inset = size // 3
     room = width - 2 * inset
     ramp = np.linspace(0, 255, room).astype(np.intp)
-    panel[height - inset - thickness : height - inset, inset : inset + room] = colours[ramp].reshape(1, room, 3)
+    colours = overlay.scale_of(explanation)[ramp].reshape(1, room, 3)
+    panel[height - inset - thickness : height - inset, inset : inset + room] = colours
     baseline = round(1.1 * size)
     strongest = f"{full_scale:.2g}"
-    put_text(panel, "0  evidence", (inset, baseline), size, max_width=room - text_width(strongest, size) - inset)
+    meaning = "0  against" if explanation.against else "0  evidence"
+    put_text(panel, meaning, (inset, baseline), size, max_width=room - text_width(strongest, size) - inset)
     put_text(panel, strongest, (width - inset - text_width(strongest, size), baseline), size, max_width=room)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -23,6 +24,10 @@ DEFAULT_COLORMAP = "turbo"
 COLORMAPS_TO_STEP_THROUGH = ("turbo", "inferno", "viridis", "cividis", "magma", "hot", "jet")
 DEFAULT_ALPHA = 0.5
 
+#: Of what speaks against a class, (level, BGR): from navy over azure to violet. No other colour map but COOL ends in
+#: violet, and the strong end is what is seen over a picture; nor has this one their green and yellow below it.
+_AGAINST = ((0.0, (48, 10, 10)), (0.35, (255, 130, 20)), (0.7, (255, 60, 70)), (1.0, (245, 20, 150)))
+
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.
 _FULL_WEIGHT_FROM = 0.4
 
@@ -30,14 +35,26 @@ _FULL_WEIGHT_FROM = 0.4
 _WORTH_A_THREAD = 1_000_000
 
 
+def _interpolated(colours: Sequence[tuple[float, tuple[int, int, int]]]) -> np.ndarray:
+    """Colours (level in 0…1, BGR) and all between them: uint8 (256, 1, 3)."""
+    levels, steps = [level for level, _ in colours], np.array([colour for _, colour in colours])
+    channels = [np.interp(np.linspace(0, 1, 256), levels, steps[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)[:, None]
+
+
+_AGAINST_SCALE = _interpolated(_AGAINST)
+
+
 class Overlay:
     """Draws heatmaps over frames.
 
     The colour says how strong the map is, on a fixed scale from 0 to the map's maximum; its weight is `alpha` where the
-    map is strong and fades to nothing where the map is 0, so that what the network did not use is seen as it is.
+    map is strong and fades to nothing where the map is 0, so that what the network did not use is seen as it is. Maps
+    of what speaks against their class have colours of their own, from azure to violet, so that they are not taken for
+    evidence.
 
     Args:
-        colormap: a key of `COLORMAPS`.
+        colormap: a key of `COLORMAPS`, for maps of what speaks for their class.
         alpha: weight of the colours where the map is strong, 0…1.
 
     Raises:
@@ -58,11 +75,17 @@ class Overlay:
 
     def _prepare(self) -> None:
         levels = np.arange(256, dtype=np.uint8)[:, None]
-        #: uint8 (256, 1, 3), BGR: the colour of each level.
-        self.scale = np.asarray(cv2.applyColorMap(levels, COLORMAPS[self.colormap]))
         weights = self.alpha * np.minimum(1.0, np.arange(256) / (255 * _FULL_WEIGHT_FROM))
-        self._weighted_colours = np.rint(self.scale * weights[:, None, None]).astype(np.uint8)
+        #: For maps of what speaks for their class (False) and against it (True).
+        self._scales = {False: np.asarray(cv2.applyColorMap(levels, COLORMAPS[self.colormap])), True: _AGAINST_SCALE}
+        self._weighted_scales = {
+            against: np.rint(scale * weights[:, None, None]).astype(np.uint8) for against, scale in self._scales.items()
+        }
         self._picture_weights = np.rint(255 * (1 - weights)).astype(np.uint8)
+
+    def scale_of(self, explanation: Explanation) -> np.ndarray:
+        """The colour of each level of an explanation's maps: uint8 (256, 1, 3), BGR."""
+        return self._scales[explanation.against]
 
     def change_alpha(self, step: float) -> None:
         """Make the colours weigh more, or less, within 0…1."""
@@ -78,7 +101,7 @@ class Overlay:
     def colours(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
         """The target's heatmap alone, coloured: uint8 (height, width, 3) BGR for a frame of (height, width) pixels."""
         levels = heatmap_on_frame(explanation.heatmaps[0], explanation.region, frame_size)
-        return cv2.applyColorMap(levels, self.scale)
+        return cv2.applyColorMap(levels, self.scale_of(explanation))
 
     def blend(self, image: np.ndarray, explanation: Explanation, *, in_place: bool = False) -> np.ndarray:
         """The target's heatmap over the picture.
@@ -94,17 +117,18 @@ class Overlay:
         picture = image if in_place else image.copy()
         patch = heatmap_patch(explanation.heatmaps[0], explanation.region, image.shape[:2])
         if patch is not None:
-            self._blend_patch(picture[patch.rows, patch.columns], patch.levels)
+            weighted_scale = self._weighted_scales[explanation.against]
+            self._blend_patch(picture[patch.rows, patch.columns], patch.levels, weighted_scale)
         return picture
 
-    def _blend_patch(self, picture: np.ndarray, levels: np.ndarray) -> None:
+    def _blend_patch(self, picture: np.ndarray, levels: np.ndarray, weighted_scale: np.ndarray) -> None:
         """Turn the picture into picture · weight + weighted colour.
 
         Weights and colours are made of the small map and then enlarged, which costs less than looking up each pixel's
         own; they are as smooth as the map.
         """
         height, width = picture.shape[:2]
-        colours = self._enlarged("colours", cv2.applyColorMap(levels, self._weighted_colours), (height, width, 3))
+        colours = self._enlarged("colours", cv2.applyColorMap(levels, weighted_scale), (height, width, 3))
         weights = self._enlarged("weights", cv2.LUT(levels, self._picture_weights), (height, width))
         weights_of_channels = self._buffer("weights of channels", (height, width, 3))
 

@@ -6,25 +6,29 @@ import cv2
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation
-from live_gradcam.display.hud import put_text
+from live_gradcam.display.hud import map_name, put_text
 from live_gradcam.display.overlay import Overlay
+from live_gradcam.display.views import draw_boxes
 
 _SHORTEST_SIDE = 240
 _GAP = 8
 
 
-def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay) -> np.ndarray:
+def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool = False) -> np.ndarray:
     """Overlay, picture and heatmap of an explained picture side by side, under a line with the label.
 
     Args:
         image: uint8 (height, width, 3), BGR. One smaller than 240 pixels is enlarged, so that the label fits.
         explanation: of that picture.
         overlay: draws the map.
+        boxes: draw the map's boxes over the overlay, as the explanation has them.
 
     Returns:
         uint8 (height', width', 3), BGR.
     """
     panels = [overlay.blend(image, explanation), image, overlay.colours(explanation, image.shape[:2])]
+    if boxes:
+        draw_boxes(panels[0], explanation)
     scale = _SHORTEST_SIDE / min(image.shape[:2])
     if scale > 1:
         panels = [cv2.resize(panel, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for panel in panels]
@@ -35,7 +39,6 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay) 
     for position, panel in enumerate(panels):
         left = position * (width + _GAP)
         sheet[strip:, left : left + width] = panel
-    target = explanation.targets[0]
-    title = f"{target.label}  {100 * target.probability:.1f} %"
+    title = f"{map_name(explanation)}  {100 * explanation.targets[0].probability:.1f} %"
     put_text(sheet, title, (size // 2, round(1.35 * size)), size, max_width=sheet.shape[1] - size, bold=True)
     return sheet

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
 import cv2
 import numpy as np
 
-from live_gradcam.cam.boxes import largest_box
-from live_gradcam.cam.explanation import Explanation, Region
+from live_gradcam.cam.explanation import Box, Explanation, Region
 from live_gradcam.cam.fit import shrink
-from live_gradcam.display.hud import BarArea, draw_title, text_size_for
+from live_gradcam.display.hud import BarArea, draw_title, map_name, text_size_for
 from live_gradcam.display.overlay import Overlay
 
 _BOX_COLOUR, _BOX_RIM = (255, 255, 255), (0, 0, 0)
@@ -45,7 +45,7 @@ def compose(
         image: uint8 (height, width, 3), BGR: the frame that was explained. It is not changed.
         explanation: of that frame.
         overlay: draws the maps.
-        boxes: draw the box around the largest part of the map.
+        boxes: draw the boxes of the map that is shown, as the explanation has them.
 
     Returns:
         The picture, of the same shape, and where a click pins a class: the titles of the grid.
@@ -61,16 +61,43 @@ def compose(
     else:
         picture = image.copy()
     if boxes:
-        _draw_box(picture, explanation)
+        draw_boxes(picture, explanation)
     return picture, []
+
+
+def draw_boxes(picture: np.ndarray, explanation: Explanation) -> None:
+    """Draw the boxes of an explanation's first map, that of the largest region in a thicker line.
+
+    Args:
+        picture: uint8 (height, width, 3), BGR: the explained frame; it is drawn on.
+        explanation: of that frame, with its boxes.
+    """
+    if explanation.boxes:
+        _draw_boxes(picture, explanation.boxes[0])
+
+
+def _draw_boxes(picture: np.ndarray, boxes: Sequence[Box]) -> None:
+    thin = max(1, round(min(picture.shape[:2]) / 360))
+    for position, box in reversed(list(enumerate(boxes))):  # the largest is on top
+        thickness = thin if position else 2 * thin
+        corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
+        cv2.rectangle(picture, *corners, _BOX_RIM, thickness + 2 * thin)
+        cv2.rectangle(picture, *corners, _BOX_COLOUR, thickness)
 
 
 def mirrored(image: np.ndarray, explanation: Explanation) -> tuple[np.ndarray, Explanation]:
     """A frame and its explanation as in a mirror: the network saw the frame as it was."""
     region = explanation.region
-    flipped = replace(region, x=image.shape[1] - region.x - region.width)
-    heatmaps = explanation.heatmaps[:, :, ::-1]
-    return np.asarray(cv2.flip(image, 1)), replace(explanation, heatmaps=heatmaps, region=flipped)
+    width = image.shape[1]
+    return np.asarray(cv2.flip(image, 1)), replace(
+        explanation,
+        heatmaps=explanation.heatmaps[:, :, ::-1],
+        region=replace(region, x=width - region.x - region.width),
+        boxes=tuple(
+            tuple(Box(width - box.right, box.top, width - box.left, box.bottom) for box in boxes)
+            for boxes in explanation.boxes
+        ),
+    )
 
 
 def _side_by_side(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool) -> np.ndarray:
@@ -79,7 +106,7 @@ def _side_by_side(image: np.ndarray, explanation: Explanation, overlay: Overlay,
     small, small_explanation = _fitted(image, explanation, (height, max(1, (width - _GAP) // 2)))
     blended = overlay.blend(small, small_explanation)
     if boxes:
-        _draw_box(blended, small_explanation)
+        draw_boxes(blended, small_explanation)
     top = (height - small.shape[0]) // 2
     canvas[top : top + small.shape[0], : small.shape[1]] = small
     canvas[top : top + small.shape[0], width - small.shape[1] :] = blended
@@ -105,13 +132,18 @@ def _grid(
     for position, target in enumerate(explanation.targets):
         row, column = divmod(position, columns)
         x, y = column * cell_width + left, row * cell_height + top
-        of_class = replace(small_explanation, heatmaps=explanation.heatmaps[position : position + 1])
+        of_class = replace(
+            small_explanation,
+            heatmaps=explanation.heatmaps[position : position + 1],
+            boxes=small_explanation.boxes[position : position + 1],
+        )
         blended = overlay.blend(small, of_class)
         if boxes:
-            _draw_box(blended, of_class)
+            draw_boxes(blended, of_class)
         bottom, right = y + strip + small.shape[0], x + small.shape[1]
         canvas[y + strip : bottom, x:right] = blended
-        draw_title(canvas[y : y + strip, x:right], target, text_size, is_target=position == 0)
+        named = replace(target, label=map_name(explanation, position))
+        draw_title(canvas[y : y + strip, x:right], named, text_size, is_target=position == 0)
         areas.append(BarArea(x, y, right, bottom, target.index))
     return canvas, areas
 
@@ -123,14 +155,16 @@ def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) 
     factor_x, factor_y = width / image.shape[1], height / image.shape[0]
     region = explanation.region
     scaled = Region(region.x * factor_x, region.y * factor_y, region.width * factor_x, region.height * factor_y)
-    return shrink(image, width, height), replace(explanation, region=scaled)
-
-
-def _draw_box(picture: np.ndarray, explanation: Explanation) -> None:
-    box = largest_box(explanation.heatmaps[0], explanation.region, picture.shape[:2])
-    if box is None:
-        return
-    thickness = max(1, round(min(picture.shape[:2]) / 240))
-    corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
-    cv2.rectangle(picture, *corners, _BOX_RIM, 3 * thickness)
-    cv2.rectangle(picture, *corners, _BOX_COLOUR, thickness)
+    scaled_boxes = tuple(
+        tuple(
+            Box(
+                round(box.left * factor_x),
+                round(box.top * factor_y),
+                round(box.right * factor_x),
+                round(box.bottom * factor_y),
+            )
+            for box in boxes
+        )
+        for boxes in explanation.boxes
+    )
+    return shrink(image, width, height), replace(explanation, region=scaled, boxes=scaled_boxes)

@@ -17,9 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions, SteadyBoxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.hud import draw_predictions
 from live_gradcam.display.overlay import Overlay
+from live_gradcam.display.views import View, compose, draw_boxes
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.overlap import Ahead, Behind
@@ -195,6 +197,7 @@ def annotate(
     stop: StopRequest,
     opened: SourceAhead | None = None,
     batch: int | None = None,
+    boxes: BoxOptions = DEFAULT_BOXES,
     on_progress: OnProgress | None = None,
 ) -> AnnotateSummary:
     """Annotate one file.
@@ -207,6 +210,7 @@ def annotate(
         opened: the job's source, where it is being decoded already.
         batch: how many frames are explained at a time; None for what is fastest, where the file is long enough to pay
             for finding out.
+        boxes: which there are, and whether they are drawn; they are steady over the video's time.
         on_progress: is told of each frame: (frames written, frames expected).
 
     What can be read of a damaged file is annotated, and `loss` says what could not. After a stop request the files are
@@ -233,11 +237,13 @@ def annotate(
             )
         )
         sidecars = stack.enter_context(_Sidecars(job))
+        steady_boxes = SteadyBoxes(threshold=boxes.threshold)
 
         def draw_and_write(explained: tuple[Frame, Explanation]) -> None:
             frame, explanation = explained
-            picture = overlay.blend(frame.image, explanation, in_place=True)
-            draw_predictions(picture, explanation)
+            if boxes.drawn or job.jsonl:
+                explanation = steady_boxes.steady(explanation, frame.image.shape[:2], float(frame.pts))
+            picture = _drawn(frame.image, explanation, overlay, boxes=boxes.drawn)
             writer.write(picture, frame.pts)
             sidecars.add(frame, explanation)
             while audio_packets:
@@ -264,6 +270,17 @@ def annotate(
     )
 
 
+def _drawn(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool) -> np.ndarray:
+    """The annotated frame, drawn over the frame itself; where several classes were asked for, a pane for each."""
+    if len(explanation.targets) > 1:
+        return compose(View.GRID, image, explanation, overlay, boxes=boxes)[0]
+    picture = overlay.blend(image, explanation, in_place=True)
+    if boxes:
+        draw_boxes(picture, explanation)
+    draw_predictions(picture, explanation)
+    return picture
+
+
 def _fastest_batch(engine: Engine, expected_frames: int | None) -> int:
     return engine.explainer.fastest_batch() if (expected_frames or 0) >= _WORTH_TIMING else 1
 
@@ -288,7 +305,7 @@ class _Sidecars:
     def add(self, frame: Frame, explanation: Explanation) -> None:
         if self._lines:
             record = {"frame": frame.index, "time": round(float(frame.pts), 6)}
-            record |= explanation_record(explanation, frame.image.shape[:2])
+            record |= explanation_record(explanation)
             try:
                 self._lines.write(json.dumps(record, ensure_ascii=False) + "\n")
             except OSError as error:
@@ -341,6 +358,7 @@ def annotate_all(
     stop: StopRequest,
     opened: SourceAhead | None = None,
     batch: int | None = None,
+    boxes: BoxOptions = DEFAULT_BOXES,
     on_done: Callable[[AnnotateJob, AnnotateSummary], None],
     on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
     on_progress: Callable[[AnnotateJob, int, int | None], None] | None = None,
@@ -354,6 +372,7 @@ def annotate_all(
         stop: ends the work after the frames in hand.
         opened: the only job's source, where it is being decoded already.
         batch: as for `annotate`.
+        boxes: as for `annotate`.
         on_done: is told of each file written.
         on_failed: is told of each file that could not be.
         on_progress: is told of each frame: (job, frames written, frames expected).
@@ -367,6 +386,9 @@ def annotate_all(
                 on_progress(job, count, expected)
 
         try:
-            on_done(job, annotate(job, engine, overlay, stop=stop, opened=opened, batch=batch, on_progress=progress))
+            summary = annotate(
+                job, engine, overlay, stop=stop, opened=opened, batch=batch, boxes=boxes, on_progress=progress
+            )
+            on_done(job, summary)
         except LiveGradcamError as error:
             on_failed(job, error)

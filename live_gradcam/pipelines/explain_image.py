@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from live_gradcam.cam.boxes import with_boxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.display.panels import three_panels
@@ -46,14 +47,16 @@ def explain_image(
     path: Path,
     engine: Engine,
     *,
+    box_threshold: float,
     smooth_samples: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, Explanation]:
-    """Read a picture, uint8 (height, width, 3) BGR, and explain it.
+    """Read a picture, uint8 (height, width, 3) BGR, and explain it, with the boxes of its maps.
 
     Args:
         path: the picture.
         engine: explains.
+        box_threshold: the share of a map's maximum that its boxes surround.
         smooth_samples: over how many noisy copies the maps are averaged; 0: the map of the picture itself.
         on_progress: is told of each pass: (passes done, passes in all), where there are many.
 
@@ -61,16 +64,19 @@ def explain_image(
         SourceError: it is not a picture.
     """
     image = read_image(path)
-    return image, engine.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
+    explanation = engine.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
+    return image, with_boxes(explanation, image.shape[:2], threshold=box_threshold)
 
 
-def write_panels(path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay) -> None:
-    """Write the three panels, a row of them for each map.
+def write_panels(
+    path: Path, image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool = False
+) -> None:
+    """Write the three panels, a row of them for each map, with its boxes where they are wanted.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = [three_panels(image, explanation.of_map(k), overlay) for k in range(len(explanation.targets))]
+    rows = [three_panels(image, explanation.of_map(k), overlay, boxes=boxes) for k in range(len(explanation.targets))]
     write_image(path, np.concatenate(rows))
 
 

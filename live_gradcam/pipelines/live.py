@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions, SteadyBoxes
 from live_gradcam.cam.explanation import Explanation, Target
 from live_gradcam.display.hud import BarArea, Hud, HudLevel, draw_hud
 from live_gradcam.display.keys import Action, Wish
@@ -54,12 +55,13 @@ class LiveOptions:
         record: MP4 file for what is seen, with the frames' own times; None for none until it is asked for.
         record_clean: record the frames without anything drawn.
         snapshots: the folder for snapshots, and for recordings that a key begins.
-        smooth: time constant of predictions and maps, in seconds; 0 for none.
+        smooth: time constant of predictions, maps and boxes, in seconds; 0 for none.
         smooth_display: show every frame at once, under the newest map there is, whose age is told.
         reconnect: how many times in a row to try to open a live source again; None for ever.
         mirror: show the picture as in a mirror.
         view: what is shown at the beginning.
         hud: how much is said over the picture.
+        boxes: which there are, and whether they are drawn at the beginning.
     """
 
     headless: bool = False
@@ -74,6 +76,7 @@ class LiveOptions:
     mirror: bool = False
     view: View = View.OVERLAY
     hud: HudLevel = "full"
+    boxes: BoxOptions = DEFAULT_BOXES
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ class _Controls:
 
     view: View
     mirror: bool
-    boxes: bool = False
+    boxes: bool
     help: bool = False
     timings: bool = False
     paused: bool = False
@@ -257,7 +260,8 @@ class _Loop:
         self._window = window
         self._options = options
         self._smooth_display = options.smooth_display and window is not None
-        self._controls = _Controls(options.view, options.mirror)
+        self._controls = _Controls(options.view, options.mirror, options.boxes.drawn)
+        self._boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=options.smooth)
         self._record_next = options.record
         self._frame: Frame | None = None  # the one that is shown
         self._explained: ExplainedFrame | None = None  # the one whose map is shown
@@ -350,6 +354,8 @@ class _Loop:
         explanation = explained.explanation if explained else None
         if self._explained_size_differs():
             explanation = None
+        elif explained and self._controls.boxes:
+            explanation = self._boxed(explained, maps=None if self._controls.view is View.GRID else 1)
         image = frame.image
         if self._controls.mirror:
             image, explanation = _as_in_a_mirror(image, explanation)
@@ -360,9 +366,16 @@ class _Loop:
             picture, areas = compose(self._controls.view, image, explanation, self._overlay, boxes=self._controls.boxes)
         if self._capture.outage is not None:
             picture = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED))
-        areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay.scale)
+        areas += draw_hud(picture, self._hud(explanation), explanation, self._overlay)
         self._picture = picture
         return picture, areas
+
+    def _boxed(self, explained: ExplainedFrame, *, maps: int | None) -> Explanation | None:
+        """The explanation of a frame with steady boxes, of all its maps or of the first ones."""
+        frame, explanation = explained.frame, explained.explanation
+        if explanation is None:
+            return None
+        return self._boxes.steady(explanation, frame.image.shape[:2], frame.captured_at, maps=maps)
 
     def _explained_size_differs(self) -> bool:
         """Whether the newest map is of a frame of another size than the one to show: the source has changed."""
@@ -468,7 +481,8 @@ class _Loop:
             controls.help = not controls.help
         elif wish.action is Action.SNAPSHOT:
             if self._picture is not None and self._explained is not None:
-                self._snapshots.take(self._picture, self._explained)
+                boxed = replace(self._explained, explanation=self._boxed(self._explained, maps=None))
+                self._snapshots.take(self._picture, boxed)
         elif wish.action is Action.RECORD:
             self._toggle_recording()
         elif wish.action is Action.MIRROR:

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from live_gradcam.cam.boxes import largest_box
 from live_gradcam.cam.explanation import Explanation
 
 
-def explanation_record(explanation: Explanation, frame_size: tuple[int, int]) -> dict[str, Any]:
-    """Predictions, target and box of an explained frame of (height, width) pixels.
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """Predictions, target and boxes of an explained frame.
+
+    Args:
+        explanation: with its boxes.
 
     Returns:
-        `predictions`: [{`index`, `label`, `probability`}], best first; `target`: the index of the class that the map
-        explains; `target_label`; `evidence`: the map's maximum before scaling; `box`: [left, top, right, bottom]
-        in frame pixels around the largest part of the map above 15 % of its maximum, or null.
+        `predictions`: [{`index`, `label`, `probability`}], best first; of the first map `target`: the index of the
+        class that it explains; `target_label`; `contrast` and `contrast_label`: what that is contrasted with, or null;
+        `evidence`: the map's maximum before scaling; `boxes`: [left, top, right, bottom] in frame pixels around each
+        region of the map, the largest first; `box`: the first of them, or null. Where there are several maps, `maps`:
+        the same for each of them.
     """
+    predictions = [
+        {"index": p.index, "label": p.label, "probability": round(p.probability, 6)} for p in explanation.predictions
+    ]
+    maps = [_map_record(explanation.of_map(position)) for position in range(len(explanation.targets))]
+    several = {"maps": maps} if len(maps) > 1 else {}
+    return {"predictions": predictions, **maps[0], **several}
+
+
+def _map_record(explanation: Explanation) -> dict[str, Any]:
+    """Of the first map."""
     target = explanation.targets[0]
-    box = largest_box(explanation.heatmaps[0], explanation.region, frame_size)
+    boxes = [list(box) for box in explanation.boxes[0]]
+    contrast = explanation.contrasts[0] if explanation.contrasts else None
     return {
-        "predictions": [
-            {"index": p.index, "label": p.label, "probability": round(p.probability, 6)}
-            for p in explanation.predictions
-        ],
         "target": target.index,
         "target_label": target.label,
+        "contrast": contrast.index if contrast else None,
+        "contrast_label": contrast.label if contrast else None,
         "evidence": round(float(explanation.evidence[0]), 6),
-        "box": list(box) if box else None,
+        "box": boxes[0] if boxes else None,
+        "boxes": boxes,
     }
 
 
@@ -36,7 +50,7 @@ def picture_record(
     """All there is to know of one explained picture of (height, width) pixels.
 
     Args:
-        explanation: None for a picture that was not explained.
+        explanation: with its boxes; None for a picture that was not explained.
         frame_size: (height, width).
         model: the network's name.
         method: the method's name.
@@ -52,6 +66,6 @@ def picture_record(
         return record
     return {
         **record,
-        **explanation_record(explanation, frame_size),
+        **explanation_record(explanation),
         "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
     }

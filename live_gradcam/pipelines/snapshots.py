@@ -33,7 +33,7 @@ class Snapshots:
 
         Args:
             shown: uint8 (height, width, 3), BGR; nobody may change it any more.
-            explained: the frame under it.
+            explained: the frame under it, with the boxes of its maps.
         """
         self._last = self._writer.submit(self._write, shown, explained)
 
