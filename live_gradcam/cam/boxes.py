@@ -68,7 +68,7 @@ def find_boxes(
 
     Returns:
         The boxes in frame pixels, that of the region of the largest area first, without those of regions below 5 % of
-        its area. None for a map of no evidence.
+        its area. A map of no evidence has none.
     """
     return _as_boxes(_regions(heatmap, region, frame_size, threshold, least_share=LEAST_SHARE))
 

@@ -24,8 +24,8 @@ DEFAULT_COLORMAP = "turbo"
 COLORMAPS_TO_STEP_THROUGH = ("turbo", "inferno", "viridis", "cividis", "magma", "hot", "jet")
 DEFAULT_ALPHA = 0.5
 
-#: Of what speaks against a class, (level, BGR): from navy over azure to violet. No other colour map but COOL ends in
-#: violet, and the strong end is what is seen over a picture; nor has this one their green and yellow below it.
+#: Of what speaks against a class, (level, BGR): from navy over azure to violet. The strong end is what is seen over a
+#: picture, and of OpenCV's colour maps only RAINBOW and COOL end near violet; none of those that a key steps through.
 _AGAINST = ((0.0, (48, 10, 10)), (0.35, (255, 130, 20)), (0.7, (255, 60, 70)), (1.0, (245, 20, 150)))
 
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.

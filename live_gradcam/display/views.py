@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
@@ -72,12 +72,8 @@ def draw_boxes(picture: np.ndarray, explanation: Explanation) -> None:
         picture: uint8 (height, width, 3), BGR: the explained frame; it is drawn on.
         explanation: of that frame, with its boxes.
     """
-    if explanation.boxes:
-        _draw_boxes(picture, explanation.boxes[0])
-
-
-def _draw_boxes(picture: np.ndarray, boxes: Sequence[Box]) -> None:
     thin = max(1, round(min(picture.shape[:2]) / 360))
+    boxes = explanation.boxes[0] if explanation.boxes else ()
     for position, box in reversed(list(enumerate(boxes))):  # the largest is on top
         thickness = thin if position else 2 * thin
         corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
@@ -93,10 +89,7 @@ def mirrored(image: np.ndarray, explanation: Explanation) -> tuple[np.ndarray, E
         explanation,
         heatmaps=explanation.heatmaps[:, :, ::-1],
         region=replace(region, x=width - region.x - region.width),
-        boxes=tuple(
-            tuple(Box(width - box.right, box.top, width - box.left, box.bottom) for box in boxes)
-            for boxes in explanation.boxes
-        ),
+        boxes=_moved(explanation, lambda box: Box(width - box.right, box.top, width - box.left, box.bottom)),
     )
 
 
@@ -155,16 +148,14 @@ def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) 
     factor_x, factor_y = width / image.shape[1], height / image.shape[0]
     region = explanation.region
     scaled = Region(region.x * factor_x, region.y * factor_y, region.width * factor_x, region.height * factor_y)
-    scaled_boxes = tuple(
-        tuple(
-            Box(
-                round(box.left * factor_x),
-                round(box.top * factor_y),
-                round(box.right * factor_x),
-                round(box.bottom * factor_y),
-            )
-            for box in boxes
-        )
-        for boxes in explanation.boxes
-    )
-    return shrink(image, width, height), replace(explanation, region=scaled, boxes=scaled_boxes)
+
+    def smaller(box: Box) -> Box:
+        left, right = round(box.left * factor_x), round(box.right * factor_x)
+        return Box(left, round(box.top * factor_y), right, round(box.bottom * factor_y))
+
+    return shrink(image, width, height), replace(explanation, region=scaled, boxes=_moved(explanation, smaller))
+
+
+def _moved(explanation: Explanation, move: Callable[[Box], Box]) -> tuple[tuple[Box, ...], ...]:
+    """The boxes of an explanation in another picture."""
+    return tuple(tuple(map(move, boxes)) for boxes in explanation.boxes)
