@@ -138,7 +138,7 @@ def _differences(network: Network, rewritten: Network, keep: int, images: tf.Ten
         raw_map = tf.zeros_like(logits)
         if split.head:
             activations, gradient = (tf.cast(x, tf.float32) for x in (values[keep], tape.gradient(score, values[keep])))
-            raw_map = grad_cam(activations, gradient)
+            raw_map = grad_cam(split.as_map(activations), split.as_map(gradient))
         results.append((logits.numpy(), raw_map.numpy()))
     logits_difference, map_difference = (_relative(*pair) for pair in zip(*results, strict=True))
     return logits_difference, map_difference

@@ -79,7 +79,7 @@ class OnePass:
         activations = values[self.split.target]
         with plain_gradients():
             logits, targets, gradients = self._differentiated_head(values, target_class)
-        activations = tf.cast(activations, tf.float32)
+        activations = self.split.as_map(tf.cast(activations, tf.float32))
         raw_maps = tf.stack([self.method.raw_map(activations, gradient) for gradient in gradients], axis=1)
         heatmaps, evidence = _scale(raw_maps, relu=self.relu)
         predictions = self._predictions(logits)
@@ -100,7 +100,9 @@ class OnePass:
         go through it together, a row each. Maps would be costly to repeat: there each class has a pass of its own.
         """
         split, path = self.split, self.offset_path
-        if not self.method.of_mean_gradient:
+        # the offset of tokens would be that of the class token too
+        by_offset = self.method.of_mean_gradient and split.grid is None
+        if not by_offset:
             path = path.from_activations(split)
         values = run(path.before, values)
         point = values[path.point]
@@ -118,9 +120,8 @@ class OnePass:
             targets = _targets(logits, target_class, self.maps)
             scores = [self._score(logits, targets[:, position]) for position in range(self.maps)]
             gradients = [tf.cast(tf.gradients(score, point)[0], tf.float32) for score in scores]
-        if self.method.of_mean_gradient:
-            gradients = [path.mean_gradient(gradient) for gradient in gradients]
-        return logits, targets, gradients
+        make_map = path.mean_gradient if by_offset else split.as_map
+        return logits, targets, [make_map(gradient) for gradient in gradients]
 
     def _trunk(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
         return run(self.split.trunk, {self.split.input: network_input(pixels, self.preprocessing)})
