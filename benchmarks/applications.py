@@ -54,11 +54,12 @@ def check(name: str) -> dict[str, Any]:
         frame = photograph(classifier.input_size)
         logits, raw_maps = {}, {}
         explainer = Explainer(classifier, maps=1, topk=1, tune="off")
+        keras.utils.clear_session()  # so that layers without a name are numbered from the start again
         reference = getattr(keras.applications, name)(weights=None, classifier_activation=None)
         reference.set_weights(classifier.model.get_weights())
         preprocess = sys.modules[getattr(keras.applications, name).__module__].preprocess_input
         pixels = preprocess(frame[None, ..., ::-1].astype(np.float32))
-        logits["tape"], raw_maps["tape"] = tape_grad_cam(tf, reference, explainer.layer, pixels)
+        logits["tape"], raw_maps["tape"], channels = tape_grad_cam(tf, reference, explainer.layer, pixels)
         target = int(logits["tape"].argmax())
         explanation = explainer(frame, target=target)
     logits["one pass"] = explanation.logits
@@ -67,7 +68,7 @@ def check(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "layer": explainer.layer,
-        "shape": [*explanation.heatmaps[0].shape, reference.get_layer(explainer.layer).output.shape[-1]],
+        "shape": [*explanation.heatmaps[0].shape, channels],
         "logits": difference(logits["tape"], logits["one pass"], np.abs(logits["tape"]).max()),
         "map": difference(np.maximum(raw_maps["tape"], 0), raw_maps["one pass"], largest),
         "evidence": float(explanation.evidence[0] / largest),
@@ -93,16 +94,18 @@ def photograph(size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(picture, size[::-1])
 
 
-def tape_grad_cam(tf: Any, model: Any, layer: str, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The logits (classes,) and Grad-CAM of the best class before the ReLU (h, w), by a model that ends in logits."""
+def tape_grad_cam(tf: Any, model: Any, layer: str, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """By a model that ends in logits: those (classes,), Grad-CAM of the best class before the ReLU (h, w), channels."""
     import keras
 
-    both = keras.Model(model.input, [model.get_layer(layer).output, model.output])
+    output = next(operation.output for operation in model.operations if operation.name == layer)
+    both = keras.Model(model.input, [output, model.output])
     with tf.GradientTape() as tape:
         activations, logits = both(pixels, training=False)
         best = tf.reduce_max(logits[0])
     weights = tf.reduce_mean(tape.gradient(best, activations), axis=(1, 2), keepdims=True)
-    return logits[0].numpy(), tf.reduce_sum(activations * weights, axis=-1)[0].numpy()
+    raw_map = tf.reduce_sum(activations * weights, axis=-1)[0]
+    return logits[0].numpy(), raw_map.numpy(), activations.shape[-1]
 
 
 def difference(expected: np.ndarray, actual: np.ndarray, largest: float) -> float:
@@ -124,7 +127,7 @@ def check_in_process(name: str) -> dict[str, Any]:
         )
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or [f"ended with {finished.returncode}"]
-        return {"name": name, "failure": lines[-1]}
+        return {"name": name, "failure": lines[-1][:200]}
     return json.loads(finished.stdout)
 
 

@@ -102,7 +102,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
         )
     builder = _Flattener()
     channels = function.inputs[0].shape[-1]
-    image = builder.new_value(keras.KerasTensor((1, *input_size, channels), dtype=function.inputs[0].dtype))
+    image = builder.new_value(keras.KerasTensor((1, *input_size, channels), dtype="float32"))
     (output,) = builder.add_graph(function, [image], prefix="")
     shapes = {number: tuple(spec.shape[1:]) for number, spec in enumerate(builder.specs)}
     return Network(tuple(builder.operations), image, output, shapes)
@@ -133,7 +133,10 @@ class _Flattener:
         return len(self.specs) - 1
 
     def add_graph(self, function: Any, inputs: Sequence[int], prefix: str) -> list[int]:
-        numbers = {id(tensor): number for tensor, number in zip(function.inputs, inputs, strict=True)}
+        numbers = {
+            id(tensor): self._cast(number, tensor.dtype, f"{prefix}{function.name}")
+            for tensor, number in zip(function.inputs, inputs, strict=True)
+        }
         for depth in sorted(function._nodes_by_depth, reverse=True):
             for node in function._nodes_by_depth[depth]:
                 known = all(id(tensor) in numbers for tensor in node.input_tensors)
@@ -141,6 +144,18 @@ class _Flattener:
                     outputs = self._add_node(node, [numbers[id(tensor)] for tensor in node.input_tensors], prefix)
                     numbers.update(zip(map(id, node.outputs), outputs, strict=True))
         return [numbers[id(tensor)] for tensor in function.outputs]
+
+    def _cast(self, value: int, dtype: str, name: str) -> int:
+        """The value in the precision that a model's input has: a Keras model casts what it is given."""
+        spec = self.specs[value]
+        if spec.dtype == dtype:
+            return value
+        cast = self.new_value(keras.KerasTensor(spec.shape, dtype=dtype))
+        identity = keras.layers.Identity(name=f"to_{dtype}")
+        self.operations.append(
+            Operation(f"{name}/to_{dtype}", identity, (value,), (cast,), lambda tensors: [keras.ops.cast(tensors[0], dtype)])
+        )
+        return cast
 
     def _add_node(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
         layer = node.operation
