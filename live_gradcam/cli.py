@@ -157,6 +157,20 @@ Preprocessing = Annotated[
 Layer = Annotated[
     str | None, typer.Option("--layer", metavar="NAME", help="Target layer. Default: the last feature maps.")
 ]
+CustomObjects = Annotated[
+    str | None,
+    typer.Option(
+        "--custom-objects",
+        metavar="FILE.py",
+        help="Run this Python file first: it defines the classes that the model file uses besides Keras' own.",
+    ),
+]
+TrustModel = Annotated[
+    bool,
+    typer.Option(
+        "--trust-model", help="Run the code that a model file holds (Lambda layers): only for files you trust."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 TuneFlag = Annotated[
     Tune,
@@ -177,8 +191,12 @@ def _model_flags(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     layer: Layer = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
 ) -> EngineOptions:
-    return EngineOptions(model, weights, labels, preprocessing, layer)
+    return EngineOptions(
+        model, weights, labels, preprocessing, layer, custom_objects=custom_objects, trust=trust_model
+    )
 
 
 def _engine_flags(
@@ -187,6 +205,8 @@ def _engine_flags(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     layer: Layer = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
     class_name: Annotated[
         str, typer.Option("--class", "-c", metavar="top1|INDEX|LABEL", help="The class to explain.")
     ] = TOP_CLASS,
@@ -225,6 +245,8 @@ def _engine_flags(
         precision=precision.value,
         threads=threads,
         method=method,
+        custom_objects=custom_objects,
+        trust=trust_model,
     )
 
 

@@ -15,6 +15,7 @@ import keras
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.model_file import LAYERS_CANNOT_BE_SEEN
 
 #: The shape of a value without the batch axis.
 Shape = tuple[int | None, ...]
@@ -92,18 +93,20 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
         input_size: (height, width) to work the shapes out for.
 
     Raises:
-        ModelError: the model itself is subclassed, so that its graph cannot be seen.
+        ModelError: the model itself is subclassed or a SavedModel, so that its graph cannot be seen.
     """
     function = _graph_of(model)
     if function is None:
         raise ModelError(
             f"{model.name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: "
-            "build it as keras.Model(inputs, outputs), or save it so"
+            "build it as keras.Model(inputs, outputs), or save keras.Model(x, model.call(x)) with x = keras.Input(…)"
         )
     builder = _Flattener()
     channels = function.inputs[0].shape[-1]
     image = builder.new_value(keras.KerasTensor((1, *input_size, channels), dtype="float32"))
     (output,) = builder.add_graph(function, [image], prefix="")
+    if all(isinstance(operation.layer, keras.layers.TFSMLayer) for operation in builder.operations):
+        raise ModelError(f"{model.name}: {LAYERS_CANNOT_BE_SEEN}")
     shapes = {number: tuple(spec.shape[1:]) for number, spec in enumerate(builder.specs)}
     return Network(tuple(builder.operations), image, output, shapes)
 
