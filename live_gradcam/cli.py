@@ -163,6 +163,20 @@ Layer = Annotated[
         "--layer", metavar="NAME[,NAME…]", help="Target layer, or several to fuse. Default: the last feature maps."
     ),
 ]
+CustomObjects = Annotated[
+    str | None,
+    typer.Option(
+        "--custom-objects",
+        metavar="FILE.py",
+        help="Run this Python file first: it defines the classes that the model file uses besides Keras' own.",
+    ),
+]
+TrustModel = Annotated[
+    bool,
+    typer.Option(
+        "--trust-model", help="Run the code that a model file holds (Lambda layers): only for files you trust."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 TuneFlag = Annotated[
     Tune,
@@ -183,8 +197,10 @@ def _model_flags(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     layer: Layer = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
 ) -> EngineOptions:
-    return EngineOptions(model, weights, labels, preprocessing, layer)
+    return EngineOptions(model, weights, labels, preprocessing, layer, custom_objects=custom_objects, trust=trust_model)
 
 
 def _engine_flags(
@@ -193,6 +209,8 @@ def _engine_flags(
     labels: Labels = None,
     preprocessing: Preprocessing = None,
     layer: Layer = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -252,6 +270,8 @@ def _engine_flags(
         threads=threads,
         method=method,
         input_size=_parse_input_size(input_size) if input_size else None,
+        custom_objects=custom_objects,
+        trust=trust_model,
     )
 
 

@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.model_file import LAYERS_CANNOT_BE_SEEN
 
 #: The shape of a value without the batch axis.
 Shape = tuple[int | None, ...]
@@ -94,17 +95,18 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
             has nothing that holds it to that: a fully convolutional network with a global pool runs at any size.
 
     Raises:
-        ModelError: the model itself is subclassed, so that its graph cannot be seen, or it does not run at that size.
+        ModelError: the model itself is subclassed or a SavedModel, so that its graph cannot be seen, or it does not run at
+            that size.
     """
     function = _graph_of(model)
     if function is None:
         raise ModelError(
             f"{model.name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: "
-            "build it as keras.Model(inputs, outputs), or save it so"
+            "build it as keras.Model(inputs, outputs), or save keras.Model(x, model.call(x)) with x = keras.Input(…)"
         )
     _, *own_size, channels = function.inputs[0].shape
     builder = _Flattener(own_size == list(input_size))
-    spec = keras.KerasTensor((1, *input_size, channels), dtype=function.inputs[0].dtype)
+    spec = keras.KerasTensor((1, *input_size, channels), dtype="float32")
     image = builder.new_value(spec)
     try:
         (output,) = builder.add_graph(function, [image], prefix="")
@@ -118,6 +120,8 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
         own = f" but {own_size[1]}×{own_size[0]}" if None not in own_size else ""
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{model.name} takes no input of {width}×{height}{own}: {reason}") from error
+    if all(isinstance(operation.layer, keras.layers.TFSMLayer) for operation in network.operations):
+        raise ModelError(f"{model.name}: {LAYERS_CANNOT_BE_SEEN}")
     return network
 
 
@@ -162,7 +166,10 @@ class _Flattener:
         return len(self.specs) - 1
 
     def add_graph(self, function: Any, inputs: Sequence[int], prefix: str) -> list[int]:
-        numbers = {id(tensor): number for tensor, number in zip(function.inputs, inputs, strict=True)}
+        numbers = {
+            id(tensor): self._cast(number, tensor.dtype, f"{prefix}{function.name}")
+            for tensor, number in zip(function.inputs, inputs, strict=True)
+        }
         for depth in sorted(function._nodes_by_depth, reverse=True):
             for node in function._nodes_by_depth[depth]:
                 known = all(id(tensor) in numbers for tensor in node.input_tensors)
@@ -170,6 +177,20 @@ class _Flattener:
                     outputs = self._add_node(node, [numbers[id(tensor)] for tensor in node.input_tensors], prefix)
                     numbers.update(zip(map(id, node.outputs), outputs, strict=True))
         return [numbers[id(tensor)] for tensor in function.outputs]
+
+    def _cast(self, value: int, dtype: str, name: str) -> int:
+        """The value in the precision that a model's input has: a Keras model casts what it is given."""
+        spec = self.specs[value]
+        if spec.dtype == dtype:
+            return value
+        cast = self.new_value(keras.KerasTensor(spec.shape, dtype=dtype))
+        identity = keras.layers.Identity(name=f"to_{dtype}")
+        self.operations.append(
+            Operation(
+                f"{name}/to_{dtype}", identity, (value,), (cast,), lambda tensors: [keras.ops.cast(tensors[0], dtype)]
+            )
+        )
+        return cast
 
     def _add_node(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
         layer = node.operation

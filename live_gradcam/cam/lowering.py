@@ -139,8 +139,9 @@ def _differences(network: Network, rewritten: Network, keep: tuple[int, ...], im
         raw_maps = []
         if split.head:
             activations = [values[number] for number in keep]
-            for pair in zip(activations, tape.gradient(score, activations), strict=True):
-                raw_maps.append(grad_cam(*(tf.cast(x, tf.float32) for x in pair)).numpy())
+            for number, *pair in zip(keep, activations, tape.gradient(score, activations), strict=True):
+                maps = (split.as_map(number, tf.cast(x, tf.float32)) for x in pair)
+                raw_maps.append(grad_cam(*maps).numpy())
         results.append((logits.numpy(), *raw_maps))
     logits_difference, *map_differences = (_relative(*pair) for pair in zip(*results, strict=True))
     return logits_difference, max(map_differences, default=0.0)

@@ -83,7 +83,7 @@ class OnePass:
         with plain_gradients():
             values, logits, targets, given = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
         raw_maps = [
-            tf.stack([self.method.raw_map(tf.cast(values[layer], tf.float32), one) for one in given[layer]], axis=1)
+            tf.stack([self.method.raw_map(self._as_map(layer, values[layer]), one) for one in given[layer]], axis=1)
             for layer in self.split.targets
         ]
         heatmaps, evidence = _scale(raw_maps[-1], relu=self.relu)
@@ -129,17 +129,26 @@ class OnePass:
         targets = _targets(logits, target_classes)
         scores = [self.score_of(logits, targets[:, k], contrast_classes[:, k]) for k in range(self.maps)]
         points = [values[path.point]] if self._takes_means else [values[layer] for layer in split.targets]
-        gradients = [[tf.cast(one, tf.float32) for one in tf.gradients(score, points)] for score in scores]
-        given = {layer: [row[k] for row in gradients] for k, layer in enumerate(split.targets)}
-        return values, logits, targets, {layer: self._means(rows, path) for layer, rows in given.items()}
+        gradients = [tf.gradients(score, points) for score in scores]
+        if self._takes_means:
+            return values, logits, targets, {split.target: self._means([row[0] for row in gradients], path)}
+        given = {layer: [self._as_map(layer, row[k]) for row in gradients] for k, layer in enumerate(split.targets)}
+        return values, logits, targets, given
 
     @property
     def _takes_means(self) -> bool:
-        """Whether mean gradients are enough: the method asks for no more, of one layer."""
-        return self.method.asks_for == "mean gradient" and len(self.split.targets) == 1
+        """Whether mean gradients are enough: the method asks for no more, of one layer of maps.
+
+        An offset of tokens would be one of the class token too.
+        """
+        return self.method.asks_for == "mean gradient" and self.split.grids == (None,)
 
     def _means(self, gradients: list[tf.Tensor], path: OffsetPath) -> list[tf.Tensor]:
-        return [path.mean_gradient(gradient) for gradient in gradients] if self._takes_means else gradients
+        return [path.mean_gradient(tf.cast(gradient, tf.float32)) for gradient in gradients]
+
+    def _as_map(self, layer: int, values: tf.Tensor) -> tf.Tensor:
+        """A target layer's activations or gradients, float32 (batch, h, w, channels)."""
+        return self.split.as_map(layer, tf.cast(values, tf.float32))
 
     def _without_gradient(
         self, values: dict[int, tf.Tensor], targets: tf.Tensor, contrast_classes: tf.Tensor
@@ -182,7 +191,7 @@ class OnePass:
 
     def activations(self, pixels: tf.Tensor) -> tf.Tensor:
         """The target layer's, float32 (batch, h, w, channels)."""
-        return tf.cast(self.trunk_values(pixels)[self.split.target], tf.float32)
+        return self._as_map(self.split.target, self.trunk_values(pixels)[self.split.target])
 
     def logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
         """The logits float32 (batch, classes) among all values.

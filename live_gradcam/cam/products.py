@@ -68,8 +68,8 @@ class AffineCall:
     activation: Callable[[tf.Tensor], tf.Tensor]
 
     def __call__(self, tensors: list[Any]) -> list[Any]:
-        """Apply the layer to its one input."""
-        return [self.activation(self.product(tensors[0]) + self.bias)]
+        """Apply the layer to its one input. As Keras does, what comes from a layer of half precision is cast."""
+        return [self.activation(self.product(tf.cast(tensors[0], tf.float32)) + self.bias)]
 
     def without_activation(self) -> AffineCall:
         """The same up to the activation, with the same tensors."""

@@ -5,11 +5,13 @@ Only the head is differentiated, so an explained frame costs one trunk, one head
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 
-from live_gradcam.cam.graph import Network, Operation
+from live_gradcam.cam.graph import Network, Operation, Shape
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
 
 #: Layers between the target layer and the classifier that only thin out, hide or pad the map.
@@ -22,6 +24,7 @@ _NOT_A_TARGET = (
     keras.layers.SpatialDropout2D,
     keras.layers.ZeroPadding2D,
     keras.layers.Identity,
+    keras.layers.Reshape,
 )
 
 #: What only finishes the feature maps that it is given.
@@ -36,6 +39,13 @@ _GOES_ON = (
     keras.layers.SpatialDropout2D,
 )
 
+_ATTENTION = (
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+)
+
 
 @dataclass(frozen=True)
 class SplitNetwork:
@@ -45,8 +55,9 @@ class SplitNetwork:
         trunk: what does not depend on the target layers' activations, up to and including the first of them.
         head: what follows from the activations to the output; of several target layers the later ones are in it.
         input: the number of the image batch.
-        targets: the numbers of the activations, shape (height, width, channels), in running order.
+        targets: the numbers of the activations, shape (height, width, channels) or (tokens, channels), in running order.
         output: the number of the network's answer.
+        grids: for each target whose activations are tokens, what they make up: see `token_grid`; None for an ordinary map.
     """
 
     trunk: tuple[Operation, ...]
@@ -54,20 +65,61 @@ class SplitNetwork:
     input: int
     targets: tuple[int, ...]
     output: int
+    grids: tuple[tuple[int, int, int] | None, ...]
 
     @property
     def target(self) -> int:
         """The last target layer's activations."""
         return self.targets[-1]
 
+    def as_map(self, target: int, values: Any) -> Any:
+        """A target's activations or their gradients, (batch, tokens, channels), as a map.
+
+        Returns:
+            (batch, rows, columns, channels) without the class token; an ordinary map as it is.
+        """
+        grid = self.grids[self.targets.index(target)]
+        if grid is None:
+            return values
+        rows, columns, leading = grid
+        return keras.ops.reshape(values[:, leading:], (-1, rows, columns, values.shape[-1]))
+
+
+def token_grid(shape: Shape, input_size: tuple[int, int]) -> tuple[int, int, int] | None:
+    """The grid that a vision transformer's tokens make up: patches in rows of the input, perhaps after a class token.
+
+    Args:
+        shape: of a value, without the batch: (tokens, channels).
+        input_size: (height, width) of the network's input; the grid has its proportions.
+
+    Returns:
+        (rows, columns, leading): leading is 1 for a class token in front, else 0. None for another shape, or where
+        neither all tokens nor all but one make up such a grid, larger than 1 × 1.
+    """
+    if len(shape) != 2 or shape[0] is None:
+        return None
+    divisor = math.gcd(*input_size)
+    height, width = (side // divisor for side in input_size)
+    for leading in (0, 1):
+        patches = shape[0] - leading
+        scale = math.isqrt(patches // (height * width)) if patches > 1 else 0
+        if scale and patches == scale * height * scale * width:
+            return scale * height, scale * width, leading
+    return None
+
 
 def candidate_layers(network: Network) -> list[Operation]:
-    """The operations that may be the target layer: their output is a map larger than 1 × 1 on the way to the output."""
+    """The operations that may be the target layer.
+
+    Their output is a map larger than 1 × 1, or tokens that make one up (`token_grid`), on the way to the output.
+    """
     ancestors = _ancestors(network)
     return [
         operation
         for operation in network.operations
-        if len(operation.outputs) == 1 and operation.outputs[0] in ancestors and _is_map(network, operation.outputs[0])
+        if len(operation.outputs) == 1
+        and operation.outputs[0] in ancestors
+        and (_is_map(network, operation.outputs[0]) or _grid(network, operation.outputs[0]))
     ]
 
 
@@ -75,9 +127,11 @@ def layers_to_step_through(network: Network) -> list[Operation]:
     """The layers worth looking at one after the other, from the first feature maps to the last.
 
     Those that all of the network's way passes through (VGG16's convolutions, a residual network's sums, but no inside
-    of a branch), each after its batch norm, activation, padding and dropout. The default target is one of them.
+    of a branch), each after its batch norm, activation, padding and dropout. The default target is one of them, where
+    there is one.
     """
-    default = default_target(network)
+    candidates = candidate_layers(network)
+    default = None if _is_transformer(network, candidates) else default_target(network)
     last_reader = {value: position for position, read in enumerate(network.operations) for value in read.inputs}
     last_reader[network.output] = len(network.operations)
     ancestors = _ancestors(network)
@@ -88,7 +142,6 @@ def layers_to_step_through(network: Network) -> list[Operation]:
         open_values = {value for value in open_values if last_reader.get(value, -1) > position}
         if operation is default or (open_values == set(operation.outputs) and _ends_a_step(network, operation)):
             steps.append(operation)
-    candidates = candidate_layers(network)
     return [operation for operation in steps if operation in candidates]
 
 
@@ -106,14 +159,21 @@ def default_target(network: Network) -> Operation:
     and dropout to the activation under them: `block5_conv3` for VGG16, not `block5_pool`.
 
     Raises:
-        ModelError: the network has no map larger than 1 × 1.
+        ModelError: the network has no map larger than 1 × 1, or is a vision transformer, whose last map is that of the
+            patches' colours: most of its layers work on tokens.
     """
     candidates = candidate_layers(network)
-    if not candidates:
+    if _is_transformer(network, candidates):
+        raise ModelError(
+            "the model is a vision transformer, whose features are tokens: name the layer to look at with --layer, "
+            f"{_advice(network, candidates)}; live-gradcam layers lists them"
+        )
+    maps = [operation for operation in candidates if _is_map(network, operation.outputs[0])]
+    if not maps:
         raise ModelError(
             "the model has no spatial layer: a heatmap needs the feature maps of a convolution, larger than 1 × 1"
         )
-    last = target = candidates[-1]
+    last = target = maps[-1]
     while isinstance(target.layer, _NOT_A_TARGET):
         producer = network.producer(target.inputs[0])
         if producer is None or not _is_map(network, producer.outputs[0]):
@@ -122,13 +182,42 @@ def default_target(network: Network) -> Operation:
     return target
 
 
+def _is_transformer(network: Network, candidates: list[Operation]) -> bool:
+    """Whether more layers with weights make tokens after the last map than there are until that map.
+
+    So a convolutional network that flattens its last map to tokens, or ends in a block of attention, is none.
+    """
+    ancestors = _ancestors(network)
+    maps = [operation for operation in candidates if _is_map(network, operation.outputs[0])]
+    last = network.operations.index(maps[-1]) if maps else -1
+    weighted = [
+        (position, operation)
+        for position, operation in enumerate(network.operations)
+        if getattr(operation.layer, "weights", None) and ancestors.intersection(operation.outputs)
+    ]
+    of_tokens = [
+        operation for position, operation in weighted if position > last and _grid(network, operation.outputs[0])
+    ]
+    return len(of_tokens) > sum(position <= last for position, _ in weighted)
+
+
+def _advice(network: Network, candidates: list[Operation]) -> str:
+    """Which layer to name: what the last attention reads, as after it the patches may not matter to the output."""
+    norms = {operation.outputs[0]: operation for operation in candidates if _grid(network, operation.outputs[0])}
+    for reader in reversed(network.operations):
+        if isinstance(reader.layer, _ATTENTION) and reader.inputs[0] in norms:
+            return f"such as {norms[reader.inputs[0]].name}"
+    return "such as the last block's first normalization"
+
+
 def find_layer(network: Network, name: str) -> Operation:
     """The layer that the user means: its full name (`backbone/block5_conv3`), or its own name where that is unique.
 
     A shared layer stands for its last call.
 
     Raises:
-        UsageError: no such layer (the closest are suggested), several of that name, or one that gives no map.
+        UsageError: no such layer (the closest are suggested), several of that name, or one that gives neither a
+            map nor tokens that make one up.
     """
     named = [operation for operation in network.operations if operation.name == name]
     if not named:
@@ -166,7 +255,8 @@ def split_at(network: Network, *targets: int) -> SplitNetwork:
             trunk.append(operation)
     order = {value: place for place, operation in enumerate(network.operations) for value in operation.outputs}
     in_order = tuple(sorted(targets, key=order.__getitem__))
-    return SplitNetwork(tuple(trunk), tuple(head), network.input, in_order, network.output)
+    grids = tuple(_grid(network, target) for target in in_order)
+    return SplitNetwork(tuple(trunk), tuple(head), network.input, in_order, network.output, grids)
 
 
 def _ancestors(network: Network) -> set[int]:
@@ -181,3 +271,8 @@ def _ancestors(network: Network) -> set[int]:
 def _is_map(network: Network, value: int) -> bool:
     shape = network.shapes[value]
     return len(shape) == 3 and (shape[0] or 0) * (shape[1] or 0) > 1
+
+
+def _grid(network: Network, value: int) -> tuple[int, int, int] | None:
+    height, width = network.shapes[network.input][:2]
+    return token_grid(network.shapes[value], (height or 1, width or 1))

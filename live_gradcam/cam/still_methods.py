@@ -181,7 +181,8 @@ class AblationCam(_ChannelByChannel):
         values = self._one_pass.trunk_values(pixels)
         activations = values[self._one_pass.split.target]
         kept = tf.cast(channels[:, tf.newaxis] != tf.range(activations.shape[-1]), activations.dtype)
-        return self._one_pass.logits_of(activations * kept[:, tf.newaxis, tf.newaxis], values, _BATCH)
+        kept = tf.reshape(kept, [_BATCH, *(1 for _ in activations.shape[1:-1]), -1])
+        return self._one_pass.logits_of(activations * kept, values, _BATCH)
 
     def _weights(self, scores: np.ndarray, unchanged: np.ndarray) -> np.ndarray:
         return (unchanged - scores) / np.maximum(np.abs(unchanged), np.finfo(np.float32).tiny)

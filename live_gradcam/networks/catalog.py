@@ -5,13 +5,21 @@ Importing this module does not import TensorFlow; `load_classifier` does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.labels import imagenet_labels, read_labels
+from live_gradcam.networks.model_file import (
+    LAYERS_CANNOT_BE_SEEN,
+    first_line,
+    is_saved_model,
+    load_model_file,
+    read_custom_objects,
+)
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
 if TYPE_CHECKING:
@@ -104,14 +112,20 @@ def find_entry(name: str) -> CatalogEntry | None:
 
 
 def check_model_name(name_or_path: str | Path) -> None:
-    """Raise the error that `load_classifier` would raise for a name, without importing TensorFlow.
+    """Raise the error that explaining a model would raise for its name, without importing TensorFlow.
 
     Raises:
         UsageError: no network of that name, and no such path either; the closest names are suggested.
-        ModelError: it is written as a file's path, and the file does not exist or is not a model's.
+        ModelError: it is written as a file's path, and the file does not exist, is not a model's or is a SavedModel's.
     """
+    if find_entry(str(name_or_path)) is None and is_saved_model(Path(name_or_path)):
+        raise ModelError(f"{name_or_path}: {LAYERS_CANNOT_BE_SEEN}")
+    _check_loadable(name_or_path)
+
+
+def _check_loadable(name_or_path: str | Path) -> None:
     path = Path(name_or_path)
-    if find_entry(str(name_or_path)) is not None:
+    if find_entry(str(name_or_path)) is not None or is_saved_model(path):
         return
     looks_like_file = path.suffix.lower() in (".keras", ".h5", ".hdf5") or len(path.parts) > 1
     if not path.exists():
@@ -133,31 +147,42 @@ def load_classifier(
     weights: str | Path | None = "imagenet",
     labels: str | Path | tuple[str, ...] | list[str] | None = None,
     preprocessing: str | Preprocessing | None = None,
+    custom_objects: str | Path | Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Classifier:
     """Load a classifier by name or from a file.
 
     Args:
-        name_or_path: a name of the catalogue (`live-gradcam models` lists them), or a `.keras` or `.h5` file. A file is
-            loaded in Keras' safe mode: nothing in it is run but known layers.
+        name_or_path: a name of the catalogue (`live-gradcam models` lists them), a `.keras` or `.h5` file, or a
+            SavedModel folder. A file is loaded in Keras' safe mode: nothing in it is run but known layers. A
+            SavedModel is a TensorFlow program, which gives predictions but cannot be explained.
         weights: "imagenet", None for random weights, or a weights file. A model file brings its own, which a
             weights file here replaces.
         labels: class names in class order, a file of them (see `read_labels`), or None for the model's usual ones:
             ImageNet's for a name, "class 0", "class 1", … for a file.
         preprocessing: a recipe or the name of one (`PREPROCESSINGS`); None for the network's own. A model file is
             given raw pixels of 0…255 by default, as networks with a Rescaling layer inside expect.
+        custom_objects: what a model file needs besides Keras' own classes and those registered with it: name to class
+            or function, or a Python file that defines them, which is run.
+        trust: run the code that a model file holds (Lambda layers).
 
     Raises:
         UsageError: no network or preprocessing of that name.
         ModelError: a file that cannot be read, weights that are not there or do not fit, a model that is no image
             classifier, or labels of another number than its classes.
     """
-    check_model_name(name_or_path)
+    _check_loadable(name_or_path)
     entry = find_entry(str(name_or_path))
     if entry is not None:
         name, model = entry.name, _build(entry, weights)
         default_preprocessing = entry.preprocessing
     else:
-        name, model = Path(name_or_path).name, _load_file(Path(name_or_path), weights)
+        path = Path(name_or_path)
+        if custom_objects is not None and not isinstance(custom_objects, Mapping):
+            custom_objects = read_custom_objects(custom_objects)
+        name, model = path.name, load_model_file(path, custom_objects=custom_objects, trust=trust)
+        if weights not in (None, "imagenet"):
+            _load_weights(model, weights)
         default_preprocessing = "raw"
 
     height, width, channels = _input_shape(name, model)
@@ -190,28 +215,11 @@ def _build(entry: CatalogEntry, weights: str | Path | None) -> keras.Model:
         except Exception as error:  # Keras raises a bare Exception when the download fails
             raise ModelError(
                 f"the ImageNet weights of {entry.name} could not be downloaded: give a file with --weights FILE "
-                f"(or none for random weights), or use {DEFAULT_MODEL}, which needs no network ({_first_line(error)})"
+                f"(or none for random weights), or use {DEFAULT_MODEL}, which needs no network ({first_line(error)})"
             ) from error
     else:
         model = getattr(keras.applications, entry.name)(weights=None)
     if weights is not None:
-        _load_weights(model, weights)
-    return model
-
-
-def _load_file(path: Path, weights: str | Path | None) -> keras.Model:
-    import keras
-
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
-        if "ambda" in str(error) and "unsafe" in str(error):
-            raise ModelError(
-                f"{path} holds a Lambda layer, which is code that loading would run: only if you trust it, load it in "
-                "Python with keras.saving.load_model(path, safe_mode=False) and save it again without the Lambda"
-            ) from error
-        raise ModelError(f"{path} cannot be loaded as a Keras model: {_first_line(error)}") from error
-    if weights not in (None, "imagenet"):
         _load_weights(model, weights)
     return model
 
@@ -221,7 +229,7 @@ def _load_weights(model: keras.Model, weights: str | Path) -> None:
     try:
         model.load_weights(weights)
     except Exception as error:  # as above
-        raise ModelError(f"the weights {weights} do not fit {model.name}: {_first_line(error)}") from error
+        raise ModelError(f"the weights {weights} do not fit {model.name}: {first_line(error)}") from error
 
 
 def _require_file(path: str | Path) -> None:
@@ -231,7 +239,18 @@ def _require_file(path: str | Path) -> None:
 
 def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
     """(height, width, channels) of the model's input; a free size becomes 224."""
-    shapes = [tuple(tensor.shape) for tensor in getattr(model, "inputs", None) or []]
+    import keras
+
+    if not getattr(model, "inputs", None):
+        if isinstance(model, keras.Sequential):
+            raise ModelError(
+                f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front"
+            )
+        raise ModelError(
+            f"{name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: save "
+            "keras.Model(x, model.call(x)) with x = keras.Input((height, width, 3))"
+        )
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes) != 1:
         raise ModelError(f"{name} has {len(shapes)} inputs: only models with one image input can be explained")
     if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
@@ -273,8 +292,3 @@ def _preprocessing(preprocessing: str | Preprocessing, channels: int) -> Preproc
     if channels == 1:
         return Preprocessing(preprocessing.mean, preprocessing.scale, "grey")
     return preprocessing
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__

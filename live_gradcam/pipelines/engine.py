@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.cam.explanation import Target
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
+from live_gradcam.networks.model_file import check_custom_objects
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 
 if TYPE_CHECKING:
@@ -55,15 +57,19 @@ class EngineOptions:
     maps: int | None = 1
     input_size: tuple[int, int] | None = None
     is_live: bool = False
+    custom_objects: str | None = None
+    trust: bool = False
 
     def check(self) -> None:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
 
         Raises:
             UsageError: no such model or engine, an engine that is not installed, or does not have the precision.
-            ModelError: no such model file.
+            ModelError: no such model file, or one that cannot be explained; no such file of custom objects.
         """
         check_model_name(self.model)
+        if self.custom_objects is not None:
+            check_custom_objects(self.custom_objects)
         check_backend(self.engine, self.precision)
 
 
@@ -197,6 +203,8 @@ def _load(options: EngineOptions) -> Classifier:
         weights=None if options.weights == "none" else options.weights,
         labels=options.labels,
         preprocessing=options.preprocessing,
+        custom_objects=options.custom_objects,
+        trust=options.trust,
     )
 
 
@@ -254,7 +262,12 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
 
         classifier = _load(options)
         network = flatten(classifier.model, classifier.input_size)
-        target = find_layer(network, options.layer) if options.layer else default_target(network)
+        target = None
+        if options.layer:
+            target = find_layer(network, options.layer)
+        else:
+            with suppress(ModelError):  # such a model is listed too, so that a layer can be named
+                target = default_target(network)
         candidates = candidate_layers(network)
         return [
             LayerRow(
