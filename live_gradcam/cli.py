@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from live_gradcam.cam.boxes import BoxOptions
     from live_gradcam.display.overlay import Overlay
     from live_gradcam.pipelines.annotate import AnnotateJob, AnnotateSummary
+    from live_gradcam.pipelines.evaluate import Evaluation, Figures
 
 _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
@@ -856,3 +857,113 @@ def cameras() -> None:
         print(f"{index}: {description}")
     if not found:
         print("no camera opens on this machine; live-gradcam live also takes a file or a URL")
+
+
+@_command(engine=_engine_flags)
+def evaluate(
+    engine: EngineOptions,
+    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help="What to explain.")],
+    methods: Annotated[
+        str | None,
+        typer.Option("--methods", metavar="NAME,NAME…", help="Methods side by side. Default: that of --method."),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, max=1000, metavar="N", help="Steps of deletion and insertion.")
+    ] = 50,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, metavar="N", help="Every so manieth frame of a video. Default: one a second."),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            metavar="FILE.json",
+            help="The objects, for the pointing game: {picture name: [[left, top, right, bottom], …]} in pixels.",
+        ),
+    ] = None,
+    random_head: Annotated[
+        bool,
+        typer.Option(
+            "--random-head/--no-random-head", help="Compare with the maps of the network with a random last kernel."
+        ),
+    ] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE.png", help="Plot the curves: PNG, SVG or PDF.")
+    ] = None,
+    json_path: JsonPath = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure how faithful maps are: deletion, insertion, average drop, pointing game, random head; with controls."""
+    from live_gradcam.pipelines.evaluate import (
+        Evaluator,
+        check_plot_path,
+        evaluation_record,
+        mean_figures,
+        parse_methods,
+        plan_sources,
+        read_boxes,
+        read_pictures,
+        write_curves,
+    )
+    from live_gradcam.video.output import check_output
+
+    engine.check()
+    _check_json_path(json_path, overwrite=overwrite)
+    if output is not None:
+        check_plot_path(output)
+        check_output(output, overwrite=overwrite)
+    names = parse_methods(methods) if methods is not None else (engine.method,)
+    files = plan_sources(sources)
+    object_boxes = read_boxes(boxes, files) if boxes else None
+    started = _start_engine(replace(engine, method=names[0]))
+    evaluations: list[Evaluation] = []
+    failed = False
+    with _terminal.status("making the head random" if random_head else "evaluating") as status:
+        evaluator = Evaluator(started, names, steps=steps, boxes=object_boxes, random_head=random_head)
+        for file in files:
+            try:
+                for picture in read_pictures(file, every):
+                    evaluations.append(evaluator.evaluate(picture, on_progress=status.update))
+            except LiveGradcamError as error:
+                _complain(str(error))
+                failed = True
+    if evaluations:
+        figures = mean_figures(evaluations)
+        pictures = "1 picture" if len(evaluations) == 1 else f"{len(evaluations)} pictures"
+        title = f"{started.explainer.classifier.name} · {started.explainer.layer} · {pictures} · {steps} steps"
+        if str(json_path) != "-":
+            _print_figures(figures, title)
+        if json_path is not None:
+            _write_json(evaluation_record(evaluations, started, steps=steps), json_path)
+        if output is not None:
+            write_curves(output, figures, title)
+    if failed:
+        raise typer.Exit(_FAILED)
+
+
+def _print_figures(figures: "dict[str, Figures]", title: str) -> None:
+    def number(value: float | None, places: int) -> str:
+        return "-" if value is None else f"{value:.{places}f}"
+
+    columns = ("deletion ↓", "insertion ↑", "drop ↓ %", "increase ↑ %", "pointing ↑ %", "random head ρ", "|ρ|")
+    table = Table("map", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for name, one in figures.items():
+        table.add_row(
+            name,
+            number(one.deletion_auc, 3),
+            number(one.insertion_auc, 3),
+            number(one.drop, 1),
+            number(one.increase, 1),
+            number(one.hit, 1),
+            number(one.rank_correlation, 2),
+            number(one.absolute_rank_correlation, 2),
+        )
+    print(f"{title}\n")
+    _print_table(table)
+    print(
+        "\n↓ the lower, ↑ the higher the better; ρ: rank correlation with the map of the network with a random head, "
+        "0 where the map depends on it; -: not measured"
+    )
