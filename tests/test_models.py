@@ -39,7 +39,7 @@ def explained(model: keras.Model, frame: np.ndarray, **settings) -> tuple[np.nda
 
 
 def by_tape(model: keras.Model, layer: str, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The activations and gradients (…, channels) of a layer for class 1, and the logits, of a model that ends in them."""
+    """The activations and gradients (…, channels) of a layer for class 1, and the logits that the model ends in."""
     both = keras.Model(model.input, [model.get_layer(layer).output, model.output])
     with tf.GradientTape() as tape:
         activations, logits = both(unit_rgb(frame), training=False)
@@ -141,7 +141,7 @@ def code_example() -> keras.Model:
 
 
 def test_mean_pooled_tokens_give_cam() -> None:
-    """Under mean pooling and a dense layer, the gradient of each token is kernel / n, and so the map tokens · kernel / n."""
+    """Under mean pooling and a dense layer each token's gradient is kernel / n, and the map tokens · kernel / n."""
     model = vision_transformer("mean")
     frame = noise()
     tokens = keras.Model(model.input, model.get_layer("norm").output)(unit_rgb(frame), training=False)[0].numpy()

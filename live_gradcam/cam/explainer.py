@@ -494,7 +494,9 @@ def _check_method(name: str, method: Method, network: Network, targets: tuple[in
             f"{name} is defined only for a layer with nothing after it but global pooling and one dense layer: use "
             "grad-cam, which is the same there and defined everywhere"
         )
-    height, width = network.shapes[targets[-1]][:2]
+    height, width, *channels = network.shapes[targets[-1]]
+    if method.asks_for == "scores" and not channels:
+        raise UsageError(f"{name} shows the head one place of feature maps at a time, and the layer gives tokens")
     if method.asks_for == "scores" and (height or 1) * (width or 1) > MOST_PLACES:
         raise UsageError(
             f"{name} puts each of the layer's {height} × {width} places through the head: use a later layer"

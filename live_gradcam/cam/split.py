@@ -55,9 +55,9 @@ class SplitNetwork:
         trunk: what does not depend on the target layers' activations, up to and including the first of them.
         head: what follows from the activations to the output; of several target layers the later ones are in it.
         input: the number of the image batch.
-        targets: the numbers of the activations, shape (height, width, channels) or (tokens, channels), in running order.
+        targets: the numbers of the activations, (height, width, channels) or (tokens, channels), in running order.
         output: the number of the network's answer.
-        grids: for each target whose activations are tokens, what they make up: see `token_grid`; None for an ordinary map.
+        grids: for each target what its tokens make up: see `token_grid`; None for an ordinary map.
     """
 
     trunk: tuple[Operation, ...]
