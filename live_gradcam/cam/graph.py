@@ -95,8 +95,8 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
             has nothing that holds it to that: a fully convolutional network with a global pool runs at any size.
 
     Raises:
-        ModelError: the model itself is subclassed or a SavedModel, so that its graph cannot be seen, or it does not run at
-            that size.
+        ModelError: the model itself is subclassed or a SavedModel, so that its graph cannot be seen, or it does not run
+            at that size.
     """
     function = _graph_of(model)
     if function is None:
