@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer
-    from live_gradcam.cam.explanation import Explanation, Prediction
+    from live_gradcam.cam.explanation import Explanation, Prediction, Target
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
 
-__all__ = ["Classifier", "Explainer", "Explanation", "Prediction", "load_classifier"]
+__all__ = ["Classifier", "Explainer", "Explanation", "Prediction", "Target", "load_classifier"]
 
 _ROOMS = {
     "Classifier": "live_gradcam.networks.classifier",
     "Explainer": "live_gradcam.cam.explainer",
     "Explanation": "live_gradcam.cam.explanation",
     "Prediction": "live_gradcam.cam.explanation",
+    "Target": "live_gradcam.cam.explanation",
     "load_classifier": "live_gradcam.networks.catalog",
 }
 
