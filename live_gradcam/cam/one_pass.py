@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,22 @@ SCORES: tuple[str, ...] = get_args(Score)
 TOP_CLASS = NO_CLASS = -1
 
 _LUMA_OF_BGR = (0.114, 0.587, 0.299)  # ITU-R BT.601
+
+
+class _Head(NamedTuple):
+    """What the head gives.
+
+    Attributes:
+        values: of the trunk and, but for rows of several classes, of the head, by number.
+        logits: float32 (batch, classes).
+        targets: int32 (batch, maps): the classes to map.
+        given: for each target layer, in running order, and each map what the method is given besides the activations.
+    """
+
+    values: dict[int, tf.Tensor]
+    logits: tf.Tensor
+    targets: tf.Tensor
+    given: dict[int, list[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,59 +97,63 @@ class OnePass:
             fused, and the evidence is the last layer's.
         """
         with plain_gradients():
-            values, logits, targets, given = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
+            head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
         raw_maps = [
-            tf.stack([self.method.raw_map(self._as_map(layer, values[layer]), one) for one in given[layer]], axis=1)
-            for layer in self.split.targets
+            tf.stack([self.method.raw_map(self._as_map(layer, head.values[layer]), one) for one in given], axis=1)
+            for layer, given in head.given.items()
         ]
         heatmaps, evidence = _scale(raw_maps[-1], relu=self.relu)
         if len(raw_maps) > 1:
             heatmaps = _fuse([_scale(raw_map, relu=self.relu)[0] for raw_map in raw_maps])
-        predictions = self._predictions(logits)
+        predictions = self._predictions(head.logits)
         return {
             **predictions,
-            "targets": targets,
-            "target_probabilities": _picked(predictions["all_probabilities"], targets),
+            "targets": head.targets,
+            "target_probabilities": _picked(predictions["all_probabilities"], head.targets),
             "heatmaps": heatmaps,
             "evidence": evidence,
         }
 
-    def _head(
-        self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor
-    ) -> tuple[dict[int, tf.Tensor], tf.Tensor, tf.Tensor, dict[int, list[Any]]]:
-        """All values, the logits, the classes to map, and for each target layer what the method is given, map by map.
-
-        From a vector on, the head is a few products whose cost is that of reading their kernels, so that all classes
-        go through it together, a row each. Maps would be costly to repeat: there each class has a pass of its own.
-        """
-        split, path = self.split, self.offset_path
+    def _head(self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor) -> _Head:
+        """Run the head on the trunk's values, and work out what the method is given."""
         if self.method.asks_for in ("nothing", "scores"):
-            values = run(split.head, values)
-            logits = self.logits(values)
-            targets = _targets(logits, target_classes)
-            return values, logits, targets, self._without_gradient(values, targets, contrast_classes)
-        if not self._takes_means:
-            path = path.from_activations(split)
+            return self._without_gradient(values, target_classes, contrast_classes)
+        path = self.offset_path if self._takes_means else self.offset_path.from_activations(self.split)
         values = run(path.before, values)
         if path.takes_rows and self.maps > 1:
-            point = tf.repeat(values[path.point], self.maps, axis=0)
-            rows = self.logits(run(path.after, {**values, path.point: point}))
-            logits = rows[:: self.maps]
-            targets = _targets(logits, target_classes)
-            score = self.score_of(rows, tf.reshape(targets, [-1]), tf.reshape(contrast_classes, [-1]))
-            gradient = tf.cast(tf.gradients(score, point)[0], tf.float32)
-            gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
-            return values, logits, targets, {split.target: self._means(tf.unstack(gradient, axis=1), path)}
+            return self._gradients_in_rows(path, values, target_classes, contrast_classes)
         values = run(path.after, values)
         logits = self.logits(values)
         targets = _targets(logits, target_classes)
         scores = [self.score_of(logits, targets[:, k], contrast_classes[:, k]) for k in range(self.maps)]
-        points = [values[path.point]] if self._takes_means else [values[layer] for layer in split.targets]
-        gradients = [tf.gradients(score, points) for score in scores]
         if self._takes_means:
-            return values, logits, targets, {split.target: self._means([row[0] for row in gradients], path)}
-        given = {layer: [self._as_map(layer, row[k]) for row in gradients] for k, layer in enumerate(split.targets)}
-        return values, logits, targets, given
+            gradients = [tf.gradients(score, values[path.point])[0] for score in scores]
+            return _Head(values, logits, targets, {self.split.target: self._means(gradients, path)})
+        layers = self.split.targets
+        rows = [tf.gradients(score, [values[layer] for layer in layers]) for score in scores]
+        given = {layer: [self._as_map(layer, row[k]) for row in rows] for k, layer in enumerate(layers)}
+        return _Head(values, logits, targets, given)
+
+    def _gradients_in_rows(
+        self,
+        path: OffsetPath,
+        values: dict[int, tf.Tensor],
+        target_classes: tf.Tensor,
+        contrast_classes: tf.Tensor,
+    ) -> _Head:
+        """All classes together, a row each.
+
+        From a vector on, the head is a few products whose cost is that of reading their kernels. Maps would be costly
+        to repeat: there each class has a pass of its own.
+        """
+        point = tf.repeat(values[path.point], self.maps, axis=0)
+        rows = self.logits(run(path.after, {**values, path.point: point}))
+        logits = rows[:: self.maps]
+        targets = _targets(logits, target_classes)
+        score = self.score_of(rows, tf.reshape(targets, [-1]), tf.reshape(contrast_classes, [-1]))
+        gradient = tf.gradients(score, point)[0]
+        gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
+        return _Head(values, logits, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
 
     @property
     def _takes_means(self) -> bool:
@@ -151,16 +171,19 @@ class OnePass:
         return self.split.as_map(layer, tf.cast(values, tf.float32))
 
     def _without_gradient(
-        self, values: dict[int, tf.Tensor], targets: tf.Tensor, contrast_classes: tf.Tensor
-    ) -> dict[int, list[Any]]:
-        """For each target layer and map: nothing, or what scores other activations."""
+        self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> _Head:
+        """For a method that is given nothing, or what scores other activations."""
+        values = run(self.split.head, values)
+        logits = self.logits(values)
+        targets = _targets(logits, target_classes)
         if self.method.asks_for == "nothing":
-            return {layer: [None] * self.maps for layer in self.split.targets}
+            return _Head(values, logits, targets, {layer: [None] * self.maps for layer in self.split.targets})
         scored = [
             lambda activations, k=k: self._scores_of(activations, values, targets[:, k], contrast_classes[:, k])
             for k in range(self.maps)
         ]
-        return {self.split.target: scored}
+        return _Head(values, logits, targets, {self.split.target: scored})
 
     def _scores_of(
         self, activations: tf.Tensor, values: dict[int, tf.Tensor], classes: tf.Tensor, contrasts: tf.Tensor
