@@ -19,6 +19,10 @@ REFERENCES = {
     "elementwise": "GradCAMElementWise",
     "xgrad-cam": "XGradCAM",
 }
+TOLERANCE = 2e-5
+#: XGrad-CAM divides by a channel's sum over space: where negative and positive activations nearly cancel out, as a
+#: channel's at the second layer do, it divides float32's rounding, too.
+TOLERANCES = {("xgrad-cam", 1): 1e-2}
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +50,19 @@ def test_the_map_is_pytorch_grad_cams(
     maps = reference[REFERENCES[method]]
     if layer >= maps.shape[1]:
         pytest.skip("too slow for the reference at this layer")
-    # A graph and no lowering: there is nothing to compile. Other tests hold the engines' maps against each other.
+    # As a graph and not rewritten, which takes the least time before the first map. That the other engines and the
+    # rewritten network explain the same is tested in test_backends and test_lowering.
     explainer = Explainer(
         lite0, method=method, layer=str(reference["layers"][layer]), maps=1, engine="graph", lowering=False
     )
-    for name, frame, targets, of_classes in zip(
+    tolerance = TOLERANCES.get((method, layer), TOLERANCE)
+    for name, frame, classes, raw_maps in zip(
         reference["names"], frames, reference["classes"], maps[:, layer], strict=True
     ):
-        for target, raw_map in zip(targets[: len(of_classes)], of_classes, strict=True):
+        for target, raw_map in zip(classes[: len(raw_maps)], raw_maps, strict=True):
             explanation = explainer(frame, target=int(target))
             positive = np.maximum(raw_map, 0)
+            heatmap = positive / positive.max() if positive.any() else positive
             where = f"{name}, class {target}"
-            np.testing.assert_allclose(explanation.evidence[0], positive.max(), rtol=1e-4, err_msg=where)
-            np.testing.assert_allclose(explanation.heatmaps[0], positive / positive.max(), atol=1e-4, err_msg=where)
+            np.testing.assert_allclose(explanation.evidence[0], positive.max(), rtol=tolerance, err_msg=where)
+            np.testing.assert_allclose(explanation.heatmaps[0], heatmap, atol=tolerance, err_msg=where)
