@@ -826,7 +826,7 @@ def evaluate(
     ] = 50,
     every: Annotated[
         int | None,
-        typer.Option("--every", min=1, metavar="N", help="Every so manieth frame of a video. Default: one a second."),
+        typer.Option("--every", min=1, metavar="N", help="Of a video, take one frame in N. Default: one a second."),
     ] = None,
     boxes: Annotated[
         Path | None,

@@ -163,10 +163,10 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
 
     Args:
         path: the file.
-        every: take every so manieth frame; None for one a second.
+        every: of a video every so many frames one; None for one a second.
 
     Raises:
-        SourceError: the file cannot be read.
+        SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         yield Picture(path.name, read_image(path))
@@ -176,6 +176,8 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
         for frame in reader.frames():
             if frame.index % stride == 0:
                 yield Picture(f"{path.name}#{frame.index}", frame.image)
+        if reader.loss:
+            raise SourceError(f"{path} is damaged: {reader.loss}")
 
 
 def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, ...]]:
