@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -833,7 +834,7 @@ def evaluate(
         typer.Option(
             "--boxes",
             metavar="FILE.json",
-            help="The objects, for the pointing game: {picture name: [[left, top, right, bottom], …]} in pixels.",
+            help="The objects, for the pointing game: by picture name, a list of left, top, right, bottom in pixels.",
         ),
     ] = None,
     random_head: Annotated[
@@ -878,7 +879,9 @@ def evaluate(
         for file in files:
             try:
                 for picture in read_pictures(file, every):
-                    evaluations.append(evaluator.evaluate(picture, on_progress=status.update))
+                    evaluations.append(
+                        evaluator.evaluate(picture, on_progress=lambda told: status.update(escape(told)))
+                    )
             except LiveGradcamError as error:
                 _complain(str(error))
                 failed = True
