@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -872,14 +873,14 @@ def evaluate(
     ] = 50,
     every: Annotated[
         int | None,
-        typer.Option("--every", min=1, metavar="N", help="Every so manieth frame of a video. Default: one a second."),
+        typer.Option("--every", min=1, metavar="N", help="Of a video, take one frame in N. Default: one a second."),
     ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option(
             "--boxes",
             metavar="FILE.json",
-            help="The objects, for the pointing game: {picture name: [[left, top, right, bottom], …]} in pixels.",
+            help="The objects, for the pointing game: by picture name, a list of left, top, right, bottom in pixels.",
         ),
     ] = None,
     random_head: Annotated[
@@ -924,7 +925,9 @@ def evaluate(
         for file in files:
             try:
                 for picture in read_pictures(file, every):
-                    evaluations.append(evaluator.evaluate(picture, on_progress=status.update))
+                    evaluations.append(
+                        evaluator.evaluate(picture, on_progress=lambda told: status.update(escape(told)))
+                    )
             except LiveGradcamError as error:
                 _complain(str(error))
                 failed = True

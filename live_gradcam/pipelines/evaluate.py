@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -163,10 +164,10 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
 
     Args:
         path: the file.
-        every: take every so manieth frame; None for one a second.
+        every: of a video every so many frames one; None for one a second.
 
     Raises:
-        SourceError: the file cannot be read.
+        SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
         yield Picture(path.name, read_image(path))
@@ -176,6 +177,8 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
         for frame in reader.frames():
             if frame.index % stride == 0:
                 yield Picture(f"{path.name}#{frame.index}", frame.image)
+        if reader.loss:
+            raise SourceError(f"{path} is damaged: {reader.loss}")
 
 
 def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, ...]]:
@@ -247,6 +250,7 @@ class Evaluator:
     Raises:
         UsageError: a method that there is not or that is not defined for the network; several classes, a contrast, or
             an input that changes its size, none of which the measures are defined for.
+        ModelError: the network cannot be given a random head.
     """
 
     def __init__(
@@ -358,12 +362,14 @@ def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
         model = keras.models.clone_model(classifier.model)
     except Exception as error:  # a layer without a configuration has whatever its constructor says
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{classifier.name} cannot be copied for a random head: {reason}") from error
+        raise ModelError(f"{classifier.name} cannot be copied, evaluate it with --no-random-head: {reason}") from error
     model.set_weights(classifier.model.get_weights())
     operations = flatten(model, classifier.input_size).operations
     kernels = [operation.layer.kernel for operation in operations if hasattr(operation.layer, "kernel")]
     if not kernels:
-        raise ModelError(f"{classifier.name} has no dense layer or convolution that could be made random")
+        raise ModelError(
+            f"{classifier.name} has no dense layer or convolution to make random: evaluate it with --no-random-head"
+        )
     values = keras.ops.convert_to_numpy(kernels[-1])
     kernels[-1].assign(np.random.default_rng(seed).permutation(values.reshape(-1)).reshape(values.shape))
     return replace(classifier, model=model)
@@ -420,6 +426,7 @@ def write_curves(path: Path, figures: dict[str, Figures], title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of the fonts that it lists on its first run
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
