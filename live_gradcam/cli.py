@@ -194,9 +194,7 @@ def _model_flags(
     custom_objects: CustomObjects = None,
     trust_model: TrustModel = False,
 ) -> EngineOptions:
-    return EngineOptions(
-        model, weights, labels, preprocessing, layer, custom_objects=custom_objects, trust=trust_model
-    )
+    return EngineOptions(model, weights, labels, preprocessing, layer, custom_objects=custom_objects, trust=trust_model)
 
 
 def _engine_flags(

@@ -156,7 +156,9 @@ class _Flattener:
         cast = self.new_value(keras.KerasTensor(spec.shape, dtype=dtype))
         identity = keras.layers.Identity(name=f"to_{dtype}")
         self.operations.append(
-            Operation(f"{name}/to_{dtype}", identity, (value,), (cast,), lambda tensors: [keras.ops.cast(tensors[0], dtype)])
+            Operation(
+                f"{name}/to_{dtype}", identity, (value,), (cast,), lambda tensors: [keras.ops.cast(tensors[0], dtype)]
+            )
         )
         return cast
 

@@ -243,7 +243,9 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
 
     if not getattr(model, "inputs", None):
         if isinstance(model, keras.Sequential):
-            raise ModelError(f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front")
+            raise ModelError(
+                f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front"
+            )
         raise ModelError(
             f"{name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: save "
             "keras.Model(x, model.call(x)) with x = keras.Input((height, width, 3))"
