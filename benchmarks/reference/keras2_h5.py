@@ -6,7 +6,7 @@ a SeparableConv2D and a BatchNormalization, and scales its input by operators, w
 Keras 2 gets an environment of its own:
 
     python3 -m venv /tmp/kerasenv
-    /tmp/kerasenv/bin/pip install tensorflow==2.19.* tf-keras==2.19.*
+    /tmp/kerasenv/bin/pip install 'tensorflow==2.19.*' 'tf-keras==2.19.*'
     /tmp/kerasenv/bin/python benchmarks/reference/keras2_h5.py
 
 It writes `tests/fixtures/keras2.h5` and `tests/fixtures/keras2.npz`:

@@ -116,7 +116,7 @@ def _read_config(path: Path) -> Any:
 
         with h5py.File(path, "r") as file:
             return json.loads(file.attrs["model_config"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
 
 
@@ -211,9 +211,11 @@ def _load_saved_model(path: Path) -> keras.Model:
 
     try:
         layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
-        ((_, image),) = layer.call_endpoint_fn.structured_input_signature[1].items()
-        inputs = keras.Input(batch_shape=tuple(image.shape), dtype=image.dtype.name)
-        outputs = layer(inputs)
-        return keras.Model(inputs, list(outputs.values()) if isinstance(outputs, dict) else outputs, name=path.name)
     except Exception as error:  # TensorFlow's are of many types
         raise ModelError(f"{path} cannot be loaded as a SavedModel: {first_line(error)}") from error
+    images = list(layer.call_endpoint_fn.structured_input_signature[1].values())
+    if len(images) != 1:
+        raise ModelError(f"{path} has {len(images)} inputs: only models with one image input can be used")
+    inputs = keras.Input(batch_shape=tuple(images[0].shape), dtype=images[0].dtype.name)
+    outputs = layer(inputs)
+    return keras.Model(inputs, list(outputs.values()) if isinstance(outputs, dict) else outputs, name=path.name)
