@@ -21,6 +21,7 @@ from keras import layers
 from live_gradcam.cam.boxes import SteadyBoxes, find_boxes
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cli import app
+from live_gradcam.networks.model_file import read_custom_objects
 
 TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
 
@@ -440,6 +441,44 @@ def test_a_model_without_a_spatial_layer(here, picture: Path, tmp_path: Path) ->
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)])
     model.save(tmp_path / "flat.keras")
     assert_one_line(here("explain", picture, "-m", tmp_path / "flat.keras"), 1, "no spatial layer")
+
+
+def test_models_whose_layers_are_shown_by_the_users_will_alone(here, picture: Path, tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 3))
+    doubled = layers.Lambda(lambda x: 2 * x, output_shape=(8, 8, 3), name="doubled")(image)
+    scores = layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="convolution")(doubled)))
+    keras.Model(image, scores).save(tmp_path / "lambda.keras")
+    assert_one_line(here("layers", "-m", tmp_path / "lambda.keras"), 1, "Lambda layer", "--trust-model")
+    assert "doubled" in here("layers", "-m", tmp_path / "lambda.keras", "--trust-model").out
+
+    (tmp_path / "mine.py").write_text(
+        "import keras\nclass Twice(keras.layers.Layer):\n    def call(self, x): return 2 * x"
+    )
+    mine = read_custom_objects(tmp_path / "mine.py")
+    scores = layers.Dense(2)(layers.GlobalAveragePooling2D()(mine["Twice"](name="twice")(layers.Conv2D(2, 3)(image))))
+    model = keras.Model(image, scores)
+    model.save(tmp_path / "custom.keras")
+    assert_one_line(here("layers", "-m", tmp_path / "custom.keras"), 1, "'Twice'", "--custom-objects FILE.py")
+    shown = here("layers", "-m", tmp_path / "custom.keras", "--custom-objects", tmp_path / "mine.py")
+    assert re.search(r"^\* +twice +Twice", shown.out, re.MULTILINE)
+    missing = here("explain", picture, "-m", tmp_path / "custom.keras", "--custom-objects", tmp_path / "no.py")
+    assert_one_line(missing, 1, "there is no file of custom objects")
+
+    model.export(tmp_path / "saved", verbose=False)
+    assert_one_line(here("explain", picture, "-m", tmp_path / "saved"), 1, "a SavedModel's layers cannot be seen")
+
+
+def test_a_transformers_tokens_are_shown_as_possible_layers(here, picture: Path, tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 3))
+    tokens = layers.Reshape((16, 4))(layers.Conv2D(4, 4, strides=4, name="patches")(image))
+    x = layers.LayerNormalization(name="norm")(tokens)
+    x = layers.Add(name="attended")([tokens, layers.MultiHeadAttention(1, 4, name="attention")(x, x)])
+    scores = layers.Dense(2)(layers.GlobalAveragePooling1D()(layers.Dense(4, name="mixed")(x)))
+    keras.Model(image, scores).save(tmp_path / "vit.keras")
+    rows = [line.split() for line in here("layers", "-m", tmp_path / "vit.keras").out.splitlines()]
+    assert ["norm", "LayerNormalization", "16", "×", "4"] in rows
+    assert not [row for row in rows if row and row[0] == "*" and len(row) > 2 and row[1] != "the"]
+    assert_one_line(here("explain", picture, "-m", tmp_path / "vit.keras"), 1, "such as norm", "--layer")
 
 
 def test_weights_that_cannot_be_downloaded(picture: Path, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 It is built as Teachable Machine builds: Sequential([Sequential([a functional backbone, pooling]), Sequential([Dense,
 Dense])]). The backbone has a DepthwiseConv2D, whose configuration in Keras 2 holds `groups`, which Keras 3 refuses, and
-a SeparableConv2D and a BatchNormalization. Keras 2 gets an environment of its own:
+a SeparableConv2D and a BatchNormalization, and scales its input by operators, which Keras 2 keeps as TFOpLambda layers.
+Keras 2 gets an environment of its own:
 
     python3 -m venv /tmp/kerasenv
-    /tmp/kerasenv/bin/pip install tensorflow==2.19.* tf-keras==2.19.*
+    /tmp/kerasenv/bin/pip install 'tensorflow==2.19.*' 'tf-keras==2.19.*'
     /tmp/kerasenv/bin/python benchmarks/reference/keras2_h5.py
 
 It writes `tests/fixtures/keras2.h5` and `tests/fixtures/keras2.npz`:
@@ -52,7 +53,7 @@ def main() -> None:
 def build() -> keras.Model:
     """The classifier, with random weights."""
     image = keras.Input((24, 24, 3))
-    x = layers.Conv2D(6, 3, strides=2, use_bias=False, name="stem")(image)
+    x = layers.Conv2D(6, 3, strides=2, use_bias=False, name="stem")(image / 0.5 - 1)
     x = layers.BatchNormalization(name="stem_norm")(x)
     x = layers.ReLU(6.0, name="stem_relu")(x)
     y = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)

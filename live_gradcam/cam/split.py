@@ -6,6 +6,7 @@ Only the head is differentiated, so an explained frame costs one trunk, one head
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ _GOES_ON = (
     keras.layers.SpatialDropout2D,
 )
 
+#: What mixes tokens: after the last of these, those that the prediction does not read do not matter.
 _ATTENTION = (
     keras.layers.MultiHeadAttention,
     keras.layers.GroupQueryAttention,
@@ -130,8 +132,9 @@ def layers_to_step_through(network: Network) -> list[Operation]:
     of a branch), each after its batch norm, activation, padding and dropout. The default target is one of them, where
     there is one.
     """
-    candidates = candidate_layers(network)
-    default = None if _is_transformer(network, candidates) else default_target(network)
+    default = None
+    with suppress(ModelError):  # the user named a layer
+        default = default_target(network)
     last_reader = {value: position for position, read in enumerate(network.operations) for value in read.inputs}
     last_reader[network.output] = len(network.operations)
     ancestors = _ancestors(network)
@@ -142,6 +145,7 @@ def layers_to_step_through(network: Network) -> list[Operation]:
         open_values = {value for value in open_values if last_reader.get(value, -1) > position}
         if operation is default or (open_values == set(operation.outputs) and _ends_a_step(network, operation)):
             steps.append(operation)
+    candidates = candidate_layers(network)
     return [operation for operation in steps if operation in candidates]
 
 
@@ -159,8 +163,8 @@ def default_target(network: Network) -> Operation:
     and dropout to the activation under them: `block5_conv3` for VGG16, not `block5_pool`.
 
     Raises:
-        ModelError: the network has no map larger than 1 × 1, or is a vision transformer, whose last map is that of the
-            patches' colours: most of its layers work on tokens.
+        ModelError: the network has no map larger than 1 × 1; or it is a vision transformer, whose only map is far from
+            the prediction, as most of its layers work on tokens.
     """
     candidates = candidate_layers(network)
     if _is_transformer(network, candidates):
@@ -202,11 +206,11 @@ def _is_transformer(network: Network, candidates: list[Operation]) -> bool:
 
 
 def _advice(network: Network, candidates: list[Operation]) -> str:
-    """Which layer to name: what the last attention reads, as after it the patches may not matter to the output."""
-    norms = {operation.outputs[0]: operation for operation in candidates if _grid(network, operation.outputs[0])}
+    """Which layer to name: the tokens that the last attention reads."""
+    tokens = {operation.outputs[0]: operation for operation in candidates if _grid(network, operation.outputs[0])}
     for reader in reversed(network.operations):
-        if isinstance(reader.layer, _ATTENTION) and reader.inputs[0] in norms:
-            return f"such as {norms[reader.inputs[0]].name}"
+        if isinstance(reader.layer, _ATTENTION) and reader.inputs[0] in tokens:
+            return f"such as {tokens[reader.inputs[0]].name}"
     return "such as the last block's first normalization"
 
 

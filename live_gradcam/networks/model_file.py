@@ -12,11 +12,12 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 
 if TYPE_CHECKING:
     import keras
@@ -26,14 +27,6 @@ LAYERS_CANNOT_BE_SEEN = (
     "a SavedModel's layers cannot be seen, so there are predictions but no map: save the model with "
     'model.save("NAME.keras"), and give that file'
 )
-
-#: What Keras 2 wrote about layers, without a meaning for what they compute, and Keras 3 refuses.
-_GONE = {
-    "Conv2DTranspose": {"groups"},
-    "DepthwiseConv2D": {"groups"},
-    "SeparableConv2D": {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"},
-    "SpatialDropout2D": {"trainable", "noise_shape"},
-}
 
 _UNKNOWN_CLASS = re.compile(r"(?:Could not locate|Unknown) (?:class|function|layer|object|\w+ function):? '([^']+)'")
 
@@ -123,18 +116,8 @@ def _read_config(path: Path) -> Any:
 
         with h5py.File(path, "r") as file:
             return json.loads(file.attrs["model_config"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return None
-
-
-def _parts(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a configuration, from the outermost inwards."""
-    if isinstance(config, dict):
-        yield config
-        config = list(config.values())
-    if isinstance(config, list):
-        for part in config:
-            yield from _parts(part)
 
 
 def _refuse_code(path: Path, config: Any) -> None:
@@ -142,7 +125,7 @@ def _refuse_code(path: Path, config: Any) -> None:
 
     Keras' safe mode does so too, but did not do it for `.h5` before version 3.11.3 (CVE-2025-9905).
     """
-    for part in _parts(config):
+    for part in parts_of(config):
         kind, settings = part.get("class_name"), part.get("config")
         function = settings.get("function") if isinstance(settings, dict) else None
         if kind == "__lambda__" or (kind == "Lambda" and isinstance(function, list)):
@@ -162,13 +145,18 @@ def _load(path: Path, config: Any, *, custom_objects: dict[str, Any], safe_mode:
     import keras
 
     settings = {"custom_objects": custom_objects, "compile": False, "safe_mode": safe_mode}
-    if path.suffix.lower() != ".keras" and _translate_from_keras_2(config):
-        with tempfile.TemporaryDirectory(prefix="live-gradcam-") as folder:
-            translated = Path(folder) / path.name
-            shutil.copyfile(path, translated)
-            _write_config(translated, config)
-            return keras.saving.load_model(translated, **settings)
-    return keras.saving.load_model(path, **settings)
+    if path.suffix.lower() == ".keras" or config is None or _keras_version(path).startswith("3."):
+        return keras.saving.load_model(path, **settings)
+
+    from live_gradcam.networks.tensorflow_function import TFOpLambda
+
+    translate_from_keras_2(config)
+    custom_objects.setdefault("TFOpLambda", TFOpLambda)
+    with tempfile.TemporaryDirectory(prefix="live-gradcam-") as folder:
+        translated = Path(folder) / path.name
+        shutil.copyfile(path, translated)
+        _write_config(translated, config)
+        return keras.saving.load_model(translated, **settings)
 
 
 def _write_config(path: Path, config: Any) -> None:
@@ -178,44 +166,12 @@ def _write_config(path: Path, config: Any) -> None:
         file.attrs["model_config"] = json.dumps(config).encode()
 
 
-def _translate_from_keras_2(config: Any) -> bool:
-    """Change in place what Keras 2 wrote and Keras 3 does not read. Returns whether there was any.
-
-    Keras 3 translates the outermost model's layers itself, but not those of models inside, nor arguments that are gone.
-    """
-    changed = False
-    for part in _parts(config):
-        kind, settings = part.get("class_name"), part.get("config")
-        if not isinstance(kind, str) or not isinstance(settings, dict):
-            continue
-        for gone in _GONE.get(kind, set()).intersection(settings):
-            del settings[gone]
-            changed = True
-        if "batch_input_shape" in settings:
-            shape = settings.pop("batch_input_shape")
-            if kind == "InputLayer":
-                settings["batch_shape"] = shape
-            else:
-                settings["input_shape"] = shape[1:]
-            changed = True
-        if isinstance(settings.get("axis"), list) and len(settings["axis"]) == 1:
-            (settings["axis"],) = settings["axis"]
-            changed = True
-        for ends in ("input_layers", "output_layers"):
-            if isinstance(settings.get(ends), list) and len(settings[ends]) == 1:
-                (settings[ends],) = settings[ends]
-                changed = True
-        if kind == "Functional" and "module" in part:
-            part |= {"module": "keras", "class_name": "Model", "registered_name": None}
-            changed = True
-    return changed
-
-
 def _in_a_line(path: Path, error: Exception) -> ModelError:
     message = str(error)
     if "arbitrary code execution" in message:
         return _holds_code(path, "TFSMLayer" if "TFSMLayer" in message else "Lambda layer")
-    if _keras_version(path).startswith("2."):
+    version = _keras_version(path)
+    if path.suffix.lower() == ".keras" and version.startswith("2."):
         return ModelError(
             f"{path} was saved by Keras 2, whose .keras files Keras 3 does not read: load it there, and save it with "
             'model.save("NAME.h5")'
@@ -226,15 +182,22 @@ def _in_a_line(path: Path, error: Exception) -> ModelError:
             f"{path} uses {unknown[1]!r}, which is not one of Keras' own: give the Python file that defines it with "
             "--custom-objects FILE.py (in Python: load_classifier(…, custom_objects=…))"
         )
-    innermost = message.rpartition("Exception encountered: ")[2]  # where Keras tells of an error in an error
-    return ModelError(f"{path} cannot be loaded as a Keras model: {first_line(ValueError(innermost))}")
+    innermost = ValueError(message.rpartition("Exception encountered: ")[2])  # Keras tells errors in errors
+    saved_by = f" (it was saved by Keras {version})" if version else ""
+    return ModelError(f"{path} cannot be loaded as a Keras model{saved_by}: {first_line(innermost)}")
 
 
 def _keras_version(path: Path) -> str:
-    """The version that saved a `.keras` file; empty where it does not tell."""
+    """The version of Keras that saved a file; empty where it does not tell."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"])
+        if path.suffix.lower() == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                return str(json.loads(archive.read("metadata.json"))["keras_version"])
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            version = file.attrs["keras_version"]
+            return version.decode() if isinstance(version, bytes) else str(version)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return ""
 
@@ -248,9 +211,11 @@ def _load_saved_model(path: Path) -> keras.Model:
 
     try:
         layer = keras.layers.TFSMLayer(str(path), call_endpoint="serving_default", name="saved_model")
-        ((_, image),) = layer.call_endpoint_fn.structured_input_signature[1].items()
-        inputs = keras.Input(batch_shape=tuple(image.shape), dtype=image.dtype.name)
-        outputs = layer(inputs)
-        return keras.Model(inputs, list(outputs.values()) if isinstance(outputs, dict) else outputs, name=path.name)
     except Exception as error:  # TensorFlow's are of many types
         raise ModelError(f"{path} cannot be loaded as a SavedModel: {first_line(error)}") from error
+    images = list(layer.call_endpoint_fn.structured_input_signature[1].values())
+    if len(images) != 1:
+        raise ModelError(f"{path} has {len(images)} inputs: only models with one image input can be used")
+    inputs = keras.Input(batch_shape=tuple(images[0].shape), dtype=images[0].dtype.name)
+    outputs = layer(inputs)
+    return keras.Model(inputs, list(outputs.values()) if isinstance(outputs, dict) else outputs, name=path.name)
