@@ -230,12 +230,10 @@ def test_finer_cam_is_grad_cam_against_similar_classes() -> None:
     activations, head = parts(model)
     for position, target in enumerate(explanation.targets):
         nearest = np.argsort(np.abs(explanation.logits - explanation.logits[target.index]))[1:4]
-        weights = np.exp(explanation.logits[nearest])
 
-        weights /= weights.sum()
-
-        def score(logits, c=target.index, nearest=nearest, weights=weights):
-            return sum(weight * (logits[c] - logits[d]) for weight, d in zip(weights, nearest, strict=True))
+        def score(logits, c=target.index, nearest=nearest):
+            similar = tf.gather(logits, nearest)
+            return tf.reduce_sum(tf.nn.softmax(similar) * (logits[c] - similar))
 
         assert_map(explanation, by_numpy("grad-cam", activations, gradient(head, activations, score)), position)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
@@ -18,7 +19,12 @@ REFERENCES = {
     "layercam": "LayerCAM",
     "elementwise": "GradCAMElementWise",
     "xgrad-cam": "XGradCAM",
+    "eigen-cam": "EigenCAM",
+    "eigengrad-cam": "EigenGradCAM",
+    "finer-cam": "FinerCAM",
 }
+#: Whose reference comes with an arbitrary sign: the maps are those of one of the two.
+OF_ANY_SIGN = ("eigen-cam", "eigengrad-cam")
 TOLERANCE = 2e-5
 #: XGrad-CAM divides by a channel's sum over space: where negative and positive activations nearly cancel out, as a
 #: channel's at the second layer do, it divides float32's rounding, too.
@@ -61,8 +67,27 @@ def test_the_map_is_pytorch_grad_cams(
     ):
         for target, raw_map in zip(classes[: len(raw_maps)], raw_maps, strict=True):
             explanation = explainer(frame, target=int(target))
+            if method in OF_ANY_SIGN and np.corrcoef(explanation.heatmaps[0].ravel(), raw_map.ravel())[0, 1] < 0:
+                raw_map = -raw_map
             positive = np.maximum(raw_map, 0)
             heatmap = positive / positive.max() if positive.any() else positive
             where = f"{name}, class {target}"
             np.testing.assert_allclose(explanation.evidence[0], positive.max(), rtol=tolerance, err_msg=where)
             np.testing.assert_allclose(explanation.heatmaps[0], heatmap, atol=tolerance, err_msg=where)
+
+
+def test_guided_backpropagation_is_pytorch_grad_cams(
+    lite0: Classifier, reference: dict[str, np.ndarray], frames: list[np.ndarray]
+) -> None:
+    """Guided Grad-CAM is its strongest channel times the enlarged Grad-CAM; the reference has every third pixel."""
+    guided, grad_cam = (
+        Explainer(lite0, method=method, maps=1, engine="graph", lowering=False)
+        for method in ("guided-grad-cam", "grad-cam")
+    )
+    for frame, classes, gradients in zip(frames, reference["classes"], reference["guided_gradients"], strict=True):
+        target = int(classes[0])
+        actual = guided(frame, target=target)
+        enlarged = cv2.resize(grad_cam(frame, target=target).heatmaps[0], (224, 224), interpolation=cv2.INTER_LINEAR)
+        expected = np.abs(gradients).max(axis=-1) * enlarged[::3, ::3]
+        raw_map = actual.heatmaps[0, ::3, ::3] * actual.evidence[0]
+        np.testing.assert_allclose(raw_map, expected, atol=1e-4 * expected.max())

@@ -181,8 +181,9 @@ def recipro_cam(activations: tf.Tensor, scores: Scores) -> tf.Tensor:
 def finer_score(logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
     """Finer-CAM's score: Σ_d p_d (z_c − z_d) / Σ_d p_d over the three classes d whose logits are nearest to z_c.
 
-    Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,
-    equation 5 (https://arxiv.org/abs/2501.11309), with p the softmax, held constant, as the weights of the classes.
+    Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025
+    (https://arxiv.org/abs/2501.11309). p is the softmax, differentiated like the logits, as in the authors' code
+    (pytorch-grad-cam's `FinerCAM`).
 
     Args:
         logits: float32 (n, classes).
@@ -195,7 +196,7 @@ def finer_score(logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
     distance = tf.abs(logits - own) + picked * logits.dtype.max
     similar = tf.math.top_k(-distance, min(_SIMILAR_CLASSES, logits.shape[-1] - 1)).indices
     is_similar = tf.reduce_sum(tf.one_hot(similar, logits.shape[-1]), axis=1)
-    weights = tf.stop_gradient(is_similar * tf.nn.softmax(logits))
+    weights = is_similar * tf.nn.softmax(logits)
     weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=-1, keepdims=True))
     return tf.reduce_sum(weights * (own - _COMPARISON * logits), axis=-1)
 
