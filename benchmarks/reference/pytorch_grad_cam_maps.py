@@ -270,7 +270,7 @@ def made_by() -> str:
     return (
         "benchmarks/reference/pytorch_grad_cam_maps.py: pytorch-grad-cam (grad-cam on PyPI) on the PyTorch "
         "EfficientNet-Lite0 in eval mode, in float64 (ScoreCAM: in float32) and rounded to float32, on "
-        f"(RGB - 127) / 128 of {lite0.SIZE}x{lite0.SIZE} windows of photographs of skimage.data (corners are row, "
+        f"(RGB - 127) / 128 of {lite0.SIZE}x{lite0.SIZE} windows of skimage.data's photographs (corners are row, "
         f"column). Checkpoint SHA-256 {lite0.CHECKPOINT_SHA256}. Python {platform.python_version()}, {versions}."
     )
 
