@@ -80,8 +80,15 @@ def test_a_random_order_has_half_the_area_in_the_mean() -> None:
     assert 0.01 < np.std(areas) < 0.04
 
 
-def test_a_map_without_any_evidence_is_no_better_than_a_random_one() -> None:
-    assert area_under_curve(curve(np.zeros((SIDE, SIDE)), start=1, end=0, steps=400)) == pytest.approx(0.5, abs=0.1)
+def test_a_map_without_any_evidence_counts_as_a_random_one() -> None:
+    random = enlarged(random_map((7, 7), seed=0), (224, 224))
+    order = pixel_order(np.zeros((224, 224), np.float32))
+    assert (np.diff(random.reshape(-1)[order]) <= 0).all()
+    object_ = np.zeros((224, 224), np.float32)
+    object_[100:120, 50:80] = 1
+    order = pixel_order(object_)
+    assert object_.reshape(-1)[order[:600]].all()
+    assert (np.diff(random.reshape(-1)[order[600:]]) <= 0).all()
 
 
 def test_the_order_is_by_saliency_and_every_pixel_is_replaced_once() -> None:
