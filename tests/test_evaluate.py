@@ -80,8 +80,15 @@ def test_a_random_order_has_half_the_area_in_the_mean() -> None:
     assert 0.01 < np.std(areas) < 0.04
 
 
-def test_a_map_without_any_evidence_is_no_better_than_a_random_one() -> None:
-    assert area_under_curve(curve(np.zeros((SIDE, SIDE)), start=1, end=0, steps=400)) == pytest.approx(0.5, abs=0.1)
+def test_a_map_without_any_evidence_counts_as_a_random_one() -> None:
+    random = enlarged(random_map((7, 7), seed=0), (224, 224))
+    order = pixel_order(np.zeros((224, 224), np.float32))
+    assert (np.diff(random.reshape(-1)[order]) <= 0).all()
+    object_ = np.zeros((224, 224), np.float32)
+    object_[100:120, 50:80] = 1
+    order = pixel_order(object_)
+    assert object_.reshape(-1)[order[:600]].all()
+    assert (np.diff(random.reshape(-1)[order[600:]]) <= 0).all()
 
 
 def test_the_order_is_by_saliency_and_every_pixel_is_replaced_once() -> None:
@@ -419,14 +426,14 @@ def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee
     picture, numbers, plot, boxes = (tmp_path / name for name in ("cup.png", "n.json", "curves.png", "boxes.json"))
     cv2.imwrite(str(picture), coffee)
     boxes.write_text('{"cup.png": [[60, 30, 480, 370]]}')
-    flags = ("--methods", "grad-cam,eigen-cam", "--boxes", boxes, "--steps", 4, "--no-random-head", "--lowering", "off")
+    flags = ("--boxes", boxes, "--steps", 4, "--no-random-head", "--lowering", "off")
     done = run(picture, *flags, "--json", numbers, "-o", plot)
     assert done.exit_code == 0, done.output
     content = json.loads(numbers.read_text())
     assert (content["model"], content["steps"]) == ("efficientnet-lite0", 4)
     (of_picture,) = content["pictures"]
     assert (of_picture["picture"], of_picture["target_label"]) == ("cup.png", "espresso")
-    assert list(content["maps"]) == ["grad-cam", "eigen-cam", "random map", "centred blob"]
+    assert list(content["maps"]) == ["grad-cam", "random map", "centred blob"]
     for name, figures in content["maps"].items():
         assert figures == of_picture["maps"][name]
         assert figures["deletion"][0] == figures["insertion"][-1] == of_picture["probability"] > 0.8
@@ -445,12 +452,14 @@ def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee
 
 
 def test_a_file_that_is_no_picture_is_told_and_left_out(folder: Path) -> None:
-    flags = ("-m", "toy.keras", "--preprocessing", "unit", "--methods", "eigen-cam", "--steps", 2)
+    flags = ("-m", "toy.keras", "--preprocessing", "unit", "--methods", "layercam,eigen-cam", "--steps", 2)
     done = run("both.png", "notes.png", *flags, "--json", "-")
     assert done.exit_code == 1
     assert done.stderr == "live-gradcam: notes.png is not a picture that can be read\n"
     content = json.loads(done.stdout)
     assert [picture["picture"] for picture in content["pictures"]] == ["both.png"]
+    assert list(content["maps"]) == ["layercam", "eigen-cam", "random map", "centred blob"]
+    assert content["maps"]["layercam"]["random_head_correlation"] < 0.99
     assert content["maps"]["eigen-cam"]["random_head_correlation"] == 1.0
 
 
