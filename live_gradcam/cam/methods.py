@@ -168,8 +168,9 @@ def recipro_cam(activations: tf.Tensor, scores: Scores) -> tf.Tensor:
     """Recipro-CAM: at each place, the score of the activations at that place alone; no gradient.
 
     Byun and Lee, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks", 2022, with
-    masks of one place (https://arxiv.org/abs/2209.14074). The score of no activations at all is taken off, so that 0
-    is what nothing is worth; the paper's scaling from minimum to maximum makes no difference of it.
+    masks of one place (https://arxiv.org/abs/2209.14074). The authors score with the probability, here it is the
+    explainer's score. That of no activations at all is taken off, so that 0 is what nothing is worth; the paper's scaling
+    from minimum to maximum makes no difference of it.
     """
     _, height, width, _ = activations.shape
     places = height * width

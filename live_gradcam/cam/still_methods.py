@@ -151,7 +151,8 @@ class ScoreCam(_ChannelByChannel):
 
     Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR 2020 workshop,
     algorithm 1 (https://arxiv.org/abs/1910.01279). The score of the baseline, which the paper takes off each, makes no
-    difference to the softmax.
+    difference to the softmax. Channels are enlarged with the pixels' corners aligned to the map's outer edges, as the
+    paper's authors do it; pytorch-grad-cam aligns the outer pixels' centres, and its maps differ by that.
     """
 
     def _changed_logits(self, pixels: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
