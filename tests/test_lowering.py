@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam.cam.graph import Network, flatten, run
-from live_gradcam.cam.lowering import describe_rewrites, in_bf16, lower
+from live_gradcam.cam.lowering import check_images, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.products import F2, F4, FORMS, Affine, Form, affine_of
 from live_gradcam.cam.split import find_layer
 from live_gradcam.cam.tuning import Tuner
@@ -356,3 +356,12 @@ def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -
     with caplog.at_level("WARNING", "live_gradcam"):
         assert lower(network, keep=()) == (network, {})
     assert "is not used" in caplog.text
+
+
+def test_the_check_is_made_on_noise_as_bright_as_the_pictures() -> None:
+    """On numbers around 0, where 0…255 are expected, EfficientNetV2B3's float32 logits are rounding alone."""
+    network = flatten(model_of(layers.Conv2D(4, 3)), SIZE)
+    pictures = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype(np.float32)
+    noise, picture = check_images(network, pictures).numpy()
+    np.testing.assert_array_equal(picture, pictures[0])
+    np.testing.assert_allclose([noise.mean(), noise.std()], [pictures.mean(), pictures.std()], rtol=0.1)

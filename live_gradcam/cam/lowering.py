@@ -68,7 +68,7 @@ def lower(
         the top class's Grad-CAM, it is rewritten without Winograd; if it still does, the original is returned. Either
         is said in a warning.
     """
-    images = _check_images(network, pictures)
+    images = check_images(network, pictures)
     for without in ((), _ROUNDING_FORMS):
         rewritten, rewrites = _apply_rules(network, keep, for_xla, tuner or Tuner("off"), without)
         if not rewrites:
@@ -116,9 +116,21 @@ def in_bf16(network: Network, *, keep: tuple[int, ...]) -> Network:
 # --- the check ----------------------------------------------------------------------------------------------------
 
 
-def _check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
+def check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
+    """What a rewrite is checked on: noise, and the pictures.
+
+    The noise is as bright as the pictures: on numbers far from those that it expects, a network can be rounding alone.
+
+    Args:
+        network: the network.
+        pictures: as for `lower`.
+
+    Returns:
+        float32 (1 + n, height, width, channels).
+    """
     height, width, channels = network.shapes[network.input]
-    random = np.random.default_rng(0).normal(0, 1, (1, height or 1, width or 1, channels or 1))
+    mean, deviation = (0.0, 1.0) if pictures is None else (pictures.mean(), pictures.std())
+    random = np.random.default_rng(0).normal(mean, deviation, (1, height or 1, width or 1, channels or 1))
     return tf.constant(random if pictures is None else np.concatenate([random, pictures]), tf.float32)
 
 

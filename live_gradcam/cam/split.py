@@ -279,4 +279,4 @@ def _is_map(network: Network, value: int) -> bool:
 
 def _grid(network: Network, value: int) -> tuple[int, int, int] | None:
     height, width = network.shapes[network.input][:2]
-    return token_grid(network.shapes[value], (height or 1, width or 1))
+    return token_grid(network.shapes.get(value, ()), (height or 1, width or 1))
