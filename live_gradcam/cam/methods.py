@@ -169,8 +169,8 @@ def recipro_cam(activations: tf.Tensor, scores: Scores) -> tf.Tensor:
 
     Byun and Lee, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks", 2022, with
     masks of one place (https://arxiv.org/abs/2209.14074). The authors score with the probability, here it is the
-    explainer's score. That of no activations at all is taken off, so that 0 is what nothing is worth; the paper's scaling
-    from minimum to maximum makes no difference of it.
+    explainer's score. That of no activations at all is taken off, so that 0 is what nothing is worth; the scaling
+    from minimum to maximum that they do makes no difference of it.
     """
     _, height, width, _ = activations.shape
     places = height * width
