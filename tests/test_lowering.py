@@ -358,10 +358,10 @@ def test_a_rewrite_that_differs_is_dropped_with_a_warning(monkeypatch, caplog) -
     assert "is not used" in caplog.text
 
 
-def test_the_check_is_made_on_noise_as_bright_as_the_pictures() -> None:
-    """On numbers around 0, where 0…255 are expected, EfficientNetV2B3's float32 logits are rounding alone."""
+def test_the_check_is_made_on_what_looks_like_the_pictures() -> None:
+    """On noise, EfficientNetV2S's float32 logits can be rounding alone."""
     network = flatten(model_of(layers.Conv2D(4, 3)), SIZE)
-    pictures = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype(np.float32)
-    noise, picture = check_images(network, pictures).numpy()
+    pictures = np.random.default_rng(1).uniform(0, 255, (1, *SIZE, 3)).astype(np.float32)
+    other, picture = check_images(network, pictures).numpy()
     np.testing.assert_array_equal(picture, pictures[0])
-    np.testing.assert_allclose([noise.mean(), noise.std()], [pictures.mean(), pictures.std()], rtol=0.1)
+    np.testing.assert_allclose((other - picture[::-1]).std(), 0.1 * pictures.std(), rtol=0.1)

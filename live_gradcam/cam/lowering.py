@@ -117,21 +117,23 @@ def in_bf16(network: Network, *, keep: tuple[int, ...]) -> Network:
 
 
 def check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
-    """What a rewrite is checked on: noise, and the pictures.
+    """What a rewrite is checked on: the pictures, and the first of them upside down in some noise.
 
-    The noise is as bright as the pictures: on numbers far from those that it expects, a network can be rounding alone.
+    Not on noise alone where there are pictures: far from what it expects, a network's float32 can be rounding alone.
 
     Args:
         network: the network.
-        pictures: as for `lower`.
+        pictures: as for `lower`; None: noise.
 
     Returns:
         float32 (1 + n, height, width, channels).
     """
     height, width, channels = network.shapes[network.input]
-    mean, deviation = (0.0, 1.0) if pictures is None else (pictures.mean(), pictures.std())
-    random = np.random.default_rng(0).normal(mean, deviation, (1, height or 1, width or 1, channels or 1))
-    return tf.constant(random if pictures is None else np.concatenate([random, pictures]), tf.float32)
+    noise = np.random.default_rng(0).normal(0, 1, (1, height or 1, width or 1, channels or 1))
+    if pictures is None:
+        return tf.constant(noise, tf.float32)
+    upside_down = pictures[:1, ::-1] + 0.1 * pictures.std() * noise
+    return tf.constant(np.concatenate([upside_down, pictures]), tf.float32)
 
 
 def _differences(network: Network, rewritten: Network, keep: tuple[int, ...], images: tf.Tensor) -> tuple[float, float]:
