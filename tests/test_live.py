@@ -291,7 +291,7 @@ def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffe
         try_key("bracketright")
         live.snapshot_when(lambda snapshot: snapshot["layer"] == last_layer)
         try_key("g")
-        live.snapshot_when(lambda snapshot: snapshot["method"] == "hirescam")
+        live.snapshot_when(lambda snapshot: snapshot["method"] == "grad-cam++")
 
         plain = live.snapshot()["shown"]
         try_key("h")
