@@ -20,7 +20,7 @@ from live_gradcam.cam.one_pass import resized
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.pipelines.engine import EngineOptions, start_engine
+from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
 
 FRAME = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
 PLACES = 15 * 15
@@ -204,6 +204,22 @@ def test_native_explains_the_whole_frame_in_its_own_shape() -> None:
     assert tall.heatmaps.shape == (1, 63, 31)
     assert [one.heatmaps.shape for one in native.explain_batch([frame, frame])] == [(1, 31, 63)] * 2
     assert native.predict(frame)[0].index == actual.predictions[0].index
+
+
+def test_what_is_found_in_nothing_does_not_depend_on_the_frames_size() -> None:
+    """Noise of the frame's size would be shrunk to grey."""
+    explainer = Explainer(classifier_of(pooled_model()), maps=1, engine="graph")
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    engine = Engine(explainer, (), {})
+    for frame_size in ((32, 32), (720, 1280)):
+        assert engine.evidence_of_nothing(frame_size) == explainer(noise).evidence[0]
+
+
+def test_of_native_inputs_the_batch_is_timed_on_the_frames_own() -> None:
+    native = Explainer(classifier_of(pooled_model()), fit="native", input_size=(64, 64), maps=1, engine="graph")
+    assert native.fastest_batch((90, 160)) in (1, 2, 4)
+    assert native.trace_count == 0
+    assert native._of_size_for((90, 160)).trace_count == 3  # one for each size of batch
 
 
 # --- smoothing ----------------------------------------------------------------------------------------------------

@@ -241,8 +241,20 @@ class Explainer:
             self._explain(batch)
         return time.perf_counter() - start
 
-    def fastest_batch(self) -> int:
-        """How many frames at a time take the least time each: timed once, and remembered like the layers' forms."""
+    def input_size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) that the network is given for a frame of (height, width) pixels."""
+        if self.fit != "native":
+            return self.classifier.input_size
+        return native_size(frame_size, shorter_side=min(self.classifier.input_size))
+
+    def fastest_batch(self, frame_size: tuple[int, int]) -> int:
+        """How many frames at a time take the least time each: timed once, and remembered like the layers' forms.
+
+        Args:
+            frame_size: (height, width) of the frames in pixels.
+        """
+        if self.fit == "native":
+            return self._of_size_for(frame_size).fastest_batch(frame_size)
         size = "×".join(map(str, self.classifier.input_size))
         return self._tuner.choose_batch(
             f"{self.classifier.name} {size} {self.engine} {self.precision}", self._time_batch
@@ -360,12 +372,12 @@ class Explainer:
         self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
     ) -> list[Explanation]:
         if len({frame.shape for frame in frames}) == 1:
-            return self._of_size_for(frames[0]).explain_batch(frames, target=targets, on_progress=on_progress)
-        return [self._of_size_for(frame)(frame, target=targets, on_progress=on_progress) for frame in frames]
+            return self._of_size_for(frames[0].shape[:2]).explain_batch(frames, target=targets, on_progress=on_progress)
+        return [self._of_size_for(frame.shape[:2])(frame, target=targets, on_progress=on_progress) for frame in frames]
 
-    def _of_size_for(self, frame: np.ndarray) -> Explainer:
-        """The explainer whose input has the frame's own shape. The last few are kept."""
-        size = native_size(frame.shape[:2], shorter_side=min(self.classifier.input_size))
+    def _of_size_for(self, frame_size: tuple[int, int]) -> Explainer:
+        """The explainer whose input has the shape of a frame of (height, width). The last few are kept."""
+        size = self.input_size_for(frame_size)
         if size not in self._sized:
             settings = {**self._settings, "fit": "letterbox", "tune": self._tuner.tune}
             explainer = Explainer(self.classifier, method=self.method, layer=self.layer, input_size=size, **settings)
@@ -402,7 +414,7 @@ class Explainer:
             raise ValueError("maps are smoothed after their ReLU: build the explainer with relu=True")
         _check_frame(frame)
         if self.fit == "native":
-            return self._of_size_for(frame).explain_smoothed(
+            return self._of_size_for(frame.shape[:2]).explain_smoothed(
                 frame, samples=samples, target=target, noise=noise, on_progress=on_progress
             )
         explanation = self(frame, target=target)
@@ -429,7 +441,7 @@ class Explainer:
         """
         _check_frame(frame)
         if self.fit == "native":
-            return self._of_size_for(frame).predict(frame)
+            return self._of_size_for(frame.shape[:2]).predict(frame)
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
         result = self._predict(pixels[None])
         return _predictions(result["indices"][0], result["probabilities"][0], self.classifier.labels)

@@ -251,7 +251,7 @@ def annotate(
             if on_progress:
                 on_progress(writer.frames_written, reader.expected_frames)
 
-        size = batch or _fastest_batch(engine, reader.expected_frames)
+        size = batch or _fastest_batch(engine, first.image.shape[:2], reader.expected_frames)
         waiting = chain([first], source.frames)
         with Behind(draw_and_write, _DEPTH) as drawing:
             while not stop.requested and (group := list(islice(waiting, size))):
@@ -281,8 +281,8 @@ def _drawn(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, box
     return picture
 
 
-def _fastest_batch(engine: Engine, expected_frames: int | None) -> int:
-    return engine.explainer.fastest_batch() if (expected_frames or 0) >= _WORTH_TIMING else 1
+def _fastest_batch(engine: Engine, frame_size: tuple[int, int], expected_frames: int | None) -> int:
+    return engine.explainer.fastest_batch(frame_size) if (expected_frames or 0) >= _WORTH_TIMING else 1
 
 
 class _Sidecars:

@@ -127,8 +127,14 @@ class Engine:
         return int(self.explainer.classifier.model.count_params())
 
     def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
-        """The evidence found in noise of (height, width), where there is nothing to see, in units of the score."""
-        noise = np.random.default_rng(0).integers(0, 256, (*frame_size, 3), np.uint8)
+        """The evidence found in noise, where there is nothing to see, in units of the score.
+
+        Args:
+            frame_size: (height, width) of the frames. The noise is as fine as the network's input for them: shrunk to
+                that, finer noise would be grey.
+        """
+        size = self.explainer.input_size_for(frame_size)
+        noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         return float(self.explainer(noise).evidence[0])
 
     @property
