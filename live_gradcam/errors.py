@@ -30,6 +30,12 @@ class OutputError(LiveGradcamError):
     """A file, folder or window cannot be written or opened."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, cut to a sensible length; its type where it has no message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
+
+
 def did_you_mean(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
     spellings = {_plain(candidate): candidate for candidate in known}

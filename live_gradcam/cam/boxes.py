@@ -10,6 +10,7 @@ import numpy as np
 
 from live_gradcam.cam.explanation import Box, Explanation, Region
 from live_gradcam.cam.fit import heatmap_on_frame
+from live_gradcam.cam.stability import weight_of_new
 from live_gradcam.errors import UsageError
 
 #: The share of the map's maximum that belongs to the object, as in section 4.1 of the Grad-CAM paper.
@@ -113,12 +114,10 @@ class SteadyBoxes:
             time: of the frame, in seconds, on any clock.
             maps: of how many maps, the first ones, the boxes are wanted; None for all.
         """
-        elapsed = max(0.0, time - self._time)
-        weight = 1.0 if self._seconds <= 0 else -math.expm1(-elapsed / self._seconds)
+        weight = weight_of_new(time - self._time, self._seconds)
         followed = {}
-        for position, heatmap in enumerate(explanation.heatmaps[:maps]):
-            contrast = explanation.contrasts[position] if explanation.contrasts else None
-            key = (frame_size, explanation.against, explanation.targets[position].index, contrast and contrast.index)
+        for target, heatmap in zip(explanation.explained[:maps], explanation.heatmaps[:maps], strict=True):
+            key = (frame_size, explanation.against, target)
             found = _regions(heatmap, explanation.region, frame_size, self._threshold, least_share=_KEEPS * LEAST_SHARE)
             followed[key] = _follow(self._regions.get(key, found[:0]), found, weight)
         self._regions, self._time = followed, time

@@ -23,7 +23,7 @@ from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
-from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input
+from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input, scale
 from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
 from live_gradcam.cam.still_methods import STILL_METHODS, OnProgress, StillMethod
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
@@ -363,10 +363,8 @@ class Explainer:
                 for row, image in enumerate(pixels)
             ]
         )
-        highest = raw_maps.max(axis=(2, 3), keepdims=True)
-        lowest = np.zeros_like(highest) if self._one_pass.relu else raw_maps.min(axis=(2, 3), keepdims=True)
-        heatmaps = np.clip((raw_maps - lowest) / np.where(highest > lowest, highest - lowest, np.inf), 0, 1)
-        return {"heatmaps": heatmaps, "evidence": np.maximum(highest, lowest)[:, :, 0, 0]}
+        heatmaps, evidence = scale(tf.constant(raw_maps), relu=self._one_pass.relu)
+        return {"heatmaps": heatmaps.numpy(), "evidence": evidence.numpy()}
 
     def _explain_natively(
         self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
@@ -418,15 +416,13 @@ class Explainer:
                 frame, samples=samples, target=target, noise=noise, on_progress=on_progress
             )
         explanation = self(frame, target=target)
-        given = self._checked_targets(target)
-        all_targets = given + [Target(other.index) for other in explanation.targets[len(given) :]]
         pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
         generator = np.random.default_rng(0)
         total = np.zeros_like(explanation.heatmaps)
         for sample in range(samples):
             noisy = pixels + generator.normal(0, 256 * noise, pixels.shape)
-            copy = self(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), target=all_targets)
-            total += copy.heatmaps * copy.evidence[:, None, None]
+            one = self(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), target=explanation.explained)
+            total += one.heatmaps * one.evidence[:, None, None]
             if on_progress is not None:
                 on_progress(sample + 1, samples)
         highest = total.max(axis=(1, 2))

@@ -94,6 +94,15 @@ class Explanation:
         """The index of the class that `heatmaps[0]` explains."""
         return self.targets[0].index
 
+    @property
+    def explained(self) -> tuple[Target, ...]:
+        """What each map explains: its class, and what that is contrasted with."""
+        contrasts = self.contrasts or (None,) * len(self.targets)
+        return tuple(
+            Target(target.index, None if contrast is None else contrast.index)
+            for target, contrast in zip(self.targets, contrasts, strict=True)
+        )
+
     def of_map(self, position: int) -> Explanation:
         """The same with one of the maps alone."""
         one = slice(position, position + 1)

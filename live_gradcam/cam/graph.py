@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
-from live_gradcam.errors import ModelError
+from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.model_file import LAYERS_CANNOT_BE_SEEN
 
 #: The shape of a value without the batch axis.
@@ -118,8 +118,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
             raise
         height, width = input_size
         own = f" but {own_size[1]}×{own_size[0]}" if None not in own_size else ""
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{model.name} takes no input of {width}×{height}{own}: {reason}") from error
+        raise ModelError(f"{model.name} takes no input of {width}×{height}{own}: {first_line(error)}") from error
     if all(isinstance(operation.layer, keras.layers.TFSMLayer) for operation in network.operations):
         raise ModelError(f"{model.name}: {LAYERS_CANNOT_BE_SEEN}")
     return network

@@ -61,7 +61,7 @@ def lower(
         keep: the numbers of the target layers' activations, values that must stay.
         for_xla: rewrite for XLA on a CPU; False: only what helps every engine and device.
         tuner: chooses the forms of layers; None: by rule.
-        pictures: float32 (n, height, width, channels), real inputs to check on, besides a random one.
+        pictures: float32 (n, height, width, channels), real inputs to check on; see `check_images`.
 
     Returns:
         The rewritten network, and how often each rule applied. Where it differs from the original, in the logits or in

@@ -98,13 +98,14 @@ class OnePass:
         """
         with plain_gradients():
             head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
-        raw_maps = [
-            tf.stack([self.method.raw_map(self._as_map(layer, head.values[layer]), one) for one in given], axis=1)
-            for layer, given in head.given.items()
-        ]
-        heatmaps, evidence = _scale(raw_maps[-1], relu=self.relu)
-        if len(raw_maps) > 1:
-            heatmaps = _fuse([_scale(raw_map, relu=self.relu)[0] for raw_map in raw_maps])
+        scaled = []
+        for layer, given in head.given.items():
+            activations = self._as_map(layer, head.values[layer])
+            raw_maps = tf.stack([self.method.raw_map(activations, one) for one in given], axis=1)
+            scaled.append(scale(raw_maps, relu=self.relu))
+        heatmaps, evidence = scaled[-1]
+        if len(scaled) > 1:
+            heatmaps = _fuse([of_layer for of_layer, _ in scaled])
         predictions = self._predictions(head.logits)
         return {
             **predictions,
@@ -297,7 +298,7 @@ def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:
     return tf.where(is_open, filled, target_classes)
 
 
-def _scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
+def scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
     """Raw maps (batch, maps, h, w) to 0…1, and their maxima before (batch, maps)."""
     highest = tf.reduce_max(raw_maps, axis=(2, 3), keepdims=True)
     if relu:

@@ -13,6 +13,11 @@ from live_gradcam.cam.explanation import Explanation, Prediction, Target
 RELEASE_SECONDS = 10.0
 
 
+def weight_of_new(elapsed: float, seconds: float) -> float:
+    """What a new value weighs against those before, after so many seconds, by a time constant; 0: everything."""
+    return 1.0 if seconds <= 0 else -math.expm1(-max(0.0, elapsed) / seconds)
+
+
 @dataclass(frozen=True)
 class StableExplanation:
     """An explanation as it is to be drawn.
@@ -75,7 +80,7 @@ class Stabilizer:
         raw_maps = [
             self._smooth_map(target, heatmap * evidence, time)
             for target, heatmap, evidence in zip(
-                _targets(explanation), explanation.heatmaps, explanation.evidence, strict=True
+                explanation.explained, explanation.heatmaps, explanation.evidence, strict=True
             )
         ]
         self._forget(time)
@@ -99,22 +104,20 @@ class Stabilizer:
         )
         return StableExplanation(stable, self._full_scale)
 
-    def _weight(self, elapsed: float) -> float:
-        """Of what is new, after some seconds."""
-        return 1.0 if self._seconds <= 0 else -math.expm1(-max(0.0, elapsed) / self._seconds)
-
     def _smooth_probabilities(self, probabilities: np.ndarray, time: float) -> np.ndarray:
         if self._probabilities is None:
             self._probabilities = probabilities
         else:
-            weight = np.float32(self._weight(time - self._time))
+            weight = np.float32(weight_of_new(time - self._time, self._seconds))
             self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
         return self._probabilities
 
     def _smooth_map(self, target: Target, raw_map: np.ndarray, time: float) -> np.ndarray:
         before = self._maps.get(target)
         if before is not None and before.values.shape == raw_map.shape:
-            raw_map = before.values + np.float32(self._weight(time - before.time)) * (raw_map - before.values)
+            raw_map = before.values + np.float32(weight_of_new(time - before.time, self._seconds)) * (
+                raw_map - before.values
+            )
         self._maps[target] = _SmoothedMap(raw_map, time)
         return raw_map
 
@@ -129,12 +132,3 @@ class Stabilizer:
 
     def _prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
         return Prediction(index, self._labels[index], float(probabilities[index]))
-
-
-def _targets(explanation: Explanation) -> list[Target]:
-    """What each map explains."""
-    contrasts = explanation.contrasts or (None,) * len(explanation.targets)
-    return [
-        Target(target.index, None if other is None else other.index)
-        for target, other in zip(explanation.targets, contrasts, strict=True)
-    ]

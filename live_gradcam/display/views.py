@@ -125,11 +125,7 @@ def _grid(
     for position, target in enumerate(explanation.targets):
         row, column = divmod(position, columns)
         x, y = column * cell_width + left, row * cell_height + top
-        of_class = replace(
-            small_explanation,
-            heatmaps=explanation.heatmaps[position : position + 1],
-            boxes=small_explanation.boxes[position : position + 1],
-        )
+        of_class = small_explanation.of_map(position)
         blended = overlay.blend(small, of_class)
         if boxes:
             draw_boxes(blended, of_class)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.errors import ModelError, UsageError, did_you_mean, first_line
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.labels import imagenet_labels, read_labels
 from live_gradcam.networks.model_file import (
     LAYERS_CANNOT_BE_SEEN,
-    first_line,
     is_saved_model,
     load_model_file,
     read_custom_objects,

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from live_gradcam.errors import ModelError
+from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 
 if TYPE_CHECKING:
@@ -95,12 +95,6 @@ def check_custom_objects(path: str | Path) -> None:
     """
     if not Path(path).is_file():
         raise ModelError(f"there is no file of custom objects {path}")
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut to a sensible length; its type where it has no message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
 
 
 # --- .keras and .h5 -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from live_gradcam.cam import faithfulness
 from live_gradcam.cam.explanation import Prediction, Region
 from live_gradcam.cam.faithfulness import ObjectBox
 from live_gradcam.cam.fit import fit_frame
-from live_gradcam.errors import ModelError, OutputError, SourceError, UsageError
+from live_gradcam.errors import ModelError, OutputError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.video.image import read_image
 from live_gradcam.video.reader import VIDEO_SUFFIXES, VideoReader
@@ -361,8 +361,8 @@ def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
     try:
         model = keras.models.clone_model(classifier.model)
     except Exception as error:  # a layer without a configuration has whatever its constructor says
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{classifier.name} cannot be copied, evaluate it with --no-random-head: {reason}") from error
+        reason = f"evaluate it with --no-random-head: {first_line(error)}"
+        raise ModelError(f"{classifier.name} cannot be copied, {reason}") from error
     model.set_weights(classifier.model.get_weights())
     operations = flatten(model, classifier.input_size).operations
     kernels = [operation.layer.kernel for operation in operations if hasattr(operation.layer, "kernel")]
