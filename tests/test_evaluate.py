@@ -22,7 +22,6 @@ from live_gradcam.cam.faithfulness import (
     blurred,
     centred_blob,
     drop,
-    enlarged,
     explanation_map,
     hit,
     increase,
@@ -32,6 +31,7 @@ from live_gradcam.cam.faithfulness import (
     rank_correlation,
     replaced,
 )
+from live_gradcam.cam.fit import enlarged
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, SourceError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from memory import resident_mib
 from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
@@ -125,19 +126,12 @@ def test_it_is_traced_once_and_memory_is_flat(lite0: Classifier) -> None:
     for _ in range(20):
         for frame in frames:
             explainer(frame)
-    before = _resident_mib()
+    before = resident_mib()
     for _ in range(80):
         for frame in frames:
             explainer(frame)
     assert explainer.trace_count == 1
-    assert _resident_mib() - before < 20
-
-
-def _resident_mib() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    pytest.skip("no /proc")
+    assert resident_mib() - before < 20
 
 
 # --- closed forms -------------------------------------------------------------------------------------------------

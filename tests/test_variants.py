@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
 from live_gradcam.errors import ModelError
@@ -151,12 +151,7 @@ def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
             assert seen.setdefault(explainer.method, explainer) is explainer
             explainer(frame)
             if switch == 2 * count:
-                before = _resident_mib()
+                before = resident_mib()
     assert len(seen) == count == 12
     assert {explainer.trace_count for explainer in seen.values()} == {1}
-    assert _resident_mib() - before < 10
-
-
-def _resident_mib() -> float:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    assert resident_mib() - before < 10

@@ -25,7 +25,7 @@ from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
 from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input, scale
 from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
-from live_gradcam.cam.still_methods import STILL_METHODS, OnProgress, StillMethod
+from live_gradcam.cam.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
@@ -182,12 +182,14 @@ class Explainer:
     def _explain(self, batch: int) -> CompiledFunction:
         """The one-pass function for this many frames at a time, compiled when it is first asked for."""
         if batch not in self._explain_batch:
-            classes = [
-                tf.TensorSpec((batch, self._one_pass.maps), tf.int32, name=name)
-                for name in ("target_classes", "contrast_classes")
-            ]
-            self._explain_batch[batch] = self._compile(self._traced_explain, [self._pixels(batch), *classes])
+            self._explain_batch[batch] = self._compile(self._traced_explain, self._signature(batch))
         return self._explain_batch[batch]
+
+    def _signature(self, batch: int) -> list[tf.TensorSpec]:
+        """Of the one-pass function."""
+        shape = (batch, self._one_pass.maps)
+        classes = [tf.TensorSpec(shape, tf.int32, name=name) for name in ("target_classes", "contrast_classes")]
+        return [self._pixels(batch), *classes]
 
     def _traced_explain(
         self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
@@ -199,7 +201,7 @@ class Explainer:
     def _still(self) -> StillMethod | None:
         """The method, compiled, where it takes more than the one pass."""
         make = STILL_METHODS.get(self.method)
-        return None if make is None else make(self._one_pass, self._compile, self.classifier.input_size)
+        return None if make is None else make(self._one_pass, self._compile, self._signature(1))
 
     @cached_property
     def _predict(self) -> CompiledFunction:
@@ -359,8 +361,8 @@ class Explainer:
         _, contrasts = self._classes(targets, 1)
         raw_maps = np.stack(
             [
-                self._still.raw_maps(image, batch["targets"][row], contrasts[0], batch["heatmaps"][row], on_progress)
-                for row, image in enumerate(pixels)
+                self._still.raw_maps(ExplainedInput(image, of_image, contrasts[0], heatmaps), on_progress)
+                for image, of_image, heatmaps in zip(pixels, batch["targets"], batch["heatmaps"], strict=True)
             ]
         )
         heatmaps, evidence = scale(tf.constant(raw_maps), relu=self._one_pass.relu)

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.cam.explanation import Region
+from live_gradcam.cam.fit import enlarged
 from live_gradcam.networks.preprocessing import Preprocessing
 
 #: Left, top, right, bottom of an object in picture pixels, right and bottom just outside.
@@ -25,19 +26,6 @@ _BLUR, _BLUR_SIDE = 5, 224
 _TIES_SIZE = 7, 7
 #: Of the centred blob: its standard deviation as a share of the side.
 _BLOB_SIGMA = 0.25
-
-
-def enlarged(heatmap: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A heatmap at the input's size, bilinear, as Grad-CAM's paper has it: no value leaves the map's range.
-
-    Args:
-        heatmap: float32 (h, w) in 0…1.
-        size: (height, width) of the network's input.
-
-    Returns:
-        float32 (height, width) in 0…1.
-    """
-    return cv2.resize(np.asarray(heatmap, np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def mean_colour(preprocessing: Preprocessing) -> np.ndarray:

@@ -99,6 +99,19 @@ def shrink(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def enlarged(heatmap: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A heatmap at the input's size, bilinear, as Grad-CAM's paper has it: no value leaves the map's range.
+
+    Args:
+        heatmap: float32 (h, w) in 0…1.
+        size: (height, width) of the network's input.
+
+    Returns:
+        float32 (height, width) in 0…1.
+    """
+    return cv2.resize(np.asarray(heatmap, np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def heatmap_on_frame(heatmap: np.ndarray, region: Region, frame_size: tuple[int, int]) -> np.ndarray:
     """Lay a heatmap over the frame that it explains.
 

@@ -7,20 +7,22 @@ constructor and the method of `GuidedGradCam`, and register it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.backends import CompiledFunction
+from live_gradcam.cam.fit import enlarged
 from live_gradcam.cam.graph import run
 from live_gradcam.cam.one_pass import OnePass, network_input, resized
 from live_gradcam.cam.plain_gradients import RELUS, plain_gradients
 from live_gradcam.errors import ModelError
 
+#: Of the one-pass function for one frame: pixels, target classes, contrast classes.
+Signature = list[tf.TensorSpec]
 #: Compiles a function for a signature.
-Compile = Callable[[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]], CompiledFunction]
+Compile = Callable[[Callable[..., dict[str, tf.Tensor]], Signature], CompiledFunction]
 #: Is told of each step: (passes done, passes in all).
 OnProgress = Callable[[int, int], None]
 
@@ -28,24 +30,35 @@ OnProgress = Callable[[int, int], None]
 _BATCH = 16
 
 
+class ExplainedInput(NamedTuple):
+    """What the one pass made of a frame.
+
+    Attributes:
+        pixels: uint8 (height, width, 3), BGR, of the network's input size.
+        targets: int32 (maps,): the classes.
+        contrasts: int32 (maps,): what they are contrasted with, or `NO_CLASS`.
+        heatmaps: float32 (maps, h, w) in 0…1: their Grad-CAM.
+    """
+
+    pixels: np.ndarray
+    targets: np.ndarray
+    contrasts: np.ndarray
+    heatmaps: np.ndarray
+
+    @property
+    def arguments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pixels, targets and contrasts for a compiled function of one frame."""
+        return self.pixels[None], self.targets[None], self.contrasts[None]
+
+
 class StillMethod(Protocol):
     """What makes raw maps of one frame."""
 
-    def raw_maps(
-        self,
-        pixels: np.ndarray,
-        targets: np.ndarray,
-        contrasts: np.ndarray,
-        heatmaps: np.ndarray,
-        on_progress: OnProgress | None,
-    ) -> np.ndarray:
+    def raw_maps(self, explained: ExplainedInput, on_progress: OnProgress | None) -> np.ndarray:
         """The raw maps, float32 (maps, h, w).
 
         Args:
-            pixels: uint8 (height, width, 3), BGR, of the network's input size.
-            targets: int32 (maps,): the classes.
-            contrasts: int32 (maps,): what they are contrasted with, or `NO_CLASS`.
-            heatmaps: float32 (maps, h, w) in 0…1: their Grad-CAM.
+            explained: the frame.
             on_progress: is told of each step.
         """
 
@@ -60,10 +73,9 @@ class GuidedGradCam:
         ModelError: the network has no ReLU, without which guided backpropagation is just the gradient.
     """
 
-    def __init__(self, one_pass: OnePass, compile_: Compile, input_size: tuple[int, int]) -> None:
+    def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass
-        self._input_size = input_size
-        self._gradients = compile_(self._guided_gradients, _signature(one_pass, input_size))
+        self._gradients = compile_(self._guided_gradients, signature)
 
     def _guided_gradients(self, pixels: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> dict[str, tf.Tensor]:
         split = self._one_pass.split
@@ -78,27 +90,18 @@ class GuidedGradCam:
         ]
         return {"gradients": tf.stack([tf.cast(gradient, tf.float32) for gradient in gradients], axis=1)}
 
-    def raw_maps(
-        self,
-        pixels: np.ndarray,
-        targets: np.ndarray,
-        contrasts: np.ndarray,
-        heatmaps: np.ndarray,
-        on_progress: OnProgress | None,
-    ) -> np.ndarray:
+    def raw_maps(self, explained: ExplainedInput, on_progress: OnProgress | None) -> np.ndarray:
         """See `StillMethod`; (h, w) is the network's input size."""
-        gradients = self._gradients(pixels[None], targets[None], contrasts[None])["gradients"][0]
-        height, width = self._input_size
-        enlarged = [cv2.resize(heatmap, (width, height), interpolation=cv2.INTER_LINEAR) for heatmap in heatmaps]
-        return np.abs(gradients).max(axis=-1) * np.stack(enlarged)
+        gradients = self._gradients(*explained.arguments)["gradients"][0]
+        maps = [enlarged(heatmap, explained.pixels.shape[:2]) for heatmap in explained.heatmaps]
+        return np.abs(gradients).max(axis=-1) * np.stack(maps)
 
 
 class _ChannelByChannel:
     """Scores that come of one change for each channel of the target layer, and from them a weight for each channel."""
 
-    def __init__(self, one_pass: OnePass, compile_: Compile, input_size: tuple[int, int]) -> None:
+    def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass
-        signature = _signature(one_pass, input_size)
         channels = tf.TensorSpec((_BATCH,), tf.int32, name="channels")
         self._activations = compile_(self._look, signature[:1])
         self._scores = compile_(self._scores_of, [*signature, channels])
@@ -124,22 +127,15 @@ class _ChannelByChannel:
         """The weights (maps, channels) of the scores (maps, channels) and those without a change (maps, 1)."""
         raise NotImplementedError
 
-    def raw_maps(
-        self,
-        pixels: np.ndarray,
-        targets: np.ndarray,
-        contrasts: np.ndarray,
-        heatmaps: np.ndarray,
-        on_progress: OnProgress | None,
-    ) -> np.ndarray:
+    def raw_maps(self, explained: ExplainedInput, on_progress: OnProgress | None) -> np.ndarray:
         """See `StillMethod`; (h, w) is the target layer's."""
-        activations = self._activations(pixels[None])["activations"][0]
+        activations = self._activations(explained.pixels[None])["activations"][0]
         channels = activations.shape[-1]
         changes = np.arange(-1, channels, dtype=np.int32)
         scores = []
         for start in range(0, len(changes), _BATCH):
             group = np.resize(changes[start : start + _BATCH], _BATCH)  # the last one is filled up
-            scores.append(self._scores(pixels[None], targets[None], contrasts[None], group)["scores"])
+            scores.append(self._scores(*explained.arguments, group)["scores"])
             if on_progress is not None:
                 on_progress(min(start + _BATCH, len(changes)), len(changes))
         unchanged, changed = np.split(np.concatenate(scores, axis=1)[:, : len(changes)], [1], axis=1)
@@ -195,15 +191,8 @@ def _scaled(maps: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(maps - lowest, tf.reduce_max(maps, axis=(1, 2), keepdims=True) - lowest)
 
 
-def _signature(one_pass: OnePass, input_size: tuple[int, int]) -> list[tf.TensorSpec]:
-    classes = [
-        tf.TensorSpec((1, one_pass.maps), tf.int32, name=name) for name in ("target_classes", "contrast_classes")
-    ]
-    return [tf.TensorSpec((1, *input_size, 3), tf.uint8, name="pixels"), *classes]
-
-
 #: Name, as `--method` spells it, to method.
-STILL_METHODS: dict[str, Callable[[OnePass, Compile, tuple[int, int]], StillMethod]] = {
+STILL_METHODS: dict[str, Callable[[OnePass, Compile, Signature], StillMethod]] = {
     "guided-grad-cam": GuidedGradCam,
     "score-cam": ScoreCam,
     "ablation-cam": AblationCam,

@@ -26,6 +26,7 @@ from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, Usag
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.overlap import Ahead, Behind
 from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.pipelines.sources import files_of
 from live_gradcam.pipelines.stopping import StopRequest
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.output import check_output, part_path
@@ -129,18 +130,10 @@ def plan_jobs(
 
 
 def _videos_of(source: Path) -> list[Path]:
-    if not source.exists():
-        raise SourceError(f"there is no file {source}")
-    if not source.is_dir():
-        return [source]
-    videos = sorted(
-        path
-        for path in source.iterdir()
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.endswith(_OUTPUT_ENDING)
-    )
-    if not videos:
-        raise SourceError(f"the folder {source} has no videos in it")
-    return videos
+    def is_ours(path: Path) -> bool:
+        return path.name.endswith(_OUTPUT_ENDING)
+
+    return files_of(source, VIDEO_SUFFIXES, is_ours=is_ours, called="file", kind="videos")
 
 
 def _output_name(source: Path) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 from live_gradcam.cam import faithfulness
 from live_gradcam.cam.explanation import Prediction, Region
 from live_gradcam.cam.faithfulness import ObjectBox
-from live_gradcam.cam.fit import fit_frame
+from live_gradcam.cam.fit import enlarged, fit_frame
 from live_gradcam.errors import ModelError, OutputError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.sources import files_of
 from live_gradcam.video.image import read_image
 from live_gradcam.video.reader import VIDEO_SUFFIXES, VideoReader
 
@@ -141,22 +142,15 @@ def plan_sources(sources: Sequence[Path]) -> list[Path]:
     Raises:
         SourceError: a source that does not exist, or a folder without pictures.
     """
-    files: list[Path] = []
-    for source in sources:
-        if not source.exists():
-            raise SourceError(f"there is no picture {source}")
-        if not source.is_dir():
-            files.append(source)
-            continue
-        pictures = sorted(
-            path
-            for path in source.iterdir()
-            if path.suffix.lower() in PICTURE_SUFFIXES and not path.stem.endswith(_PANELS_ENDING)
-        )
-        if not pictures:
-            raise SourceError(f"the folder {source} has no pictures in it")
-        files += pictures
-    return files
+
+    def is_ours(path: Path) -> bool:
+        return path.stem.endswith(_PANELS_ENDING)
+
+    return [
+        file
+        for source in sources
+        for file in files_of(source, PICTURE_SUFFIXES, is_ours=is_ours, called="picture", kind="pictures")
+    ]
 
 
 def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
@@ -314,7 +308,7 @@ class Evaluator:
         boxes: Sequence[ObjectBox] | None,
     ) -> Figures:
         """All figures of one map but the rank correlation."""
-        saliency = faithfulness.enlarged(heatmap, pixels.shape[:2])
+        saliency = enlarged(heatmap, pixels.shape[:2])
         order = faithfulness.pixel_order(saliency)
         changed = chain(
             faithfulness.replaced(pixels, self._colour, order, self._steps),
