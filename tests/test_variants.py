@@ -138,7 +138,7 @@ def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(image))
     model = keras.Model(image, layers.Dense(5)(x))
     classifier = Classifier("toy", model, tuple("abcde"), (32, 32), PREPROCESSINGS["unit"])
-    engine = Engine(Explainer(classifier, maps=2, engine="graph"), (), {})
+    engine = Engine(Explainer(classifier, maps=2), (), {})
     engine.explainer.warm_up()
     frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     seen = {"grad-cam": engine.explainer}
