@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from live_gradcam.errors import LiveGradcamError, OutputError, UsageError
@@ -32,13 +33,16 @@ from live_gradcam.pipelines.engine import Engine, EngineOptions
 if TYPE_CHECKING:
     from live_gradcam.cam.boxes import BoxOptions
     from live_gradcam.display.overlay import Overlay
-    from live_gradcam.pipelines.annotate import AnnotateJob, AnnotateSummary
+    from live_gradcam.pipelines.annotate.jobs import AnnotateJob
+    from live_gradcam.pipelines.annotate.summary import AnnotateSummary
     from live_gradcam.pipelines.evaluate import Evaluation, Figures
+    from live_gradcam.video.encoding import Encoding
 
 _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
 _PIPE_WIDTH = 200
 _LARGEST_BATCH = 64
+_HIGHEST_RATE = 1000
 _SMALLEST_INPUT, _LARGEST_INPUT = 32, 4096
 
 app = typer.Typer(
@@ -537,72 +541,183 @@ def _leave_threads_behind(code: int) -> None:
         os._exit(code)
 
 
-@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags)
+def _encoding_flags(
+    codec: Annotated[
+        str | None,
+        typer.Option("--codec", metavar="NAME", help="h264, hevc, av1, vp9, gif or png. Default: by the ending."),
+    ] = None,
+    crf: Annotated[
+        int | None, typer.Option("--crf", min=0, metavar="N", help="Quality: lower is better, and larger.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="The encoder's speed: veryfast, slow, …; av1: 0…13."),
+    ] = None,
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="Encode on the graphics hardware, where an encoder opens.")
+    ] = False,
+) -> "Encoding":
+    from live_gradcam.video.encoding import Encoding
+
+    return Encoding(codec, crf, preset, hardware)
+
+
+@_command(engine=_engine_flags, overlay=_drawing_flags, boxes=_box_flags, encoding=_encoding_flags)
 def annotate(
     engine: EngineOptions,
     overlay: "Overlay",
     boxes: "BoxOptions",
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Videos, or folders of videos.")],
+    encoding: "Encoding",
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Videos, pictures, folders of them, or numbered pictures: shots/%04d.png."
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="OUT",
-            help="The MP4 file to write, or the folder for several. Default: beside SOURCE.",
+            help="The .mp4, .mkv, .webm or .gif to write, or the folder for several. Default: beside SOURCE.",
         ),
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="Begin there: seconds, m:ss or h:mm:ss.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="End before there.")] = None,
+    stride: Annotated[
+        int, typer.Option("--stride", min=1, metavar="N", help="Explain every N-th frame, and hold its map.")
+    ] = 1,
+    output_fps: Annotated[
+        str | None,
+        typer.Option("--output-fps", metavar="N", help="So many frames a second, such as 25 or 30000/1001."),
+    ] = None,
+    picture_fps: Annotated[
+        str, typer.Option("--picture-fps", metavar="N", help="Pictures a second, where SOURCE is a sequence of them.")
+    ] = "25",
+    size: Annotated[
+        str | None, typer.Option("--size", metavar="WxH", help="Size of the output; 1280x or x720: in proportion.")
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout", "--view", metavar="NAME", help="overlay, side-by-side, panels, heatmap, raw or grid of classes."
+        ),
+    ] = "overlay",
+    smooth: Annotated[
+        float,
+        typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth what is drawn over time; the numbers are not."),
+    ] = 0.0,
     jsonl: Annotated[
         Path | None,
         typer.Option("--jsonl", metavar="PATH", help="Write a line of JSON a frame. Several videos: a folder."),
     ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="PATH", help="Write a row a frame. Several videos: a folder.")
+    ] = None,
     heatmaps: Annotated[
         Path | None,
-        typer.Option("--heatmaps", metavar="PATH.npz", help="Write the raw maps. Several videos: a folder."),
+        typer.Option(
+            "--heatmaps", metavar="PATH", help="Write the raw maps: NAME.npz or NAME.zarr. Several videos: a folder."
+        ),
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--contact-sheet",
+            metavar="PATH.png",
+            help="Draw the video's classes over time, with some frames. Several videos: a folder.",
+        ),
     ] = None,
     batch: Annotated[
         str, typer.Option("--batch", metavar="auto|N", help="Explain so many frames at a time; auto: what is fastest.")
     ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on: leave out what is done in this way, begin anew what was cut short.")
+    ] = False,
+    json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write annotated copies of video files: every frame explained, at its own time, with the sound."""
-    from live_gradcam.pipelines.annotate import SourceAhead, annotate_all, describe_loss, plan_jobs
+    """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
+    from live_gradcam.pipelines.annotate.jobs import SidecarPaths, check_jobs, plan_jobs
+    from live_gradcam.pipelines.annotate.options import AnnotateOptions
+    from live_gradcam.pipelines.annotate.progress import AnnotateProgress
+    from live_gradcam.pipelines.annotate.provenance import Provenance
+    from live_gradcam.pipelines.annotate.run import annotate_all
+    from live_gradcam.pipelines.annotate.source import SourceAhead
+    from live_gradcam.pipelines.annotate.summary import Report, describe_loss, describe_notes
     from live_gradcam.pipelines.stopping import StopRequest
 
     engine.check()
-    batch_size = _parse_batch(batch)
-    jobs = plan_jobs(sources, output, jsonl=jsonl, heatmaps=heatmaps, overwrite=overwrite)
+    options = AnnotateOptions(
+        start=_parse_time(start, "--start"),
+        end=_parse_time(end, "--end"),
+        stride=stride,
+        output_fps=_parse_rate(output_fps, "--output-fps") if output_fps else None,
+        picture_fps=_parse_rate(picture_fps, "--picture-fps"),
+        size=_parse_output_size(size) if size else None,
+        layout=layout,
+        smooth=smooth,
+        boxes=boxes,
+        batch=_parse_batch(batch),
+        colormap=overlay.colormap,
+        alpha=overlay.alpha,
+        encoding=encoding,
+    )
+    engine = options.engine(engine)
+    jobs = plan_jobs(sources, output, options, SidecarPaths(jsonl, csv, heatmaps, contact_sheet))
+    provenances = [Provenance.of(job.source, engine, options) for job in jobs]
+    are_done = check_jobs(jobs, provenances, options, overwrite=overwrite, resume=resume)
+    _check_json_path(json_path, overwrite=overwrite or resume)
+    report = Report(importlib.metadata.version("live-gradcam"))
     failed: list[Path] = []
 
+    def say(text: str) -> None:
+        if str(json_path) != "-":
+            print(text)
+
     def done(job: "AnnotateJob", summary: "AnnotateSummary") -> None:
-        print(f"{job.output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
-        if summary.audio_dropped:
-            _complain(f"{job.source}: the sound ({summary.audio_dropped}) does not fit into MP4 and was left out")
+        report.done(job, summary)
+        say(f"{job.output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
+        for note in describe_notes(job, summary):
+            _complain(note)
         if summary.loss:
             failed.append(job.source)
             _complain(describe_loss(job, summary))
 
     def not_done(job: "AnnotateJob", error: LiveGradcamError) -> None:
+        report.failed(job, error)
         failed.append(job.source)
         _complain(str(error))
 
+    for job in (job for job, is_done in zip(jobs, are_done, strict=True) if is_done):
+        report.skipped(job)
+        say(f"{job.output} is done already")
+    todo = [pair for pair, is_done in zip(zip(jobs, provenances, strict=True), are_done, strict=True) if not is_done]
+    stop = StopRequest()
     with ExitStack() as stack:
-        # A single video is decoded while TensorFlow starts, and what is none is told before it has.
-        opened = stack.enter_context(SourceAhead(jobs[0].source)) if len(jobs) == 1 else None
-        started = _start_engine(engine)
-        stop, progress = stack.enter_context(StopRequest()), stack.enter_context(_progress_bar())
-        annotate_all(
-            jobs,
-            started,
-            overlay,
-            stop=stop,
-            opened=opened,
-            batch=batch_size,
-            boxes=boxes,
-            on_done=done,
-            on_failed=not_done,
-            on_progress=progress,
-        )
+        if todo:
+            # A single video is decoded while TensorFlow starts, and what is none is told before it has.
+            opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
+            started = _start_engine(engine)
+            report.start_s = started.start_s
+            stack.enter_context(stop)
+            progress = stack.enter_context(AnnotateProgress(_terminal, len(todo)))
+            annotate_all(
+                todo,
+                started,
+                options,
+                stop=stop,
+                opened=opened,
+                on_done=done,
+                on_failed=not_done,
+                on_progress=progress.update,
+            )
+    report.seconds, report.stopped = time.perf_counter() - _PROCESS_START, stop.requested
+    if json_path is not None:
+        _write_json(report.record(), json_path)
     if stop.requested:
         raise typer.Exit(_INTERRUPTED)
     if failed:
@@ -618,26 +733,36 @@ def _parse_batch(text: str) -> int | None:
     return int(text)
 
 
-@contextmanager
-def _progress_bar() -> Iterator[Callable[["AnnotateJob", int, int | None], None]]:
-    """A bar a file with frames, FPS and the time to go, on a terminal; nothing elsewhere."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.fields[expected]} frames"),
-        TextColumn("{task.fields[fps]:.1f} FPS"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_terminal, disable=not _terminal.is_terminal) as bars:
-        tasks: dict[Path, Any] = {}
+def _parse_time(text: str | None, flag: str) -> Fraction | None:
+    """Seconds of "75", "1:15" or "0:01:15.5"."""
+    if text is None:
+        return None
+    parts = text.split(":")
+    try:
+        numbers = [Fraction(part) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        numbers = []
+    if not numbers or len(numbers) > 3 or any(number < 0 for number in numbers):
+        raise UsageError(f"{flag} {text!r} is not a time: give seconds, m:ss or h:mm:ss, such as 75, 1:15 or 0:01:15.5")
+    return sum((number * 60**place for place, number in enumerate(reversed(numbers))), Fraction(0))
 
-        def progress(job: "AnnotateJob", count: int, expected: int | None) -> None:
-            if job.source not in tasks:
-                tasks[job.source] = bars.add_task(job.source.name, total=expected, expected=expected or "?", fps=0.0)
-            task = tasks[job.source]
-            bars.update(task, completed=count, fps=bars.tasks[task].speed or 0.0)
 
-        yield progress
+def _parse_rate(text: str, flag: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise UsageError(f"{flag} {text!r} is not a frame rate: give a number such as 25, 29.97 or 30000/1001")
+    return rate
+
+
+def _parse_output_size(text: str) -> tuple[int | None, int | None]:
+    width, separator, height = text.lower().partition("x")
+    sides = [int(side) if side.isdecimal() else 0 if side else None for side in (width, height)]
+    if not separator or sides == [None, None] or any(side is not None and not 16 <= side <= 16384 for side in sides):
+        raise UsageError(f"the size {text!r} is not WIDTHxHEIGHT: give it like 1280x720, 1280x or x720")
+    return sides[0], sides[1]
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def test_what_the_header_says(tmp_path: Path) -> None:
         assert reader.frame_rate == 30
         assert reader.expected_frames == 45
         assert reader.duration == 1.5
-        assert reader.audio.codec_context.name == "aac"
+        assert reader.others[0].codec_context.name == "aac"
 
 
 def test_sound_comes_by_in_order(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_sound_comes_by_in_order(tmp_path: Path) -> None:
     path = make_video(tmp_path / "s.mp4", images, audio_codec="aac", audio_seconds=1.8)
     heard: list[av.Packet] = []
     with VideoReader(path) as reader:
-        frames = list(reader.frames(on_audio=heard.append))
+        frames = list(reader.frames(on_packet=heard.append))
     assert [(packet.pts * packet.time_base, bytes(packet)) for packet in heard] == audio_packets(path)
     assert _numbers(frames) == list(range(45))
 

@@ -18,7 +18,7 @@ from video_files import audio_packets, boxes, exact_yuv, make_video, number_of, 
 
 from live_gradcam.errors import OutputError
 from live_gradcam.video.reader import VideoReader
-from live_gradcam.video.writer import COPIED_AUDIO, VideoWriter
+from live_gradcam.video.writer import VideoWriter
 
 _COLOURS = {
     "red": (0, 0, 255),
@@ -300,22 +300,21 @@ def _copy(source: Path, target: Path) -> None:
     """As `pipelines.annotate` does it."""
     waiting: list[av.Packet] = []
     with VideoReader(source) as reader:
-        frames = reader.frames(on_audio=waiting.append)
+        frames = reader.frames(on_packet=waiting.append)
         first = next(frames)
-        assert reader.audio.codec_context.name in COPIED_AUDIO
         with VideoWriter(
             target,
             size=first.image.shape[:2],
             frame_rate=reader.frame_rate,
             time_base=reader.time_base,
-            audio=reader.audio,
+            others=reader.others,
         ) as writer:
             frame = first
             while frame is not None:
                 writer.write(frame.image, frame.pts)
                 frame = next(frames, None)
                 while waiting:
-                    writer.write_audio(waiting.pop(0))
+                    writer.write_packet(waiting.pop(0))
 
 
 def _decoded_samples(path: Path) -> np.ndarray:

@@ -11,6 +11,8 @@ from live_gradcam.cam.explanation import Explanation, Prediction, Target
 
 #: Seconds in which the full scale falls by a factor of e when what was seen is gone.
 RELEASE_SECONDS = 10.0
+#: The scale of the colours does not fall below so many times the evidence that the network finds in noise.
+ABOVE_NOTHING = 1.5
 
 
 def weight_of_new(elapsed: float, seconds: float) -> float:

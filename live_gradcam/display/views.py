@@ -140,16 +140,25 @@ def _grid(
 def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) -> tuple[np.ndarray, Explanation]:
     """A frame, smaller, to fit into (height, width) in its own shape, and its explanation."""
     scale = min(1.0, size[0] / image.shape[0], size[1] / image.shape[1])
-    width, height = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
+    return resized(image, explanation, (max(1, int(image.shape[0] * scale)), max(1, int(image.shape[1] * scale))))
+
+
+def resized(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) -> tuple[np.ndarray, Explanation]:
+    """A frame at (height, width), and its explanation."""
+    height, width = size
     factor_x, factor_y = width / image.shape[1], height / image.shape[0]
     region = explanation.region
     scaled = Region(region.x * factor_x, region.y * factor_y, region.width * factor_x, region.height * factor_y)
 
-    def smaller(box: Box) -> Box:
+    def moved(box: Box) -> Box:
         left, right = round(box.left * factor_x), round(box.right * factor_x)
         return Box(left, round(box.top * factor_y), right, round(box.bottom * factor_y))
 
-    return shrink(image, width, height), replace(explanation, region=scaled, boxes=_moved(explanation, smaller))
+    if factor_x <= 1 and factor_y <= 1:
+        image = shrink(image, width, height)
+    else:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+    return image, replace(explanation, region=scaled, boxes=_moved(explanation, moved))
 
 
 def _moved(explanation: Explanation, move: Callable[[Box], Box]) -> tuple[tuple[Box, ...], ...]:

@@ -98,10 +98,11 @@ class Engine:
             image, samples=smooth_samples, target=self.targets, on_progress=on_progress
         )
 
-    def explain_batch(self, images: Sequence[np.ndarray], size: int) -> list[Explanation]:
-        """Explain up to `size` frames in the pass for that many."""
-        missing = size - len(images)
-        return self.explainer.explain_batch([*images, *[images[-1]] * missing], target=self.targets)[: len(images)]
+    def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
+        """Explain up to `size` frames in the pass for that many, the first of them at a place among so many."""
+        before, after = [images[0]] * place, [images[-1]] * (size - place - len(images))
+        explanations = self.explainer.explain_batch([*before, *images, *after], target=self.targets)
+        return explanations[place : place + len(images)]
 
     def variant(self, *, method: str, layer: str) -> Engine:
         """The same network, ready with another method or target layer. Times nothing: frames may be running.

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from live_gradcam.cam.explanation import Explanation, Target
-from live_gradcam.cam.stability import Stabilizer
+from live_gradcam.cam.stability import ABOVE_NOTHING, Stabilizer
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.metrics import Durations, FrameRate
 from live_gradcam.pipelines.variants import Variants
@@ -19,8 +19,6 @@ from live_gradcam.video.slot import Slot
 
 _WAKE_SECONDS = 0.1
 _JOIN_SECONDS = 10.0
-#: The scale of the colours does not fall below so many times the evidence that the network finds in noise.
-_ABOVE_NOTHING = 1.5
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class ExplainingThread:
 
     def _stabilizer(self, engine: Engine, frame_size: tuple[int, int]) -> Stabilizer:
         labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing(frame_size)
-        return Stabilizer(labels, seconds=self._smooth, least_full_scale=_ABOVE_NOTHING * nothing)
+        return Stabilizer(labels, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
 
     def _explain(self, frame: Frame, engine: Engine, stabilizer: Stabilizer) -> None:
         start = time.monotonic()

@@ -29,7 +29,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     image = _decode(encoded, cv2.IMREAD_UNCHANGED)
     if image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
-        return _on_white(_eight_bits(image))
+        return on_white(_eight_bits(image))
     image = _decode(encoded, cv2.IMREAD_COLOR)
     if image is None:
         raise SourceError(f"{path} is not a picture that can be read")
@@ -48,7 +48,8 @@ def _eight_bits(image: np.ndarray) -> np.ndarray:
     return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
 
 
-def _on_white(image: np.ndarray) -> np.ndarray:
+def on_white(image: np.ndarray) -> np.ndarray:
+    """A picture with transparency, uint8 (height, width, 4), laid on white: uint8 (height, width, 3)."""
     opacity = image[:, :, 3:].astype(np.float32) / 255
     return np.rint(image[:, :, :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
@@ -76,20 +77,34 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         OutputError: the format is unknown or has no colours, or the file cannot be written.
     """
-    silence_opencv()
     path = Path(path)
-    encoded = _encode(path.suffix, image)
-    if encoded is None:
-        raise OutputError(f"cannot write a picture as {path.name!r}: give it an ending such as .png")
+    encoded = encode_image(path, image)
     try:
         path.write_bytes(encoded)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _encode(suffix: str, image: np.ndarray) -> bytes | None:
+def check_image_name(path: Path) -> None:
+    """Make sure that a path's ending is one of a picture.
+
+    Raises:
+        OutputError: the format is unknown or has no colours.
+    """
+    encode_image(path, np.zeros((1, 1, 3), np.uint8))
+
+
+def encode_image(path: Path, image: np.ndarray) -> bytes:
+    """A picture, uint8 (height, width, 3) BGR, as a file of a name holds it.
+
+    Raises:
+        OutputError: the format is unknown or has no colours.
+    """
+    silence_opencv()
     try:
-        done, encoded = cv2.imencode(suffix, image)
+        done, encoded = cv2.imencode(path.suffix, image)
+        if done:
+            return encoded.tobytes()
     except cv2.error:
-        return None
-    return encoded.tobytes() if done else None
+        pass
+    raise OutputError(f"cannot write a picture as {path.name!r}: give it an ending such as .png")

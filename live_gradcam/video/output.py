@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from live_gradcam.errors import OutputError
 
 
-def check_output(path: str | Path, *, overwrite: bool) -> Path:
-    """Make sure that a file can be written, making its folder where that is missing.
+def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> Path:
+    """Make sure that a file, or a folder of files, can be written, making the folder that it is in where it is missing.
 
     Raises:
         OutputError: it exists and may not be overwritten, is a folder, or its folder cannot be made or written.
@@ -18,7 +20,7 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
+        if path.is_dir() and not folder:
             raise OutputError(f"{path} is a folder: give a file name")
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists already: give another name, or --overwrite to replace it")
@@ -32,6 +34,50 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")
+
+
+def publish(path: Path) -> None:
+    """Give what grew at `part_path(path)` its name: on the disk first, so that not even a power cut leaves less of it.
+
+    Args:
+        path: the file, or the folder of files, which replaces one of the same name.
+
+    Raises:
+        OSError: it cannot be written or replaced.
+    """
+    part = part_path(path)
+    for file in (part, *part.rglob("*")) if part.is_dir() else (part,):
+        _to_disk(file)
+    if part.is_dir() and path.exists():
+        before = path.with_name(f"{path.name}.old")
+        os.replace(path, before)  # a folder cannot replace one that is not empty
+        os.replace(part, path)
+        shutil.rmtree(before) if before.is_dir() else before.unlink()
+    else:
+        os.replace(part, path)
+    if os.name == "posix":
+        _to_disk(path.absolute().parent)
+
+
+def _to_disk(path: Path) -> None:
+    """Have the system write what it holds of a file or a folder's list."""
+    if path.is_dir() and os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_part(path: Path) -> None:
+    """Remove what grew at `part_path(path)`, if anything did."""
+    part = part_path(path)
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            part.unlink()
 
 
 def timestamped_name(suffix: str) -> str:

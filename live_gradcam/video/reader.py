@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import stat
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +19,9 @@ import av
 import numpy as np
 
 from live_gradcam.errors import SourceError
+from live_gradcam.video.deinterlacing import Deinterlacer
 from live_gradcam.video.frame import Frame
+from live_gradcam.video.image import on_white
 
 #: What counts as a video in a folder, by its ending.
 VIDEO_SUFFIXES = frozenset(
@@ -38,13 +44,19 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 
+#: Is given packets of sound and subtitles.
+OnPacket = Callable[[av.Packet], None]
+
 _DEFAULT_RATE = Fraction(25)
 _HD_HEIGHT = 720
 _BT709, _BT601 = 1, 5  # ITU-T H.273 matrix coefficients, as are these, which swscale converts from:
 _KNOWN_MATRICES = frozenset({0, _BT709, 4, _BT601, 6, 7, 9})
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273 transfer characteristics
 _SQUARE_PIXELS = (Fraction(98, 100), Fraction(102, 100))
 _REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
 _TOLERATED_SECONDS = 0.1  # headers round
+_SEEK_BACK_SECONDS = (0, 2, 10, 60)
+_INTERLEAVED_SECONDS = 2  # how far behind the pictures a file may have their sound
 
 
 @dataclass(frozen=True)
@@ -82,8 +94,12 @@ class VideoReader:
         frame_rate: average frames per second.
         time_base: the seconds that one tick of the file's clock lasts.
         expected_frames: what the header says; a hint for a progress bar, never the truth. None if it does not say.
+        begin: seconds, the time of the first frame, as the header says.
         duration: seconds, as the header says; None if it does not.
-        audio: the first audio stream, or None.
+        others: the streams of sound and subtitles, in the file's order.
+        metadata: what the file says of itself: title, artist and so on.
+        chapters: as PyAV has them: `start`, `end` and `time_base` of each, and its `metadata`.
+        hdr: the name of the transfer function where it is one for high dynamic range; None otherwise.
         loss: what could not be read; complete once `frames` has ended.
 
     Raises:
@@ -98,19 +114,28 @@ class VideoReader:
         try:
             self._container = av.open(str(self.path.absolute()))  # FFmpeg takes a relative "12:30.mp4" for a protocol
         except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"{path} is not a video that can be read ({_reason(error)})") from error
+            raise SourceError(f"{self.path} is not a video that can be read ({_reason(error)})") from error
         self._stream = self._find_stream()
         self._stream.thread_type = "AUTO"
+        self.others: list[Any] = [
+            stream
+            for stream in self._container.streams
+            if stream.type in ("audio", "subtitle") and stream.codec_context is not None
+        ]
         self.frame_rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
         self.duration = self._header_duration()
+        self.begin = Fraction((self._stream.start_time or 0) * self.time_base)
         self.expected_frames = self._stream.frames or (
             round(self.duration * float(self.frame_rate)) if self.duration else None
         )
-        self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
+        self.metadata: dict[str, str] = self._container.metadata
+        self.chapters: list[Any] = self._container.chapters()
+        self.hdr: str | None = _HDR_TRANSFERS.get(self._stream.codec_context.color_trc)
         self.loss = Loss(0, 0.0)
         self._ends: dict[int, Fraction] = {}
         self._corrupt_packets = 0
+        self._decodes_from_key_frame = False
 
     def _find_stream(self) -> Any:
         """The first stream of pictures that is not the cover of an album."""
@@ -139,30 +164,135 @@ class VideoReader:
         """Close the file."""
         self._container.close()
 
-    def frames(self, on_audio: Callable[[av.Packet], None] | None = None) -> Iterator[Frame]:
+    def frames(
+        self,
+        *,
+        start: Fraction | None = None,
+        end: Fraction | None = None,
+        on_packet: OnPacket | None = None,
+    ) -> Iterator[Frame]:
         """Decode the file: its frames in order of presentation, rotated as the recording asks, their pixels square.
 
+        Interlaced frames become whole pictures, one each, at the same times.
+
         Args:
-            on_audio: is given the packets of `audio` as they come by.
+            start: seconds; earlier frames are left out. The file is read from a key frame before the last one that is
+                not later, so that what is decoded does not depend on where the reading began.
+            end: seconds; frames from then on are left out.
+            on_packet: is given the packets of `others` as they come by, from `start` to `end`.
         """
         clock = _Clock(tick=self.time_base, period=1 / self.frame_rate)
         stretch = self._stretch()
+        if start is not None:
+            self._seek(start)
         count = 0
-        for packet in self._packets():
+        packets = self._packets()
+        on_packet = _within(start, end, on_packet) if on_packet else None
+        picture: Any
+        for picture in self._pictures(packets, on_packet):
+            pts = clock.next(None if picture.pts is None else picture.pts * picture.time_base)
+            if end is not None and pts >= end:
+                self._pass_on(packets, end, on_packet)
+                self.loss = Loss(self._corrupt_packets, 0.0)
+                return
+            if start is None or pts >= start:
+                yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
+                count += 1
+        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count))
+
+    def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
+        """The packets of `others` alone, from `start` to `end` (seconds)."""
+        ready: list[av.Packet] = []
+        receive = _within(start, end, ready.append)
+        if not self.others:
+            return
+        try:
+            for packet in self._container.demux(*self.others):
+                receive(packet)
+                yield from ready
+                ready.clear()
+        except (av.error.FFmpegError, OSError):
+            return
+
+    def key_times(self) -> list[tuple[Fraction, int]] | None:
+        """Where the file can be cut: the time of each key frame in seconds, and how many frames are shown before it.
+
+        None where the file does not say it for sure: packets without times or of one time, damaged ones.
+        """
+        times: list[int] = []
+        keys: list[int] = []
+        try:
+            for packet in self._container.demux(self._stream):
+                if not packet.size:
+                    continue
+                if packet.pts is None or packet.is_corrupt:
+                    return None
+                times.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+        except (av.error.FFmpegError, OSError):
+            return None
+        times.sort()
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            return None
+        return [(key * self.time_base, bisect_left(times, key)) for key in sorted(keys)]
+
+    def _pictures(self, packets: Iterator[av.Packet | None], on_packet: OnPacket | None) -> Iterator[av.VideoFrame]:
+        """Decode the packets of the pictures, and hand on the others."""
+        deinterlacer = Deinterlacer()
+        for packet in packets:
             if packet is not None and packet.stream is not self._stream:
-                if on_audio is not None and packet.stream is self.audio and packet.dts is not None:
-                    on_audio(packet)
+                if on_packet is not None:
+                    on_packet(packet)
                 continue
+            if self._decodes_from_key_frame and packet is not None and not packet.is_keyframe:
+                continue
+            self._decodes_from_key_frame = False
             try:
                 decoded = packet.decode() if packet is not None else self._stream.codec_context.decode(None)
             except av.error.FFmpegError:
                 self._corrupt_packets += 1
                 continue
             for picture in decoded:
-                pts = clock.next(None if picture.pts is None else picture.pts * self.time_base)
-                yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
-                count += 1
-        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count))
+                yield from deinterlacer.next(picture)
+        yield from deinterlacer.rest()
+
+    def _seek(self, start: Fraction) -> None:
+        """Go to where at least two key frames come before `start`; a file that has no such place stays where it is."""
+        for seconds in _SEEK_BACK_SECONDS:
+            target = start - seconds
+            if target <= self.begin:
+                return
+            with suppress(av.error.FFmpegError, OSError), VideoReader(self.path) as probe:
+                probe._seek_to(target)
+                if probe._key_frames_before(start) >= 2:
+                    self._seek_to(target)
+                    self._decodes_from_key_frame = True
+                    return
+
+    def _seek_to(self, time: Fraction) -> None:
+        self._container.seek(math.floor(time / self.time_base), stream=self._stream)
+
+    def _key_frames_before(self, time: Fraction) -> int:
+        """How many key frames come from here on, before a time."""
+        count = 0
+        for packet in self._container.demux(self._stream):
+            if packet.pts is None or packet.pts * packet.time_base > time:
+                return count
+            count += packet.is_keyframe
+        return count
+
+    def _pass_on(self, packets: Iterator[av.Packet | None], end: Fraction, on_packet: OnPacket | None) -> None:
+        """Hand on what belongs to the time before `end` and comes in the file after its pictures."""
+        if on_packet is None or not self.others:
+            return
+        for packet in packets:
+            if packet is None:
+                return
+            if packet.stream in self.others:
+                on_packet(packet)
+            elif packet.dts is not None and packet.dts * packet.time_base > end + _INTERLEAVED_SECONDS:
+                return
 
     def _stretch(self) -> Fraction:
         """How many times wider than high a pixel is to be shown; 1 where it hardly matters."""
@@ -216,6 +346,19 @@ class VideoReader:
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
 
 
+def _within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
+    """The same receiver, for packets of a span of time alone."""
+
+    def receive(packet: Any) -> None:
+        if packet.dts is None:  # nobody knows where it belongs
+            return
+        time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
+        if (start is None or time >= start) and (end is None or time < end):
+            on_packet(packet)
+
+    return receive
+
+
 class _Clock:
     """Makes times that always increase of those that a file has, which stay as they are wherever they do.
 
@@ -263,7 +406,11 @@ def _to_bgr(picture: av.VideoFrame, stretch: Fraction) -> np.ndarray:
     if matrix not in _KNOWN_MATRICES:
         matrix = _BT709 if picture.height >= _HD_HEIGHT else _BT601
     width = max(1, round(picture.width * stretch))
-    image = picture.reformat(width=width, format="bgr24", src_colorspace=matrix, threads=1).to_ndarray()
+    has_alpha = any(component.is_alpha for component in picture.format.components)
+    pixels = "bgra" if has_alpha else "bgr24"
+    image = picture.reformat(width=width, format=pixels, src_colorspace=matrix, threads=1).to_ndarray()
+    if has_alpha:
+        image = on_white(image)
     quarter_turns = round(picture.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
 

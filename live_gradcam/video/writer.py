@@ -1,15 +1,15 @@
-"""Video files that a browser plays: H.264, yuv420p, MP4, every frame at its own time."""
+"""Video files that a browser plays, every frame at its own time; GIFs and folders of pictures."""
 
 from __future__ import annotations
 
+import csv
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any, Protocol
 
 import av
 import cv2
@@ -17,12 +17,11 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from live_gradcam.errors import OutputError
-from live_gradcam.video.output import part_path
+from live_gradcam.video.accompaniment import Accompaniment
+from live_gradcam.video.encoding import CODECS, HARDWARE_PIXELS, Encoding, container_of
+from live_gradcam.video.image import write_image
+from live_gradcam.video.output import part_path, publish, remove_part
 
-#: Audio that an MP4 file carries and browsers know; it is copied as it is.
-COPIED_AUDIO = frozenset({"aac", "mp3", "mp3float", "opus", "flac", "ac3", "eac3", "alac"})
-
-_ENCODER_OPTIONS = {"crf": "20", "preset": "veryfast"}
 #: Fragments of a second, each whole on the disk when the next begins; finishing turns them into an ordinary file.
 _CRASH_SAFE_OPTIONS = {
     "movflags": "+hybrid_fragmented+frag_keyframe",
@@ -31,6 +30,7 @@ _CRASH_SAFE_OPTIONS = {
 }
 #: No frame waits in the encoder for those that follow.
 _AT_ONCE = {"tune": "zerolatency"}
+_DEFAULT_ENCODING = Encoding()
 _KEYFRAME_SECONDS = 2
 _BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
@@ -39,22 +39,47 @@ _LIMITED_RANGE = 1
 _ROUNDED_MEANS = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
+class PictureWriter(Protocol):
+    """Takes pictures, and makes a file of them."""
+
+    frames_written: int
+
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
+        """Add a frame."""
+
+    def finish(self) -> None:
+        """Complete the file, and give it its name."""
+
+    def discard(self) -> None:
+        """Remove what was written."""
+
+
 class VideoWriter:
-    """Writes an MP4 file, which appears under its name only when it is finished.
+    """Writes a video file, which appears under its name only when it is finished and on the disk.
 
     As a context manager it finishes the file, or removes it when an exception passes.
 
     Args:
-        path: the file; it grows as `NAME.part`.
+        path: the file; its ending says of which kind. It grows as `NAME.part`.
         size: (height, width) of the frames in pixels. An odd side is padded by one pixel.
         frame_rate: frames per second, for the header.
-        time_base: the seconds of one tick; frame times are rounded to it.
-        audio: an audio stream of a reader to copy, if its codec is one of `COPIED_AUDIO`.
-        crash_safe: for a recording: what was written until the process died can be played, from `NAME.part`, and
-            what was encoded appears there at once. A finished file is the same as otherwise, but for its index, which
-            is at its end.
+        time_base: the seconds of one tick; frame times are rounded to it (to milliseconds in Matroska and WebM, to
+            hundredths of a second in GIF).
+        encoding: how the pictures are encoded.
+        others: streams of sound and subtitles to take over from a reader.
+        shift: seconds that their packets are earlier in this file.
+        metadata: what the file says of itself.
+        chapters: as PyAV has them.
+        crash_safe: for a recording, H.264 in MP4: what was written until the process died can be played, from
+            `NAME.part`, and what was encoded appears there at once. A finished file is the same as otherwise, but for
+            its index, which is at its end.
+
+    Attributes:
+        encoder: FFmpeg's name of the encoder.
+        accompaniment: what becomes of `others`.
 
     Raises:
+        UsageError: a kind of file that is not written, or that does not carry the codec.
         OutputError: the file cannot be written.
     """
 
@@ -65,49 +90,55 @@ class VideoWriter:
         size: tuple[int, int],
         frame_rate: Fraction,
         time_base: Fraction,
-        audio: Any | None = None,
+        encoding: Encoding = _DEFAULT_ENCODING,
+        others: Sequence[Any] = (),
+        shift: Fraction = Fraction(0),
+        metadata: Mapping[str, str] | None = None,
+        chapters: Sequence[Any] = (),
         crash_safe: bool = False,
     ) -> None:
         self.path = Path(path)
         self.frames_written = 0
-        self._part = part_path(self.path)
-        self._time_base = time_base
+        self._encoding = encoding.of_file(self.path)
+        self._is_gif = self._encoding.codec == "gif"
+        container = container_of(self.path)
+        self._time_base = max(time_base, container.tick or time_base)
         self._last_tick = -1
         self._size = size
-        self._padding = (size[0] % 2, size[1] % 2)
+        self._padding = (0, 0) if self._is_gif else (size[0] % 2, size[1] % 2)
         self._to_yuv = VideoReformatter()
+        self._palette = _Palette()
         self._crash_safe = crash_safe
-        self._audio_offset = 0
-        self._last_audio: tuple[int, int] | None = None  # ticks: its time and its duration
         with self._failures():
-            self._container = av.open(
-                str(self._part.absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
-                "w",
-                format="mp4",
-                options={
-                    "movie_timescale": _movie_timescale(time_base),
-                    **(_CRASH_SAFE_OPTIONS if crash_safe else {"movflags": "+faststart"}),
-                },
-            )
-        self._video = self._add_video(frame_rate)
-        self._audio = self._container.add_stream_from_template(audio) if audio is not None else None
+            self._container = open_output(self.path, self._time_base, _CRASH_SAFE_OPTIONS if crash_safe else None)
         try:
             with self._failures():
+                self._container.metadata.update(metadata or {})
+                self._container.set_chapters(list(chapters))
+                self._video = self._add_video(frame_rate)
+                self.accompaniment = Accompaniment(others, self._container, container, shift=shift)
                 self._container.start_encoding()  # opens the file: what forbids it is told now, not at the end
-        except OutputError:
+        except BaseException:
             self.discard()
             raise
 
     def _add_video(self, frame_rate: Fraction) -> Any:
-        options = _ENCODER_OPTIONS | (_AT_ONCE if self._crash_safe else {})
-        video: Any = self._container.add_stream("libx264", rate=frame_rate, options=options)
-        video.height, video.width = self._size[0] + self._padding[0], self._size[1] + self._padding[1]
-        video.pix_fmt = "yuv420p"
+        padded = self._size[0] + self._padding[0], self._size[1] + self._padding[1]
+        self.encoder, options = self._encoding.encoder(padded)
+        options |= _AT_ONCE if self._crash_safe else {}
+        video: Any = self._container.add_stream(self.encoder, rate=frame_rate, options=options)
+        video.height, video.width = padded
         context = video.codec_context
         context.time_base = self._time_base
+        if self._is_gif:
+            video.pix_fmt = "pal8"
+            return video
+        video.pix_fmt = HARDWARE_PIXELS if self.encoder in CODECS[self._encoding.codec or ""].hardware else "yuv420p"
         context.gop_size = max(1, round(_KEYFRAME_SECONDS * frame_rate))
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
+        if self._encoding.codec == "hevc" and self.path.suffix.lower() in (".mp4", ".m4v"):
+            context.codec_tag = "hvc1"  # the only one that Apple's players take
         return video
 
     @contextmanager
@@ -133,48 +164,43 @@ class VideoWriter:
             image = cv2.resize(image, self._size[::-1], interpolation=cv2.INTER_AREA)
         if any(self._padding):
             image = cv2.copyMakeBorder(image, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
-        picture = self._to_yuv.reformat(
-            av.VideoFrame.from_ndarray(image, format="bgr24"),
-            format="yuv420p",
-            dst_colorspace=_BT709,
-            interpolation=_ROUNDED_MEANS,
-        )
-        picture.pts, picture.time_base = self._last_tick, self._time_base
         with self._failures():
+            picture = self._converted(av.VideoFrame.from_ndarray(image, format="bgr24"))
+            picture.pts, picture.time_base = self._last_tick, self._time_base
             self._container.mux(self._video.encode(picture))
         self.frames_written += 1
 
-    def write_audio(self, packet: av.Packet) -> None:
-        """Copy a packet of the audio stream that was given.
+    def _converted(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if self._is_gif:
+            return self._palette.reduced(picture)
+        return self._to_yuv.reformat(
+            picture, format=self._video.pix_fmt, dst_colorspace=_BT709, interpolation=_ROUNDED_MEANS
+        )
 
-        Where its clock is set back, as in recordings that were put together, the packets go on after the last one.
+    def write_packet(self, packet: av.Packet) -> None:
+        """Take over a packet of one of the `others`.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
-        if packet.dts is None:  # nobody knows where it belongs
-            return
-        if self._last_audio and packet.dts + self._audio_offset <= self._last_audio[0]:
-            self._audio_offset = sum(self._last_audio) - packet.dts
-        packet.dts += self._audio_offset
-        if packet.pts is not None:
-            packet.pts += self._audio_offset
-        self._last_audio = (packet.dts, packet.duration or 1)
-        packet.stream = self._audio
         with self._failures():
-            self._container.mux(packet)
+            self._container.mux(self.accompaniment.packets(packet))
 
-    def finish(self) -> None:
+    def finish(self, *, named: bool = True) -> None:
         """Write what the encoder still holds, and give the file its name.
+
+        Args:
+            named: otherwise it stays at `NAME.part`.
 
         Raises:
             OutputError: the file cannot be written; nothing is left of it.
         """
         try:
             with self._failures():
-                self._container.mux(self._video.encode(None))
+                self._container.mux([*self._video.encode(None), *self.accompaniment.rest()])
                 self._container.close()
-                os.replace(self._part, self.path)
+                if named:
+                    publish(self.path)
         except OutputError:
             if not self._crash_safe:
                 self.discard()
@@ -184,14 +210,13 @@ class VideoWriter:
         """Leave what was written where it grew, as far as it goes. Returns where that is."""
         with suppress(av.error.FFmpegError, OSError):
             self._container.close()
-        return self._part
+        return part_path(self.path)
 
     def discard(self) -> None:
         """Remove what was written."""
         with suppress(av.error.FFmpegError, OSError):  # the file is removed in any case
             self._container.close()
-        with suppress(OSError):
-            self._part.unlink()
+        remove_part(self.path)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -203,6 +228,138 @@ class VideoWriter:
             self.finish()
         else:
             self.discard()
+
+
+class FolderWriter:
+    """Writes a folder of numbered PNGs, `000000.png` and so on, and their times, `frames.csv`: file, seconds.
+
+    It appears under its name only when it is finished. As a context manager it finishes the folder, or removes it when
+    an exception passes.
+
+    Args:
+        path: the folder; it grows as `NAME.part`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.frames_written = 0
+        self._part = part_path(self.path)
+        remove_part(self.path)
+        with self._failures():
+            self._part.mkdir()
+            self._times: IO[str] = (self._part / "frames.csv").open("w", encoding="utf-8", newline="")
+        self._rows = csv.writer(self._times, lineterminator="\n")
+        self._rows.writerow(["file", "time"])
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
+        """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds.
+
+        Raises:
+            OutputError: the disk is full or the file cannot be written.
+        """
+        name = f"{self.frames_written:06d}.png"
+        with self._failures():
+            write_image(self._part / name, image)
+            self._rows.writerow([name, f"{float(pts):.6f}"])
+        self.frames_written += 1
+
+    def add_file(self, name: str, text: str) -> None:
+        """Put another file into the folder.
+
+        Raises:
+            OutputError: the disk is full or the file cannot be written.
+        """
+        with self._failures():
+            (self._part / name).write_text(text, encoding="utf-8")
+
+    def finish(self) -> None:
+        """Give the folder its name.
+
+        Raises:
+            OutputError: it cannot be written; nothing is left of it.
+        """
+        try:
+            with self._failures():
+                self._times.close()
+                publish(self.path)
+        except OutputError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with suppress(OSError):
+            self._times.close()
+        remove_part(self.path)
+
+    def __enter__(self) -> FolderWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.discard()
+
+
+class _Palette:
+    """Reduces pictures to 256 colours each, chosen for it."""
+
+    def __init__(self) -> None:
+        self._graph: Any = None
+
+    def reduced(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """The picture, uint8 BGR, with a palette."""
+        if self._graph is None:
+            self._graph = av.filter.Graph()
+            source = self._graph.add_buffer(
+                width=picture.width,
+                height=picture.height,
+                format=picture.format,
+                time_base=Fraction(1, 100),
+            )
+            split = self._graph.add("split")
+            made = self._graph.add("palettegen", "stats_mode=single")
+            used = self._graph.add("paletteuse", "new=1:dither=sierra2_4a")
+            source.link_to(split)
+            split.link_to(used, 0, 0)
+            split.link_to(made, 1, 0)
+            made.link_to(used, 0, 1)
+            used.link_to(self._graph.add("buffersink"))
+            self._graph.configure()
+        self._graph.vpush(picture)
+        return self._graph.vpull()
+
+
+def open_output(path: Path, time_base: Fraction, options: Mapping[str, str] | None = None) -> Any:
+    """FFmpeg's container for a file that grows as `NAME.part`.
+
+    Args:
+        path: the file; its ending says of which kind.
+        time_base: of its pictures, in seconds.
+        options: for MP4; by default its index is moved to its beginning when it is finished.
+    """
+    kind = container_of(path).format
+    if kind == "mp4":
+        options = {"movie_timescale": _movie_timescale(time_base), **(options or {"movflags": "+faststart"})}
+    return av.open(
+        str(part_path(path).absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
+        "w",
+        format=kind,
+        options=dict(options or {}),
+    )
 
 
 def _movie_timescale(time_base: Fraction) -> str:

@@ -1,0 +1,124 @@
+"""From explanations to annotated frames: calm over time, with the layout that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from live_gradcam.cam.boxes import SteadyBoxes
+from live_gradcam.cam.explanation import Explanation
+from live_gradcam.cam.stability import ABOVE_NOTHING, Stabilizer
+from live_gradcam.display.hud import Hud, draw_hud
+from live_gradcam.display.panels import three_panels
+from live_gradcam.display.views import View, compose, draw_boxes, resized
+from live_gradcam.pipelines.annotate.options import PANELS, AnnotateOptions
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn over a frame, and over those after it until the next one that is explained.
+
+    Attributes:
+        explanation: with maps on the scale that the colours have, and its boxes where they are drawn.
+        full_scale: the evidence that the strongest colour stands for.
+    """
+
+    explanation: Explanation
+    full_scale: float
+
+
+class Calm:
+    """Follows a video's explanations: smooths what is drawn, keeps the colours' scale, and boxes steady.
+
+    Args:
+        options: how much.
+        labels: the name of every class.
+        evidence_of_nothing: what the network finds in noise; the scale does not fall near it.
+        targets: how many classes were asked for.
+    """
+
+    def __init__(
+        self, options: AnnotateOptions, labels: tuple[str, ...], evidence_of_nothing: float, targets: int
+    ) -> None:
+        self._options = options
+        self._targets = targets
+        self._stabilizer = Stabilizer(
+            labels, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * evidence_of_nothing
+        )
+        self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
+        self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
+
+    def shown(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Shown:
+        """What is to be drawn for the next explanation, of a frame of (height, width) at a time in seconds."""
+        stable = self._stabilizer.stabilize(explanation, time, pinned=self._targets)
+        drawn = self._of_shown_maps(stable.explanation)
+        if self._options.boxes.drawn:
+            drawn = self._drawn_boxes.steady(drawn, frame_size, time)
+        return Shown(drawn, stable.full_scale)
+
+    def recorded(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Explanation:
+        """What is to be written down of it: the frame's own numbers, with the boxes that are steady over time."""
+        return self._boxes.steady(self._of_shown_maps(explanation), frame_size, time)
+
+    def _of_shown_maps(self, explanation: Explanation) -> Explanation:
+        count = self._options.shown_maps(self._targets)
+        if count is None or count >= len(explanation.targets):
+            return explanation
+        return replace(
+            explanation,
+            heatmaps=explanation.heatmaps[:count],
+            targets=explanation.targets[:count],
+            evidence=explanation.evidence[:count],
+            contrasts=explanation.contrasts[:count],
+        )
+
+
+class Drawing:
+    """Draws annotated frames.
+
+    Args:
+        options: the layout, the size and the colours.
+    """
+
+    def __init__(self, options: AnnotateOptions) -> None:
+        self._options = options
+        self._overlay = options.overlay()
+
+    def picture(self, image: np.ndarray, shown: Shown) -> np.ndarray:
+        """An annotated frame, uint8 (height', width', 3) BGR; the frame's own image may be drawn on."""
+        explanation = shown.explanation
+        size = self._size(image)
+        if size != image.shape[:2]:
+            image, explanation = resized(image, explanation, size)
+        boxes = self._options.boxes.drawn
+        if self._options.layout == PANELS:
+            picture = three_panels(image, explanation, self._overlay, boxes=boxes)
+            draw_hud(picture, Hud(full_scale=shown.full_scale, names_classes=False), explanation, self._overlay)
+            return picture
+        view = View.GRID if len(explanation.targets) > 1 else View(self._options.layout)
+        if view is View.OVERLAY:
+            picture = self._overlay.blend(image, explanation, in_place=True)
+            if boxes:
+                draw_boxes(picture, explanation)
+        else:
+            picture, _ = compose(view, image, explanation, self._overlay, boxes=boxes)
+        hud = Hud(
+            full_scale=None if view is View.RAW else shown.full_scale,
+            names_classes=view is not View.GRID,
+            notes_in_a_line=view is View.SIDE_BY_SIDE,
+        )
+        draw_hud(picture, hud, explanation, self._overlay)
+        return picture
+
+    def _size(self, image: np.ndarray) -> tuple[int, int]:
+        """(height, width) of the frame to draw on."""
+        height, width = image.shape[:2]
+        if self._options.size is None:
+            return height, width
+        wanted_width, wanted_height = self._options.size
+        if wanted_width is None:
+            wanted_width = round(width * (wanted_height or height) / height)
+        if wanted_height is None:
+            wanted_height = round(height * wanted_width / width)
+        return max(2, wanted_height), max(2, wanted_width)

@@ -1,0 +1,163 @@
+"""The annotated file, which says how it came about and whether it is complete."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from fractions import Fraction
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from live_gradcam.errors import OutputError, UsageError
+from live_gradcam.pipelines.annotate.jobs import AnnotateJob
+from live_gradcam.pipelines.annotate.options import AnnotateOptions
+from live_gradcam.pipelines.annotate.provenance import FILE, TAG, Provenance, add_comment
+from live_gradcam.pipelines.annotate.source import Span
+from live_gradcam.video.accompaniment import kept_chapters, kept_metadata
+from live_gradcam.video.join import join
+from live_gradcam.video.output import part_path, publish
+from live_gradcam.video.pictures import PictureReader
+from live_gradcam.video.reader import VideoReader
+from live_gradcam.video.writer import FolderWriter, VideoWriter
+
+_GIF_FPS = 50
+
+
+class AnnotatedFile:
+    """Takes annotated frames and makes the output of them. Use as a context manager; `finish` it, or nothing is left.
+
+    Args:
+        job: what becomes what.
+        reader: the source, whose sound, subtitles, chapters and metadata go along.
+        span: the part of it that is annotated.
+        options: how it is encoded.
+        provenance: what the file says.
+        size: (height, width) of the frames.
+
+    Raises:
+        OutputError: it cannot be written.
+        UsageError: a GIF of more frames a second than GIFs can show.
+    """
+
+    def __init__(
+        self,
+        job: AnnotateJob,
+        reader: VideoReader | PictureReader,
+        span: Span,
+        options: AnnotateOptions,
+        provenance: Provenance,
+        size: tuple[int, int],
+    ) -> None:
+        self._provenance = provenance
+        self._span = span
+        self._job = job
+        self._time_base = time_base_of(reader, options)
+        kept = {key: value for key, value in kept_metadata(reader.metadata).items() if key.lower() != TAG}
+        self._metadata = {**kept, TAG: provenance.text(complete=True)}
+        self._chapters = kept_chapters(reader.chapters, span.start, span.end)
+        self._is_gif = job.output.suffix.lower() == ".gif"
+        self._is_finished = False
+        rate = options.output_fps or reader.frame_rate
+        if self._is_gif and rate > _GIF_FPS:
+            raise UsageError(f"a GIF shows {_GIF_FPS} frames a second at most: add --output-fps 25")
+        self._writer: FolderWriter | VideoWriter
+        if options.encoding.codec == "png":
+            self._writer = FolderWriter(job.output)
+        else:
+            self._writer = VideoWriter(
+                job.output,
+                size=size,
+                frame_rate=rate,
+                time_base=self._time_base,
+                encoding=options.encoding,
+                others=reader.others,
+                shift=span.shift,
+                metadata=self._metadata,
+                chapters=self._chapters,
+            )
+
+    @property
+    def frames_written(self) -> int:
+        """How many frames there are so far."""
+        return self._writer.frames_written
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """The encoder, and what became of sound and subtitles: what was encoded anew, what was left out."""
+        if isinstance(self._writer, FolderWriter):
+            return {"encoder": "png", "converted": [], "left_out": []}
+        accompaniment = self._writer.accompaniment
+        return {
+            "encoder": self._writer.encoder,
+            "converted": accompaniment.converted,
+            "left_out": accompaniment.left_out,
+        }
+
+    def write(self, picture: np.ndarray, pts: Fraction) -> None:
+        """Add a frame, uint8 (height, width, 3) BGR, of a time on the source's clock, in seconds."""
+        self._writer.write(picture, pts - self._span.shift)
+
+    def write_packet(self, packet: Any) -> None:
+        """Take over a packet of sound or subtitles."""
+        if isinstance(self._writer, VideoWriter):
+            self._writer.write_packet(packet)
+
+    def finish(self, *, complete: bool) -> None:
+        """Give the file its name. One that is not complete says so.
+
+        Raises:
+            OutputError: it cannot be written; nothing is left of it.
+        """
+        text = self._provenance.text(complete=complete)
+        self._is_finished = True
+        if isinstance(self._writer, FolderWriter):
+            self._writer.add_file(FILE, text)
+            self._writer.finish()
+        elif self._is_gif:
+            self._writer.finish(named=False)
+            self._end_gif(text)
+        else:
+            self._writer.finish(named=complete)
+            if not complete:
+                self._name_cut_short(text)
+
+    def _end_gif(self, text: str) -> None:
+        try:
+            add_comment(part_path(self._job.output), text)
+            publish(self._job.output)
+        except OSError as error:
+            self._writer.discard()
+            raise OutputError(f"cannot write {self._job.output}: {error.strerror}") from error
+
+    def _name_cut_short(self, text: str) -> None:
+        """Write the file again, as it is but for what it says: that was settled when it began."""
+        output = self._job.output
+        cut = output.with_name(f"{output.name}.cut")
+        os.replace(part_path(output), cut)
+        try:
+            with VideoReader(cut) as reader:
+                join(
+                    [cut],
+                    output,
+                    time_base=self._time_base,
+                    companion=reader,
+                    metadata={**self._metadata, TAG: text},
+                    chapters=self._chapters,
+                )
+        finally:
+            with suppress(OSError):
+                cut.unlink()
+
+    def __enter__(self) -> AnnotatedFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not self._is_finished:
+            self._writer.discard()
+
+
+def time_base_of(reader: VideoReader | PictureReader, options: AnnotateOptions) -> Fraction:
+    """The seconds of one tick of the output."""
+    return reader.time_base if options.output_fps is None else 1 / options.output_fps

@@ -1,0 +1,103 @@
+"""A recording's frames, as the options want them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.pipelines.annotate.options import AnnotateOptions
+from live_gradcam.pipelines.overlap import Ahead
+from live_gradcam.video.frame import Frame
+from live_gradcam.video.pictures import PictureReader, is_pattern, is_picture
+from live_gradcam.video.reader import VideoReader
+
+#: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
+DEPTH = 8
+
+
+def open_recording(path: Path, options: AnnotateOptions) -> VideoReader | PictureReader:
+    """Open a video, or pictures as a video.
+
+    Raises:
+        SourceError: it is neither.
+    """
+    if path.is_dir() or is_pattern(path) or is_picture(path):
+        return PictureReader(path, options.picture_fps)
+    return VideoReader(path)
+
+
+class Span:
+    """The part of a recording that is annotated, on the recording's clock.
+
+    Args:
+        reader: the recording.
+        options: where it begins and ends, after the recording's beginning.
+
+    Attributes:
+        start: seconds; None for the beginning.
+        end: seconds; None for the end.
+        shift: seconds by which the output's times are earlier, a whole number of ticks.
+        seconds: how long it is, as the header says; None if that does not say.
+    """
+
+    def __init__(self, reader: VideoReader | PictureReader, options: AnnotateOptions) -> None:
+        self.start = None if options.start is None else reader.begin + options.start
+        self.end = None if options.end is None else reader.begin + options.end
+        self.shift = Fraction(0) if self.start is None else self.start // reader.time_base * reader.time_base
+        self.begin = reader.begin if self.start is None else self.start
+        ends = [] if self.end is None else [self.end]
+        if reader.duration is not None:
+            ends.append(reader.begin + Fraction(reader.duration))
+        self.seconds = float(min(ends) - self.begin) if ends else None
+
+
+class SourceAhead:
+    """A recording that is decoded ahead, from now on. Use as a context manager.
+
+    Args:
+        path: the recording.
+        options: which of its frames, and how many a second.
+
+    Raises:
+        SourceError: it is not a video.
+    """
+
+    def __init__(self, path: Path, options: AnnotateOptions) -> None:
+        self.reader = open_recording(path, options)
+        self.span = Span(self.reader, options)
+        #: Packets of sound and subtitles, as far as the frames are decoded.
+        self.packets: deque[Any] = deque()
+        frames = self.reader.frames(start=self.span.start, end=self.span.end, on_packet=self.packets.append)
+        if options.output_fps is not None:
+            frames = resampled(frames, options.output_fps, self.span.begin)
+        self.frames = Ahead(frames, DEPTH)
+
+    def __enter__(self) -> SourceAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.frames.close()
+        self.reader.close()
+
+
+def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction) -> Iterator[Frame]:
+    """So many frames a second, each the newest at its time.
+
+    Args:
+        frames: with times that increase.
+        rate: frames a second.
+        begin: the time of the first one, in seconds; before the first frame there is that.
+    """
+    count = 0
+    newest: Frame | None = None
+    for frame in frames:
+        while newest is not None and begin + count / rate < frame.pts:
+            yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+            count += 1
+        newest = frame
+    if newest is not None:
+        yield replace(newest, index=count, pts=begin + count / rate)

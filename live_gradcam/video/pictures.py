@@ -1,0 +1,121 @@
+"""Still pictures as a video: one, or a numbered sequence."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.errors import LiveGradcamError, SourceError
+from live_gradcam.video.frame import Frame
+from live_gradcam.video.image import read_image
+from live_gradcam.video.reader import Loss, OnPacket
+
+#: What counts as a picture, by its ending. A GIF is a video.
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+
+_NUMBER = re.compile(r"%0?\d*d")
+
+
+class PictureReader:
+    """Pictures, read like the frames of a `VideoReader`, whose attributes it has.
+
+    Args:
+        path: one picture, a folder of pictures, which come by name, or a pattern such as `shots/%04d.png`, whose
+            pictures come by number.
+        frame_rate: pictures a second.
+
+    Raises:
+        SourceError: there are no such pictures.
+    """
+
+    def __init__(self, path: str | Path, frame_rate: Fraction) -> None:
+        self.path = Path(path)
+        self._files = pictures_of(self.path)
+        self.frame_rate = frame_rate
+        self.time_base = 1 / frame_rate
+        self.expected_frames: int | None = len(self._files)
+        self.begin = Fraction(0)
+        self.duration: float | None = float(len(self._files) / frame_rate)
+        self.others: list[Any] = []
+        self.metadata: dict[str, str] = {}
+        self.chapters: list[Any] = []
+        self.hdr: str | None = None
+        self.loss = Loss(0, 0.0)
+
+    def frames(
+        self, *, start: Fraction | None = None, end: Fraction | None = None, on_packet: OnPacket | None = None
+    ) -> Iterator[Frame]:
+        """Read the pictures, each at its time; one that cannot be read is left out and counted."""
+        count = unreadable = 0
+        for number, file in enumerate(self._files):
+            pts = number / self.frame_rate
+            if (start is not None and pts < start) or (end is not None and pts >= end):
+                continue
+            try:
+                image = read_image(file)
+            except LiveGradcamError:
+                unreadable += 1
+                continue
+            yield Frame(image, count, pts, time.monotonic())
+            count += 1
+        self.loss = Loss(unreadable, 0.0)
+
+    def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[Any]:
+        """Pictures have no sound."""
+        return iter(())
+
+    def key_times(self) -> list[tuple[Fraction, int]] | None:
+        """Pictures are not cut: what cannot be read of them is not known before."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> PictureReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a path is a picture's, by its name."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern for numbered pictures, such as `shots/%04d.png`."""
+    return _NUMBER.search(path.name) is not None and not path.exists()
+
+
+def pictures_of(path: Path) -> list[Path]:
+    """The files that a path means, in order.
+
+    Raises:
+        SourceError: there are none.
+    """
+    files: Sequence[Path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+    elif is_pattern(path):
+        files = _numbered(path)
+    else:
+        files = [path] if path.exists() else []
+    if not files:
+        raise SourceError(f"there are no pictures {path}")
+    return list(files)
+
+
+def _numbered(path: Path) -> list[Path]:
+    before, after = _NUMBER.split(path.name, maxsplit=1)
+    name = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
+    found = [(match, file) for file in _list(path.parent) if (match := name.fullmatch(file.name))]
+    return [file for _, file in sorted((int(match[1]), file) for match, file in found)]
+
+
+def _list(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
