@@ -2,4 +2,5 @@
 
 from live_gradcam.cli import main
 
-main()
+if __name__ == "__main__":  # not in the worker processes, which import it
+    main()

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,8 +34,11 @@ from live_gradcam.pipelines.engine import Engine, EngineOptions
 if TYPE_CHECKING:
     from live_gradcam.cam.boxes import BoxOptions
     from live_gradcam.display.overlay import Overlay
+    from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
     from live_gradcam.pipelines.annotate.jobs import AnnotateJob
+    from live_gradcam.pipelines.annotate.options import AnnotateOptions
     from live_gradcam.pipelines.annotate.summary import AnnotateSummary
+    from live_gradcam.pipelines.annotate.workers import ProcessWorkers
     from live_gradcam.pipelines.evaluate import Evaluation, Figures
     from live_gradcam.video.encoding import Encoding
 
@@ -634,6 +638,16 @@ def annotate(
     batch: Annotated[
         str, typer.Option("--batch", metavar="auto|N", help="Explain so many frames at a time; auto: what is fastest.")
     ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, max=256, metavar="N", help="Work in N processes, on files and their parts."),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: HOST:PORT, auto, or local for one here."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on: leave out what is done in this way, begin anew what was cut short.")
     ] = False,
@@ -643,10 +657,11 @@ def annotate(
     """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
     from live_gradcam.pipelines.annotate.jobs import SidecarPaths, check_jobs, plan_jobs
     from live_gradcam.pipelines.annotate.options import AnnotateOptions
+    from live_gradcam.pipelines.annotate.parallel import annotate_in_parallel, start_workers
     from live_gradcam.pipelines.annotate.progress import AnnotateProgress
     from live_gradcam.pipelines.annotate.provenance import Provenance
     from live_gradcam.pipelines.annotate.run import annotate_all
-    from live_gradcam.pipelines.annotate.source import SourceAhead
+    from live_gradcam.pipelines.annotate.source import SourceAhead, open_recording
     from live_gradcam.pipelines.annotate.summary import Report, describe_loss, describe_notes
     from live_gradcam.pipelines.stopping import StopRequest
 
@@ -699,22 +714,23 @@ def annotate(
     stop = StopRequest()
     with ExitStack() as stack:
         if todo:
-            # A single video is decoded while TensorFlow starts, and what is none is told before it has.
-            opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
-            started = _start_engine(engine)
-            report.start_s = started.start_s
+            several = _several_workers(workers, cluster, engine, options)
+            if several is None:
+                # A single video is decoded while TensorFlow starts, and what is none is told before it has.
+                opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
+                started = _start_engine(engine)
+                report.start_s = started.start_s
+                work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
             stack.enter_context(stop)
+            if several is not None:
+                for job, _ in todo:
+                    open_recording(job.source, options).close()
+                with _terminal.status(f"starting {engine.model}"):
+                    stack.enter_context(several)
+                    report.start_s = start_workers(several, stop)
+                work = partial(annotate_in_parallel, todo, options, several)
             progress = stack.enter_context(AnnotateProgress(_terminal, len(todo)))
-            annotate_all(
-                todo,
-                started,
-                options,
-                stop=stop,
-                opened=opened,
-                on_done=done,
-                on_failed=not_done,
-                on_progress=progress.update,
-            )
+            work(stop=stop, on_done=done, on_failed=not_done, on_progress=progress.update)
     report.seconds, report.stopped = time.perf_counter() - _PROCESS_START, stop.requested
     if json_path is not None:
         _write_json(report.record(), json_path)
@@ -722,6 +738,24 @@ def annotate(
         raise typer.Exit(_INTERRUPTED)
     if failed:
         raise typer.Exit(_FAILED)
+
+
+def _several_workers(
+    count: int | None, cluster: str | None, engine: EngineOptions, options: "AnnotateOptions"
+) -> "ProcessWorkers | ClusterWorkers | None":
+    """What works, besides this process; None for nothing."""
+    from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
+    from live_gradcam.pipelines.annotate.workers import ProcessWorkers
+
+    if cluster is not None and count is not None:
+        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
+    if cluster is None and count is None:
+        return None
+    if options.encoding.codec == "png":
+        raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
+    if cluster is not None:
+        return ClusterWorkers(cluster, engine, options)
+    return ProcessWorkers(count or 1, engine, options)
 
 
 def _parse_batch(text: str) -> int | None:

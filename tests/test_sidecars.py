@@ -20,7 +20,7 @@ from live_gradcam.cam.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines import sidecars
 from live_gradcam.pipelines.records import explanation_record
-from live_gradcam.pipelines.sidecars import SCHEMA, Sidecars, check_sidecars
+from live_gradcam.pipelines.annotate.sidecars import SCHEMA, Sidecars, check_sidecars
 
 CAT, DOG, CUP = Prediction(3, "cat", 0.7), Prediction(5, 'dog, "Rüde"', 0.2), Prediction(9, "cup", 0.1)
 SUFFIXES = (".npz", ".zarr")
@@ -239,7 +239,7 @@ from pathlib import Path
 import numpy as np
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.errors import OutputError
-from live_gradcam.pipelines.sidecars import Sidecars
+from live_gradcam.pipelines.annotate.sidecars import Sidecars
 import zarr
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -280,7 +280,7 @@ import numpy as np
 sys.path.insert(0, sys.argv[2])
 from memory import resident_mib
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
-from live_gradcam.pipelines.sidecars import Sidecars
+from live_gradcam.pipelines.annotate.sidecars import Sidecars
 import zarr
 
 cat, one = Prediction(1, "cat", 1.0), np.ones(1, np.float32)
@@ -362,6 +362,6 @@ def test_only_a_zarr_group_is_a_folder_that_may_be_replaced(tmp_path: Path) -> N
 
 def test_looking_at_the_schema_does_not_import_what_is_slow() -> None:
     script = (
-        "import sys, live_gradcam.pipelines.sidecars; print(sorted({'zarr', 'tensorflow', 'keras'} & {*sys.modules}))"
+        "import sys, live_gradcam.pipelines.annotate.sidecars; print(sorted({'zarr', 'tensorflow', 'keras'} & {*sys.modules}))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"

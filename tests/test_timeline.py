@@ -13,7 +13,7 @@ import pytest
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.display.contact_sheet import clock, draw_contact_sheet, main_curves, thumbnail_samples
 from live_gradcam.display.overlay import Overlay
-from live_gradcam.pipelines.timeline import Sample, Timeline
+from live_gradcam.pipelines.annotate.timeline import Sample, Timeline
 
 CAT = Prediction(3, "cat", 0.75)
 BLUE = (178, 114, 0)  # BGR, of the first class's line

@@ -15,6 +15,7 @@ from live_gradcam.errors import OutputError
 from live_gradcam.video.accompaniment import Accompaniment
 from live_gradcam.video.encoding import container_of
 from live_gradcam.video.output import publish, remove_part
+from live_gradcam.video.pictures import PictureReader
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.writer import open_output
 
@@ -24,9 +25,10 @@ def join(
     path: Path,
     *,
     time_base: Fraction,
-    companion: VideoReader,
+    companion: VideoReader | PictureReader,
     start: Fraction | None = None,
     end: Fraction | None = None,
+    shift: Fraction = Fraction(0),
     metadata: Mapping[str, str] | None = None,
     chapters: Sequence[Any] = (),
 ) -> Accompaniment:
@@ -37,8 +39,9 @@ def join(
         path: the file, of the parts' kind. It grows as `NAME.part`.
         time_base: the seconds of one tick of the parts' times.
         companion: whose sound and subtitles are added.
-        start: seconds of the companion's time that are 0 in the file; earlier packets are left out.
+        start: seconds of the companion's time; earlier packets are left out.
         end: seconds of the companion's time; packets from then on are left out.
+        shift: seconds by which the file's times are earlier than the companion's.
         metadata: what the file says of itself.
         chapters: as PyAV has them.
 
@@ -57,7 +60,6 @@ def join(
             first = stack.enter_context(av.open(str(parts[0].absolute())))
             video = output.add_stream_from_template(first.streams.video[0], opaque=True)
             extradata = first.streams.video[0].codec_context.extradata
-            shift = start or Fraction(0)
             accompaniment = Accompaniment(companion.others, output, container_of(path), shift=shift)
             output.start_encoding()
             others = companion.other_packets(start, end)

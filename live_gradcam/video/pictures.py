@@ -68,7 +68,7 @@ class PictureReader:
         """Pictures have no sound."""
         return iter(())
 
-    def key_times(self) -> list[tuple[Fraction, int]] | None:
+    def key_times(self, start: Fraction | None) -> list[tuple[Fraction, int]] | None:
         """Pictures are not cut: what cannot be read of them is not known before."""
         return None
 

@@ -214,10 +214,11 @@ class VideoReader:
         except (av.error.FFmpegError, OSError):
             return
 
-    def key_times(self) -> list[tuple[Fraction, int]] | None:
-        """Where the file can be cut: the time of each key frame in seconds, and how many frames are shown before it.
+    def key_times(self, start: Fraction | None) -> list[tuple[Fraction, int]] | None:
+        """Where the file can be cut: the time of each key frame, and how many frames are shown from `start` to there.
 
-        None where the file does not say it for sure: packets without times or of one time, damaged ones.
+        Times are in seconds. None where the file does not say it for sure: packets without times or of one time,
+        damaged ones.
         """
         times: list[int] = []
         keys: list[int] = []
@@ -235,7 +236,8 @@ class VideoReader:
         times.sort()
         if any(later <= earlier for earlier, later in pairwise(times)):
             return None
-        return [(key * self.time_base, bisect_left(times, key)) for key in sorted(keys)]
+        begin = 0 if start is None else bisect_left(times, start / self.time_base)
+        return [(key * self.time_base, bisect_left(times, key) - begin) for key in sorted(keys)]
 
     def _pictures(self, packets: Iterator[av.Packet | None], on_packet: OnPacket | None) -> Iterator[av.VideoFrame]:
         """Decode the packets of the pictures, and hand on the others."""

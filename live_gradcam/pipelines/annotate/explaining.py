@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.video.frame import Frame
+
+
+@dataclass(frozen=True)
+class ExplainedFrame:
+    """What the network said of a frame.
+
+    Attributes:
+        index: its number in the output.
+        pts: its time in seconds.
+        size: its height and width.
+        explanation: of it.
+    """
+
+    index: int
+    pts: Fraction
+    size: tuple[int, int]
+    explanation: Explanation
 
 
 def explained(

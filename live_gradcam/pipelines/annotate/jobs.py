@@ -9,7 +9,7 @@ from pathlib import Path
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.provenance import Provenance
-from live_gradcam.pipelines.sidecars import check_sidecars
+from live_gradcam.pipelines.annotate.sidecars import check_sidecars
 from live_gradcam.pipelines.sources import files_of
 from live_gradcam.video.encoding import CODECS
 from live_gradcam.video.image import check_image_name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
 
@@ -9,13 +10,31 @@ from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.contact_sheet import draw_contact_sheet, thumbnail_samples
 from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.annotate.drawing import Calm, Shown
+from live_gradcam.pipelines.annotate.explaining import ExplainedFrame
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
+from live_gradcam.pipelines.annotate.sidecars import Sidecars
 from live_gradcam.pipelines.annotate.source import open_recording
-from live_gradcam.pipelines.sidecars import Sidecars
-from live_gradcam.pipelines.timeline import Timeline
+from live_gradcam.pipelines.annotate.timeline import Timeline
 from live_gradcam.video.image import encode_image
 from live_gradcam.video.output import part_path, publish, remove_part
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What becomes of an explained frame.
+
+    Attributes:
+        index: its number in the output.
+        pts: its time in seconds.
+        shown: what is drawn.
+        recorded: what is written down; None where nothing is.
+    """
+
+    index: int
+    pts: Fraction
+    shown: Shown
+    recorded: Explanation | None
 
 
 class Numbers:
@@ -28,7 +47,7 @@ class Numbers:
         options: how frames are drawn.
 
     Attributes:
-        explained: how many explanations there were.
+        explained: how many explanations were added.
 
     Raises:
         OutputError: a file cannot be written; also from the methods.
@@ -42,28 +61,27 @@ class Numbers:
         self._are_recorded = bool(job.jsonl or job.csv or job.heatmaps)
         self._timeline = Timeline()
 
-    def follow(
-        self, index: int, pts: Fraction, frame_size: tuple[int, int], explanation: Explanation, calm: Calm
-    ) -> Shown:
-        """Take the next explanation in.
+    def follow(self, frame: ExplainedFrame, calm: Calm) -> Followed:
+        """Follow the next explanation.
 
         Args:
-            index: of its frame in the output.
-            pts: of its frame, in seconds.
-            frame_size: (height, width) of its frame.
-            explanation: as the network gave it.
+            frame: which was explained.
             calm: follows the same explanations.
 
         Returns:
-            What is to be drawn.
+            What is to be drawn, and with it what is to be added once it is.
         """
-        shown = calm.shown(explanation, frame_size, float(pts))
-        if self._are_recorded:
-            self._sidecars.add(index, pts, calm.recorded(explanation, frame_size, float(pts)))
+        shown = calm.shown(frame.explanation, frame.size, float(frame.pts))
+        recorded = calm.recorded(frame.explanation, frame.size, float(frame.pts)) if self._are_recorded else None
+        return Followed(frame.index, frame.pts, shown, recorded)
+
+    def add(self, followed: Followed) -> None:
+        """Write down the numbers of a frame that is in the output."""
+        if followed.recorded is not None:
+            self._sidecars.add(followed.index, followed.pts, followed.recorded)
         if self._job.contact_sheet:
-            self._timeline.add(index, pts, shown.explanation)
+            self._timeline.add(followed.index, followed.pts, followed.shown.explanation)
         self.explained += 1
-        return shown
 
     def finish(self) -> None:
         """Draw the contact sheet, if it was asked for."""
@@ -84,6 +102,10 @@ class Numbers:
         except OSError as error:
             remove_part(path)
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._sidecars.__exit__(InterruptedError, None, None)
 
     def __enter__(self) -> Numbers:
         self._sidecars.__enter__()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +20,7 @@ from live_gradcam.pipelines.annotate.provenance import FILE, TAG, Provenance, ad
 from live_gradcam.pipelines.annotate.source import Span
 from live_gradcam.video.accompaniment import kept_chapters, kept_metadata
 from live_gradcam.video.join import join
-from live_gradcam.video.output import part_path, publish
+from live_gradcam.video.output import part_path, publish, remove_part
 from live_gradcam.video.pictures import PictureReader
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.writer import FolderWriter, VideoWriter
@@ -54,8 +57,7 @@ class AnnotatedFile:
         self._span = span
         self._job = job
         self._time_base = time_base_of(reader, options)
-        kept = {key: value for key, value in kept_metadata(reader.metadata).items() if key.lower() != TAG}
-        self._metadata = {**kept, TAG: provenance.text(complete=True)}
+        self._metadata = _metadata(reader, provenance, complete=True)
         self._chapters = kept_chapters(reader.chapters, span.start, span.end)
         self._is_gif = job.output.suffix.lower() == ".gif"
         self._is_finished = False
@@ -156,6 +158,63 @@ class AnnotatedFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if not self._is_finished:
             self._writer.discard()
+
+
+def join_segments(
+    parts: Sequence[Path],
+    job: AnnotateJob,
+    reader: VideoReader | PictureReader,
+    options: AnnotateOptions,
+    provenance: Provenance,
+    *,
+    end: Fraction | None,
+    complete: bool,
+) -> dict[str, Any]:
+    """Make the output of encoded parts, and add what goes along with them.
+
+    Args:
+        parts: files of the output's kind.
+        job: what becomes what.
+        reader: the source.
+        options: how it is encoded.
+        provenance: what the file says.
+        end: where the last part ends on the source's clock, in seconds; None for the end.
+        complete: whether these are all parts.
+
+    Returns:
+        What became of sound and subtitles, as in `AnnotatedFile.notes`.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left of it.
+    """
+    if job.output.suffix.lower() == ".gif":
+        try:
+            shutil.copyfile(parts[0], part_path(job.output))
+            add_comment(part_path(job.output), provenance.text(complete=complete))
+            publish(job.output)
+        except OSError as error:
+            remove_part(job.output)
+            raise OutputError(f"cannot write {job.output}: {error.strerror}") from error
+        return {"converted": [], "left_out": []}
+    span = Span(reader, options)
+    accompaniment = join(
+        parts,
+        job.output,
+        time_base=time_base_of(reader, options),
+        companion=reader,
+        start=span.start,
+        end=end,
+        shift=span.shift,
+        metadata=_metadata(reader, provenance, complete=complete),
+        chapters=kept_chapters(reader.chapters, span.start, span.end),
+    )
+    return {"converted": accompaniment.converted, "left_out": accompaniment.left_out}
+
+
+def _metadata(reader: VideoReader | PictureReader, provenance: Provenance, *, complete: bool) -> dict[str, str]:
+    """What the source says of itself, and how the file came about."""
+    kept = {key: value for key, value in kept_metadata(reader.metadata).items() if key.lower() != TAG}
+    return {**kept, TAG: provenance.text(complete=complete)}
 
 
 def time_base_of(reader: VideoReader | PictureReader, options: AnnotateOptions) -> Fraction:

@@ -11,7 +11,7 @@ from itertools import chain
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.pipelines.annotate.drawing import Calm, Drawing, Shown
-from live_gradcam.pipelines.annotate.explaining import explained
+from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.numbers import Numbers
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
@@ -92,14 +92,20 @@ def annotate(
         def draw_and_write(item: tuple[Frame, Explanation | None]) -> None:
             nonlocal file, shown
             frame, explanation = item
+            followed = None
             if explanation is not None:
-                shown = numbers.follow(frame.index, frame.pts, frame.image.shape[:2], explanation, calm)
+                followed = numbers.follow(
+                    ExplainedFrame(frame.index, frame.pts, frame.image.shape[:2], explanation), calm
+                )
+                shown = followed.shown
             assert shown is not None  # the first frame is explained
             picture = drawing.picture(frame.image, shown)
             if file is None:
                 size = picture.shape[:2]
                 file = stack.enter_context(AnnotatedFile(job, reader, span, options, provenance, size))
             file.write(picture, frame.pts)
+            if followed is not None:
+                numbers.add(followed)
             while source.packets:
                 file.write_packet(source.packets.popleft())
             if on_progress:

@@ -1,0 +1,126 @@
+"""Processes on this machine that work on segments."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from typing import Any, Protocol
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.pipelines.annotate.options import AnnotateOptions
+from live_gradcam.pipelines.annotate.segments import Bench, Task
+from live_gradcam.pipelines.engine import EngineOptions
+
+
+class Workers(Protocol):
+    """Do tasks, one each at a time. A context manager.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    count: int
+
+    def submit(self, task: Task) -> None:
+        """Have a task done."""
+
+    def next_done(self, seconds: float) -> tuple[Task, Callable[[], Any]] | None:
+        """A task that is done, and a function that gives its result or raises what it raised.
+
+        None where none is done after so many seconds.
+        """
+
+
+class WorkersLostError(LiveGradcamError):
+    """The processes that work are gone."""
+
+
+class ProcessWorkers:
+    """Processes on this machine. Use as a context manager; leaving it stops what they are at.
+
+    Args:
+        count: how many.
+        engine: what each explains with.
+        options: how recordings are annotated.
+    """
+
+    def __init__(self, count: int, engine: EngineOptions, options: AnnotateOptions) -> None:
+        self.count = count
+        if engine.threads is None:
+            engine = replace(engine, threads=max(1, (os.cpu_count() or 1) // count))
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._stop = context.Event()
+        self._pool = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop)
+        )
+        self._tasks: dict[Future, Task] = {}
+
+    def submit(self, task: Task) -> None:
+        """Have a task done.
+
+        Raises:
+            WorkersLostError: a process died.
+        """
+        try:
+            self._tasks[self._pool.submit(_run, task)] = task
+        except BrokenProcessPool:
+            raise WorkersLostError(_LOST) from None
+
+    def next_done(self, seconds: float) -> tuple[Task, Callable[[], Any]] | None:
+        """See `Workers`."""
+        done, _ = wait(self._tasks, timeout=seconds, return_when=FIRST_COMPLETED)
+        if not done:
+            return None
+        future = done.pop()
+        task = self._tasks.pop(future)
+        if isinstance(future.exception(), BrokenProcessPool):
+            raise WorkersLostError(_LOST)
+        return task, future.result
+
+    def __enter__(self) -> ProcessWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+
+_LOST = "a worker process died, perhaps for want of memory: try fewer --workers; what was finished is kept"
+
+
+class _ProcessBench(Bench):
+    """A bench in a process of its own, which ends with the one that started it."""
+
+    def __init__(self, engine: EngineOptions, options: AnnotateOptions, stop: Any) -> None:
+        super().__init__(engine, options)
+        self._stop = stop
+
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+
+_bench: _ProcessBench
+
+
+def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any) -> None:
+    global _bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _bench = _ProcessBench(engine, options, stop)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _run(task: Task) -> Any:
+    return task.run(_bench)
