@@ -1,0 +1,289 @@
+"""How near `live-gradcam annotate` comes to what this machine can do, and to the script that people write.
+
+Every part runs in a process of its own, which waits while the others run; rounds go through all of them in turn, each
+on the same frames. Printed are medians over the rounds:
+
+- annotate: a file in, an annotated file out;
+- decode, explain, draw, encode: each stage alone, on frames that are in memory already;
+- script: one frame at a time, OpenCV in, an eager GradientTape over the Keras model, OpenCV out (mp4v, no sound).
+
+The ceiling is what no arrangement of the stages can beat: the slowest stage alone, or the CPU time of all of them over
+the number of processors, whichever is slower.
+
+    python benchmarks/annotate.py [VIDEO] [--frames 240] [--rounds 5] [--batch 1]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+TOUR = Path(__file__).parent.parent / "videos" / "tour.mp4"
+STAGES = ("decode", "explain", "draw", "encode")
+PARTS = ("annotate", *STAGES, "script")
+#: Frames kept in memory, for the stages that begin there.
+KEPT = 48
+#: The script is so slow that a few of its frames tell as much.
+SCRIPT_FRAMES = 24
+
+#: A part's run: it takes a number of frames and does its work on them.
+Run = Callable[[int], None]
+
+
+def main(
+    video: Annotated[Path, typer.Argument(help="A video.")] = TOUR,
+    frames: Annotated[int, typer.Option(help="How many frames a round.")] = 240,
+    rounds: Annotated[int, typer.Option(help="How many rounds.")] = 5,
+    batch: Annotated[int, typer.Option(help="Frames that annotate explains at a time.")] = 1,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the numbers there.")] = None,
+    part: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Measure, interleaved, and print a table."""
+    if part is not None:
+        serve(part, video, batch)
+        return
+    processes = {name: start(name, video, batch) for name in PARTS}
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in PARTS}
+    for _ in range(rounds):
+        for name, process in processes.items():
+            measured[name].append(ask(process, SCRIPT_FRAMES if name == "script" else frames))
+    for process in processes.values():
+        process.communicate("", timeout=60)
+    report(measured, json_path)
+
+
+def report(measured: dict[str, list[dict[str, float]]], json_path: Path | None) -> None:
+    """Print the table, and the ratios that matter."""
+    cores = len(os.sched_getaffinity(0))
+    medians = {
+        name: {key: float(np.median([round_[key] for round_ in rounds])) for key in rounds[0]}
+        for name, rounds in measured.items()
+    }
+    print(f"{cores} processors; medians of {len(measured['annotate'])} rounds\n")
+    print(f"{'':10}{'FPS':>9}{'ms/frame':>11}{'CPU ms/frame':>15}{'peak MiB':>11}")
+    for name, row in medians.items():
+        print(
+            f"{name:10}{1 / row['wall']:>9.1f}{1e3 * row['wall']:>11.2f}{1e3 * row['cpu']:>15.2f}{row['peak']:>11.0f}"
+        )
+    ours = medians["annotate"]["wall"]
+    print()
+    ceilings = {}
+    for label, stages in (("decode, explain, encode", ("decode", "explain", "encode")), ("all four stages", STAGES)):
+        slowest = max(medians[stage]["wall"] for stage in stages)
+        work = sum(medians[stage]["cpu"] for stage in stages) / cores
+        ceiling = max(slowest, work)
+        ceilings[label] = ceiling / ours
+        print(
+            f"ceiling of {label}: {1 / ceiling:.1f} FPS (slowest stage {1 / slowest:.1f}, "
+            f"CPU time {1 / work:.1f}); annotate reaches {100 * ceiling / ours:.0f} %"
+        )
+    ratio = medians["script"]["wall"] / ours
+    less = medians["script"]["cpu"] / medians["annotate"]["cpu"]
+    print(f"annotate is {ratio:.1f} times as fast as the script, with {less:.1f} times less CPU time")
+    if json_path is not None:
+        json_path.write_text(json.dumps({"parts": medians, "ceilings": ceilings, "script": ratio}, indent=2) + "\n")
+
+
+# --- one part, in its own process ---------------------------------------------------------------------------------
+
+
+def start(part: str, video: Path, batch: int) -> subprocess.Popen[str]:
+    """Start a part's process, and wait until it is ready."""
+    command = [sys.executable, "-P", __file__, str(video), "--part", part, "--batch", str(batch)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    if process.stdout.readline().strip() != "ready":
+        raise SystemExit(f"the part {part} did not start")
+    return process
+
+
+def ask(process: subprocess.Popen[str], frames: int) -> dict[str, float]:
+    """Have a part done with so many frames: seconds and CPU seconds a frame, and the process's peak memory in MiB."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{frames}\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def serve(part: str, video: Path, batch: int) -> None:
+    """Be a part: run whenever a number of frames comes."""
+    with tempfile.TemporaryDirectory() as folder:
+        run: Run = MAKE[part](video, Path(folder), batch)
+        run(8)
+        print("ready", flush=True)
+        for line in sys.stdin:
+            frames = int(line)
+            begun, cpu = time.perf_counter(), time.process_time()
+            run(frames)
+            wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(json.dumps({"wall": wall / frames, "cpu": cpu / frames, "peak": peak}), flush=True)
+
+
+def some_frames(video: Path) -> list[np.ndarray]:
+    """Frames from all over a video, uint8 BGR."""
+    from live_gradcam.video.reader import VideoReader
+
+    with VideoReader(video) as reader:
+        every = max(1, (reader.expected_frames or 0) // KEPT)
+        return [frame.image for frame in islice(reader.frames(), 0, KEPT * every, every)]
+
+
+def make_annotate(video: Path, folder: Path, batch: int) -> Run:
+    """A file in, an annotated file out, as the command does it."""
+    from live_gradcam.pipelines.annotate.jobs import AnnotateJob
+    from live_gradcam.pipelines.annotate.options import AnnotateOptions
+    from live_gradcam.pipelines.annotate.provenance import Provenance
+    from live_gradcam.pipelines.annotate.run import annotate
+    from live_gradcam.pipelines.engine import EngineOptions, start_engine
+    from live_gradcam.pipelines.stopping import StopRequest
+    from live_gradcam.video.reader import VideoReader
+
+    with VideoReader(video) as reader:
+        times = [frame.pts for frame in reader.frames()]
+    options = AnnotateOptions(batch=batch)
+    engine_options = options.engine(EngineOptions())
+    engine = start_engine(engine_options)
+    job = AnnotateJob(video, folder / "annotated.mp4")
+
+    def run(frames: int) -> None:
+        assert frames < len(times), "the video is shorter than a round"
+        part = AnnotateOptions(batch=batch, end=times[frames] - times[0])
+        annotate(job, Provenance.of(video, engine_options, part), engine, part, stop=StopRequest())
+
+    return run
+
+
+def make_decode(video: Path, folder: Path, batch: int) -> Run:
+    """Decoding and conversion to BGR alone."""
+    from live_gradcam.video.reader import VideoReader
+
+    def run(frames: int) -> None:
+        with VideoReader(video) as reader:
+            exhaust(islice(reader.frames(), frames))
+
+    return run
+
+
+def make_explain(video: Path, folder: Path, batch: int) -> Run:
+    """The network and its maps alone."""
+    from live_gradcam.pipelines.engine import EngineOptions, start_engine
+
+    engine, images = start_engine(EngineOptions()), some_frames(video)
+
+    def run(frames: int) -> None:
+        source = cycle(images)
+        for _ in range(0, frames, batch):
+            engine.explain_batch(list(islice(source, batch)), batch)
+
+    return run
+
+
+def make_draw(video: Path, folder: Path, batch: int) -> Run:
+    """The overlay and the text alone."""
+    from live_gradcam.pipelines.annotate.drawing import Calm, Drawing
+    from live_gradcam.pipelines.annotate.options import AnnotateOptions
+    from live_gradcam.pipelines.engine import EngineOptions, start_engine
+
+    options = AnnotateOptions()
+    engine, images = start_engine(EngineOptions()), some_frames(video)
+    explanations = [engine.explain(image) for image in images]
+
+    def run(frames: int) -> None:
+        calm, drawing = Calm(options, engine.explainer.classifier.labels, 0.0, 0), Drawing(options)
+        for time_, position in enumerate(islice(cycle(range(len(images))), frames)):
+            image = images[position]
+            drawing.picture(image, calm.shown(explanations[position], image.shape[:2], time_ / 30))
+
+    return run
+
+
+def make_encode(video: Path, folder: Path, batch: int) -> Run:
+    """The conversion from BGR and the encoder alone, on annotated frames one after the other."""
+    from live_gradcam.video.reader import VideoReader
+    from live_gradcam.video.writer import VideoWriter
+
+    command = [sys.executable, "-m", "live_gradcam", "annotate", str(video), "-o", str(folder / "annotated.mp4")]
+    subprocess.run([*command, "--end", "5"], check=True, stdout=subprocess.DEVNULL)
+    with VideoReader(folder / "annotated.mp4") as reader:
+        images = [frame.image for frame in islice(reader.frames(), 2 * KEPT)]
+        rate, time_base = reader.frame_rate, reader.time_base
+
+    def run(frames: int) -> None:
+        there_and_back = cycle([*images, *images[::-1]])  # without a cut where they begin anew
+        size = images[0].shape[:2]
+        with VideoWriter(folder / "encoded.mp4", size=size, frame_rate=rate, time_base=time_base) as writer:
+            for position, image in enumerate(islice(there_and_back, frames)):
+                writer.write(image, position / rate)
+
+    return run
+
+
+def make_script(video: Path, folder: Path, batch: int) -> Run:
+    """The recipe that tutorials give, on the same network."""
+    import cv2
+    import keras
+    import tensorflow as tf
+
+    from live_gradcam import load_classifier
+    from live_gradcam.cam.explainer import Explainer
+
+    classifier = load_classifier("efficientnet-lite0")
+    model = classifier.model
+    layer = Explainer(classifier, tune="off").layer
+    both = keras.Model(model.inputs, [model.get_layer(layer).output, model.output])
+
+    def run(frames: int) -> None:
+        capture = cv2.VideoCapture(str(video))
+        size = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        writer = cv2.VideoWriter(str(folder / "script.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30, size)
+        for _ in range(frames):
+            _, frame = capture.read()
+            small = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), classifier.input_size[::-1])
+            pixels = (small[None].astype(np.float32) - 127) / 128
+            with tf.GradientTape() as tape:
+                activations, scores = both(pixels, training=False)
+                best = int(tf.argmax(scores[0]))
+                score = scores[:, best]
+            weights = tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2))
+            heatmap = tf.nn.relu(tf.reduce_sum(activations[0] * weights[0], axis=-1)).numpy()
+            heatmap = np.uint8(255 * heatmap / (heatmap.max() or 1))
+            coloured = cv2.applyColorMap(cv2.resize(heatmap, size), cv2.COLORMAP_JET)
+            picture = cv2.addWeighted(frame, 0.6, coloured, 0.4, 0)
+            cv2.putText(picture, classifier.labels[best], (10, 40), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2)
+            writer.write(picture)
+        writer.release()
+
+    return run
+
+
+def exhaust(items: Iterable[Any]) -> None:
+    """Take all items, and keep none."""
+    for _ in items:
+        pass
+
+
+MAKE: dict[str, Callable[[Path, Path, int], Run]] = {
+    "annotate": make_annotate,
+    "decode": make_decode,
+    "explain": make_explain,
+    "draw": make_draw,
+    "encode": make_encode,
+    "script": make_script,
+}
+
+if __name__ == "__main__":
+    typer.run(main)
