@@ -661,11 +661,12 @@ def annotate(
     from live_gradcam.pipelines.annotate.progress import AnnotateProgress
     from live_gradcam.pipelines.annotate.provenance import Provenance
     from live_gradcam.pipelines.annotate.run import annotate_all
-    from live_gradcam.pipelines.annotate.source import SourceAhead, open_recording
+    from live_gradcam.pipelines.annotate.source import SourceAhead, obstacle
     from live_gradcam.pipelines.annotate.summary import Report, describe_loss, describe_notes
     from live_gradcam.pipelines.stopping import StopRequest
 
     engine.check()
+    _check_workers(workers, cluster, encoding)
     options = AnnotateOptions(
         start=_parse_time(start, "--start"),
         end=_parse_time(end, "--end"),
@@ -695,6 +696,7 @@ def annotate(
 
     def done(job: "AnnotateJob", summary: "AnnotateSummary") -> None:
         report.done(job, summary)
+        progress.done(job)
         say(f"{job.output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
         for note in describe_notes(job, summary):
             _complain(note)
@@ -704,6 +706,7 @@ def annotate(
 
     def not_done(job: "AnnotateJob", error: LiveGradcamError) -> None:
         report.failed(job, error)
+        progress.done(job)
         failed.append(job.source)
         _complain(str(error))
 
@@ -711,25 +714,28 @@ def annotate(
         report.skipped(job)
         say(f"{job.output} is done already")
     todo = [pair for pair, is_done in zip(zip(jobs, provenances, strict=True), are_done, strict=True) if not is_done]
+    progress = AnnotateProgress(_terminal, len(todo))
+    for job, _ in todo:  # what is no recording is told before TensorFlow has started
+        if (error := obstacle(job.source, options)) is not None:
+            not_done(job, error)
+    todo = [pair for pair in todo if pair[0].source not in failed]
     stop = StopRequest()
     with ExitStack() as stack:
         if todo:
             several = _several_workers(workers, cluster, engine, options)
             if several is None:
-                # A single video is decoded while TensorFlow starts, and what is none is told before it has.
+                # A single recording is decoded while TensorFlow starts.
                 opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
                 started = _start_engine(engine)
                 report.start_s = started.start_s
                 work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
             stack.enter_context(stop)
             if several is not None:
-                for job, _ in todo:
-                    open_recording(job.source, options).close()
                 with _terminal.status(f"starting {engine.model}"):
                     stack.enter_context(several)
                     report.start_s = start_workers(several, stop)
                 work = partial(annotate_in_parallel, todo, options, several)
-            progress = stack.enter_context(AnnotateProgress(_terminal, len(todo)))
+            stack.enter_context(progress)
             work(stop=stop, on_done=done, on_failed=not_done, on_progress=progress.update)
     report.seconds, report.stopped = time.perf_counter() - _PROCESS_START, stop.requested
     if json_path is not None:
@@ -740,6 +746,19 @@ def annotate(
         raise typer.Exit(_FAILED)
 
 
+def _check_workers(count: int | None, cluster: str | None, encoding: "Encoding") -> None:
+    if cluster is None and count is None:
+        return
+    if cluster is not None and count is not None:
+        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
+    if encoding.codec == "png":
+        raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
+    if cluster is not None:
+        from live_gradcam.pipelines.annotate.cluster import check_cluster
+
+        check_cluster()
+
+
 def _several_workers(
     count: int | None, cluster: str | None, engine: EngineOptions, options: "AnnotateOptions"
 ) -> "ProcessWorkers | ClusterWorkers | None":
@@ -747,12 +766,8 @@ def _several_workers(
     from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
     from live_gradcam.pipelines.annotate.workers import ProcessWorkers
 
-    if cluster is not None and count is not None:
-        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
     if cluster is None and count is None:
         return None
-    if options.encoding.codec == "png":
-        raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
     if cluster is not None:
         return ClusterWorkers(cluster, engine, options)
     return ProcessWorkers(count or 1, engine, options)

@@ -233,14 +233,14 @@ def test_a_video_is_annotated_frame_by_frame(here, tmp_path: Path) -> None:
     assert [record["frame"] for record in records] == list(range(12))
     np.testing.assert_allclose([record["time"] for record in records], np.arange(12) / 10, atol=1e-6)
     with np.load(maps) as archive:
-        assert archive["heatmaps"].shape == (12, 7, 7)
-        assert archive["target"].tolist() == [record["target"] for record in records]
+        assert archive["heatmaps"].shape == (12, 1, 7, 7)
+        assert archive["target"].tolist() == [[record["target"]] for record in records]
         np.testing.assert_allclose(archive["time"], np.arange(12) / 10, atol=1e-9)
         heatmaps = archive["heatmaps"]
     steady, region = SteadyBoxes(threshold=0.4), Region(0, -8, 64, 64)
     for record, heatmap in zip(records, heatmaps, strict=True):
         best = (Prediction(record["target"], record["target_label"], 1.0),)
-        explanation = Explanation(best, heatmap[None], best, np.ones(1), np.ones(1), np.ones(1), region)
+        explanation = Explanation(best, heatmap, best, np.ones(1), np.ones(1), np.ones(1), region)
         (boxes,) = steady.steady(explanation, (48, 64), record["time"]).boxes
         assert record["boxes"] == [list(box) for box in boxes]
         assert record["box"] == record["boxes"][0]

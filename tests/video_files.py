@@ -32,6 +32,20 @@ def number_of(image: np.ndarray) -> int:
     return sum(int(bar.mean() > (_BLACK + _WHITE) / 2) << bit for bit, bar in enumerate(bars))
 
 
+def moving(index: int, *, height: int = 48, width: int = 64) -> np.ndarray:
+    """A picture of `numbered` over a texture that moves, so that a codec makes each frame of those before and after."""
+    rows, columns = np.mgrid[:height, :width]
+    texture = 128 + 60 * np.sin((columns + 3 * index) * 0.3) + 40 * np.cos((rows - 2 * index) * 0.23)
+    image = np.repeat(texture[..., None], 3, axis=2).astype(np.uint8)
+    image[: height // 2] = numbered(index, height=height // 2, width=width)
+    return image
+
+
+def number_of_moving(image: np.ndarray) -> int:
+    """The number that a picture of `moving` shows, after any codec."""
+    return number_of(image[: image.shape[0] * 2 // 5])
+
+
 def make_video(
     path: Path,
     images: Sequence[np.ndarray],
@@ -47,6 +61,7 @@ def make_video(
     pixel_aspect: Fraction | None = None,
     audio_codec: str | None = None,
     audio_seconds: float = 0.0,
+    flags: int = 0,
 ) -> Path:
     """Write pictures as a video, and if wanted a tone.
 
@@ -64,6 +79,7 @@ def make_video(
         pixel_aspect: how many times wider than high a pixel is to be shown.
         audio_codec: of the tone; none by default.
         audio_seconds: how long the tone is.
+        flags: more of FFmpeg's for the encoder.
 
     Returns:
         The path.
@@ -74,6 +90,7 @@ def make_video(
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt
         stream.codec_context.time_base = time_base
+        stream.codec_context.flags |= flags
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if rotation:
@@ -91,7 +108,7 @@ def make_video(
 
 def _write_tone(container: Any, stream: Any, seconds: float) -> None:
     stream.codec_context.open(strict=False)
-    length = stream.codec_context.frame_size
+    length = stream.codec_context.frame_size or 1024  # PCM takes any
     for begin in range(0, round(seconds * SAMPLE_RATE) - length + 1, length):
         wave = np.sin(np.arange(begin, begin + length) * 0.05)
         samples = av.AudioFrame.from_ndarray(
@@ -110,9 +127,11 @@ def make_plain_video(
     yuv: tuple[int, int, int],
     *,
     size: int = 64,
+    codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     matrix: int | None = None,
     full_range: bool | None = None,
+    transfer: int | None = None,
 ) -> Path:
     """Write a video of one colour, the planes' values and the file's tags given: nothing is converted.
 
@@ -120,30 +139,36 @@ def make_plain_video(
         path: its ending gives the format.
         yuv: the value of all pixels of each plane.
         size: height and width.
+        codec: of the video.
         pix_fmt: how the video stores its pixels.
         matrix: the colour matrix that the file names (ITU-T H.273), or None for none.
         full_range: whether the file says that values go from 0 to 255, or None for nothing said.
+        transfer: the transfer function that the file names (ITU-T H.273), or None for none.
     """
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    dtype = "<u2" if "10le" in pix_fmt else np.uint8
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream: Any = container.add_stream(codec, rate=25, options={"crf": "1", **quiet})
         stream.height = stream.width = size
         stream.pix_fmt = pix_fmt
         if matrix is not None:
             stream.codec_context.colorspace = matrix
         if full_range is not None:
             stream.codec_context.color_range = 2 if full_range else 1
-        for index in range(2):
+        if transfer is not None:
+            stream.codec_context.color_trc = transfer
+        for index in range(4):  # libx265 makes up the times of fewer
             picture = av.VideoFrame(size, size, pix_fmt)
             for plane, value in zip(picture.planes, yuv, strict=True):
-                plane.update(bytes([value]) * plane.buffer_size)
+                plane.update(np.full(plane.buffer_size // np.dtype(dtype).itemsize, value, dtype).tobytes())
             picture.pts = index
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return path
 
 
-#: The luma weights of red and blue: ITU-R BT.601 and BT.709.
-LUMA_WEIGHTS = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722)}
+#: The luma weights of red and blue: ITU-R BT.601, BT.709 and BT.2020 (not of constant luminance).
+LUMA_WEIGHTS = {"BT.601": (0.299, 0.114), "BT.709": (0.2126, 0.0722), "BT.2020": (0.2627, 0.0593)}
 
 
 def exact_yuv(bgr: Sequence[float], standard: str, *, full_range: bool = False) -> tuple[float, float, float]:
@@ -160,6 +185,17 @@ def exact_yuv(bgr: Sequence[float], standard: str, *, full_range: bool = False) 
 def eight_bits(yuv: tuple[float, float, float]) -> tuple[int, int, int]:
     """Values as a plane stores them."""
     y, cb, cr = (min(255, max(0, round(value))) for value in yuv)
+    return y, cb, cr
+
+
+def deep_yuv(bgr: Sequence[float], standard: str, *, full_range: bool = False) -> tuple[int, int, int]:
+    """Y', Cb and Cr of a colour of eight bits as planes of ten bits store them."""
+    y, cb, cr = exact_yuv(bgr, standard, full_range=full_range)
+    if full_range:  # 0 to 1023 around 512
+        values = (y * 1023 / 255, 512 + (cb - 128) * 1023 / 255, 512 + (cr - 128) * 1023 / 255)
+    else:
+        values = (4 * y, 4 * cb, 4 * cr)
+    y, cb, cr = (min(1023, max(0, round(value))) for value in values)
     return y, cb, cr
 
 

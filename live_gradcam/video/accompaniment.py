@@ -13,9 +13,17 @@ from live_gradcam.video.encoding import Container
 #: Of text, so that they can be written in another form; pictures of text cannot.
 _TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
 #: What a container writes itself, of its own file.
-_TECHNICAL = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"})
-_MICROSECONDS = Fraction(1, 1_000_000)
+_TECHNICAL = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "handler_name", "vendor_id"}
+)
 _MILLISECONDS = Fraction(1, 1000)
+_TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock that is told in whole milliseconds or packets trembles
+_LONGEST_SILENCE = 60  # seconds; longer ones are a jump in time
+_NO_TEXT = bytes(2)  # mov_text: the length of nothing
+#: Whose delay Matroska learns from the stream itself, so that times before 0 s are none in the file.
+_WITH_DELAY = frozenset({"opus", "libopus"})
+#: What all encoders take, by the number of channels.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 class Accompaniment:
@@ -45,7 +53,7 @@ class Accompaniment:
         for stream in streams:
             track = self._track(stream, output, container)
             if track is not None:
-                track.stream.metadata.update(kept_metadata(stream.metadata))
+                track.stream.metadata.update(_of_track(stream.metadata))
                 track.stream.disposition = stream.disposition
                 self._tracks[stream.index] = track
 
@@ -55,7 +63,7 @@ class Accompaniment:
         carried = container.audio if is_audio else container.subtitles
         if carried is None or name in carried:
             try:
-                return _Copied(stream, output)
+                return _Copied(stream, output, from_zero=container.from_zero)
             except ValueError:  # FFmpeg knows better what the container carries
                 pass
         encoder = container.audio_encoder if is_audio else container.subtitle_encoder
@@ -98,14 +106,25 @@ class _Copied(_Track):
     """The packets as they are.
 
     Where their clock is set back, as in recordings that were put together, they go on after the last one.
+
+    Args:
+        source: stream to copy.
+        output: the container to write to.
+        from_zero: leave out what is before 0 s, where all else would be shifted for it. That is what decoders throw
+            away: a beginning cut off by an edit list, and the first packet of AAC or MP3, with which they warm up.
     """
 
-    def __init__(self, source: Any, output: Any) -> None:
+    def __init__(self, source: Any, output: Any, *, from_zero: bool) -> None:
         super().__init__(output.add_stream_from_template(source))
+        self._from_zero = from_zero
+        self._name = source.codec_context.name
+        self._tells_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
         self._offset = 0
         self._last: tuple[int, int] | None = None  # ticks: its time and its duration
 
     def packets(self, packet: Any) -> list[av.Packet]:
+        if self._is_pause(packet) or (self._from_zero and self._is_thrown_away(packet)):
+            return []
         if self._last and packet.dts + self._offset <= self._last[0]:
             self._offset = sum(self._last) - packet.dts
         packet.dts += self._offset
@@ -115,31 +134,115 @@ class _Copied(_Track):
         packet.stream = self.stream
         return [packet]
 
+    def _is_pause(self, packet: Any) -> bool:
+        """Whether this is MP4's way to say that no subtitle is shown, which its writer adds where it is needed."""
+        return self._name == "mov_text" and packet.size == len(_NO_TEXT) and bytes(packet) == _NO_TEXT
+
+    def _is_thrown_away(self, packet: Any) -> bool:
+        time = packet.dts if packet.pts is None else packet.pts
+        return time < 0 and (packet.is_discard or not self._tells_delay)
+
 
 class _EncodedAudio(_Track):
+    """Sound encoded anew, every sample at its time.
+
+    What is missing becomes silence. Where the clock is set back, as in recordings that were put together, the sound
+    goes on.
+    """
+
     def __init__(self, source: Any, output: Any, encoder: str) -> None:
-        rate = source.codec_context.sample_rate
-        stream = output.add_stream(encoder, rate=48_000 if encoder == "libopus" or not rate else rate)
-        stream.layout = source.codec_context.layout
-        super().__init__(stream)
         self._decoder = source.codec_context
+        layout = _LAYOUTS.get(self._decoder.layout.nb_channels, "stereo")
+        super().__init__(output.add_stream(encoder, rate=_rate(encoder, self._decoder.sample_rate), layout=layout))
+        self._resampler: Any = None
+        self._of: tuple[str, str, int] | None = None
+        self._fifo = av.AudioFifo()
+        self._sent: int | None = None  # samples, from 0 s on
+        self._received = Fraction(0)  # seconds
+        self._ahead = Fraction(0)
 
     def packets(self, packet: Any) -> list[av.Packet]:
+        return self._encode(self._decoded(packet))
+
+    def _decoded(self, packet: Any) -> list[av.AudioFrame]:
         try:
-            frames = self._decoder.decode(packet)
+            return self._decoder.decode(packet)
         except av.error.FFmpegError:  # a damaged packet is silence
             return []
-        return self._encode(frames)
 
     def _encode(self, frames: Sequence[av.AudioFrame]) -> list[av.Packet]:
-        return [packet for frame in frames for packet in self.stream.encode(frame)]
+        packets = []
+        for frame in frames:
+            packets += self._keep_time(frame)
+            self._received += Fraction(frame.samples, frame.sample_rate)
+            self._store(self._resampled(frame))
+            packets += self._ready()
+        return packets
+
+    def _keep_time(self, frame: av.AudioFrame) -> list[av.Packet]:
+        """Make what was received end where a frame begins."""
+        rate = self.stream.codec_context.sample_rate
+        if frame.pts is None:
+            self._sent = self._sent or 0
+            return []
+        time = frame.pts * frame.time_base
+        if self._sent is None:
+            self._sent, self._received = round(time * rate), time
+        gap = time + self._ahead - self._received
+        if gap < -_TOLERATED_GAP:
+            self._ahead -= gap
+        if gap <= _TOLERATED_GAP:
+            return []
+        self._received += gap
+        self._store([self._silence(round(min(gap, _LONGEST_SILENCE) * rate))])
+        packets = self._ready()
+        if gap > _LONGEST_SILENCE:
+            self._sent += round((gap - _LONGEST_SILENCE) * rate)
+        return packets
+
+    def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        rest = []
+        if shape != self._of:
+            rest = self._resampler.resample(None) if self._resampler else []
+            context = self.stream.codec_context
+            self._resampler, self._of = av.AudioResampler(context.format, context.layout, context.sample_rate), shape
+        return [*rest, *self._resampler.resample(frame)]
+
+    def _silence(self, samples: int) -> av.AudioFrame:
+        context = self.stream.codec_context
+        frame = av.AudioFrame(context.format.name, context.layout.name, samples)
+        frame.sample_rate = context.sample_rate
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        return frame
+
+    def _store(self, frames: Iterable[av.AudioFrame]) -> None:
+        for frame in frames:
+            frame.pts = None
+            self._fifo.write(frame)
+
+    def _ready(self, *, partial: bool = False) -> list[av.Packet]:
+        """Encode what is a whole frame of the encoder; at the end, also what is a part of one."""
+        packets: list[av.Packet] = []
+        context = self.stream.codec_context
+        while (frame := self._fifo.read(context.frame_size, partial=partial)) is not None:
+            frame.pts, frame.time_base = self._sent, Fraction(1, context.sample_rate)
+            self._sent = (self._sent or 0) + frame.samples
+            packets += self.stream.encode(frame)
+        return packets
 
     def rest(self) -> list[av.Packet]:
-        try:
-            frames = self._decoder.decode(None)
-        except av.error.FFmpegError:
-            frames = []
-        return [*self._encode(frames), *self.stream.encode(None)]
+        packets = self._encode(self._decoded(None))
+        if self._resampler:
+            self._store(self._resampler.resample(None))
+        return [*packets, *self._ready(partial=True), *self.stream.encode(None)]
+
+
+def _rate(encoder: str, rate: int) -> int:
+    """The samples a second that an encoder takes, for sound of so many: as many or the next more."""
+    rates: Sequence[int] = av.Codec(encoder, "w").audio_rates or [rate]
+    return min((known for known in rates if known >= rate), default=max(rates)) if rate else 48_000
 
 
 class _EncodedSubtitles(_Track):
@@ -155,6 +258,8 @@ class _EncodedSubtitles(_Track):
             return []
         try:
             subtitles = self._decoder.decode2(packet)
+            if subtitles is None:  # nothing is shown
+                return []
             encoded = self.stream.codec_context.encode_subtitle(subtitles)
         except (av.error.FFmpegError, ValueError):
             return []
@@ -171,6 +276,14 @@ def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
         for key, value in metadata.items()
         if key.lower() not in _TECHNICAL and not key.startswith(("_STATISTICS", "BPS", "NUMBER_OF_"))
     }
+
+
+def _of_track(metadata: dict[str, str]) -> dict[str, str]:
+    """What a stream says of itself. MP4 is written from a title, but read as a name."""
+    kept = kept_metadata(metadata)
+    if "name" in kept:
+        kept.setdefault("title", kept.pop("name"))
+    return kept
 
 
 def kept_chapters(chapters: Iterable[Any], start: Fraction | None, end: Fraction | None) -> list[Any]:

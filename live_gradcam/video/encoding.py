@@ -110,6 +110,7 @@ class Container:
         subtitles: likewise for subtitles.
         subtitle_encoder: what other subtitles of text are made.
         tick: the shortest time that it can tell, in seconds; None where it is as short as need be.
+        from_zero: whether it has no times before 0, so that all streams would be shifted for one that has.
     """
 
     format: str
@@ -119,6 +120,7 @@ class Container:
     subtitles: frozenset[str] = frozenset()
     subtitle_encoder: str | None = None
     tick: Fraction | None = None
+    from_zero: bool = False
 
 
 _MP4 = Container(
@@ -141,6 +143,7 @@ CONTAINERS: dict[str, Container] = {
         frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "text", "pgssub", "hdmv_pgs_subtitle", "dvdsub", "dvbsub"}),
         "subrip",
         Fraction(1, 1000),
+        from_zero=True,
     ),
     ".webm": Container(
         "webm",
@@ -150,6 +153,7 @@ CONTAINERS: dict[str, Container] = {
         frozenset({"webvtt"}),
         "webvtt",
         Fraction(1, 1000),
+        from_zero=True,
     ),
     ".gif": Container("gif", ("gif",), tick=Fraction(1, 100)),
     "": Container("", ("png",)),
@@ -243,7 +247,7 @@ def _opens(encoder: str, size: tuple[int, int]) -> bool:
     try:
         context: Any = av.CodecContext.create(encoder, "w")
         context.height, context.width = size
-        context.pix_fmt, context.framerate, context.time_base = HARDWARE_PIXELS, 25, "1/25"
+        context.pix_fmt, context.framerate, context.time_base = HARDWARE_PIXELS, Fraction(25), Fraction(1, 25)
         context.open()
     except (av.error.FFmpegError, ValueError, OSError, TypeError):
         return False

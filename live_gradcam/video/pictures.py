@@ -100,7 +100,7 @@ def pictures_of(path: Path) -> list[Path]:
     """
     files: Sequence[Path]
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+        files = sorted(file for file in _list(path) if is_picture(file))
     elif is_pattern(path):
         files = _numbered(path)
     else:
@@ -118,4 +118,4 @@ def _numbered(path: Path) -> list[Path]:
 
 
 def _list(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return [file for file in folder.iterdir() if not file.is_dir()] if folder.is_dir() else []

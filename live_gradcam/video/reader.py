@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -52,11 +53,16 @@ _HD_HEIGHT = 720
 _BT709, _BT601 = 1, 5  # ITU-T H.273 matrix coefficients, as are these, which swscale converts from:
 _KNOWN_MATRICES = frozenset({0, _BT709, 4, _BT601, 6, 7, 9})
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273 transfer characteristics
+_WITH_TRANSPARENCY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _SQUARE_PIXELS = (Fraction(98, 100), Fraction(102, 100))
 _REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
 _TOLERATED_SECONDS = 0.1  # headers round
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
 _INTERLEAVED_SECONDS = 2  # how far behind the pictures a file may have their sound
+#: FFmpeg's names of formats without an index, where times may be set back on the way, and of those where after a jump
+#: times are guesses.
+_WITHOUT_INDEX = frozenset({"mpegts", "flv"})
+_GUESSED_AFTER_A_JUMP = frozenset({"mpeg"})
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,7 @@ class VideoReader:
             raise SourceError(f"{self.path} is not a video that can be read ({_reason(error)})") from error
         self._stream = self._find_stream()
         self._stream.thread_type = "AUTO"
+        self._decoder = _decoder(self._stream)
         self.others: list[Any] = [
             stream
             for stream in self._container.streams
@@ -215,19 +222,24 @@ class VideoReader:
             return
 
     def key_times(self, start: Fraction | None) -> list[tuple[Fraction, int]] | None:
-        """Where the file can be cut: the time of each key frame, and how many frames are shown from `start` to there.
+        """Where the file can be cut: the time of each key frame from `start` on, and how many frames there are before.
 
-        Times are in seconds. None where the file does not say it for sure: packets without times or of one time,
-        damaged ones.
+        Times are in seconds. None where the file does not say it for sure: packets without times or of one time, times
+        that are set back, damaged packets.
         """
+        if self._container.format.name in _GUESSED_AFTER_A_JUMP:
+            return None
         times: list[int] = []
         keys: list[int] = []
+        decoded: int | None = None
         try:
             for packet in self._container.demux(self._stream):
-                if not packet.size:
+                if not packet.size or packet.is_discard:  # an edit list may cut a beginning off
                     continue
-                if packet.pts is None or packet.is_corrupt:
+                is_set_back = None not in (decoded, packet.dts) and packet.dts < decoded
+                if packet.pts is None or packet.is_corrupt or is_set_back:
                     return None
+                decoded = packet.dts
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
@@ -237,7 +249,8 @@ class VideoReader:
         if any(later <= earlier for earlier, later in pairwise(times)):
             return None
         begin = 0 if start is None else bisect_left(times, start / self.time_base)
-        return [(key * self.time_base, bisect_left(times, key) - begin) for key in sorted(keys)]
+        places = [(key, bisect_left(times, key) - begin) for key in sorted(keys)]
+        return [(key * self.time_base, frames) for key, frames in places if frames >= 0]
 
     def _pictures(self, packets: Iterator[av.Packet | None], on_packet: OnPacket | None) -> Iterator[av.VideoFrame]:
         """Decode the packets of the pictures, and hand on the others."""
@@ -251,7 +264,7 @@ class VideoReader:
                 continue
             self._decodes_from_key_frame = False
             try:
-                decoded = packet.decode() if packet is not None else self._stream.codec_context.decode(None)
+                decoded = self._decoder.decode(packet)
             except av.error.FFmpegError:
                 self._corrupt_packets += 1
                 continue
@@ -261,6 +274,8 @@ class VideoReader:
 
     def _seek(self, start: Fraction) -> None:
         """Go to where at least two key frames come before `start`; a file that has no such place stays where it is."""
+        if not self._has_one_clock():
+            return
         for seconds in _SEEK_BACK_SECONDS:
             target = start - seconds
             if target <= self.begin:
@@ -271,6 +286,17 @@ class VideoReader:
                     self._seek_to(target)
                     self._decodes_from_key_frame = True
                     return
+
+    def _has_one_clock(self) -> bool:
+        """Whether a time means the same wherever the reading begins."""
+        if self._container.format.name in _GUESSED_AFTER_A_JUMP:
+            return False
+        if self._container.format.name in _WITHOUT_INDEX:
+            state = self.path.stat()
+            return _only_goes_forward(self.path, state.st_size, state.st_mtime_ns)
+        with VideoReader(self.path) as probe:
+            first = next(probe._container.demux(probe._stream), None)
+            return first is not None and first.pts is not None
 
     def _seek_to(self, time: Fraction) -> None:
         self._container.seek(math.floor(time / self.time_base), stream=self._stream)
@@ -348,6 +374,13 @@ class VideoReader:
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
 
 
+@lru_cache(maxsize=64)
+def _only_goes_forward(path: Path, size: int, changed: int) -> bool:
+    """Whether a file's times are never set back. Reads all of it, so that is done once for a size and a time of change."""
+    with VideoReader(path) as reader:
+        return reader.key_times(None) is not None
+
+
 def _within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
     """The same receiver, for packets of a span of time alone."""
 
@@ -387,6 +420,17 @@ class _Clock:
         else:
             self._last = max(pts + self._offset, self._last + self._tick)
         return self._last
+
+
+def _decoder(stream: Any) -> Any:
+    """FFmpeg's own decoder, which knows no transparency in WebM, or libvpx's."""
+    name = _WITH_TRANSPARENCY.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return stream.codec_context
+    try:
+        return av.CodecContext.create(name, "r")
+    except ValueError:  # FFmpeg was built without it
+        return stream.codec_context
 
 
 def _why_no_file(path: Path) -> str | None:

@@ -32,6 +32,7 @@ _CRASH_SAFE_OPTIONS = {
 _AT_ONCE = {"tune": "zerolatency"}
 _DEFAULT_ENCODING = Encoding()
 _KEYFRAME_SECONDS = 2
+_REORDERED = 3  # frames that it takes for one to be encoded before one that is shown earlier
 _BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
 #: A pixel of colour is the mean of the four that it stands for, and values are rounded: swscale's default cuts them
@@ -165,7 +166,7 @@ class VideoWriter:
         if any(self._padding):
             image = cv2.copyMakeBorder(image, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
         with self._failures():
-            picture = self._converted(av.VideoFrame.from_ndarray(image, format="bgr24"))
+            picture = self._converted(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24"))
             picture.pts, picture.time_base = self._last_tick, self._time_base
             self._container.mux(self._video.encode(picture))
         self.frames_written += 1
@@ -197,7 +198,7 @@ class VideoWriter:
         """
         try:
             with self._failures():
-                self._container.mux([*self._video.encode(None), *self.accompaniment.rest()])
+                self._container.mux([*self._last_pictures(), *self.accompaniment.rest()])
                 self._container.close()
                 if named:
                     publish(self.path)
@@ -205,6 +206,14 @@ class VideoWriter:
             if not self._crash_safe:
                 self.discard()
             raise
+
+    def _last_pictures(self) -> list[av.Packet]:
+        """What the encoder still holds. Of a video of one or two frames libx265 makes up the decoding times."""
+        packets: list[av.Packet] = self._video.encode(None)
+        if self.frames_written < _REORDERED:
+            for packet in packets:
+                packet.dts = packet.pts
+        return packets
 
     def keep_part(self) -> Path:
         """Leave what was written where it grew, as far as it goes. Returns where that is."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
+from live_gradcam.networks.runtime import quiet_tensorflow
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.segments import Bench, Task
 from live_gradcam.pipelines.engine import EngineOptions
@@ -18,6 +21,7 @@ LOCAL = "local"
 _DEFAULT_CORES = 2
 #: How often the work of a worker that was lost is done again by another.
 _RETRIES = 3
+_KNOCK_SECONDS = 10
 
 
 class ClusterError(LiveGradcamError):
@@ -52,17 +56,20 @@ class ClusterWorkers:
 
     def __init__(self, address: str, engine: EngineOptions, options: AnnotateOptions) -> None:
         check_cluster()
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said in one line of ours
         import ray
 
         self._ray = ray
         cores = engine.threads or _DEFAULT_CORES
         try:
-            ray.init(
-                address=None if address == LOCAL else address,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                include_dashboard=False if address == LOCAL else None,
-            )
+            _knock(address)  # Ray would wait for minutes
+            with quiet_tensorflow():  # Ray's C++ code is as talkative
+                ray.init(
+                    address=None if address == LOCAL else address,
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    include_dashboard=False if address == LOCAL else None,
+                )
         except Exception as error:  # Ray's many kinds
             raise ClusterError(f"the cluster {address} cannot be reached: {first_line(error)}") from error
         resources = ray.cluster_resources()
@@ -105,6 +112,17 @@ class ClusterWorkers:
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Make sure that something answers at HOST:PORT; an address of another form is Ray's own business.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 class _Actor:

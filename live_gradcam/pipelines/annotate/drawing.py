@@ -91,23 +91,24 @@ class Drawing:
         size = self._size(image)
         if size != image.shape[:2]:
             image, explanation = resized(image, explanation, size)
-        boxes = self._options.boxes.drawn
         if self._options.layout == PANELS:
-            picture = three_panels(image, explanation, self._overlay, boxes=boxes)
+            picture = three_panels(image, explanation, self._overlay, boxes=self._options.boxes.drawn)
             draw_hud(picture, Hud(full_scale=shown.full_scale, names_classes=False), explanation, self._overlay)
             return picture
         view = View.GRID if len(explanation.targets) > 1 else View(self._options.layout)
+        if view is View.SIDE_BY_SIDE:  # in a file there is room for both at full size
+            return np.hstack([image.copy(), self._in_view(View.OVERLAY, image, explanation, shown.full_scale)])
+        return self._in_view(view, image, explanation, shown.full_scale)
+
+    def _in_view(self, view: View, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
+        boxes = self._options.boxes.drawn
         if view is View.OVERLAY:
             picture = self._overlay.blend(image, explanation, in_place=True)
             if boxes:
                 draw_boxes(picture, explanation)
         else:
             picture, _ = compose(view, image, explanation, self._overlay, boxes=boxes)
-        hud = Hud(
-            full_scale=None if view is View.RAW else shown.full_scale,
-            names_classes=view is not View.GRID,
-            notes_in_a_line=view is View.SIDE_BY_SIDE,
-        )
+        hud = Hud(full_scale=None if view is View.RAW else full_scale, names_classes=view is not View.GRID)
         draw_hud(picture, hud, explanation, self._overlay)
         return picture
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
-from live_gradcam.pipelines.annotate.provenance import Provenance
+from live_gradcam.pipelines.annotate.provenance import FILE, Provenance
 from live_gradcam.pipelines.annotate.sidecars import check_sidecars
 from live_gradcam.pipelines.sources import files_of
 from live_gradcam.video.encoding import CODECS
@@ -90,8 +90,8 @@ def plan_jobs(
     recordings, or a folder's videos, go into the folder `output`, and so do their numbers into folders.
 
     Raises:
-        UsageError: several sources and no folder for them, two that would get the same name, or a kind of file that is
-            not written.
+        UsageError: several sources and no folder for them, two that would get the same name, a kind of file that is
+            not written, or more frames a second than it has.
         SourceError: a source that does not exist, or a folder with nothing to annotate.
     """
     found = [recording for source in sources for recording in _recordings_of(source)]
@@ -112,6 +112,8 @@ def plan_jobs(
     outputs = [path for job in jobs for path in (job.output, *job.sidecars)]
     for job in jobs:
         options.encoding.of_file(job.output)
+        if options.output_fps is not None:
+            options.check_rate(job.output, options.output_fps)
         check_sidecars(heatmaps=job.heatmaps)
     for path in outputs:
         if outputs.count(path) > 1:
@@ -141,7 +143,7 @@ def check_jobs(
         Of each job whether it is done already.
 
     Raises:
-        OutputError: an output that exists, or cannot be written.
+        OutputError: an output that exists, is a folder that was not written by this program, or cannot be written.
     """
     done = []
     for job, provenance in zip(jobs, provenances, strict=True):
@@ -155,6 +157,8 @@ def check_jobs(
             if path.exists() and job.source.exists() and path.samefile(job.source):
                 raise OutputError(f"{path} is the source itself: give another name with -o")
         check_output(job.output, overwrite=replaces, folder=options.encoding.codec == "png")
+        if job.output.is_dir() and any(job.output.iterdir()) and not (job.output / FILE).exists():
+            raise OutputError(f"{job.output} is a folder of something else: give another name")
         if job.contact_sheet:
             check_image_name(job.contact_sheet)
         for path in job.sidecars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 
 from live_gradcam.cam.explanation import Explanation
@@ -40,7 +41,7 @@ class Followed:
 class Numbers:
     """Follows a recording's explanations in order and writes down what was asked for.
 
-    As a context manager: on leaving it the files are there and whole; an exception leaves none of them.
+    As a context manager: on leaving it, finished, the files are there and whole; an exception leaves none of them.
 
     Args:
         job: which files.
@@ -84,10 +85,12 @@ class Numbers:
         self.explained += 1
 
     def finish(self) -> None:
-        """Draw the contact sheet, if it was asked for."""
-        path = self._job.contact_sheet
-        if path is None:
-            return
+        """Write all there is to write: what remains for leaving is to give the files their names."""
+        self._sidecars.finish()
+        if self._job.contact_sheet is not None:
+            self._draw_contact_sheet(self._job.contact_sheet)
+
+    def _draw_contact_sheet(self, path: Path) -> None:
         samples = self._timeline.samples
         thumbnails = []
         for sample in thumbnail_samples(samples):
@@ -98,14 +101,12 @@ class Numbers:
         sheet = draw_contact_sheet(samples, thumbnails, self._options.overlay(), title=self._job.source.name)
         try:
             part_path(path).write_bytes(encode_image(path, sheet))
-            publish(path)
         except OSError as error:
-            remove_part(path)
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def discard(self) -> None:
         """Remove what was written."""
-        self._sidecars.__exit__(InterruptedError, None, None)
+        self.__exit__(InterruptedError, None, None)
 
     def __enter__(self) -> Numbers:
         self._sidecars.__enter__()
@@ -114,4 +115,13 @@ class Numbers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sidecars.__exit__(kind, error, trace)
+        sheet = self._job.contact_sheet
+        try:
+            self._sidecars.__exit__(kind, error, trace)
+            if kind is None and sheet is not None:
+                publish(sheet)
+        except OSError as failure:
+            raise OutputError(f"cannot write {sheet}: {failure.strerror}") from failure
+        finally:
+            if sheet is not None:
+                remove_part(sheet)

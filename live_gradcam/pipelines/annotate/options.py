@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from live_gradcam.cam.boxes import DEFAULT_BOXES, BoxOptions
@@ -15,8 +16,11 @@ from live_gradcam.video.encoding import Encoding
 
 #: Overlay, picture and heatmap side by side, each as large as the source.
 PANELS = "panels"
-#: What an annotated frame shows: the live window's views, and the panels.
+#: What an annotated frame shows: the live window's views, of which side by side takes twice the width, and the panels.
 LAYOUTS = (*(view.value for view in View), PANELS)
+
+#: GIF players show shorter frames for a tenth of a second.
+_GIF_FPS = 50
 
 #: How many maps are smoothed where the top class may change: the smoothed top class is nearly always among so many.
 _FOLLOWED_MAPS = 3
@@ -61,6 +65,8 @@ class AnnotateOptions:
     encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
+        if self.end is not None and self.end <= 0:
+            raise UsageError(f"--end is {float(self.end):g} s: nothing comes before that")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise UsageError(f"--end is {float(self.end):g} s, which is not after --start {float(self.start):g} s")
         if self.layout not in LAYOUTS:
@@ -81,6 +87,15 @@ class AnnotateOptions:
     def shown_maps(self, targets: int) -> int | None:
         """How many of a frame's maps are drawn and kept, of so many classes asked for; None for all."""
         return None if self.layout == View.GRID.value else max(1, targets)
+
+    def check_rate(self, output: Path, rate: Fraction) -> None:
+        """Make sure that an output can have so many frames a second.
+
+        Raises:
+            UsageError: it is a GIF, and they are more than GIFs can show.
+        """
+        if self.encoding.of_file(output).codec == "gif" and rate > _GIF_FPS:
+            raise UsageError(f"a GIF shows {_GIF_FPS} frames a second at most: add --output-fps 25")
 
     def record(self) -> dict[str, Any]:
         """The options as plain values; without those that do not change the result."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from live_gradcam.errors import OutputError, UsageError
+from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.provenance import FILE, TAG, Provenance, add_comment
@@ -24,8 +24,6 @@ from live_gradcam.video.output import part_path, publish, remove_part
 from live_gradcam.video.pictures import PictureReader
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.writer import FolderWriter, VideoWriter
-
-_GIF_FPS = 50
 
 
 class AnnotatedFile:
@@ -54,16 +52,16 @@ class AnnotatedFile:
         size: tuple[int, int],
     ) -> None:
         self._provenance = provenance
+        self._reader = reader
         self._span = span
         self._job = job
         self._time_base = time_base_of(reader, options)
         self._metadata = _metadata(reader, provenance, complete=True)
         self._chapters = kept_chapters(reader.chapters, span.start, span.end)
-        self._is_gif = job.output.suffix.lower() == ".gif"
+        self._is_gif = options.encoding.of_file(job.output).codec == "gif"
         self._is_finished = False
         rate = options.output_fps or reader.frame_rate
-        if self._is_gif and rate > _GIF_FPS:
-            raise UsageError(f"a GIF shows {_GIF_FPS} frames a second at most: add --output-fps 25")
+        options.check_rate(job.output, rate)
         self._writer: FolderWriter | VideoWriter
         if options.encoding.codec == "png":
             self._writer = FolderWriter(job.output)
@@ -89,7 +87,7 @@ class AnnotatedFile:
     def notes(self) -> dict[str, Any]:
         """The encoder, and what became of sound and subtitles: what was encoded anew, what was left out."""
         if isinstance(self._writer, FolderWriter):
-            return {"encoder": "png", "converted": [], "left_out": []}
+            return {"encoder": "png", "converted": [], "left_out": _all_others(self._reader)}
         accompaniment = self._writer.accompaniment
         return {
             "encoder": self._writer.encoder,
@@ -113,7 +111,6 @@ class AnnotatedFile:
             OutputError: it cannot be written; nothing is left of it.
         """
         text = self._provenance.text(complete=complete)
-        self._is_finished = True
         if isinstance(self._writer, FolderWriter):
             self._writer.add_file(FILE, text)
             self._writer.finish()
@@ -124,6 +121,7 @@ class AnnotatedFile:
             self._writer.finish(named=complete)
             if not complete:
                 self._name_cut_short(text)
+        self._is_finished = True
 
     def _end_gif(self, text: str) -> None:
         try:
@@ -187,7 +185,7 @@ def join_segments(
     Raises:
         OutputError: it cannot be written; nothing is left of it.
     """
-    if job.output.suffix.lower() == ".gif":
+    if options.encoding.of_file(job.output).codec == "gif":
         try:
             shutil.copyfile(parts[0], part_path(job.output))
             add_comment(part_path(job.output), provenance.text(complete=complete))
@@ -195,7 +193,7 @@ def join_segments(
         except OSError as error:
             remove_part(job.output)
             raise OutputError(f"cannot write {job.output}: {error.strerror}") from error
-        return {"converted": [], "left_out": []}
+        return {"converted": [], "left_out": _all_others(reader)}
     span = Span(reader, options)
     accompaniment = join(
         parts,
@@ -209,6 +207,12 @@ def join_segments(
         chapters=kept_chapters(reader.chapters, span.start, span.end),
     )
     return {"converted": accompaniment.converted, "left_out": accompaniment.left_out}
+
+
+def _all_others(reader: VideoReader | PictureReader) -> list[str]:
+    """What is left out where nothing but pictures is written, in the words of `Accompaniment`."""
+    names = {"audio": "audio", "subtitle": "subtitles"}
+    return [f"{names[stream.type]} {stream.codec_context.name}" for stream in reader.others]
 
 
 def _metadata(reader: VideoReader | PictureReader, provenance: Provenance, *, complete: bool) -> dict[str, str]:

@@ -101,7 +101,7 @@ def annotate_in_parallel(
 
     def begin(job: AnnotateJob, provenance: Provenance) -> None:
         try:
-            runs.append(_Run(job, provenance, options, cut(job.source, options, workers.count)))
+            runs.append(_Run(job, provenance, options, cut(job, options, workers.count)))
         except LiveGradcamError as error:
             on_failed(job, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -34,16 +35,18 @@ class AnnotateProgress:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
+            redirect_stdout=sys.stdout.isatty(),  # what is printed into a file or a pipe belongs there
         )
         self._total: TaskID | None = None
         self._tasks: dict[Path, TaskID] = {}
         self._begun: dict[Path, float] = {}
-        self._told = time.monotonic()
+        self._shares: dict[Path, float] = {}
+        self._told = self._since = time.monotonic()
 
     def update(self, job: AnnotateJob, done: Done) -> None:
         """Take note of how far a recording is."""
         now = time.monotonic()
-        begun = self._begun.setdefault(job.source, now)
+        begun = self._begun.setdefault(job.source, self._since)
         if self._bars.disable:
             if now - self._told >= _EVERY:
                 self._told = now
@@ -56,14 +59,20 @@ class AnnotateProgress:
         note = f"{done.frames} frames  {_rate(done, now - begun):.1f} FPS"
         self._bars.update(self._tasks[job.source], completed=done.seconds, note=note)
         if self._total is not None:
-            share = min(1.0, done.seconds / done.of_seconds) if done.of_seconds else 0.0
-            number = len(self._begun)
-            self._bars.update(self._total, completed=number - 1 + share, note=f"{number} of {self._count} recordings")
+            self._shares[job.source] = _share(done)
+            note = f"{len(self._begun)} of {self._count} recordings"
+            self._bars.update(self._total, completed=sum(self._shares.values()), note=note)
+
+    def done(self, job: AnnotateJob) -> None:
+        """Take note that a recording is done, or that nothing becomes of it."""
+        self._since = time.monotonic()
+        self._shares[job.source] = 1.0
+        if self._total is not None:
+            self._bars.update(self._total, completed=sum(self._shares.values()))
 
     def _line(self, job: AnnotateJob, done: Done, seconds: float) -> str:
         parts = [f"{done.frames} frames", f"{_rate(done, seconds):.1f} FPS"]
-        if done.of_seconds and done.seconds > 0:
-            share = min(1.0, done.seconds / done.of_seconds)
+        if share := _share(done):
             parts.insert(0, f"{100 * share:.0f} %")
             parts.append(f"{seconds / share - seconds:.0f} s to go")
         if self._count > 1:
@@ -71,11 +80,17 @@ class AnnotateProgress:
         return f"live-gradcam: {job.source}: {', '.join(parts)}"
 
     def __enter__(self) -> AnnotateProgress:
+        self._told = self._since = time.monotonic()
         self._bars.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bars.__exit__(None, None, None)
+
+
+def _share(done: Done) -> float:
+    """How much of a recording is done, by its own time; 0 where its header does not say how long it is."""
+    return min(1.0, max(0.0, done.seconds) / done.of_seconds) if done.of_seconds else 0.0
 
 
 def _rate(done: Done, seconds: float) -> float:

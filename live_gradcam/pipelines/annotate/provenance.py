@@ -13,12 +13,14 @@ import av
 
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.engine import EngineOptions
+from live_gradcam.video.pictures import pictures_of
 
 #: The tag of it: a text of any length that MP4, Matroska and WebM all have, and hardly anybody else uses.
 TAG = "synopsis"
 #: In a folder of pictures.
 FILE = "provenance.json"
 _GIF_COMMENT, _GIF_END, _GIF_BLOCK = b"\x21\xfe", b"\x3b", 255
+_BEGIN = b'{"made by"'
 _ENDS = 1 << 20
 #: Of the engine, what does not change the result.
 _OF_NO_EFFECT = ("tune", "threads", "is_live", "trust", "maps")
@@ -31,7 +33,8 @@ class Provenance:
     Attributes:
         version: of this program.
         source: the name of the recording.
-        fingerprint: of its content: size, and SHA-256 of its first and its last MiB.
+        fingerprint: of its content: size, and SHA-256 of its first and its last MiB; of pictures, of their names and
+            sizes.
         options: how it was explained and drawn.
     """
 
@@ -101,20 +104,25 @@ def _comment(path: Path) -> str | None:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _ENDS))
         content = file.read()
-    begin = content.rfind(_GIF_COMMENT)
-    text, at = b"", begin + len(_GIF_COMMENT)
-    while begin >= 0 and at < len(content) and content[at]:
+    begin = content.rfind(_BEGIN) - 1  # the length of the first block
+    if content[max(0, begin - len(_GIF_COMMENT)) : max(0, begin)] != _GIF_COMMENT:
+        return None
+    text, at = b"", begin
+    while at < len(content) and content[at]:
         text += content[at + 1 : at + 1 + content[at]]
         at += 1 + content[at]
-    return text.decode("utf-8") if text else None
+    return text.decode("utf-8")
 
 
 def _fingerprint(path: Path) -> str:
-    """Size, and SHA-256 of the first and the last MiB; of a folder or a pattern, its name alone."""
-    if not path.is_file():
-        return str(path)
-    size = path.stat().st_size
+    """Size, and SHA-256 of the first and the last MiB; of several pictures, SHA-256 of their names and sizes."""
     digest = hashlib.sha256()
+    if not path.is_file():
+        pictures = pictures_of(path)
+        for picture in pictures:
+            digest.update(f"{picture.name}\0{picture.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        return f"{len(pictures)} {digest.hexdigest()}"
+    size = path.stat().st_size
     with path.open("rb") as file:
         digest.update(file.read(_ENDS))
         file.seek(max(0, size - _ENDS))

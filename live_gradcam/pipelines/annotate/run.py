@@ -113,23 +113,25 @@ def annotate(
 
         size = options.batch or _fastest_batch(engine, frame_size, options, reader.expected_frames)
         frames = chain([first], source.frames)
+        is_complete = True
         with Behind(draw_and_write, DEPTH) as drawn:
-            for item in explained(frames, engine, stride=options.stride, batch=size):
-                drawn.submit(item)
-                if stop.requested:
+            for count, item in enumerate(explained(frames, engine, stride=options.stride, batch=size)):
+                if stop.requested and count:
+                    is_complete = False
                     break
+                drawn.submit(item)
         assert file is not None  # there was a frame
-        while source.packets and not stop.requested:  # what was read ahead of the last frame is not part of it
+        while source.packets and is_complete:  # what was read ahead of the last frame is not part of it
             file.write_packet(source.packets.popleft())
         numbers.finish()
-        file.finish(complete=not stop.requested)
+        file.finish(complete=is_complete)
     return AnnotateSummary(
         frames=file.frames_written,
         explained=numbers.explained,
         expected_frames=reader.expected_frames,
         seconds=time.perf_counter() - begun,
         loss=reader.loss,
-        stopped=stop.requested,
+        stopped=not is_complete,
         hdr=reader.hdr,
         **file.notes,
     )

@@ -18,6 +18,7 @@ import numpy as np
 
 from live_gradcam.pipelines.annotate.drawing import Drawing, Shown
 from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
+from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.output import time_base_of
 from live_gradcam.pipelines.annotate.source import DEPTH, Span, open_recording, resampled
@@ -99,10 +100,12 @@ class Bench:
     Args:
         engine: what to explain with.
         options: how recordings are annotated.
+        scratch: a folder for what lies there for a moment; None for the system's own.
     """
 
-    def __init__(self, engine: EngineOptions, options: AnnotateOptions) -> None:
+    def __init__(self, engine: EngineOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
         self.options = options
+        self.scratch = scratch
         self._engine_options = engine
         self._engine: Engine | None = None
         self._evidence_of_nothing: dict[tuple[int, int], float] = {}
@@ -203,7 +206,7 @@ class Draw:
         """Do it.
 
         Raises:
-            LiveGradcamError: as the readers and `VideoWriter`.
+            LiveGradcamError: as the readers and `VideoWriter`; a GIF of too many frames a second.
         """
         options = bench.options
         drawing = Drawing(options)
@@ -211,7 +214,7 @@ class Draw:
         current: Shown | None = None
         upcoming = next(changes, None)
         writer: VideoWriter | None = None
-        with tempfile.TemporaryDirectory(prefix="live-gradcam-") as folder:
+        with tempfile.TemporaryDirectory(prefix="live-gradcam-", dir=bench.scratch) as folder:
             path = Path(folder, self.name)
             with _frames(self.source, self.segment, options, bench) as (frames, reader):
                 shift = Span(reader, options).shift
@@ -222,10 +225,12 @@ class Draw:
                         assert current is not None  # something is shown from the first frame on
                         picture = drawing.picture(frame.image, current)
                         if writer is None:
+                            rate = options.output_fps or reader.frame_rate
+                            options.check_rate(path, rate)
                             writer = VideoWriter(
                                 path,
                                 size=picture.shape[:2],
-                                frame_rate=options.output_fps or reader.frame_rate,
+                                frame_rate=rate,
                                 time_base=time_base_of(reader, options),
                                 encoding=options.encoding,
                             )
@@ -255,12 +260,13 @@ def _frames(
     with open_recording(source, options) as reader:
         frames = reader.frames(start=segment.start, end=segment.end)
         if options.output_fps is not None:
-            frames = resampled(frames, options.output_fps, Span(reader, options).begin)
+            begin, period = Span(reader, options).begin, 1 / reader.frame_rate
+            frames = resampled(frames, options.output_fps, begin, period=period)
         with Ahead(frames, DEPTH) as ahead:
             yield numbered(ahead), reader
 
 
-def cut(source: Path, options: AnnotateOptions, workers: int) -> list[Segment]:
+def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segment]:
     """The parts of a recording: from key frame to key frame, a few for each of so many workers.
 
     One part where the recording cannot be cut so that the parts' frames are those of the whole.
@@ -268,10 +274,10 @@ def cut(source: Path, options: AnnotateOptions, workers: int) -> list[Segment]:
     Raises:
         SourceError: it is not a video.
     """
-    with open_recording(source, options) as reader:
+    with open_recording(job.source, options) as reader:
         span = Span(reader, options)
         whole = [Segment(span.start, span.end, 0, None)]
-        if options.output_fps is not None or options.encoding.codec == "gif":
+        if options.output_fps is not None or options.encoding.of_file(job.output).codec == "gif":
             return whole
         keys = reader.key_times(span.start)
         if not keys:

@@ -1,41 +1,7 @@
 """The numbers beside an annotated video: of each explained frame, as JSON lines, as a table, and as the raw maps.
 
-All of them have a schema number, `SCHEMA`. Under the same number new fields, columns and arrays may be added; where one
-that is described here is renamed, removed or comes to mean something else, the number goes up.
-
-JSON lines (UTF-8): an object a frame.
-
-- `schema`: the number.
-- `frame`: the frame's index in the source, from 0.
-- `time`: its time in seconds, to the microsecond.
-- `predictions`: [{`index`, `label`, `probability`}], the k best classes, best first, 0…1.
-- Of the first map: `target`, `target_label`: the class that it explains; `contrast`, `contrast_label`: the class that
-  this one is contrasted with, or null; `evidence`: the map's maximum before it was scaled, in units of the score; 0:
-  there is none; `boxes`: [left, top, right, bottom] in frame pixels, right and bottom just outside, around each region
-  of the map, the largest first; `box`: the first of them, or null.
-- `maps`, only where a frame has several maps: the same fields as objects, one for each map.
-
-CSV (RFC 4180 with a header line, UTF-8, lines end in a line feed): a row a frame.
-
-- `schema`, `frame`, `time`, `target`, `target_label`, `evidence`, `contrast`, `contrast_label`: as above, of the first
-  map.
-- `left`, `top`, `right`, `bottom`: of `box`.
-- `top1_index`, `top1_label`, `top1_probability`, `top2_index`, …: the k predictions, best first. A file without frames
-  does not have them.
-- A field with nothing in it: there is no contrast, no box, or no such prediction.
-
-Raw maps: a NumPy archive (`.npz`: `numpy.load`) or a Zarr group (`.zarr`, a folder: `zarr.open_group`) of arrays, each
-with a row a frame. Without frames they have no rows.
-
-- `heatmaps`: float32 (frames, maps, h, w) in 0…1, at the target layer's resolution, each scaled to its own maximum; one
-  of no evidence is all zero. Where the resolution changes within a video, to the first frame's (bilinear).
-- `evidence`: float32 (frames, maps).
-- `target`: int32 (frames, maps): the class that each map explains.
-- `contrast`: int32 (frames, maps): the class that this one is contrasted with; -1: none.
-- `frame`: int64 (frames,).
-- `time`: float64 (frames,): seconds.
-- `region`: float64 (frames, 4): x, y, width, height, in frame pixels, of the part of the frame that the maps cover.
-- `schema`: the number; in an archive a 0-d int64 array, in a Zarr group an attribute.
+Their schema is described in docs/annotations.md. Under the same number, `SCHEMA`, new fields, columns and arrays may be
+added; where one that is described there is renamed, removed or comes to mean something else, the number goes up.
 """
 
 from __future__ import annotations
@@ -63,7 +29,7 @@ from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines.records import explanation_record
 from live_gradcam.video.output import part_path, publish, remove_part
 
-#: The version of what the module's docstring describes.
+#: The version of what docs/annotations.md describes.
 SCHEMA = 1
 
 #: Each array's dtype, and the shape of a row where there is no frame to tell it.
@@ -122,6 +88,7 @@ class Sidecars:
     """
 
     def __init__(self, *, jsonl: Path | None = None, csv: Path | None = None, heatmaps: Path | None = None) -> None:
+        self._is_finished = False
         self._texts: list[_JsonLines | _Table] = []
         if jsonl is not None:
             self._texts.append(_JsonLines(jsonl))
@@ -153,6 +120,18 @@ class Sidecars:
             with _failures(arrays.path):
                 arrays.write(index, pts, explanation)
 
+    def finish(self) -> None:
+        """Write what is left to write: what remains for leaving is to give the files their names.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        if not self._is_finished:
+            for output in self._outputs:
+                with _failures(output.path):
+                    output.finish()
+            self._is_finished = True
+
     @property
     def _outputs(self) -> list[_Output]:
         return [*self._texts, *self._arrays]
@@ -172,9 +151,7 @@ class Sidecars:
     ) -> None:
         try:
             if kind is None:
-                for output in self._outputs:
-                    with _failures(output.path):
-                        output.finish()
+                self.finish()
                 for output in self._outputs:
                     with _failures(output.path):
                         publish(output.path)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from live_gradcam.errors import SourceError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.frame import Frame
@@ -28,6 +29,15 @@ def open_recording(path: Path, options: AnnotateOptions) -> VideoReader | Pictur
     if path.is_dir() or is_pattern(path) or is_picture(path):
         return PictureReader(path, options.picture_fps)
     return VideoReader(path)
+
+
+def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
+    """What is wrong with a recording that cannot be opened; None if nothing is."""
+    try:
+        open_recording(path, options).close()
+    except SourceError as error:
+        return error
+    return None
 
 
 class Span:
@@ -73,7 +83,7 @@ class SourceAhead:
         self.packets: deque[Any] = deque()
         frames = self.reader.frames(start=self.span.start, end=self.span.end, on_packet=self.packets.append)
         if options.output_fps is not None:
-            frames = resampled(frames, options.output_fps, self.span.begin)
+            frames = resampled(frames, options.output_fps, self.span.begin, period=1 / self.reader.frame_rate)
         self.frames = Ahead(frames, DEPTH)
 
     def __enter__(self) -> SourceAhead:
@@ -84,13 +94,14 @@ class SourceAhead:
         self.reader.close()
 
 
-def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction) -> Iterator[Frame]:
+def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, period: Fraction) -> Iterator[Frame]:
     """So many frames a second, each the newest at its time.
 
     Args:
         frames: with times that increase.
         rate: frames a second.
         begin: the time of the first one, in seconds; before the first frame there is that.
+        period: how long the last frame is shown, in seconds.
     """
     count = 0
     newest: Frame | None = None
@@ -99,5 +110,6 @@ def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction) -> Itera
             yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
             count += 1
         newest = frame
-    if newest is not None:
-        yield replace(newest, index=count, pts=begin + count / rate)
+    while newest is not None and (begin + count / rate < newest.pts + period or not count):
+        yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+        count += 1

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -56,8 +59,9 @@ class ProcessWorkers:
             engine = replace(engine, threads=max(1, (os.cpu_count() or 1) // count))
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._stop = context.Event()
+        self._scratch = tempfile.TemporaryDirectory(prefix="live-gradcam-")
         self._pool = ProcessPoolExecutor(
-            count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop)
+            count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop, self._scratch.name)
         )
         self._tasks: dict[Future, Task] = {}
 
@@ -68,7 +72,8 @@ class ProcessWorkers:
             WorkersLostError: a process died.
         """
         try:
-            self._tasks[self._pool.submit(_run, task)] = task
+            with _deaf_to_interrupts():  # the process that is started now may be
+                self._tasks[self._pool.submit(_run, task)] = task
         except BrokenProcessPool:
             raise WorkersLostError(_LOST) from None
 
@@ -89,6 +94,7 @@ class ProcessWorkers:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._pool.shutdown(cancel_futures=True)
+        self._scratch.cleanup()  # of processes that died, too
 
 
 _LOST = "a worker process died, perhaps for want of memory: try fewer --workers; what was finished is kept"
@@ -97,8 +103,8 @@ _LOST = "a worker process died, perhaps for want of memory: try fewer --workers;
 class _ProcessBench(Bench):
     """A bench in a process of its own, which ends with the one that started it."""
 
-    def __init__(self, engine: EngineOptions, options: AnnotateOptions, stop: Any) -> None:
-        super().__init__(engine, options)
+    def __init__(self, engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+        super().__init__(engine, options, scratch)
         self._stop = stop
 
     def is_stopped(self) -> bool:
@@ -108,17 +114,34 @@ class _ProcessBench(Bench):
 _bench: _ProcessBench
 
 
-def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any) -> None:
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal: those that are started here do not take it, from their first moment.
+
+    In this one it takes effect on leaving.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _bench = _ProcessBench(engine, options, stop)
+    threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
+    _bench = _ProcessBench(engine, options, stop, scratch)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(scratch: str) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        shutil.rmtree(scratch, ignore_errors=True)
         os._exit(1)
 
 
