@@ -96,7 +96,8 @@ def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None
         *("annotate", TOUR, "-o", output, "--jsonl", lines, "--csv", table, "--heatmaps", maps),
         *("--contact-sheet", sheet, "--json", "-", "--size", "320x", "--smooth", 0.3, "--preset", "ultrafast"),
     )
-    assert (finished.code, finished.err) == (0, "")
+    assert finished.code == 0
+    assert all(" FPS" in line for line in finished.err.splitlines())  # how far it is, where the machine is slow
     (file,) = json.loads(finished.out)["files"]
     assert (file["status"], file["frames"], file["explained"], file["encoder"]) == ("done", 360, 360, "libx264")
     expected = times_of(TOUR)
@@ -131,7 +132,6 @@ def test_sound_goes_along_packet_by_packet(tmp_path: Path, ending: str) -> None:
     assert (summary.converted, summary.left_out) == ([], [])
 
 
-@pytest.mark.xfail(reason="video/writer.py: open_output wants avoid_negative_ts=disabled for Matroska", strict=True)
 def test_sound_that_begins_before_the_pictures_does_not_make_them_later(tmp_path: Path) -> None:
     """AAC of MP4 begins a frame before 0, which Matroska makes 0 if it is let."""
     source = make_video(tmp_path / "in.mp4", pictures(20), audio_codec="aac", audio_seconds=0.8)
@@ -409,11 +409,13 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
     if layout == "panels":
         expected = three_panels(image, explanation, Overlay())
         assert drawn.shape == (expected.shape[0], 3 * 320 + 2 * 8, 3)
+    elif layout == "side-by-side":
+        expected = np.hstack([image, Overlay().blend(image, explanation)])
     else:
         expected, _ = compose(View(layout), image, explanation, Overlay())
         assert drawn.shape == (240, 320, 3)
     assert np.abs(drawn - expected)[BARE].mean() < 4
-    if layout != "panels":
+    if drawn.shape == image.shape:
         assert (np.abs(drawn - image)[BARE].mean() < 4) == (layout == "raw")
     with np.load(tmp_path / "n.npz") as archive:
         assert archive["target"][1].tolist() == ([6, 7, 8, 9] if layout == "grid" else [6])

@@ -47,6 +47,11 @@ def arguments(source: Path, folder: Path, *more: Any, output: str = "out.mp4") -
     return [*command, *more]
 
 
+def complaints(finished: Finished) -> list[str]:
+    """What was told, but for how far it is, which depends on how slow the machine is."""
+    return [line for line in finished.err.splitlines() if " FPS" not in line]
+
+
 def frames_of(path: Path) -> list[tuple[int, Fraction]]:
     with VideoReader(path) as reader:
         frames = [(number_of(frame.image), frame.pts) for frame in reader.frames()]
@@ -126,12 +131,9 @@ def test_what_is_not_cut(tmp_path: Path, output: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        [],
         ["--smooth", 0.4, "--box", "--batch", 2],
-        ["--stride", 3, "--batch", 2, "--start", "1.3", "--end", "8.1"],
-        ["--output-fps", 12, "--view", "panels"],
-        ["-c", 4, "-c", 9, "--size", "96x"],
-        ["--codec", "vp9"],
+        ["--stride", 3, "--batch", 2, "--start", "1.3", "--end", "8.1", "-c", 4, "-c", 9, "--size", "96x"],
+        ["--output-fps", 12, "--view", "panels", "--codec", "vp9"],
     ],
     ids=str,
 )
@@ -219,14 +221,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("alone")
     source = make_source(tmp_path_factory.mktemp("source") / "in.mp4", width=96)
     finished = run(*arguments(source, folder, *OPTIONS))
-    assert (finished.code, finished.err) == (0, "")
+    assert (finished.code, complaints(finished)) == (0, [])
     return source, folder
 
 
 def test_two_workers_with_the_network(tmp_path: Path, alone: tuple[Path, Path]) -> None:
     source, expected = alone
     finished = run(*arguments(source, tmp_path, *OPTIONS, "--workers", 2))
-    assert (finished.code, finished.err) == (0, "")
+    assert (finished.code, complaints(finished)) == (0, [])
     assert_same(expected, tmp_path)
 
 
@@ -308,8 +310,7 @@ def test_a_cluster_that_loses_a_worker_half_way(tmp_path: Path, alone: tuple[Pat
     victim = actors()[0]
     os.kill(victim, signal.SIGKILL)
     finished = finish(process)
-    assert finished.code == 0, finished
-    assert all(" %, " in line for line in finished.err.splitlines())  # it takes its time
+    assert (finished.code, complaints(finished)) == (0, [])
     assert victim not in command_lines()
     assert_same(expected, tmp_path)
 

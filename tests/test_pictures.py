@@ -176,10 +176,15 @@ def test_a_written_folder_is_read_again(tmp_path: Path) -> None:
 
 def test_an_exception_leaves_the_folder_that_was_there(tmp_path: Path) -> None:
     _fill(tmp_path / "out", ["old.png"])
-    with pytest.raises(KeyError), FolderWriter(tmp_path / "out") as writer:
-        writer.write(numbered(1), Fraction(0))
-        assert (tmp_path / "out.part" / "000000.png").exists()
-        raise KeyError
+
+    def interrupted() -> None:
+        with FolderWriter(tmp_path / "out") as writer:
+            writer.write(numbered(1), Fraction(0))
+            assert (tmp_path / "out.part" / "000000.png").exists()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
     assert os.listdir(tmp_path) == ["out"]
     assert os.listdir(tmp_path / "out") == ["old.png"]
 

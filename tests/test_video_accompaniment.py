@@ -88,7 +88,8 @@ def _sounding(
         pictures.height, pictures.width, pictures.pix_fmt = 48, 64, "yuv420p"
         tracks: list[Any] = []
         for index, codec in enumerate(codecs):
-            track: Any = container.add_stream(codec, rate=rate, layout=layout)
+            options = {"strict": "experimental"} if codec == "vorbis" else {}
+            track: Any = container.add_stream(codec, rate=rate, layout=layout, options=options)
             track.codec_context.bit_rate = 192_000
             if languages:
                 track.metadata["language"] = languages[index]
@@ -128,10 +129,10 @@ def _heard(path: Path, track: int = 0) -> tuple[np.ndarray, int, float]:
         resampler = av.AudioResampler("fltp", "mono", rate)
         frames = [mono for frame in container.decode(stream) for mono in resampler.resample(frame)]
     begin = frames[0].pts * frames[0].time_base
-    places = [round((frame.pts * frame.time_base - begin) * rate) for frame in frames]
-    samples = np.zeros(places[-1] + frames[-1].samples)
-    for place, frame in zip(places, frames, strict=True):
-        samples[place : place + frame.samples] = frame.to_ndarray()[0]
+    samples = np.zeros(0)
+    for frame in frames:  # of several in a packet only the first has a time
+        place = samples.size if frame.pts is None else round((frame.pts * frame.time_base - begin) * rate)
+        samples = np.concatenate([samples[:place], np.zeros(max(0, place - samples.size)), frame.to_ndarray()[0]])
     return samples, rate, float(begin)
 
 
@@ -151,24 +152,25 @@ def _frequency(path: Path, track: int = 0) -> float:
 # --- sound that is copied -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "ac3", "flac", "libopus", "eac3", "alac"])
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "ac3", "flac", "libopus", "alac"])
 @pytest.mark.parametrize("source_ending", ["mp4", "mkv"])
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_sound_is_copied(tmp_path: Path, codec: str, source_ending: str, ending: str) -> None:
-    source, target = _sounding(tmp_path / f"in.{source_ending}", [codec]), tmp_path / f"out.{ending}"
-    assert _annotate(source, target) == ([], [])
-    given, taken = audio_packets(source), audio_packets(target)
-    # Matroska has no times before 0: it cannot be told there of what MP4's edit list takes away at the beginning
-    warming_up = [packet for packet in given if packet[0] < 0]
-    if (source_ending, ending) == ("mp4", "mkv") and codec != "libopus":
-        given = given[len(warming_up) :]
-    assert len(warming_up) <= 1
+def test_sound_is_copied(tmp_path: Path, codec: str, source_ending: str) -> None:
+    source = _sounding(tmp_path / f"in.{source_ending}", [codec])
+    given = audio_packets(source)
     assert len(given) > 15
-    assert [payload for _, payload in taken] == [payload for _, payload in given]
-    difference = [abs(ours - theirs) for (ours, _), (theirs, _) in zip(taken, given, strict=True)]
-    assert max(difference) <= (0 if ending == "mp4" else _MILLISECOND / 2)
-    assert _times(target) == _times(source) == [Fraction(i, 25) for i in range(25 * _SECONDS)]
-    assert _click_time(target) == pytest.approx(float(_CLICK), abs=0.005)
+    warming_up = sum(time < 0 for time, _ in given)
+    assert warming_up <= 1
+    for ending in ("mp4", "mkv"):
+        target = tmp_path / f"out.{ending}"
+        assert _annotate(source, target) == ([], [])
+        # Matroska has no times before 0: what MP4's edit list takes away at the beginning is left out there
+        is_left_out = (source_ending, ending) == ("mp4", "mkv") and codec != "libopus"
+        expected, taken = given[warming_up if is_left_out else 0 :], audio_packets(target)
+        assert [payload for _, payload in taken] == [payload for _, payload in expected]
+        difference = [abs(ours - theirs) for (ours, _), (theirs, _) in zip(taken, expected, strict=True)]
+        assert max(difference) <= (0 if ending == "mp4" else _MILLISECOND / 2)
+        assert _times(target) == _times(source) == [Fraction(i, 25) for i in range(25 * _SECONDS)]
+        assert _click_time(target) == pytest.approx(float(_CLICK), abs=0.005)
 
 
 def test_opus_in_webm_is_copied(tmp_path: Path) -> None:
@@ -197,25 +199,27 @@ def test_a_beginning_that_an_edit_list_cuts_off_shifts_nothing(tmp_path: Path) -
         assert _click_time(target) == pytest.approx(float(_CLICK - cut), abs=0.005), ending
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv", "webm"])
 @pytest.mark.parametrize("source_ending", ["mkv", "mp4"])
-def test_several_tracks_keep_their_language_and_disposition(tmp_path: Path, source_ending: str, ending: str) -> None:
-    source, target = tmp_path / f"in.{source_ending}", tmp_path / f"out.{ending}"
+def test_several_tracks_keep_their_language_and_disposition(tmp_path: Path, source_ending: str) -> None:
+    source = tmp_path / f"in.{source_ending}"
     languages = ["deu", "fra", "eng"]
     dispositions = [Disposition(0), Disposition.default, Disposition.forced]
     _sounding(source, ["aac", "libopus", "ac3"], languages=languages, dispositions=dispositions)
-    converted, left_out = _annotate(source, target)
-    assert converted == (["audio aac → opus", "audio ac3 → opus"] if ending == "webm" else [])
-    assert left_out == []
-    with av.open(str(target)) as container:
-        tracks = container.streams.audio
-        assert [track.metadata["language"] for track in tracks] == languages
-        titles = [track.metadata.get("title") or track.metadata["name"] for track in tracks]
-        assert titles == ["Track 0", "Track 1", "Track 2"]
-        assert [track.disposition & (Disposition.default | Disposition.forced) for track in tracks] == dispositions
-        assert not any("HANDLER_NAME" in track.metadata or "NAME" in track.metadata for track in tracks)
-    for track in range(3):
-        assert _click_time(target, track) == pytest.approx(float(_CLICK), abs=0.01)
+    for ending in ("mp4", "mkv", "webm"):
+        target = tmp_path / f"out.{ending}"
+        converted, left_out = _annotate(source, target)
+        assert converted == (["audio aac → opus", "audio ac3 → opus"] if ending == "webm" else [])
+        assert left_out == []
+        with av.open(str(target)) as container:
+            tracks = container.streams.audio
+            assert [track.metadata["language"] for track in tracks] == languages
+            titles = [track.metadata.get("title") or track.metadata["name"] for track in tracks]
+            assert titles == ["Track 0", "Track 1", "Track 2"]
+            kept = [track.disposition & (Disposition.default | Disposition.forced) for track in tracks]
+            assert kept == dispositions
+            assert not any({"HANDLER_NAME", "NAME"} & set(track.metadata) for track in tracks)
+        for track in range(3):
+            assert _click_time(target, track) == pytest.approx(float(_CLICK), abs=0.01)
 
 
 # --- sound that is encoded anew -----------------------------------------------------------------------------------
@@ -229,6 +233,7 @@ def test_several_tracks_keep_their_language_and_disposition(tmp_path: Path, sour
         ("avi", "pcm_s16le"),
         ("wmv", "wmav2"),
         ("mkv", "mp2"),
+        ("mkv", "vorbis"),
     ],
 )
 def test_what_mp4_does_not_carry_becomes_aac(tmp_path: Path, source_ending: str, codec: str) -> None:
@@ -248,7 +253,7 @@ def _becomes(source: Path, target: Path, to: str, codec: str) -> None:
     assert _annotate(source, target) == ([f"audio {names.get(codec, codec)} → {to}"], [])
     assert _times(target) == _times(source)
     (given, rate, theirs), (taken, _, ours) = _heard(source), _heard(target)
-    frame = 1024 / SAMPLE_RATE
+    frame = 1024 / SAMPLE_RATE + 0.001  # with which AAC warms up, and Matroska's and WMV's milliseconds
     assert ours == pytest.approx(theirs, abs=frame)
     assert ours + taken.size / SAMPLE_RATE == pytest.approx(theirs + given.size / rate, abs=frame)
     assert _click_time(target) == pytest.approx(_click_time(source), abs=0.003)
@@ -306,6 +311,31 @@ def test_a_damaged_packet_is_silence_and_shifts_nothing(tmp_path: Path) -> None:
     assert np.abs(samples[round((0.7 - begin) * rate) : round((1.0 - begin) * rate)]).max() > 0.08
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_packets_whose_times_tremble_do_not_drift(tmp_path: Path, ending: str) -> None:
+    """Every tenth has the time of the one before, as a clock of whole milliseconds may say."""
+    source, shaky, target = tmp_path / "in.mkv", tmp_path / "shaky.mkv", tmp_path / f"out.{ending}"
+    _sounding(source, ["aac"])
+    with av.open(str(source)) as container, av.open(str(shaky), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in container.streams}
+        count = last = 0
+        for packet in container.demux():
+            if packet.size and packet.stream.type == "audio":
+                count += 1
+                if count % 10 == 0:
+                    packet.pts = packet.dts = last
+                last = packet.pts
+            if packet.size:
+                packet.stream = streams[packet.stream_index]
+                output.mux(packet)
+    given = audio_packets(shaky)
+    assert sum(b[0] == a[0] for a, b in pairwise(given)) > 5
+    _annotate(shaky, target)
+    taken = audio_packets(target)
+    assert [payload for _, payload in taken] == [payload for _, payload in given]
+    assert max(abs(ours - theirs) for (ours, _), (theirs, _) in zip(taken, given, strict=True)) <= 2 * _MILLISECOND
+
+
 def test_a_pause_of_the_sound_stays_one(tmp_path: Path) -> None:
     source, paused, target = _sounding(tmp_path / "in.mkv", ["pcm_s16le"]), tmp_path / "paused.mkv", tmp_path / "o.mp4"
     with av.open(str(source)) as container, av.open(str(paused), "w") as output:
@@ -346,7 +376,8 @@ def test_sound_of_recordings_put_together_is_encoded_on(tmp_path: Path) -> None:
     ],
 )
 def test_a_part_is_shifted_as_a_whole(tmp_path: Path, source_ending: str, codec: str, ending: str) -> None:
-    source, target = _sounding(tmp_path / f"in.{source_ending}", [codec]), tmp_path / f"out.{ending}"
+    source, target = tmp_path / f"in.{source_ending}", tmp_path / f"out.{ending}"
+    _sounding(source, [codec], wave=_wave(3))
     start, end = Fraction(26, 25), Fraction(61, 25)
     _annotate(source, target, start, end)
     with VideoReader(target) as reader:
@@ -395,13 +426,28 @@ lines &amp; more: ü 猫
 """
 
 
+_OVERLAPPING = """1
+00:00:00,500 --> 00:00:01,500
+A
+
+2
+00:00:00,500 --> 00:00:02,000
+B
+
+3
+00:00:01,800 --> 00:00:03,000
+C
+
+"""
+
+
 def _subtitled(tmp_path: Path, kind: str) -> Path:
     """A video of 4 s with `_LINES` as subtitles in German, which are to be shown in any case."""
     video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(100)], codec_options={"bf": "0"})
     if kind == "mov_text":
         return _with_mov_text(video, tmp_path / "in.mp4")
     text = tmp_path / f"lines.{kind}"
-    text.write_text({"srt": _SRT, "ass": _ASS, "vtt": _VTT}[kind], encoding="utf-8")
+    text.write_text({"srt": _SRT, "ass": _ASS, "vtt": _VTT, "overlapping.srt": _OVERLAPPING}[kind], encoding="utf-8")
     path = tmp_path / "in.mkv"
     with av.open(str(video)) as pictures, av.open(str(text)) as subtitles, av.open(str(path), "w") as output:
         streams = [output.add_stream_from_template(pictures.streams[0])]
@@ -507,6 +553,17 @@ def test_subtitles_of_a_part_are_shifted(tmp_path: Path, ending: str) -> None:
     assert _times(target) == [Fraction(i, 25) for i in range(38)][: round(1.5 * 25 + 0.5)]
 
 
+@pytest.mark.parametrize("ending", ["mkv", "webm"])
+def test_subtitles_that_overlap_keep_their_times(tmp_path: Path, ending: str) -> None:
+    _annotate(_subtitled(tmp_path, "overlapping.srt"), tmp_path / f"out.{ending}")
+    assert _lines(tmp_path / f"out.{ending}")[3] == [(500, 1500, "A"), (500, 2000, "B"), (1800, 3000, "C")]
+
+
+def test_subtitles_that_overlap_come_one_at_a_time_in_mp4(tmp_path: Path) -> None:
+    _annotate(_subtitled(tmp_path, "overlapping.srt"), tmp_path / "out.mp4")
+    assert _lines(tmp_path / "out.mp4")[3] == [(500, 1800, "A\nB"), (1800, 3000, "C")]
+
+
 @pytest.mark.parametrize("codec", ["dvdsub", "hdmv_pgs_subtitle"])
 def test_subtitles_that_are_pictures_are_left_out_by_name(tmp_path: Path, codec: str) -> None:
     video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(50)], codec_options={"bf": "0"})
@@ -557,7 +614,7 @@ def _said(path: Path) -> tuple[dict[str, str], list[tuple[Fraction, Fraction, st
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "webm"])
 @pytest.mark.parametrize("source_ending", ["mp4", "mkv"])
 def test_chapters_and_metadata_are_kept(tmp_path: Path, source_ending: str, ending: str) -> None:
-    source = _sounding(tmp_path / f"in.{source_ending}", ["aac"], wave=_wave(3), metadata=_SAID, chapters=_CHAPTERS)
+    source = _sounding(tmp_path / f"in.{source_ending}", [], wave=_wave(3), metadata=_SAID, chapters=_CHAPTERS)
     _annotate(source, tmp_path / f"whole.{ending}")
     metadata, chapters = _said(tmp_path / f"whole.{ending}")
     assert {key: metadata[key] for key in _SAID} == _SAID

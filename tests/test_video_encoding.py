@@ -141,6 +141,14 @@ def test_key_frames_come_every_two_seconds_in_every_codec(tmp_path: Path) -> Non
             assert reader.key_times(None) == [(0, 0), (2, 50), (4, 100)], codec
 
 
+def test_hevc_does_not_say_on_which_machine_it_was_encoded(tmp_path: Path) -> None:
+    """Parts of several machines are joined by what the encoder says of them."""
+    _write(tmp_path / "out.mp4", Encoding("hevc"), [Fraction(i, 25) for i in range(5)], Fraction(1, 25))
+    content = (tmp_path / "out.mp4").read_bytes()
+    assert b"hvcC" in content
+    assert b"cpuid" not in content
+
+
 def test_the_default_codec_of_each_file(tmp_path: Path) -> None:
     for name, codec in [("a.mp4", "h264"), ("a.MKV", "h264"), ("a.webm", "vp9"), ("a.m4v", "h264"), ("a.gif", "gif")]:
         assert Encoding().of_file(Path(name)).codec == codec
@@ -264,7 +272,7 @@ def _packets(path: Path) -> list[bytes]:
 
 
 def test_a_hardware_encoder_that_opens_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The software in the place of the hardware: what does not open is passed over, and pixels come as it takes them."""
+    """Here the software stands in for the hardware. What does not open is passed over."""
     codec = CODECS["h264"]
     stand_in = type(codec)(**{**vars(codec), "hardware": ("h264_nowhere", "libx264")})
     monkeypatch.setitem(CODECS, "h264", stand_in)

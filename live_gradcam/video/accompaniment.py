@@ -18,7 +18,9 @@ _TECHNICAL = frozenset(
 )
 _MILLISECONDS = Fraction(1, 1000)
 _TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock that is told in whole milliseconds or packets trembles
-_LONGEST_SILENCE = 60  # seconds; longer ones are a jump in time
+#: Seconds: packets that come so much too early are of another recording. Subtitles may begin before others that go on.
+_SET_BACK, _SUBTITLES_SET_BACK = Fraction(1, 10), Fraction(10)
+_LONGEST_SILENCE = Fraction(60)  # seconds; a longer one is a jump in time
 _NO_TEXT = bytes(2)  # mov_text: the length of nothing
 #: Whose delay Matroska learns from the stream itself, so that times before 0 s are none in the file.
 _WITH_DELAY = frozenset({"opus", "libopus"})
@@ -118,6 +120,8 @@ class _Copied(_Track):
         super().__init__(output.add_stream_from_template(source))
         self._from_zero = from_zero
         self._name = source.codec_context.name
+        self._is_audio = source.type == "audio"
+        self._tolerance = _SET_BACK if self._is_audio else _SUBTITLES_SET_BACK
         self._tells_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
         self._offset = 0
         self._last: tuple[int, int] | None = None  # ticks: its time and its duration
@@ -125,14 +129,24 @@ class _Copied(_Track):
     def packets(self, packet: Any) -> list[av.Packet]:
         if self._is_pause(packet) or (self._from_zero and self._is_thrown_away(packet)):
             return []
-        if self._last and packet.dts + self._offset <= self._last[0]:
-            self._offset = sum(self._last) - packet.dts
-        packet.dts += self._offset
-        if packet.pts is not None:
-            packet.pts += self._offset
+        step = self._keep_order(packet)
+        if self._is_audio and not packet.duration and step:
+            packet.duration = step  # Matroska may not say it; a last packet without one is none in MP4
         self._last = (packet.dts, packet.duration or 1)
         packet.stream = self.stream
         return [packet]
+
+    def _keep_order(self, packet: Any) -> int:
+        """Correct a packet's times. Returns how much later than the last one's they are, in ticks."""
+        if self._last is None:
+            return 0
+        step = packet.dts + self._offset - self._last[0]
+        if step * packet.time_base < -self._tolerance:
+            self._offset = sum(self._last) - packet.dts
+        packet.dts += self._offset
+        packet.dts = max(packet.dts, self._last[0] + self._is_audio)  # subtitles may begin together
+        packet.pts = packet.dts if packet.pts is None else max(packet.pts + self._offset, packet.dts)
+        return packet.dts - self._last[0]
 
     def _is_pause(self, packet: Any) -> bool:
         """Whether this is MP4's way to say that no subtitle is shown, which its writer adds where it is needed."""
@@ -179,7 +193,7 @@ class _EncodedAudio(_Track):
             packets += self._ready()
         return packets
 
-    def _keep_time(self, frame: av.AudioFrame) -> list[av.Packet]:
+    def _keep_time(self, frame: Any) -> list[av.Packet]:
         """Make what was received end where a frame begins."""
         rate = self.stream.codec_context.sample_rate
         if frame.pts is None:
@@ -188,7 +202,7 @@ class _EncodedAudio(_Track):
         time = frame.pts * frame.time_base
         if self._sent is None:
             self._sent, self._received = round(time * rate), time
-        gap = time + self._ahead - self._received
+        gap: Fraction = time + self._ahead - self._received
         if gap < -_TOLERATED_GAP:
             self._ahead -= gap
         if gap <= _TOLERATED_GAP:
@@ -202,7 +216,7 @@ class _EncodedAudio(_Track):
 
     def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        rest = []
+        rest: list[av.AudioFrame] = []
         if shape != self._of:
             rest = self._resampler.resample(None) if self._resampler else []
             context = self.stream.codec_context
@@ -246,27 +260,61 @@ def _rate(encoder: str, rate: int) -> int:
 
 
 class _EncodedSubtitles(_Track):
+    """Subtitles of text in another form.
+
+    MP4 shows one at a time: there one that begins ends the last one, and those that begin together become one.
+    """
+
     def __init__(self, source: Any, output: Any, encoder: str) -> None:
         super().__init__(output.add_stream(encoder))
         self._decoder = source.codec_context
         self._decoder.open(strict=False)
         self.stream.codec_context.subtitle_header = self._decoder.subtitle_header
         self.stream.codec_context.time_base = _MILLISECONDS
+        self._one_at_a_time = encoder == "mov_text"
+        self._shown: Any = None  # not written before it is known when the next one begins
 
     def packets(self, packet: Any) -> list[av.Packet]:
-        if not packet.size:
+        encoded = self._encoded(packet)
+        if encoded is None or not self._one_at_a_time:
+            return [] if encoded is None else [encoded]
+        last, self._shown = self._shown, encoded
+        if last is None or encoded.pts >= last.pts + last.duration:
+            return [] if last is None else [last]
+        if encoded.pts <= last.pts:
+            self._shown = self._timed(_both_texts(last, encoded), last, max(last.duration, encoded.duration))
             return []
+        last.duration = encoded.pts - last.pts
+        return [last]
+
+    def _encoded(self, packet: Any) -> Any:
+        """The packet in its new form; None if it shows nothing or is damaged."""
+        if not packet.size:
+            return None
         try:
             subtitles = self._decoder.decode2(packet)
-            if subtitles is None:  # nothing is shown
-                return []
+            if subtitles is None:
+                return None
             encoded = self.stream.codec_context.encode_subtitle(subtitles)
         except (av.error.FFmpegError, ValueError):
-            return []
-        encoded.time_base = packet.time_base
-        encoded.pts, encoded.dts, encoded.duration = packet.pts, packet.dts, packet.duration
-        encoded.stream = self.stream
-        return [encoded]
+            return None
+        return self._timed(encoded, packet, packet.duration or 0)
+
+    def _timed(self, packet: Any, like: Any, duration: int) -> Any:
+        packet.time_base, packet.duration = like.time_base, duration
+        packet.pts, packet.dts = like.pts, like.dts
+        packet.stream = self.stream
+        return packet
+
+    def rest(self) -> list[av.Packet]:
+        return [] if self._shown is None else [self._shown]
+
+
+def _both_texts(*packets: Any) -> av.Packet:
+    """Subtitles of MP4 (3GPP TS 26.245: the length of the text, the text, styles) as one, one below the other."""
+    contents = [bytes(packet) for packet in packets]
+    text = b"\n".join(content[2 : 2 + int.from_bytes(content[:2], "big")] for content in contents)
+    return av.Packet(len(text).to_bytes(2, "big") + text)
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:

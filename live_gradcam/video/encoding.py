@@ -71,7 +71,7 @@ CODECS: dict[str, Codec] = {
         crf_range=range(52),
         presets=_X26X_PRESETS,
         preset="veryfast",
-        options={"x265-params": "log-level=none"},
+        options={"x265-params": "log-level=none:info=0"},  # nothing of the machine: parts of several fit together
     ),
     "av1": Codec(
         "libsvtav1",

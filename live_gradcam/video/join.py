@@ -58,13 +58,16 @@ def join(
             output.metadata.update(metadata or {})
             output.set_chapters(list(chapters))
             first = stack.enter_context(av.open(str(parts[0].absolute())))
-            video = output.add_stream_from_template(first.streams.video[0], opaque=True)
-            extradata = first.streams.video[0].codec_context.extradata
-            accompaniment = Accompaniment(companion.others, output, container_of(path), shift=shift)
+            source = first.streams.video[0]
+            video = output.add_stream_from_template(source, opaque=True)
+            kind = container_of(path)
+            if kind.format == "mp4":
+                video.codec_context.codec_tag = source.codec_context.codec_tag  # hvc1, which FFmpeg would not choose
+            accompaniment = Accompaniment(companion.others, output, kind, shift=shift)
             output.start_encoding()
             others = companion.other_packets(start, end)
             waiting: Any = next(others, None)
-            for packet in _in_decoding_order(parts, extradata):
+            for packet in _in_decoding_order(parts, _settings(source)):
                 time = packet.dts * packet.time_base + shift
                 while waiting is not None and waiting.dts * waiting.time_base <= time:
                     output.mux(accompaniment.packets(waiting))
@@ -85,7 +88,13 @@ def join(
     return accompaniment
 
 
-def _in_decoding_order(parts: Sequence[Path], extradata: bytes | None) -> Iterator[Any]:
+def _settings(stream: Any) -> tuple[Any, ...]:
+    """What the packets of two streams must have in common to be one stream."""
+    context = stream.codec_context
+    return context.name, context.width, context.height, context.pix_fmt, context.extradata, stream.time_base
+
+
+def _in_decoding_order(parts: Sequence[Path], settings: tuple[Any, ...]) -> Iterator[Any]:
     """The packets of all parts with decoding times that increase over all of them.
 
     Each encoder counted those for itself, from before its first picture. Here a packet is decoded when the picture is
@@ -96,7 +105,7 @@ def _in_decoding_order(parts: Sequence[Path], extradata: bytes | None) -> Iterat
     for part in parts:
         with av.open(str(part.absolute())) as container:
             stream = container.streams.video[0]
-            if stream.codec_context.extradata != extradata:
+            if _settings(stream) != settings:
                 raise OutputError(f"the parts of a video were encoded in different ways: {parts[0].name}, {part.name}")
             for packet in container.demux(stream):
                 if not packet.size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -49,14 +50,26 @@ def publish(path: Path) -> None:
     for file in (part, *part.rglob("*")) if part.is_dir() else (part,):
         _to_disk(file)
     if part.is_dir() and path.exists():
-        before = path.with_name(f"{path.name}.old")
-        os.replace(path, before)  # a folder cannot replace one that is not empty
-        os.replace(part, path)
-        shutil.rmtree(before) if before.is_dir() else before.unlink()
+        _exchange(part, path)
     else:
         os.replace(part, path)
     if os.name == "posix":
         _to_disk(path.absolute().parent)
+
+
+def _exchange(part: Path, path: Path) -> None:
+    """Put a folder in the place of what is there: it cannot replace a folder that is not empty."""
+    aside = Path(tempfile.mkdtemp(prefix=f"{path.name}.", suffix=".old", dir=path.absolute().parent))
+    try:
+        os.replace(path, aside / path.name)
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            os.replace(aside / path.name, path)
+        with suppress(OSError):
+            aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _to_disk(path: Path) -> None:
@@ -73,7 +86,7 @@ def _to_disk(path: Path) -> None:
 def remove_part(path: Path) -> None:
     """Remove what grew at `part_path(path)`, if anything did."""
     part = part_path(path)
-    if part.is_dir():
+    if part.is_dir() and not part.is_symlink():
         shutil.rmtree(part, ignore_errors=True)
     else:
         with suppress(OSError):

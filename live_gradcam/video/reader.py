@@ -357,8 +357,8 @@ class VideoReader:
     def _missing_seconds(self, count: int) -> float:
         """What the header promises and the packets do not keep.
 
-        A header that speaks of the whole file only (MKV, FLV) is compared with all its streams: the sound may well
-        go on after the pictures.
+        A header that speaks of the whole file only (MKV, FLV) counts from 0 s, and is compared with all its streams:
+        the sound may well go on after the pictures.
         """
         if self.duration is None or not self._ends or count == 0:
             return self.duration or 0.0
@@ -368,7 +368,7 @@ class VideoReader:
             begin = float((self._stream.start_time or 0) * self.time_base)
             end = float(self._ends.get(self._stream.index, 0))
         else:
-            begin = (self._container.start_time or 0) / av.time_base
+            begin = min(0, self._container.start_time or 0) / av.time_base
             end = float(max(self._ends.values()))
         missing = self.duration - (end - begin)
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
@@ -376,7 +376,7 @@ class VideoReader:
 
 @lru_cache(maxsize=64)
 def _only_goes_forward(path: Path, size: int, changed: int) -> bool:
-    """Whether a file's times are never set back. Reads all of it, so that is done once for a size and a time of change."""
+    """Whether a file's times are never set back. Reads all of it, so once for a size and a time of change."""
     with VideoReader(path) as reader:
         return reader.key_times(None) is not None
 

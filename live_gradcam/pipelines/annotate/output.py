@@ -52,7 +52,6 @@ class AnnotatedFile:
         size: tuple[int, int],
     ) -> None:
         self._provenance = provenance
-        self._reader = reader
         self._span = span
         self._job = job
         self._time_base = time_base_of(reader, options)
@@ -64,6 +63,7 @@ class AnnotatedFile:
         options.check_rate(job.output, rate)
         self._writer: FolderWriter | VideoWriter
         if options.encoding.codec == "png":
+            self._left_out = _all_others(reader)
             self._writer = FolderWriter(job.output)
         else:
             self._writer = VideoWriter(
@@ -87,7 +87,7 @@ class AnnotatedFile:
     def notes(self) -> dict[str, Any]:
         """The encoder, and what became of sound and subtitles: what was encoded anew, what was left out."""
         if isinstance(self._writer, FolderWriter):
-            return {"encoder": "png", "converted": [], "left_out": _all_others(self._reader)}
+            return {"encoder": "png", "converted": [], "left_out": self._left_out}
         accompaniment = self._writer.accompaniment
         return {
             "encoder": self._writer.encoder,
