@@ -18,9 +18,9 @@ import zarr
 
 from live_gradcam.cam.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.errors import OutputError, UsageError
-from live_gradcam.pipelines import sidecars
-from live_gradcam.pipelines.records import explanation_record
+from live_gradcam.pipelines.annotate import sidecars
 from live_gradcam.pipelines.annotate.sidecars import SCHEMA, Sidecars, check_sidecars
+from live_gradcam.pipelines.records import explanation_record
 
 CAT, DOG, CUP = Prediction(3, "cat", 0.7), Prediction(5, 'dog, "Rüde"', 0.2), Prediction(9, "cup", 0.1)
 SUFFIXES = (".npz", ".zarr")
@@ -361,7 +361,6 @@ def test_only_a_zarr_group_is_a_folder_that_may_be_replaced(tmp_path: Path) -> N
 
 
 def test_looking_at_the_schema_does_not_import_what_is_slow() -> None:
-    script = (
-        "import sys, live_gradcam.pipelines.annotate.sidecars; print(sorted({'zarr', 'tensorflow', 'keras'} & {*sys.modules}))"
-    )
+    loads = "import sys, live_gradcam.pipelines.annotate.sidecars"
+    script = f"{loads}; print(sorted({{'zarr', 'tensorflow', 'keras'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
