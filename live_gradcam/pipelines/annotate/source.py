@@ -57,7 +57,8 @@ class Span:
     def __init__(self, reader: VideoReader | PictureReader, options: AnnotateOptions) -> None:
         self.start = None if options.start is None else reader.begin + options.start
         self.end = None if options.end is None else reader.begin + options.end
-        self.shift = Fraction(0) if self.start is None else self.start // reader.time_base * reader.time_base
+        origin = min(Fraction(0), reader.begin) if self.start is None else self.start  # no file has times before 0
+        self.shift = origin // reader.time_base * reader.time_base
         self.begin = reader.begin if self.start is None else self.start
         ends = [] if self.end is None else [self.end]
         if reader.duration is not None:
