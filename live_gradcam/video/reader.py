@@ -72,13 +72,15 @@ class Loss:
     Attributes:
         corrupt_packets: packets that the decoder refused; each is a frame or a part of one.
         missing_seconds: how much earlier than the header says the pictures end.
+        mended_frames: frames of which the decoder made up what it could not read.
     """
 
     corrupt_packets: int
     missing_seconds: float
+    mended_frames: int = 0
 
     def __bool__(self) -> bool:
-        return self.corrupt_packets > 0 or self.missing_seconds > 0
+        return self.corrupt_packets > 0 or self.missing_seconds > 0 or self.mended_frames > 0
 
     def __str__(self) -> str:
         parts = []
@@ -87,6 +89,9 @@ class Loss:
         if self.corrupt_packets:
             packets = "damaged packet was" if self.corrupt_packets == 1 else "damaged packets were"
             parts.append(f"{self.corrupt_packets} {packets} skipped")
+        if self.mended_frames:
+            frames = "damaged frame is" if self.mended_frames == 1 else "damaged frames are"
+            parts.append(f"{self.mended_frames} {frames} as the decoder made them up")
         return " and ".join(parts)
 
 
@@ -195,17 +200,19 @@ class VideoReader:
         count = 0
         packets = self._packets()
         on_packet = _within(start, end, on_packet) if on_packet else None
+        mended = 0
         picture: Any
         for picture in self._pictures(packets, on_packet):
             pts = clock.next(None if picture.pts is None else picture.pts * picture.time_base)
             if end is not None and pts >= end:
                 self._pass_on(packets, end, on_packet)
-                self.loss = Loss(self._corrupt_packets, 0.0)
+                self.loss = Loss(self._corrupt_packets, 0.0, mended)
                 return
             if start is None or pts >= start:
+                mended += picture.is_corrupt
                 yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
                 count += 1
-        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count))
+        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count), mended)
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
         """The packets of `others` alone, from `start` to `end` (seconds)."""

@@ -103,6 +103,7 @@ class Report:
                 "seconds": round(summary.seconds, 3),
                 "fps": round(summary.fps, 2),
                 "corrupt_packets": summary.loss.corrupt_packets,
+                "mended_frames": summary.loss.mended_frames,
                 "missing_seconds": round(summary.loss.missing_seconds, 3),
                 "encoder": summary.encoder,
                 "converted": summary.converted,
