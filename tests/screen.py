@@ -102,10 +102,12 @@ class Window:
 
 @contextmanager
 def virtual_screen(size: str = "1600x1000") -> Iterator[Screen]:
-    """A virtual screen of Xvfb's."""
+    """A virtual screen of Xvfb's. It does not begin anew when its last client leaves, and turn the next one away."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{size}x24"], pass_fds=[write], stderr=subprocess.DEVNULL
+        ["Xvfb", "-displayfd", str(write), "-noreset", "-screen", "0", f"{size}x24"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
     )
     os.close(write)
     with os.fdopen(read) as numbers:
