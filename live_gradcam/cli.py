@@ -27,7 +27,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from live_gradcam.errors import LiveGradcamError, OutputError, UsageError
+from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import Engine, EngineOptions
 
@@ -405,14 +405,14 @@ def _start_engine(options: EngineOptions) -> Engine:
 
 
 def _write_json(content: Any, path: Path) -> None:
+    from live_gradcam.video.output import writing
+
     text = json.dumps(content, indent=2, ensure_ascii=False)
     if str(path) == "-":
         print(text)
         return
-    try:
+    with writing(path):
         path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _check_json_path(path: Path | None, *, overwrite: bool) -> None:
@@ -728,11 +728,12 @@ def annotate(
                 opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
                 started = _start_engine(engine)
                 report.start_s = started.start_s
+                stack.enter_context(stop)
                 work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
-            stack.enter_context(stop)
-            if several is not None:
+            else:
+                stack.enter_context(stop)
+                stack.enter_context(several)
                 with _terminal.status(f"starting {engine.model}"):
-                    stack.enter_context(several)
                     report.start_s = start_workers(several, stop)
                 work = partial(annotate_in_parallel, todo, options, several)
             stack.enter_context(progress)

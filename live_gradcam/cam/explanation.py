@@ -105,12 +105,20 @@ class Explanation:
 
     def of_map(self, position: int) -> Explanation:
         """The same with one of the maps alone."""
-        one = slice(position, position + 1)
+        return self.of_maps(slice(position, position + 1))
+
+    def of_maps(self, some: slice) -> Explanation:
+        """The same with some of the maps alone."""
         return replace(
             self,
-            heatmaps=self.heatmaps[one],
-            targets=self.targets[one],
-            evidence=self.evidence[one],
-            boxes=self.boxes[one],
-            contrasts=self.contrasts[one],
+            heatmaps=self.heatmaps[some],
+            targets=self.targets[some],
+            evidence=self.evidence[some],
+            boxes=self.boxes[some],
+            contrasts=self.contrasts[some],
         )
+
+    def without_scores(self) -> Explanation:
+        """The same without what says something of every class: `logits` and `probabilities` are empty."""
+        nothing = np.empty(0, np.float32)
+        return replace(self, logits=nothing, probabilities=nothing)

@@ -16,10 +16,11 @@ from live_gradcam.cam import faithfulness
 from live_gradcam.cam.explanation import Prediction, Region
 from live_gradcam.cam.faithfulness import ObjectBox
 from live_gradcam.cam.fit import enlarged, fit_frame
-from live_gradcam.errors import ModelError, OutputError, SourceError, UsageError, first_line
+from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.sources import files_of
 from live_gradcam.video.image import read_image
+from live_gradcam.video.output import writing
 from live_gradcam.video.reader import VIDEO_SUFFIXES, VideoReader
 
 if TYPE_CHECKING:
@@ -441,7 +442,5 @@ def write_curves(path: Path, figures: dict[str, Figures], title: str) -> None:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", title="areas under deletion, insertion", frameon=False)
     figure.suptitle(title)
-    try:
+    with writing(path):
         figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -23,7 +23,6 @@ from live_gradcam.display.keys import Action, Wish
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.display.views import View, compose, mirrored
 from live_gradcam.display.window import Window
-from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.explaining import ExplainedFrame, ExplainingThread
 from live_gradcam.pipelines.metrics import Durations, FrameRate
@@ -32,7 +31,7 @@ from live_gradcam.pipelines.snapshots import Snapshots
 from live_gradcam.pipelines.stopping import StopRequest
 from live_gradcam.video.capture import Capture, open_source
 from live_gradcam.video.frame import Frame
-from live_gradcam.video.output import timestamped_name
+from live_gradcam.video.output import timestamped_name, writing
 from live_gradcam.video.slot import Slot
 
 _WAIT_SECONDS = 0.01
@@ -530,10 +529,8 @@ class _Loop:
     def _start_recording(self) -> None:
         path, self._record_next = self._record_next, None
         assert path is not None  # the callers have set it
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
         self._recorder.start(path)
 
 

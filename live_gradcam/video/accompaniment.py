@@ -70,9 +70,9 @@ class Accompaniment:
                 pass
         encoder = container.audio_encoder if is_audio else container.subtitle_encoder
         if encoder is None or not (is_audio or name in _TEXT_SUBTITLES):
-            self.left_out.append(f"{'audio' if is_audio else 'subtitles'} {name}")
+            self.left_out.append(name_of(stream))
             return None
-        self.converted.append(f"{'audio' if is_audio else 'subtitles'} {name} → {encoder.removeprefix('lib')}")
+        self.converted.append(f"{name_of(stream)} → {encoder.removeprefix('lib')}")
         return (_EncodedAudio if is_audio else _EncodedSubtitles)(stream, output, encoder)
 
     def packets(self, packet: Any) -> list[av.Packet]:
@@ -315,6 +315,11 @@ def _both_texts(*packets: Any) -> av.Packet:
     contents = [bytes(packet) for packet in packets]
     text = b"\n".join(content[2 : 2 + int.from_bytes(content[:2], "big")] for content in contents)
     return av.Packet(len(text).to_bytes(2, "big") + text)
+
+
+def name_of(stream: Any) -> str:
+    """A stream of sound or subtitles in words: "audio pcm_s16le"."""
+    return f"{'audio' if stream.type == 'audio' else 'subtitles'} {stream.codec_context.name}"
 
 
 def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:

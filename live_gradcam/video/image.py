@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import OutputError, SourceError
+from live_gradcam.video.output import writing
 from live_gradcam.video.silence import silence_opencv
 
 
@@ -79,10 +80,8 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     path = Path(path)
     encoded = encode_image(path, image)
-    try:
+    with writing(path):
         path.write_bytes(encoded)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def check_image_name(path: Path) -> None:

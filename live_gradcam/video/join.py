@@ -14,9 +14,8 @@ import av
 from live_gradcam.errors import OutputError
 from live_gradcam.video.accompaniment import Accompaniment
 from live_gradcam.video.encoding import container_of
-from live_gradcam.video.output import publish, remove_part
-from live_gradcam.video.pictures import PictureReader
-from live_gradcam.video.reader import VideoReader
+from live_gradcam.video.output import publish, remove_part, writing
+from live_gradcam.video.pictures import Recording
 from live_gradcam.video.writer import open_output
 
 
@@ -25,7 +24,7 @@ def join(
     path: Path,
     *,
     time_base: Fraction,
-    companion: VideoReader | PictureReader,
+    companion: Recording,
     start: Fraction | None = None,
     end: Fraction | None = None,
     shift: Fraction = Fraction(0),
@@ -51,10 +50,9 @@ def join(
     Raises:
         OutputError: the parts do not fit together, or the file cannot be written. Nothing is left behind.
     """
-    output: Any = None
     try:
-        with ExitStack() as stack:
-            output = stack.enter_context(open_output(path, time_base))
+        with writing(path, av.error.FFmpegError), ExitStack() as stack:
+            output: Any = stack.enter_context(open_output(path, time_base))
             output.metadata.update(metadata or {})
             output.set_chapters(list(chapters))
             first = stack.enter_context(av.open(str(parts[0].absolute())))
@@ -78,10 +76,8 @@ def join(
                 output.mux(accompaniment.packets(waiting))
                 waiting = next(others, None)
             output.mux(accompaniment.rest())
-        publish(path)
-    except (av.error.FFmpegError, OSError) as error:
-        remove_part(path)
-        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', error)}") from error
+        with writing(path):
+            publish(path)
     except BaseException:
         remove_part(path)
         raise

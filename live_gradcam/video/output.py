@@ -5,11 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from live_gradcam.errors import OutputError
+
+
+@contextmanager
+def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
+    """What the system, or an error of one of the other kinds, says while a file is written, as one line about the file.
+
+    Raises:
+        OutputError: in place of any of these.
+    """
+    kinds: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except kinds as error:
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> Path:
@@ -19,14 +34,12 @@ def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> 
         OutputError: it exists and may not be overwritten, is a folder, or its folder cannot be made or written.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() and not folder:
             raise OutputError(f"{path} is a folder: give a file name")
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists already: give another name, or --overwrite to replace it")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: no permission to write in {path.parent}")
     return path

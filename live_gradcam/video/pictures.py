@@ -12,7 +12,7 @@ from typing import Any
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import read_image
-from live_gradcam.video.reader import Loss, OnPacket
+from live_gradcam.video.reader import Loss, OnPacket, VideoReader
 
 #: What counts as a picture, by its ending. A GIF is a video.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -80,6 +80,10 @@ class PictureReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+#: What frames are read from.
+Recording = VideoReader | PictureReader
 
 
 def is_picture(path: Path) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 import av
 import cv2
@@ -20,7 +21,10 @@ from live_gradcam.errors import OutputError
 from live_gradcam.video.accompaniment import Accompaniment
 from live_gradcam.video.encoding import CODECS, HARDWARE_PIXELS, Encoding, container_of
 from live_gradcam.video.image import write_image
-from live_gradcam.video.output import part_path, publish, remove_part
+from live_gradcam.video.output import part_path, publish, remove_part, writing
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Fragments of a second, each whole on the disk when the next begins; finishing turns them into an ordinary file.
 _CRASH_SAFE_OPTIONS = {
@@ -40,22 +44,30 @@ _LIMITED_RANGE = 1
 _ROUNDED_MEANS = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
-class PictureWriter(Protocol):
-    """Takes pictures, and makes a file of them."""
+class _Writer(ABC):
+    """A file, or a folder of files, that grows. As a context manager it is finished, or removed by an exception."""
 
-    frames_written: int
-
-    def write(self, image: np.ndarray, pts: Fraction) -> None:
-        """Add a frame."""
-
+    @abstractmethod
     def finish(self) -> None:
-        """Complete the file, and give it its name."""
+        """Complete it, and give it its name."""
 
+    @abstractmethod
     def discard(self) -> None:
         """Remove what was written."""
 
+    def __enter__(self) -> Self:
+        return self
 
-class VideoWriter:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.discard()
+
+
+class VideoWriter(_Writer):
     """Writes a video file, which appears under its name only when it is finished and on the disk.
 
     As a context manager it finishes the file, or removes it when an exception passes.
@@ -142,13 +154,9 @@ class VideoWriter:
             context.codec_tag = "hvc1"  # the only one that Apple's players take
         return video
 
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _failures(self) -> AbstractContextManager[None]:
         """Turns what FFmpeg and the system report into an OutputError."""
-        try:
-            yield
-        except (av.error.FFmpegError, OSError) as error:
-            raise OutputError(f"cannot write {self.path}: {getattr(error, 'strerror', error)}") from error
+        return writing(self.path, av.error.FFmpegError)
 
     def write(self, image: np.ndarray, pts: Fraction) -> None:
         """Add a frame.
@@ -227,19 +235,8 @@ class VideoWriter:
             self._container.close()
         remove_part(self.path)
 
-    def __enter__(self) -> VideoWriter:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.finish()
-        else:
-            self.discard()
-
-
-class FolderWriter:
+class FolderWriter(_Writer):
     """Writes a folder of numbered PNGs, `000000.png` and so on, and their times, `frames.csv`: file, seconds.
 
     It appears under its name only when it is finished. As a context manager it finishes the folder, or removes it when
@@ -257,18 +254,11 @@ class FolderWriter:
         self.frames_written = 0
         self._part = part_path(self.path)
         remove_part(self.path)
-        with self._failures():
+        with writing(self.path):
             self._part.mkdir()
             self._times: IO[str] = (self._part / "frames.csv").open("w", encoding="utf-8", newline="")
         self._rows = csv.writer(self._times, lineterminator="\n")
         self._rows.writerow(["file", "time"])
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
     def write(self, image: np.ndarray, pts: Fraction) -> None:
         """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds.
@@ -277,7 +267,7 @@ class FolderWriter:
             OutputError: the disk is full or the file cannot be written.
         """
         name = f"{self.frames_written:06d}.png"
-        with self._failures():
+        with writing(self.path):
             write_image(self._part / name, image)
             self._rows.writerow([name, f"{float(pts):.6f}"])
         self.frames_written += 1
@@ -288,7 +278,7 @@ class FolderWriter:
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
-        with self._failures():
+        with writing(self.path):
             (self._part / name).write_text(text, encoding="utf-8")
 
     def finish(self) -> None:
@@ -298,7 +288,7 @@ class FolderWriter:
             OutputError: it cannot be written; nothing is left of it.
         """
         try:
-            with self._failures():
+            with writing(self.path):
                 self._times.close()
                 publish(self.path)
         except OutputError:
@@ -310,17 +300,6 @@ class FolderWriter:
         with suppress(OSError):
             self._times.close()
         remove_part(self.path)
-
-    def __enter__(self) -> FolderWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.finish()
-        else:
-            self.discard()
 
 
 class _Palette:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -62,16 +62,7 @@ class Calm:
         return self._boxes.steady(self._of_shown_maps(explanation), frame_size, time)
 
     def _of_shown_maps(self, explanation: Explanation) -> Explanation:
-        count = self._options.shown_maps(self._targets)
-        if count is None or count >= len(explanation.targets):
-            return explanation
-        return replace(
-            explanation,
-            heatmaps=explanation.heatmaps[:count],
-            targets=explanation.targets[:count],
-            evidence=explanation.evidence[:count],
-            contrasts=explanation.contrasts[:count],
-        )
+        return explanation.of_maps(slice(self._options.shown_maps(self._targets)))
 
 
 class Drawing:

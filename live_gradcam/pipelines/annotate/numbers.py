@@ -9,7 +9,6 @@ from types import TracebackType
 
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.display.contact_sheet import draw_contact_sheet, thumbnail_samples
-from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.annotate.drawing import Calm, Shown
 from live_gradcam.pipelines.annotate.explaining import ExplainedFrame
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
@@ -18,7 +17,7 @@ from live_gradcam.pipelines.annotate.sidecars import Sidecars
 from live_gradcam.pipelines.annotate.source import open_recording
 from live_gradcam.pipelines.annotate.timeline import Timeline
 from live_gradcam.video.image import encode_image
-from live_gradcam.video.output import part_path, publish, remove_part
+from live_gradcam.video.output import part_path, publish, remove_part, writing
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,8 @@ class Numbers:
             if frame is not None:
                 thumbnails.append((frame.image, sample))
         sheet = draw_contact_sheet(samples, thumbnails, self._options.overlay(), title=self._job.source.name)
-        try:
+        with writing(path):
             part_path(path).write_bytes(encode_image(path, sheet))
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -119,9 +116,8 @@ class Numbers:
         try:
             self._sidecars.__exit__(kind, error, trace)
             if kind is None and sheet is not None:
-                publish(sheet)
-        except OSError as failure:
-            raise OutputError(f"cannot write {sheet}: {failure.strerror}") from failure
+                with writing(sheet):
+                    publish(sheet)
         finally:
             if sheet is not None:
                 remove_part(sheet)

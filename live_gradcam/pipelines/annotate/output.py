@@ -18,10 +18,10 @@ from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.provenance import FILE, TAG, Provenance, add_comment
 from live_gradcam.pipelines.annotate.source import Span
-from live_gradcam.video.accompaniment import kept_chapters, kept_metadata
+from live_gradcam.video.accompaniment import kept_chapters, kept_metadata, name_of
 from live_gradcam.video.join import join
-from live_gradcam.video.output import part_path, publish, remove_part
-from live_gradcam.video.pictures import PictureReader
+from live_gradcam.video.output import part_path, publish, remove_part, writing
+from live_gradcam.video.pictures import Recording
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.writer import FolderWriter, VideoWriter
 
@@ -45,7 +45,7 @@ class AnnotatedFile:
     def __init__(
         self,
         job: AnnotateJob,
-        reader: VideoReader | PictureReader,
+        reader: Recording,
         span: Span,
         options: AnnotateOptions,
         provenance: Provenance,
@@ -63,7 +63,7 @@ class AnnotatedFile:
         options.check_rate(job.output, rate)
         self._writer: FolderWriter | VideoWriter
         if options.encoding.codec == "png":
-            self._left_out = _all_others(reader)
+            self._left_out = [name_of(stream) for stream in reader.others]
             self._writer = FolderWriter(job.output)
         else:
             self._writer = VideoWriter(
@@ -116,20 +116,12 @@ class AnnotatedFile:
             self._writer.finish()
         elif self._is_gif:
             self._writer.finish(named=False)
-            self._end_gif(text)
+            _name_gif(self._job.output, text)
         else:
             self._writer.finish(named=complete)
             if not complete:
                 self._name_cut_short(text)
         self._is_finished = True
-
-    def _end_gif(self, text: str) -> None:
-        try:
-            add_comment(part_path(self._job.output), text)
-            publish(self._job.output)
-        except OSError as error:
-            self._writer.discard()
-            raise OutputError(f"cannot write {self._job.output}: {error.strerror}") from error
 
     def _name_cut_short(self, text: str) -> None:
         """Write the file again, as it is but for what it says: that was settled when it began."""
@@ -161,7 +153,7 @@ class AnnotatedFile:
 def join_segments(
     parts: Sequence[Path],
     job: AnnotateJob,
-    reader: VideoReader | PictureReader,
+    reader: Recording,
     options: AnnotateOptions,
     provenance: Provenance,
     *,
@@ -187,13 +179,13 @@ def join_segments(
     """
     if options.encoding.of_file(job.output).codec == "gif":
         try:
-            shutil.copyfile(parts[0], part_path(job.output))
-            add_comment(part_path(job.output), provenance.text(complete=complete))
-            publish(job.output)
-        except OSError as error:
+            with writing(job.output):
+                shutil.copyfile(parts[0], part_path(job.output))
+            _name_gif(job.output, provenance.text(complete=complete))
+        except OutputError:
             remove_part(job.output)
-            raise OutputError(f"cannot write {job.output}: {error.strerror}") from error
-        return {"converted": [], "left_out": _all_others(reader)}
+            raise
+        return {"converted": [], "left_out": [name_of(stream) for stream in reader.others]}
     span = Span(reader, options)
     accompaniment = join(
         parts,
@@ -209,18 +201,19 @@ def join_segments(
     return {"converted": accompaniment.converted, "left_out": accompaniment.left_out}
 
 
-def _all_others(reader: VideoReader | PictureReader) -> list[str]:
-    """What is left out where nothing but pictures is written, in the words of `Accompaniment`."""
-    names = {"audio": "audio", "subtitle": "subtitles"}
-    return [f"{names[stream.type]} {stream.codec_context.name}" for stream in reader.others]
+def _name_gif(output: Path, text: str) -> None:
+    """Have a GIF that is written say something, and give it its name."""
+    with writing(output):
+        add_comment(part_path(output), text)
+        publish(output)
 
 
-def _metadata(reader: VideoReader | PictureReader, provenance: Provenance, *, complete: bool) -> dict[str, str]:
+def _metadata(reader: Recording, provenance: Provenance, *, complete: bool) -> dict[str, str]:
     """What the source says of itself, and how the file came about."""
     kept = {key: value for key, value in kept_metadata(reader.metadata).items() if key.lower() != TAG}
     return {**kept, TAG: provenance.text(complete=complete)}
 
 
-def time_base_of(reader: VideoReader | PictureReader, options: AnnotateOptions) -> Fraction:
+def time_base_of(reader: Recording, options: AnnotateOptions) -> Fraction:
     """The seconds of one tick of the output."""
     return reader.time_base if options.output_fps is None else 1 / options.output_fps

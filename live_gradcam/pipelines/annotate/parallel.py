@@ -32,6 +32,7 @@ from live_gradcam.pipelines.annotate.source import Span, open_recording
 from live_gradcam.pipelines.annotate.summary import AnnotateSummary
 from live_gradcam.pipelines.annotate.workers import Workers
 from live_gradcam.pipelines.stopping import StopRequest
+from live_gradcam.video.output import writing
 from live_gradcam.video.reader import Loss
 
 _POLL_SECONDS = 0.2
@@ -190,10 +191,11 @@ class _Run:
         self._numbers = Numbers(job, options).__enter__()
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir()
-        except OSError as error:
+            with writing(self._folder):
+                self._folder.mkdir()
+        except OutputError:
             self.discard()
-            raise OutputError(f"cannot write {self._folder}: {error.strerror}") from error
+            raise
 
     def next_task(self) -> Task | None:
         """What can be done now: drawing goes first, so that explanations do not pile up."""
@@ -246,10 +248,8 @@ class _Run:
         """Write a drawn segment, the next in order, and its numbers."""
         position = len(self._parts)
         path = self._folder / f"{position:06d}{self.job.output.suffix}"
-        try:
+        with writing(self.job.output):
             path.write_bytes(result.content)
-        except OSError as error:
-            raise OutputError(f"cannot write {self.job.output}: {error.strerror}") from error
         for followed in self._followed[position]:
             self._numbers.add(followed)
         self._followed[position] = []

@@ -14,14 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from live_gradcam.pipelines.annotate.drawing import Drawing, Shown
 from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.output import time_base_of
-from live_gradcam.pipelines.annotate.source import DEPTH, Span, open_recording, resampled
+from live_gradcam.pipelines.annotate.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.frame import Frame
@@ -257,13 +255,11 @@ def _frames(
                 raise StoppedError
             yield replace(frame, index=frame.index + segment.first)
 
-    with open_recording(source, options) as reader:
-        frames = reader.frames(start=segment.start, end=segment.end)
-        if options.output_fps is not None:
-            begin, period = Span(reader, options).begin, 1 / reader.frame_rate
-            frames = resampled(frames, options.output_fps, begin, period=period)
-        with Ahead(frames, DEPTH) as ahead:
-            yield numbered(ahead), reader
+    with (
+        open_recording(source, options) as reader,
+        Ahead(frames_of(reader, options, segment.start, segment.end), DEPTH) as ahead,
+    ):
+        yield numbered(ahead), reader
 
 
 def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segment]:
@@ -299,5 +295,4 @@ def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segmen
 
 def lighter(shown: Shown) -> Shown:
     """The same without what drawing does not need."""
-    nothing = np.empty(0, np.float32)
-    return replace(shown, explanation=replace(shown.explanation, logits=nothing, probabilities=nothing))
+    return replace(shown, explanation=shown.explanation.without_scores())

@@ -13,8 +13,8 @@ import shutil
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,7 @@ from live_gradcam.cam.explanation import Explanation
 from live_gradcam.cam.fit import enlarged
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines.records import explanation_record
-from live_gradcam.video.output import part_path, publish, remove_part
+from live_gradcam.video.output import part_path, publish, remove_part, writing
 
 #: The version of what docs/annotations.md describes.
 SCHEMA = 1
@@ -114,10 +114,10 @@ class Sidecars:
             record = {"schema": SCHEMA, "frame": index, "time": round(float(pts), 6)}
             record |= explanation_record(explanation)
             for text in self._texts:
-                with _failures(text.path):
+                with writing(text.path):
                     text.write(record)
         for arrays in self._arrays:
-            with _failures(arrays.path):
+            with writing(arrays.path):
                 arrays.write(index, pts, explanation)
 
     def finish(self) -> None:
@@ -128,7 +128,7 @@ class Sidecars:
         """
         if not self._is_finished:
             for output in self._outputs:
-                with _failures(output.path):
+                with writing(output.path):
                     output.finish()
             self._is_finished = True
 
@@ -139,7 +139,7 @@ class Sidecars:
     def __enter__(self) -> Sidecars:
         try:
             for output in self._outputs:
-                with _failures(output.path):
+                with writing(output.path):
                     output.open()
         except BaseException:
             self._remove_parts()
@@ -153,7 +153,7 @@ class Sidecars:
             if kind is None:
                 self.finish()
                 for output in self._outputs:
-                    with _failures(output.path):
+                    with writing(output.path):
                         publish(output.path)
         finally:
             self._remove_parts()
@@ -163,15 +163,6 @@ class Sidecars:
             with suppress(OSError):  # such as of what a full disk has no room for
                 output.close()
             remove_part(output.path)
-
-
-@contextmanager
-def _failures(path: Path) -> Iterator[None]:
-    """Turns what the system reports into an OutputError."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class _Output(ABC):

@@ -13,14 +13,14 @@ from live_gradcam.errors import SourceError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.frame import Frame
-from live_gradcam.video.pictures import PictureReader, is_pattern, is_picture
-from live_gradcam.video.reader import VideoReader
+from live_gradcam.video.pictures import PictureReader, Recording, is_pattern, is_picture
+from live_gradcam.video.reader import OnPacket, VideoReader
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
 DEPTH = 8
 
 
-def open_recording(path: Path, options: AnnotateOptions) -> VideoReader | PictureReader:
+def open_recording(path: Path, options: AnnotateOptions) -> Recording:
     """Open a video, or pictures as a video.
 
     Raises:
@@ -54,7 +54,7 @@ class Span:
         seconds: how long it is, as the header says; None if that does not say.
     """
 
-    def __init__(self, reader: VideoReader | PictureReader, options: AnnotateOptions) -> None:
+    def __init__(self, reader: Recording, options: AnnotateOptions) -> None:
         self.start = None if options.start is None else reader.begin + options.start
         self.end = None if options.end is None else reader.begin + options.end
         origin = min(Fraction(0), reader.begin) if self.start is None else self.start  # no file has times before 0
@@ -82,9 +82,7 @@ class SourceAhead:
         self.span = Span(self.reader, options)
         #: Packets of sound and subtitles, as far as the frames are decoded.
         self.packets: deque[Any] = deque()
-        frames = self.reader.frames(start=self.span.start, end=self.span.end, on_packet=self.packets.append)
-        if options.output_fps is not None:
-            frames = resampled(frames, options.output_fps, self.span.begin, period=1 / self.reader.frame_rate)
+        frames = frames_of(self.reader, options, self.span.start, self.span.end, on_packet=self.packets.append)
         self.frames = Ahead(frames, DEPTH)
 
     def __enter__(self) -> SourceAhead:
@@ -93,6 +91,21 @@ class SourceAhead:
     def __exit__(self, *_: object) -> None:
         self.frames.close()
         self.reader.close()
+
+
+def frames_of(
+    reader: Recording,
+    options: AnnotateOptions,
+    start: Fraction | None,
+    end: Fraction | None,
+    *,
+    on_packet: OnPacket | None = None,
+) -> Iterator[Frame]:
+    """The frames of a part of a recording, as many a second as the options want; see `VideoReader.frames`."""
+    frames = reader.frames(start=start, end=end, on_packet=on_packet)
+    if options.output_fps is None:
+        return frames
+    return resampled(frames, options.output_fps, Span(reader, options).begin, period=1 / reader.frame_rate)
 
 
 def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, period: Fraction) -> Iterator[Frame]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import numpy as np
-
 from live_gradcam.cam.explanation import Explanation
 
 _CAPACITY = 1024
@@ -70,11 +68,5 @@ class Timeline:
 
 def _lighter(explanation: Explanation) -> Explanation:
     """Without what is large; and with maps of its own, so that it does not keep those of a whole batch in memory."""
-    nothing = np.empty(0, np.float32)
-    return replace(
-        explanation,
-        heatmaps=explanation.heatmaps.copy(),
-        evidence=explanation.evidence.copy(),
-        logits=nothing,
-        probabilities=nothing,
-    )
+    light = explanation.without_scores()
+    return replace(light, heatmaps=light.heatmaps.copy(), evidence=light.evidence.copy())
