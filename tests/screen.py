@@ -21,7 +21,7 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], 
     """Wait for something that a running command does."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, (process.returncode, *process.communicate())
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import cv2
@@ -19,6 +21,7 @@ _NO_WINDOW = "use --headless, with --record FILE to keep what it sees"
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20
 _LARGEST = (900, 1600)  # height, width: what a laptop's screen has room for
+_X11_EVENTS = "libX11-xcb.so.1"
 
 
 def check_display() -> None:
@@ -44,6 +47,17 @@ def check_display() -> None:
         raise OutputError(f"the display {os.environ.get('DISPLAY', '')!r} cannot be opened: {_NO_WINDOW}")
 
 
+def _let_qt_have_its_events() -> None:
+    """Have OpenCV's Qt use the system's own library to tell X11 that its events are Qt's.
+
+    The one in OpenCV's wheel is older than that library's private structures: it has no effect with libX11 1.8, which
+    then takes events away from Qt, so that now and then a window stays black or cannot be closed.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # where the system has none, the wheel's own must do
+            ctypes.CDLL(_X11_EVENTS, mode=ctypes.RTLD_GLOBAL)
+
+
 class Window:
     """A window that shows pictures and hands back keys and clicks, all of it in the main thread.
 
@@ -61,6 +75,7 @@ class Window:
 
     def __enter__(self) -> Window:
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
+        _let_qt_have_its_events()
         cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.setMouseCallback(self._title, self._on_mouse)
         return self
