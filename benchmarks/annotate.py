@@ -120,6 +120,9 @@ def ask(process: subprocess.Popen[str], frames: int) -> dict[str, float]:
 
 def serve(part: str, video: Path, batch: int) -> None:
     """Be a part: run whenever a number of frames comes."""
+    from live_gradcam.pipelines.overlap import let_stages_run_on
+
+    let_stages_run_on()
     with tempfile.TemporaryDirectory() as folder:
         run: Run = MAKE[part](video, Path(folder), batch)
         run(8)

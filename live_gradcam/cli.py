@@ -663,6 +663,7 @@ def annotate(
     from live_gradcam.pipelines.annotate.run import annotate_all
     from live_gradcam.pipelines.annotate.source import SourceAhead, obstacle
     from live_gradcam.pipelines.annotate.summary import Report, describe_loss, describe_notes
+    from live_gradcam.pipelines.overlap import let_stages_run_on
     from live_gradcam.pipelines.stopping import StopRequest
 
     engine.check()
@@ -720,6 +721,7 @@ def annotate(
             not_done(job, error)
     todo = [pair for pair in todo if pair[0].source not in failed]
     stop = StopRequest()
+    let_stages_run_on()
     with ExitStack() as stack:
         if todo:
             several = _several_workers(workers, cluster, engine, options)

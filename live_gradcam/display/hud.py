@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import cv2
@@ -198,6 +199,7 @@ def put_text(
     cv2.putText(image, shown, origin, _WHITE, _FONT, size, weight)
 
 
+@lru_cache(maxsize=1024)
 def text_width(text: str, size: int, *, bold: bool = False) -> int:
     """The width of a line in pixels."""
     return int(cv2.getTextSize((1, 1), text, (0, 0), _FONT, size, _BOLD if bold else _REGULAR)[2])

@@ -12,6 +12,8 @@ import av
 
 from live_gradcam.errors import UsageError, did_you_mean
 
+#: x264 takes 1.5 a processor by itself; where other stages take their turns, some of those wait too often.
+_X264_THREADS = 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 _X26X_PRESETS = (
     "ultrafast",
     "superfast",
@@ -62,6 +64,7 @@ CODECS: dict[str, Codec] = {
         crf_range=range(52),
         presets=_X26X_PRESETS,
         preset="veryfast",
+        options={"threads": str(_X264_THREADS)},
     ),
     "hevc": Codec(
         "libx265",

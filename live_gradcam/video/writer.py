@@ -33,7 +33,7 @@ _CRASH_SAFE_OPTIONS = {
     "flush_packets": "1",
 }
 #: No frame waits in the encoder for those that follow.
-_AT_ONCE = {"tune": "zerolatency"}
+_AT_ONCE = {"tune": "zerolatency", "threads": "auto"}
 _DEFAULT_ENCODING = Encoding()
 _KEYFRAME_SECONDS = 2
 _REORDERED = 3  # frames that it takes for one to be encoded before one that is shown earlier
@@ -183,7 +183,7 @@ class VideoWriter(_Writer):
         if self._is_gif:
             return self._palette.reduced(picture)
         return self._to_yuv.reformat(
-            picture, format=self._video.pix_fmt, dst_colorspace=_BT709, interpolation=_ROUNDED_MEANS
+            picture, format=self._video.pix_fmt, dst_colorspace=_BT709, interpolation=_ROUNDED_MEANS, threads=1
         )
 
     def write_packet(self, packet: av.Packet) -> None:

@@ -1,4 +1,4 @@
-"""One recording after the other, in this process: decoding, explaining, and drawing with encoding overlap."""
+"""One recording after the other, in this process: decoding, explaining, drawing and encoding overlap."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
+
+import numpy as np
 
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.pipelines.annotate.drawing import Calm, Drawing, Shown
 from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
-from live_gradcam.pipelines.annotate.numbers import Numbers
+from live_gradcam.pipelines.annotate.numbers import Followed, Numbers
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.output import AnnotatedFile
 from live_gradcam.pipelines.annotate.provenance import Provenance
@@ -89,8 +92,8 @@ def annotate(
         numbers = stack.enter_context(Numbers(job, options))
         shown: Shown | None = None
 
-        def draw_and_write(item: tuple[Frame, Explanation | None]) -> None:
-            nonlocal file, shown
+        def draw(item: tuple[Frame, Explanation | None]) -> None:
+            nonlocal shown
             frame, explanation = item
             followed = None
             if explanation is not None:
@@ -99,22 +102,26 @@ def annotate(
                 )
                 shown = followed.shown
             assert shown is not None  # the first frame is explained
-            picture = drawing.picture(frame.image, shown)
+            written.submit((drawing.picture(frame.image, shown), frame.pts, followed))
+
+        def write(item: tuple[np.ndarray, Fraction, Followed | None]) -> None:
+            nonlocal file
+            picture, pts, followed = item
             if file is None:
                 size = picture.shape[:2]
                 file = stack.enter_context(AnnotatedFile(job, reader, span, options, provenance, size))
-            file.write(picture, frame.pts)
+            file.write(picture, pts)
             if followed is not None:
                 numbers.add(followed)
             while source.packets:
                 file.write_packet(source.packets.popleft())
             if on_progress:
-                on_progress(job, Progress(file.frames_written, float(frame.pts - span.begin), span.seconds))
+                on_progress(job, Progress(file.frames_written, float(pts - span.begin), span.seconds))
 
         size = options.batch or _fastest_batch(engine, frame_size, options, reader.expected_frames)
         frames = chain([first], source.frames)
         is_complete = True
-        with Behind(draw_and_write, DEPTH) as drawn:
+        with Behind(write, DEPTH) as written, Behind(draw, DEPTH) as drawn:
             for count, item in enumerate(explained(frames, engine, stride=options.stride, batch=size)):
                 if stop.requested and count:
                     is_complete = False

@@ -17,7 +17,7 @@ from live_gradcam.video.pictures import PictureReader, Recording, is_pattern, is
 from live_gradcam.video.reader import OnPacket, VideoReader
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
-DEPTH = 8
+DEPTH = 6
 
 
 def open_recording(path: Path, options: AnnotateOptions) -> Recording:
