@@ -29,6 +29,7 @@ from live_gradcam.errors import SourceError
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.reader import Loss, VideoReader
 from live_gradcam.video.silence import silence_opencv
+from live_gradcam.video.wholeness import breaks
 
 _B_FRAMES = {"bf": "3", "g": "25"}
 
@@ -419,6 +420,74 @@ def test_a_hole_in_the_middle_is_counted(tmp_path: Path) -> None:
     assert frames[-1].pts == Fraction(99, 25)
 
 
+@pytest.mark.parametrize(
+    ("ending", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9"), ("ts", "libx264"), ("gif", "gif")]
+)
+def test_bytes_that_are_lost_on_the_way_are_told(tmp_path: Path, ending: str, codec: str) -> None:
+    """FFmpeg finds the next place where it can go on, and tells nobody."""
+    path, pixels = tmp_path / f"hole.{ending}", "rgb8" if codec == "gif" else "yuv420p"
+    images = [numbered(i, noise=20) for i in range(100)]
+    make_video(path, images, codec=codec, pix_fmt=pixels, codec_options={} if codec == "gif" else {"g": "20"})
+    whole, loss = _read(path)
+    assert (len(whole), loss) == (100, Loss(0, 0.0))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + content[len(content) // 2 + 700 :])
+    frames, loss = _read(path)
+    assert len(frames) < 100
+    assert loss.breaks == 1
+    assert str(loss).endswith("the file is broken in one place, where frames may be missing")
+
+
+@pytest.mark.parametrize("options", [{"live": "1"}, {"cluster_time_limit": "200"}, {"cues_to_front": "1"}])
+def test_a_whole_matroska_file_is_not_broken(tmp_path: Path, options: dict[str, str]) -> None:
+    """Clusters of unknown length, many of them, and an index in front."""
+    path = tmp_path / "whole.mkv"
+    make_video(path, [numbered(i) for i in range(60)], container_options=options, audio_codec="aac", audio_seconds=2)
+    assert breaks(path, "matroska,webm") == 0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_bytes_that_are_missing_or_too_many_break_a_matroska_file_once(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "x.mkv"
+    images = [numbered(i, noise=20) for i in range(60)]
+    make_video(path, images, codec_options={"g": "10"}, container_options={"cluster_time_limit": "200"})
+    content = path.read_bytes()
+    place = int(share * content.rfind(bytes.fromhex("1F43B675")))  # so that a cluster follows
+    for number, damaged in enumerate(
+        [content[:place] + content[place + 1 :], content[:place] + b"x" + content[place:]]
+    ):
+        path = tmp_path / f"{number}.mkv"
+        path.write_bytes(damaged)
+        assert breaks(path, "matroska,webm") == 1
+    path.write_bytes(content[:place])
+    assert breaks(path, "matroska,webm") == 1
+
+
+def test_a_gif_without_its_end_is_broken(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "x.gif", [numbered(i) for i in range(20)], codec="gif", pix_fmt="rgb8")
+    assert breaks(path, "gif") == 0
+    path.write_bytes(path.read_bytes()[:-1])
+    assert breaks(path, "gif") == 1
+
+
+def test_a_title_in_another_encoding_than_utf_8(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "x.avi", [numbered(0)], codec="mpeg4", metadata={"title": "cafe au lait"})
+    path.write_bytes(path.read_bytes().replace(b"cafe au lait", b"caf\xe9 au lait"))
+    with VideoReader(path) as reader:
+        assert reader.metadata["title"] == "caf\N{REPLACEMENT CHARACTER} au lait"
+        assert len(list(reader.frames())) == 1
+
+
+def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
+    """Sound that a broadcast has from its second part on is not known to PyAV, which falls over it at the end."""
+    first, second = tmp_path / "1.ts", tmp_path / "2.ts"
+    make_video(first, [numbered(i) for i in range(50)])
+    make_video(second, [numbered(50 + i) for i in range(30)], audio_codec="aac", audio_seconds=1.2)
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    frames, _ = _read(first)
+    assert _numbers(frames) == list(range(80))
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "flv"])
 def test_sound_that_goes_on_after_the_pictures_is_no_loss(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"long.{ending}"
@@ -449,6 +518,7 @@ def test_a_long_last_frame_is_no_loss(tmp_path: Path) -> None:
         (Loss(3, 0.0), "3 damaged packets were skipped"),
         (Loss(1, 0.0), "1 damaged packet was skipped"),
         (Loss(1, 0.0, 2), "1 damaged packet was skipped and 2 damaged frames are as the decoder made them up"),
+        (Loss(0, 0.0, 0, 2), "the file is broken in 2 places, where frames may be missing"),
         (Loss(4, 12.0), "the last 12.0 s are missing and 4 damaged packets were skipped"),
     ],
 )

@@ -62,6 +62,7 @@ def make_video(
     audio_codec: str | None = None,
     audio_seconds: float = 0.0,
     flags: int = 0,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write pictures as a video, and if wanted a tone.
 
@@ -80,12 +81,14 @@ def make_video(
         audio_codec: of the tone; none by default.
         audio_seconds: how long the tone is.
         flags: more of FFmpeg's for the encoder.
+        metadata: what the file says of itself.
 
     Returns:
         The path.
     """
     time_base = time_base or 1 / Fraction(rate)
     with av.open(str(path), "w", options=container_options or {}) as container:
+        container.metadata.update(metadata or {})
         stream: Any = container.add_stream(codec, rate=rate, options=codec_options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt

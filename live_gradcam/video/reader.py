@@ -23,6 +23,7 @@ from live_gradcam.errors import SourceError
 from live_gradcam.video.deinterlacing import Deinterlacer
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import on_white
+from live_gradcam.video.wholeness import breaks
 
 #: What counts as a video in a folder, by its ending.
 VIDEO_SUFFIXES = frozenset(
@@ -58,6 +59,7 @@ _SQUARE_PIXELS = (Fraction(98, 100), Fraction(102, 100))
 _REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
 _TOLERATED_SECONDS = 0.1  # headers round
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
+_MARKED_AHEAD = 3  # so many packets before the one after a break is the one that FFmpeg marks as damaged, at most
 _INTERLEAVED_SECONDS = 2  # how far behind the pictures a file may have their sound
 #: FFmpeg's names of formats without an index, where times may be set back on the way, and of those where after a jump
 #: times are guesses.
@@ -73,14 +75,16 @@ class Loss:
         corrupt_packets: packets that the decoder refused; each is a frame or a part of one.
         missing_seconds: how much earlier than the header says the pictures end.
         mended_frames: frames of which the decoder made up what it could not read.
+        breaks: places where the file is broken: frames may be missing there.
     """
 
     corrupt_packets: int
     missing_seconds: float
     mended_frames: int = 0
+    breaks: int = 0
 
     def __bool__(self) -> bool:
-        return self.corrupt_packets > 0 or self.missing_seconds > 0 or self.mended_frames > 0
+        return any((self.corrupt_packets, self.missing_seconds, self.mended_frames, self.breaks))
 
     def __str__(self) -> str:
         parts = []
@@ -92,6 +96,9 @@ class Loss:
         if self.mended_frames:
             frames = "damaged frame is" if self.mended_frames == 1 else "damaged frames are"
             parts.append(f"{self.mended_frames} {frames} as the decoder made them up")
+        if self.breaks:
+            places = "in one place" if self.breaks == 1 else f"in {self.breaks} places"
+            parts.append(f"the file is broken {places}, where frames may be missing")
         return " and ".join(parts)
 
 
@@ -123,7 +130,10 @@ class VideoReader:
         if obstacle:
             raise SourceError(f"cannot read {path}: {obstacle}")
         try:
-            self._container = av.open(str(self.path.absolute()))  # FFmpeg takes a relative "12:30.mp4" for a protocol
+            self._container = av.open(
+                str(self.path.absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
+                metadata_errors="replace",  # not all who write a title know of UTF-8
+            )
         except (av.error.FFmpegError, OSError) as error:
             raise SourceError(f"{self.path} is not a video that can be read ({_reason(error)})") from error
         self._stream = self._find_stream()
@@ -147,6 +157,7 @@ class VideoReader:
         self.loss = Loss(0, 0.0)
         self._ends: dict[int, Fraction] = {}
         self._corrupt_packets = 0
+        self._marked: list[int] = []
         self._decodes_from_key_frame = False
 
     def _find_stream(self) -> Any:
@@ -212,7 +223,8 @@ class VideoReader:
                 mended += picture.is_corrupt
                 yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
                 count += 1
-        self.loss = Loss(self._corrupt_packets, self._missing_seconds(count), mended)
+        missing = self._missing_seconds(count)
+        self.loss = Loss(self._corrupt_packets, missing, mended, self._breaks())
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
         """The packets of `others` alone, from `start` to `end` (seconds)."""
@@ -234,7 +246,7 @@ class VideoReader:
         Times are in seconds. None where the file does not say it for sure: packets without times or of one time, times
         that are set back, damaged packets.
         """
-        if self._container.format.name in _GUESSED_AFTER_A_JUMP:
+        if self._container.format.name in _GUESSED_AFTER_A_JUMP or self._breaks():
             return None
         times: list[int] = []
         keys: list[int] = []
@@ -341,18 +353,33 @@ class VideoReader:
         the frames before it that the decoder still holds.
         """
         cut_in_two: av.Packet | None = None
+        decoded: int | None = None
+        count = 0
         try:
             for packet in self._container.demux():
                 if packet.stream is self._stream:
                     if cut_in_two is not None and packet.size:
+                        self._marked.append(count)
                         yield cut_in_two  # not the last one; such a packet may give a good part of a frame
                     cut_in_two = packet if packet.is_corrupt else None
+                    count += 1
+                    if packet.dts is not None:
+                        if decoded is not None and packet.dts < decoded:  # recordings were put together: not damage
+                            self._marked = [marked for marked in self._marked if marked < count - _MARKED_AHEAD]
+                        decoded = packet.dts
                 if packet is not cut_in_two:
                     self._note_end(packet)
                     yield packet
         except (av.error.FFmpegError, OSError):
             yield None
+        except IndexError:  # the end, where PyAV looks for a stream that appeared on the way
+            yield None
         self._corrupt_packets += cut_in_two is not None
+
+    def _breaks(self) -> int:
+        with suppress(OSError):  # it is gone by now, or its disk is
+            return len(self._marked) + breaks(self.path, self._container.format.name)
+        return len(self._marked)
 
     def _note_end(self, packet: av.Packet) -> None:
         """Keep how far, in seconds, a packet's stream has been read."""

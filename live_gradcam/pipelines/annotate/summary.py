@@ -104,6 +104,7 @@ class Report:
                 "fps": round(summary.fps, 2),
                 "corrupt_packets": summary.loss.corrupt_packets,
                 "mended_frames": summary.loss.mended_frames,
+                "breaks": summary.loss.breaks,
                 "missing_seconds": round(summary.loss.missing_seconds, 3),
                 "encoder": summary.encoder,
                 "converted": summary.converted,
