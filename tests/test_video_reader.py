@@ -484,8 +484,11 @@ def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
     make_video(first, [numbered(i) for i in range(50)])
     make_video(second, [numbered(50 + i) for i in range(30)], audio_codec="aac", audio_seconds=1.2)
     first.write_bytes(first.read_bytes() + second.read_bytes())
-    frames, _ = _read(first)
+    frames, loss = _read(first)
     assert _numbers(frames) == list(range(80))
+    assert not loss
+    with VideoReader(first) as reader:
+        assert reader.key_times(None) is None  # the clock is set back
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts", "flv"])

@@ -233,7 +233,7 @@ class VideoReader:
         if not self.others:
             return
         try:
-            for packet in self._container.demux(*self.others):
+            for packet in self._demux(*self.others):
                 receive(packet)
                 yield from ready
                 ready.clear()
@@ -252,7 +252,7 @@ class VideoReader:
         keys: list[int] = []
         decoded: int | None = None
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in self._demux(self._stream):
                 if not packet.size or packet.is_discard:  # an edit list may cut a beginning off
                     continue
                 is_set_back = None not in (decoded, packet.dts) and packet.dts < decoded
@@ -314,7 +314,7 @@ class VideoReader:
             state = self.path.stat()
             return _only_goes_forward(self.path, state.st_size, state.st_mtime_ns)
         with VideoReader(self.path) as probe:
-            first = next(probe._container.demux(probe._stream), None)
+            first = next(probe._demux(probe._stream), None)
             return first is not None and first.pts is not None
 
     def _seek_to(self, time: Fraction) -> None:
@@ -323,7 +323,7 @@ class VideoReader:
     def _key_frames_before(self, time: Fraction) -> int:
         """How many key frames come from here on, before a time."""
         count = 0
-        for packet in self._container.demux(self._stream):
+        for packet in self._demux(self._stream):
             if packet.pts is None or packet.pts * packet.time_base > time:
                 return count
             count += packet.is_keyframe
@@ -346,6 +346,11 @@ class VideoReader:
         ratio = self._stream.sample_aspect_ratio
         return ratio if ratio and not _SQUARE_PIXELS[0] < ratio < _SQUARE_PIXELS[1] else Fraction(1)
 
+    def _demux(self, *streams: Any) -> Iterator[Any]:
+        """The packets of some streams, or of all; those that flush the decoders are the last."""
+        with suppress(IndexError):  # PyAV's very end, where it looks for streams that have appeared on the way
+            yield from self._container.demux(*streams)
+
     def _packets(self) -> Iterator[av.Packet | None]:
         """The packets as far as the file can be read; None is the end after a cut, which flushes the decoder.
 
@@ -356,7 +361,7 @@ class VideoReader:
         decoded: int | None = None
         count = 0
         try:
-            for packet in self._container.demux():
+            for packet in self._demux():
                 if packet.stream is self._stream:
                     if cut_in_two is not None and packet.size:
                         self._marked.append(count)
@@ -371,8 +376,6 @@ class VideoReader:
                     self._note_end(packet)
                     yield packet
         except (av.error.FFmpegError, OSError):
-            yield None
-        except IndexError:  # the end, where PyAV looks for a stream that appeared on the way
             yield None
         self._corrupt_packets += cut_in_two is not None
 
