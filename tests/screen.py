@@ -97,6 +97,7 @@ class Window:
         wish = [connection.get_atom("WM_DELETE_WINDOW"), Xlib.X.CurrentTime, 0, 0, 0]
         protocols = connection.get_atom("WM_PROTOCOLS")
         target.send_event(Xlib.protocol.event.ClientMessage(window=target, client_type=protocols, data=(32, wish)))
+        connection.sync()  # a server that finds the connection closed does not read what was sent before
         connection.close()
 
 
