@@ -23,13 +23,12 @@ from live_gradcam.video.frame import Frame
 _RATE, _ENGINE_SECONDS = 30, 0.2
 
 
-def camera(seconds: float) -> Iterator[Frame]:
+def camera() -> Iterator[Frame]:
+    """It goes on: the last frame of a source that ends waits as long as the one before it takes, for no newer comes."""
     begun = time.monotonic()
     for index in itertools.count():
         due = begun + index / _RATE
         time.sleep(max(0.0, due - time.monotonic()))
-        if due - begun > seconds:
-            return
         yield Frame(np.full((360, 640, 3), 1 + index % 250, np.uint8), index, Fraction(index, _RATE), time.monotonic())
 
 
@@ -53,6 +52,6 @@ def slow_engine() -> SimpleNamespace:
 
 
 if __name__ == "__main__":
-    seconds = float(sys.argv[1])
-    summary = run_live("0", slow_engine, Overlay(), LiveOptions(smooth=0.2), opener=lambda _: camera(seconds))
+    options = LiveOptions(smooth=0.2, max_frames=round(float(sys.argv[1]) / _ENGINE_SECONDS))
+    summary = run_live("0", slow_engine, Overlay(), options, opener=lambda _: camera())
     print(json.dumps(summary.record()))

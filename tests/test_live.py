@@ -388,8 +388,7 @@ def test_the_picture_is_as_new_as_the_engine_allows_for_a_minute(screen: Screen)
     summary = json.loads(run.stdout)
     assert summary["explained_fps"] == pytest.approx(5, rel=0.1)
     assert summary["camera_fps"] == pytest.approx(30, rel=0.1)
-    assert summary["latency_ms"]["p95"] < 1.5 * 200  # it waits for the next frame, and is explained
-    assert summary["latency_ms"]["max"] < 2.5 * 200  # the last one may have waited as long as the one before it took
+    assert summary["latency_ms"]["max"] < 2 * 200
     assert summary["displayed"] == summary["frames"]
     assert 0 <= summary["captured"] - summary["frames"] - summary["dropped"] <= 1  # one may be under way at the end
 

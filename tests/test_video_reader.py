@@ -438,6 +438,19 @@ def test_bytes_that_are_lost_on_the_way_are_told(tmp_path: Path, ending: str, co
     assert str(loss).endswith("the file is broken in one place, where frames may be missing")
 
 
+def test_a_break_before_the_end_that_is_wanted_is_told(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "x.ts", [numbered(i, noise=20) for i in range(100)], codec_options={"g": "20"})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + content[len(content) // 2 + 700 :])
+    with VideoReader(path) as reader:
+        begin = reader.begin
+        assert len(list(reader.frames(end=begin + Fraction(1)))) == 25
+        assert not reader.loss
+    with VideoReader(path) as reader:
+        assert list(reader.frames(end=begin + Fraction(3)))
+        assert reader.loss.breaks == 1
+
+
 @pytest.mark.parametrize("options", [{"live": "1"}, {"cluster_time_limit": "200"}, {"cues_to_front": "1"}])
 def test_a_whole_matroska_file_is_not_broken(tmp_path: Path, options: dict[str, str]) -> None:
     """Clusters of unknown length, many of them, and an index in front."""

@@ -50,8 +50,8 @@ def check_display() -> None:
 def _let_qt_have_its_events() -> None:
     """Have OpenCV's Qt use the system's own library to tell X11 that its events are Qt's.
 
-    The one in OpenCV's wheel is older than that library's private structures: it has no effect with libX11 1.8, which
-    then takes events away from Qt, so that now and then a window stays black or cannot be closed.
+    With the old one in OpenCV's wheel, libX11 1.8 takes events away from Qt, so that now and then a window stays black
+    or cannot be closed.
     """
     if sys.platform == "linux":
         with suppress(OSError):  # where the system has none, the wheel's own must do

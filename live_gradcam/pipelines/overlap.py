@@ -23,8 +23,10 @@ def let_stages_run_on() -> None:
 
     For work that nobody waits for frame by frame. Call it before the threads start, which inherit it, as processes do.
     """
-    if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
-        with suppress(OSError):  # a sandbox forbids it: slower, nothing else
+    if not hasattr(os, "SCHED_BATCH"):
+        return
+    with suppress(OSError):  # a sandbox forbids it: slower, nothing else
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

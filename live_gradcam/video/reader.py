@@ -217,7 +217,7 @@ class VideoReader:
             pts = clock.next(None if picture.pts is None else picture.pts * picture.time_base)
             if end is not None and pts >= end:
                 self._pass_on(packets, end, on_packet)
-                self.loss = Loss(self._corrupt_packets, 0.0, mended)
+                self.loss = Loss(self._corrupt_packets, 0.0, mended, len(self._marked))
                 return
             if start is None or pts >= start:
                 mended += picture.is_corrupt
@@ -255,8 +255,7 @@ class VideoReader:
             for packet in self._demux(self._stream):
                 if not packet.size or packet.is_discard:  # an edit list may cut a beginning off
                     continue
-                is_set_back = None not in (decoded, packet.dts) and packet.dts < decoded
-                if packet.pts is None or packet.is_corrupt or is_set_back:
+                if packet.pts is None or packet.is_corrupt or _is_set_back(decoded, packet.dts):
                     return None
                 decoded = packet.dts
                 times.append(packet.pts)
@@ -368,10 +367,9 @@ class VideoReader:
                         yield cut_in_two  # not the last one; such a packet may give a good part of a frame
                     cut_in_two = packet if packet.is_corrupt else None
                     count += 1
-                    if packet.dts is not None:
-                        if decoded is not None and packet.dts < decoded:  # recordings were put together: not damage
-                            self._marked = [marked for marked in self._marked if marked < count - _MARKED_AHEAD]
-                        decoded = packet.dts
+                    if _is_set_back(decoded, packet.dts):  # recordings were put together: not damage
+                        self._marked = [marked for marked in self._marked if marked < count - _MARKED_AHEAD]
+                    decoded = packet.dts
                 if packet is not cut_in_two:
                     self._note_end(packet)
                     yield packet
@@ -409,6 +407,11 @@ class VideoReader:
             end = float(max(self._ends.values()))
         missing = self.duration - (end - begin)
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
+
+
+def _is_set_back(decoded: int | None, dts: int | None) -> bool:
+    """Whether a stream's clock is set back from the time of a packet to that of the next; None where there is none."""
+    return decoded is not None and dts is not None and dts < decoded
 
 
 @lru_cache(maxsize=64)

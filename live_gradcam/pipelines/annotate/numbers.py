@@ -40,6 +40,8 @@ class Followed:
 class Numbers:
     """Follows a recording's explanations in order and writes down what was asked for.
 
+    Following and adding may have a thread each.
+
     As a context manager: on leaving it, finished, the files are there and whole; an exception leaves none of them.
 
     Args:
