@@ -32,6 +32,9 @@ from live_gradcam.video.encoding import Encoding
 from live_gradcam.video.reader import VideoReader
 
 TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
+#: Real recordings, by name: how many frames, and the class of one of them. They are not part of the project.
+FOOTAGE = Path(__file__).parents[2] / "shared" / "videos"
+RECORDINGS = {"cockatoo.mp4": (280, (210, 89)), "car-detection.mp4": (377, None)}
 RATE = 25
 
 
@@ -88,6 +91,25 @@ def test_a_variable_frame_rate_and_a_first_frame_after_0(tmp_path: Path, begin: 
     assert [record["time"] for record in records(tmp_path / "out.jsonl")] == [
         round(float(time), 6) for time in expected
     ]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_real_footage_with_its_sound(tmp_path: Path, name: str) -> None:
+    source, output, lines = FOOTAGE / name, tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    if not source.exists():
+        pytest.skip(f"needs {source}")
+    count, named = RECORDINGS[name]
+    finished = run("annotate", source, "-o", output, "--jsonl", lines, "--size", "320x", "--preset", "ultrafast")
+    assert finished.code == 0, finished
+    expected = times_of(source)
+    assert len(expected) == count
+    assert times_of(output) == expected
+    assert [record["time"] for record in records(lines)] == [round(float(time), 6) for time in expected]
+    assert audio_packets(output) == audio_packets(source) != []
+    if named is not None:
+        frame, class_index = named
+        best = records(lines)[frame]["predictions"][0]
+        assert (best["index"], best["probability"] > 0.7) == (class_index, True)
 
 
 def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None:
