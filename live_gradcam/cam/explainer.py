@@ -16,16 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
-from live_gradcam.cam.explanation import Explanation, Prediction, Target
+from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
 from live_gradcam.cam.graph import Network, Operation, flatten
+from live_gradcam.cam.heatmaps import fuse, scale
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
-from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input, scale
+from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input
 from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
 from live_gradcam.cam.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
+from live_gradcam.cam.tiles import Tiling, plan_tiling
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
@@ -37,6 +39,8 @@ Targets = int | Target | Sequence[int | Target] | None
 _MANY = 16
 #: How many input sizes stay compiled with `fit="native"`.
 _KEPT_SIZES = 4
+#: (height, width) of the frames that tiles are compiled for before the first frame has come.
+USUAL_FRAME = (720, 1280)
 
 
 class Explainer:
@@ -52,7 +56,7 @@ class Explainer:
             enlarged to the finest one, and averaged. None for the last feature maps before space is given up.
         topk: how many predictions to return.
         score: "logit", "margin" or "probability": see `Score`.
-        fit: "stretch", "crop", "letterbox" or "native": see `cam.fit.Fit`.
+        fit: "stretch", "crop", "letterbox", "native" or "tiles": see `cam.fit.Fit`.
         maps: how many classes get a heatmap: the target and the best others. None for `topk`.
         relu: keep only what speaks for the class, scaled to the maximum. False scales from minimum to maximum
             instead, which paints a map of no evidence as if it were one of strong evidence.
@@ -61,12 +65,13 @@ class Explainer:
         tune: how much to time to find the fastest form of each layer: see `cam.tuning.Tune`.
         input_size: (height, width) to run the network at; None for its own. With `fit="native"`
             its shorter side counts.
+        tiles: with `fit="tiles"` how many tiles a frame is cut into; None for as many as its shape asks for.
         precision: "bf16" computes the products before the target layer in bfloat16, with sums in float32. Faster only
             where the processor has instructions for it.
 
     Raises:
         UsageError: a method, layer, score, fit, engine or tune that does not exist, or an engine that is not installed;
-            a method that is not defined for this head, these layers or this score.
+            a method that is not defined for this head, these layers, this score or this fit.
         ModelError: the model has no feature maps, or its graph cannot be seen, or does not run at the input size.
     """
 
@@ -86,6 +91,7 @@ class Explainer:
         tune: Tune = "auto",
         precision: Precision = "f32",
         input_size: tuple[int, int] | None = None,
+        tiles: int | None = None,
     ) -> None:
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
@@ -93,8 +99,8 @@ class Explainer:
         _check_choice("precision", precision, PRECISIONS)
         check_backend(engine, precision)
         one_pass_method = _find_method(method)
-        if topk < 1 or (maps is not None and maps < 1):
-            raise UsageError("topk and maps must be at least 1")
+        if topk < 1 or (maps is not None and maps < 1) or (tiles is not None and tiles < 1):
+            raise UsageError("topk, maps and tiles must be at least 1")
         self._settings: dict[str, Any] = {
             "topk": topk,
             "score": score,
@@ -104,17 +110,21 @@ class Explainer:
             "lowering": lowering,
             "engine": engine,
             "precision": precision,
+            "tiles": tiles,
         }
         if input_size is not None:
             classifier = replace(classifier, input_size=input_size)
         self.classifier = classifier
         self.fit: Fit = fit
+        self.relu = relu
         self.method = method
         self.engine: Backend = engine
         self.precision: Precision = precision
-        #: How often the one-pass function has been traced: once for each size of batch that was asked for.
+        #: How often the one-pass function has been traced: once for each size of batch that was asked for, and number
+        #: of tiles.
         self.trace_count = 0
-        self._explain_batch: dict[int, CompiledFunction] = {}
+        self._tiles = tiles
+        self._compiled: dict[tuple[str, int, int], CompiledFunction] = {}
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
@@ -122,7 +132,7 @@ class Explainer:
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
-        _check_method(method, one_pass_method, network, values, score)
+        _check_method(method, one_pass_method, network, values, score, fit)
         #: The target layer's full name; several with commas.
         self.layer = ",".join(target.name for target in targets)
         #: What the lowering rewrote, by rule.
@@ -148,7 +158,6 @@ class Explainer:
             score=score,
             topk=min(topk, classes),
             maps=min(topk if maps is None else maps, classes),
-            relu=relu,
         )
 
     @cached_property
@@ -166,11 +175,12 @@ class Explainer:
         if layer != self.layer:
             return Explainer(self.classifier, method=method, layer=layer, tune="remembered", **self._settings)
         one_pass_method = _find_method(method)
-        _check_method(method, one_pass_method, self._original, self._one_pass.split.targets, self._one_pass.score)
+        targets, score = self._one_pass.split.targets, self._one_pass.score
+        _check_method(method, one_pass_method, self._original, targets, score, self.fit)
         other = copy(self)  # which shares the rewritten network, weights and all
         other.method = method
         other.trace_count = 0
-        other._explain_batch, other._sized = {}, {}
+        other._compiled, other._sized = {}, {}
         other._one_pass = replace(self._one_pass, method=one_pass_method)
         vars(other).pop("_still", None)
         return other
@@ -179,23 +189,38 @@ class Explainer:
         """A new explainer that differs in the classifier alone, one with the same layers and other weights."""
         return Explainer(classifier, method=self.method, layer=self.layer, tune="remembered", **self._settings)
 
-    def _explain(self, batch: int) -> CompiledFunction:
-        """The one-pass function for this many frames at a time, compiled when it is first asked for."""
-        if batch not in self._explain_batch:
-            self._explain_batch[batch] = self._compile(self._traced_explain, self._signature(batch))
-        return self._explain_batch[batch]
+    def _explain(self, batch: int, tiles: int = 1) -> CompiledFunction:
+        """The one-pass function for this many frames at a time, of this many tiles each."""
+        return self._compiled_once("explain", batch, tiles)
 
-    def _signature(self, batch: int) -> list[tf.TensorSpec]:
+    def _predict(self, batch: int, tiles: int = 1) -> CompiledFunction:
+        """The predictions alone, likewise."""
+        return self._compiled_once("predict", batch, tiles)
+
+    def _compiled_once(self, name: str, batch: int, tiles: int) -> CompiledFunction:
+        key = name, batch, tiles
+        if key not in self._compiled:
+            one_pass = replace(self._one_pass, tiles=tiles)
+            if name == "explain":
+                self._compiled[key] = self._compile(self._counting(one_pass.explain), self._signature(batch, tiles))
+            else:
+                self._compiled[key] = self._compile(one_pass.predict, [self._pixels(batch * tiles)])
+        return self._compiled[key]
+
+    def _signature(self, batch: int, tiles: int = 1) -> list[tf.TensorSpec]:
         """Of the one-pass function."""
         shape = (batch, self._one_pass.maps)
         classes = [tf.TensorSpec(shape, tf.int32, name=name) for name in ("target_classes", "contrast_classes")]
-        return [self._pixels(batch), *classes]
+        return [self._pixels(batch * tiles), *classes]
 
-    def _traced_explain(
-        self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        self.trace_count += 1
-        return self._one_pass.explain(pixels, target_classes, contrast_classes)
+    def _counting(self, function: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., dict[str, tf.Tensor]]:
+        """The function, which counts how often it is traced."""
+
+        def traced(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            self.trace_count += 1
+            return function(*tensors)
+
+        return traced
 
     @cached_property
     def _still(self) -> StillMethod | None:
@@ -203,19 +228,11 @@ class Explainer:
         make = STILL_METHODS.get(self.method)
         return None if make is None else make(self._one_pass, self._compile, self._signature(1))
 
-    @cached_property
-    def _predict(self) -> CompiledFunction:
-        return self._compile(self._one_pass.predict, [self._pixels(1)])
-
-    @cached_property
-    def _predict_many(self) -> CompiledFunction:
-        return self._compile(self._one_pass.predict, [self._pixels(_MANY)])
-
     def _compile(self, function: Callable[..., Any], signature: list[tf.TensorSpec]) -> CompiledFunction:
         return compile_function(function, signature, self.engine, name=self.classifier.name, precision=self.precision)
 
-    def _pixels(self, batch: int) -> tf.TensorSpec:
-        return tf.TensorSpec((batch, *self.classifier.input_size, 3), tf.uint8, name="pixels")
+    def _pixels(self, rows: int) -> tf.TensorSpec:
+        return tf.TensorSpec((rows, *self.classifier.input_size, 3), tf.uint8, name="pixels")
 
     @property
     def tune_s(self) -> float:
@@ -226,11 +243,12 @@ class Explainer:
         """What the lowering made of each layer, in running order."""
         return describe_rewrites(self._original, self._network, self._tuner)
 
-    def warm_up(self, batch: int = 1) -> float:
+    def warm_up(self, batch: int = 1, *, frame_size: tuple[int, int] = USUAL_FRAME) -> float:
         """Trace, compile and run the one-pass function once, so that the first frame is as fast as the thousandth.
 
         Args:
             batch: for how many frames at a time.
+            frame_size: (height, width) of the frames, whose shape says how many tiles they are.
 
         Returns:
             The seconds it took.
@@ -240,14 +258,41 @@ class Explainer:
         """
         start = time.perf_counter()
         if self.fit != "native":  # which is compiled for the first frame
-            self._explain(batch)
+            self._explain(batch, self.tiles_for(frame_size))
         return time.perf_counter() - start
 
     def input_size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
-        """The (height, width) that the network is given for a frame of (height, width) pixels."""
-        if self.fit != "native":
-            return self.classifier.input_size
-        return native_size(frame_size, shorter_side=min(self.classifier.input_size))
+        """The (height, width) at which the network sees a frame of (height, width) pixels, all tiles together."""
+        if self.fit == "tiles":
+            return self._tiling(frame_size).size
+        if self.fit == "native":
+            return native_size(frame_size, shorter_side=min(self.classifier.input_size))
+        return self.classifier.input_size
+
+    def tiles_for(self, frame_size: tuple[int, int]) -> int:
+        """How many tiles a frame of (height, width) pixels is."""
+        return self._tiling(frame_size).count if self.fit == "tiles" else 1
+
+    def _tiling(self, frame_size: tuple[int, int]) -> Tiling:
+        return plan_tiling(frame_size, self.classifier.input_size, self._tiles)
+
+    def as_seen(self, frame: np.ndarray) -> tuple[np.ndarray, Region]:
+        """A frame as the network sees it.
+
+        Args:
+            frame: as for a call.
+
+        Returns:
+            uint8 (height, width, 3) of `input_size_for` the frame, which is explained like the frame itself; and the
+            region of the frame that it shows.
+        """
+        _check_frame(frame)
+        if self.fit == "tiles":
+            height, width = frame.shape[:2]
+            return self._tiling((height, width)).scaled(frame), Region(0, 0, width, height)
+        if self.fit == "native":
+            return fit_frame(frame, self.input_size_for(frame.shape[:2]), "letterbox")
+        return fit_frame(frame, self.classifier.input_size, self.fit)
 
     def fastest_batch(self, frame_size: tuple[int, int]) -> int:
         """How many frames at a time take the least time each: timed once, and remembered like the layers' forms.
@@ -257,15 +302,17 @@ class Explainer:
         """
         if self.fit == "native":
             return self._of_size_for(frame_size).fastest_batch(frame_size)
-        size = "×".join(map(str, self.classifier.input_size))
+        tiles = self.tiles_for(frame_size)
+        size = "×".join(map(str, self.classifier.input_size)) + (f" {tiles} tiles" if tiles > 1 else "")
         return self._tuner.choose_batch(
-            f"{self.classifier.name} {size} {self.engine} {self.precision}", self._time_batch
+            f"{self.classifier.name} {size} {self.engine} {self.precision}",
+            lambda batch: self._time_batch(batch, tiles),
         )
 
-    def _time_batch(self, batch: int) -> None:
+    def _time_batch(self, batch: int, tiles: int) -> None:
         generator = np.random.default_rng(0)
-        pixels = generator.integers(0, 256, (batch, *self.classifier.input_size, 3), np.uint8)
-        self._explain(batch)(pixels, *self._classes([], batch))
+        pixels = generator.integers(0, 256, (batch * tiles, *self.classifier.input_size, 3), np.uint8)
+        self._explain(batch, tiles)(pixels, *self._classes([], batch))
 
     def __call__(
         self, frame: np.ndarray, *, target: Targets = None, on_progress: OnProgress | None = None
@@ -301,28 +348,34 @@ class Explainer:
             _check_frame(frame)
         if self.fit == "native":
             return self._explain_natively(frames, targets, on_progress)
+        tilings = [self._tiling(frame.shape[:2]) if self.fit == "tiles" else None for frame in frames]
+        tiles = 1 if tilings[0] is None else tilings[0].count
+        if any(tiling is not None and tiling.count != tiles for tiling in tilings):  # each number has its own function
+            return [self(frame, target=target, on_progress=on_progress) for frame in frames]
         labels = self.classifier.labels
-        pixels, regions = zip(
-            *(fit_frame(frame, self.classifier.input_size, self.fit) for frame in frames), strict=True
-        )
-        batch = self._explain(len(frames))(np.stack(pixels), *self._classes(targets, len(frames)))
-        if self._still is not None:
-            batch |= self._maps_of_stills(pixels, batch, targets, on_progress)
+        seen, regions = zip(*map(self.as_seen, frames), strict=True)
+        rows = [one[None] if tiling is None else tiling.cut(one) for one, tiling in zip(seen, tilings, strict=True)]
+        pixels = np.concatenate(rows)
+        batch = self._explain(len(frames), tiles)(pixels, *self._classes(targets, len(frames)))
+        raw_maps = self._maps_of_stills(pixels, batch, targets, on_progress) if self._still else _raw_maps(batch)
+        maps = [self._heatmaps([of_layer[row] for of_layer in raw_maps], tiling) for row, tiling in enumerate(tilings)]
         contrasts = tuple(targets[k].against if k < len(targets) else None for k in range(self._one_pass.maps))
         return [
             Explanation(
                 predictions=_predictions(batch["indices"][row], batch["probabilities"][row], labels),
-                heatmaps=batch["heatmaps"][row],
+                heatmaps=maps[row][0],
                 targets=_predictions(batch["targets"][row], batch["target_probabilities"][row], labels),
                 contrasts=tuple(
                     None if other is None else Prediction(other, labels[other], float(probabilities[other]))
                     for other in contrasts
                 ),
                 against=self._one_pass.method.against,
-                evidence=batch["evidence"][row],
+                evidence=maps[row][1],
                 logits=batch["logits"][row],
                 probabilities=probabilities,
                 region=region,
+                fit=self.fit,
+                tiles=tiles,
             )
             for row, (region, probabilities) in enumerate(zip(regions, batch["all_probabilities"], strict=True))
         ]
@@ -349,31 +402,48 @@ class Explainer:
             classes[1, :, k] = NO_CLASS if target.against is None else target.against
         return classes[0], classes[1]
 
+    def _heatmaps(self, raw_maps: list[np.ndarray], tiling: Tiling | None) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps of a frame, (maps, h, w), and their evidence, (maps,).
+
+        Several layers' are fused, and the evidence is the last layer's.
+
+        Args:
+            raw_maps: of each layer, float32 (tiles, maps, h, w).
+            tiling: how the frame was cut; None for a frame that was not.
+        """
+        whole = [of_layer[0] if tiling is None else tiling.compose(of_layer) for of_layer in raw_maps]
+        scaled = [scale(of_layer, relu=self.relu) for of_layer in whole]
+        heatmaps, evidence = scaled[-1]
+        return fuse([of_layer for of_layer, _ in scaled]) if len(scaled) > 1 else heatmaps, evidence
+
     def _maps_of_stills(
         self,
-        pixels: Sequence[np.ndarray],
+        pixels: np.ndarray,
         batch: dict[str, np.ndarray],
         targets: Sequence[Target],
         on_progress: OnProgress | None,
-    ) -> dict[str, np.ndarray]:
-        """The heatmaps and the evidence of a method that takes more than the one pass."""
+    ) -> list[np.ndarray]:
+        """The raw maps, as of one layer, of a method that takes more than the one pass."""
         assert self._still is not None
         _, contrasts = self._classes(targets, 1)
-        raw_maps = np.stack(
-            [
-                self._still.raw_maps(ExplainedInput(image, of_image, contrasts[0], heatmaps), on_progress)
-                for image, of_image, heatmaps in zip(pixels, batch["targets"], batch["heatmaps"], strict=True)
-            ]
-        )
-        heatmaps, evidence = scale(tf.constant(raw_maps), relu=self._one_pass.relu)
-        return {"heatmaps": heatmaps.numpy(), "evidence": evidence.numpy()}
+        raw_maps = []
+        for image, of_image, of_pass in zip(pixels, batch["targets"], _raw_maps(batch)[0], strict=True):
+            heatmaps, _ = scale(of_pass[0], relu=self.relu)
+            explained = ExplainedInput(image, of_image, contrasts[0], heatmaps)
+            raw_maps.append(self._still.raw_maps(explained, on_progress)[None])
+        return [np.stack(raw_maps)]
 
     def _explain_natively(
         self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
     ) -> list[Explanation]:
-        if len({frame.shape for frame in frames}) == 1:
-            return self._of_size_for(frames[0].shape[:2]).explain_batch(frames, target=targets, on_progress=on_progress)
-        return [self._of_size_for(frame.shape[:2])(frame, target=targets, on_progress=on_progress) for frame in frames]
+        groups = [frames] if len({frame.shape for frame in frames}) == 1 else [[frame] for frame in frames]
+        return [
+            replace(explanation, fit=self.fit)
+            for group in groups
+            for explanation in self._of_size_for(group[0].shape[:2]).explain_batch(
+                group, target=targets, on_progress=on_progress
+            )
+        ]
 
     def _of_size_for(self, frame_size: tuple[int, int]) -> Explainer:
         """The explainer whose input has the shape of a frame of (height, width). The last few are kept."""
@@ -410,7 +480,7 @@ class Explainer:
         Returns:
             The frame's own predictions, with the smoothed heatmaps and their evidence.
         """
-        if not self._one_pass.relu:
+        if not self.relu:
             raise ValueError("maps are smoothed after their ReLU: build the explainer with relu=True")
         _check_frame(frame)
         if self.fit == "native":
@@ -418,7 +488,7 @@ class Explainer:
                 frame, samples=samples, target=target, noise=noise, on_progress=on_progress
             )
         explanation = self(frame, target=target)
-        pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
+        pixels, _ = self.as_seen(frame)
         generator = np.random.default_rng(0)
         total = np.zeros_like(explanation.heatmaps)
         for sample in range(samples):
@@ -440,15 +510,20 @@ class Explainer:
         _check_frame(frame)
         if self.fit == "native":
             return self._of_size_for(frame.shape[:2]).predict(frame)
-        pixels, _ = fit_frame(frame, self.classifier.input_size, self.fit)
-        result = self._predict(pixels[None])
+        pixels, _ = self.as_seen(frame)
+        rows = self._rows(pixels)
+        result = self._predict(1, len(rows))(rows)
         return _predictions(result["indices"][0], result["probabilities"][0], self.classifier.labels)
 
+    def _rows(self, seen: np.ndarray) -> np.ndarray:
+        """A frame as the network sees it as rows of a batch: its tiles, or itself."""
+        return self._tiling(seen.shape[:2]).cut(seen) if self.fit == "tiles" else seen[None]
+
     def probabilities(self, pixels: Iterable[np.ndarray]) -> np.ndarray:
-        """The probabilities for any number of inputs, 16 at a time, by a compiled function of its own.
+        """The probabilities for any number of frames as the network sees them, 16 at a time, by a function of its own.
 
         Args:
-            pixels: of each input, uint8 (height, width, 3), BGR, of the network's input size.
+            pixels: uint8 (height, width, 3), BGR, all of one size, which `as_seen` gives.
 
         Returns:
             float32 (n, classes).
@@ -456,15 +531,16 @@ class Explainer:
         Raises:
             ValueError: not such an input.
         """
-        rest, rows = iter(pixels), [np.zeros((0, len(self.classifier.labels)), np.float32)]
+        rest, results = iter(pixels), [np.zeros((0, len(self.classifier.labels)), np.float32)]
         while group := list(islice(rest, _MANY)):
             for one in group:
                 _check_frame(one)
-                if one.shape[:2] != self.classifier.input_size:
+                if one.shape[:2] != self.input_size_for(one.shape[:2]):
                     raise ValueError(f"the network's input is {self.classifier.input_size}, not {one.shape[:2]}")
-            filled_up = np.stack(group + [group[-1]] * (_MANY - len(group)))
-            rows.append(self._predict_many(filled_up)["all_probabilities"][: len(group)])
-        return np.concatenate(rows)
+            filled_up = [self._rows(one) for one in group + [group[-1]] * (_MANY - len(group))]
+            predicted = self._predict(_MANY, len(filled_up[0]))(np.concatenate(filled_up))
+            results.append(predicted["all_probabilities"][: len(group)])
+        return np.concatenate(results)
 
 
 def _check_picture(classifier: Classifier) -> np.ndarray:
@@ -493,8 +569,19 @@ def _find_method(name: str) -> Method:
     return METHODS[name] if name in METHODS else METHODS["grad-cam"]
 
 
-def _check_method(name: str, method: Method, network: Network, targets: tuple[int, ...], score: Score) -> None:
+def _raw_maps(batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Of what the one pass gives, each layer's raw maps by frame: float32 (frames, tiles, maps, h, w)."""
+    frames = len(batch["targets"])
+    names = sorted((name for name in batch if name.startswith("raw_maps_")), key=lambda name: int(name[9:]))
+    return [batch[name].reshape(frames, -1, *batch[name].shape[1:]) for name in names]
+
+
+def _check_method(
+    name: str, method: Method, network: Network, targets: tuple[int, ...], score: Score, fit: Fit
+) -> None:
     """Raise what a method cannot be used for."""
+    if name in STILL_METHODS and fit == "tiles":
+        raise UsageError(f"{name} takes many passes and explains one input: use another fit, such as crop")
     if len(targets) > 1 and (name in STILL_METHODS or method.asks_for == "scores" or method.needs_pooled_head):
         raise UsageError(f"{name} takes one layer: fuse layers with another method")
     if method.score is not None and score != "logit":

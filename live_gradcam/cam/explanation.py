@@ -76,6 +76,9 @@ class Explanation:
             for them (see `cam.boxes`).
         against: whether the maps show what speaks against their class, instead of for it.
         contrasts: for each map the class that its class is contrasted with, or None; empty where there is no contrast.
+        fit: how the frame entered the network: see `cam.fit.Fit`.
+        tiles: as how many overlapping parts it did. The probabilities are then the mean over them, the logits are
+            those that give these, and the heatmaps are composed of theirs (`cam.tiles`).
     """
 
     predictions: tuple[Prediction, ...]
@@ -88,6 +91,8 @@ class Explanation:
     boxes: tuple[tuple[Box, ...], ...] = ()
     against: bool = False
     contrasts: tuple[Prediction | None, ...] = ()
+    fit: str = "stretch"
+    tiles: int = 1
 
     @property
     def target(self) -> int:

@@ -11,8 +11,8 @@ from live_gradcam.cam.explanation import Region
 
 #: stretch: the whole frame, squeezed. crop: the largest centred part of the network's shape.
 #: letterbox: the whole frame in its own shape, with grey bars. native: the same, with an input of the frame's shape, so
-#: that the bars are narrow.
-Fit = Literal["stretch", "crop", "letterbox", "native"]
+#: that the bars are narrow. tiles: the whole frame in its own shape, as several overlapping inputs (`cam.tiles`).
+Fit = Literal["stretch", "crop", "letterbox", "native", "tiles"]
 FITS: tuple[str, ...] = get_args(Fit)
 
 _BAR_VALUE = 127

@@ -1,7 +1,13 @@
-"""The function that is compiled: pixels in; predictions, logits and class activation maps out, in one pass."""
+"""The function that is compiled: pixels in; predictions, logits and class activation maps out, in one pass.
+
+A frame may be several overlapping tiles (`cam.tiles`), which are rows of one batch. What is said of the frame is then
+the mean of the tiles' probabilities. What is explained is the sum of the tiles' scores: as no tile sees another, the
+gradient by one tile's activations is that of its own score, so that each has the map that it has alone.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -32,7 +38,7 @@ class _Head(NamedTuple):
 
     Attributes:
         values: of the trunk and, but for rows of several classes, of the head, by number.
-        logits: float32 (batch, classes).
+        logits: float32 (batch, classes), of whole frames.
         targets: int32 (batch, maps): the classes to map.
         given: for each target layer, in running order, and each map what the method is given besides the activations.
     """
@@ -56,7 +62,7 @@ class OnePass:
         score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
         maps: how many classes get a map.
-        relu: scale maps from 0 to their maximum; False: from minimum to maximum.
+        tiles: how many rows of the batch of pixels are one frame.
     """
 
     split: SplitNetwork
@@ -67,19 +73,19 @@ class OnePass:
     score: Score
     topk: int
     maps: int
-    relu: bool
+    tiles: int = 1
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
 
         Args:
-            pixels: uint8 (batch, height, width, 3), BGR, of the network's input size.
+            pixels: uint8 (batch · tiles, height, width, 3), BGR, of the network's input size.
 
         Returns:
             `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` and `all_probabilities`
             float32 (batch, classes).
         """
-        return self._predictions(self.logits(run(self.split.head, self.trunk_values(pixels))))
+        return self._predictions(self.whole(self.logits(run(self.split.head, self.trunk_values(pixels)))))
 
     def explain(
         self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
@@ -92,27 +98,22 @@ class OnePass:
             contrast_classes: int32 (batch, maps): what to explain them against, or `NO_CLASS`.
 
         Returns:
-            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps); `heatmaps` (batch, maps, h, w)
-            in 0…1; `evidence` (batch, maps): their maxima before scaling. Of several target layers the heatmaps are
-            fused, and the evidence is the last layer's.
+            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps); for each target layer, in
+            running order, `raw_maps_0`, …, float32 (batch · tiles, maps, h, w), in units of the score.
         """
         with plain_gradients():
             head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
-        scaled = []
-        for layer, given in head.given.items():
+        raw_maps = {}
+        for position, (layer, given) in enumerate(head.given.items()):
             activations = self._as_map(layer, head.values[layer])
-            raw_maps = tf.stack([self.method.raw_map(activations, one) for one in given], axis=1)
-            scaled.append(scale(raw_maps, relu=self.relu))
-        heatmaps, evidence = scaled[-1]
-        if len(scaled) > 1:
-            heatmaps = _fuse([of_layer for of_layer, _ in scaled])
+            of_layer = [self.method.raw_map(activations, one) for one in given]
+            raw_maps[f"raw_maps_{position}"] = tf.stack(of_layer, axis=1)
         predictions = self._predictions(head.logits)
         return {
             **predictions,
             "targets": head.targets,
             "target_probabilities": _picked(predictions["all_probabilities"], head.targets),
-            "heatmaps": heatmaps,
-            "evidence": evidence,
+            **raw_maps,
         }
 
     def _head(self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor) -> _Head:
@@ -125,15 +126,17 @@ class OnePass:
             return self._gradients_in_rows(path, values, target_classes, contrast_classes)
         values = run(path.after, values)
         logits = self.logits(values)
-        targets = _targets(logits, target_classes)
-        scores = [self.score_of(logits, targets[:, k], contrast_classes[:, k]) for k in range(self.maps)]
+        whole = self.whole(logits)
+        targets = _targets(whole, target_classes)
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        scores = [self.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
         if self._takes_means:
             gradients = [tf.gradients(score, values[path.point])[0] for score in scores]
-            return _Head(values, logits, targets, {self.split.target: self._means(gradients, path)})
+            return _Head(values, whole, targets, {self.split.target: self._means(gradients, path)})
         layers = self.split.targets
         rows = [tf.gradients(score, [values[layer] for layer in layers]) for score in scores]
         given = {layer: [self._as_map(layer, row[k]) for row in rows] for k, layer in enumerate(layers)}
-        return _Head(values, logits, targets, given)
+        return _Head(values, whole, targets, given)
 
     def _gradients_in_rows(
         self,
@@ -149,12 +152,13 @@ class OnePass:
         """
         point = tf.repeat(values[path.point], self.maps, axis=0)
         rows = self.logits(run(path.after, {**values, path.point: point}))
-        logits = rows[:: self.maps]
-        targets = _targets(logits, target_classes)
-        score = self.score_of(rows, tf.reshape(targets, [-1]), tf.reshape(contrast_classes, [-1]))
+        whole = self.whole(rows[:: self.maps])
+        targets = _targets(whole, target_classes)
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        score = self.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
         gradient = tf.gradients(score, point)[0]
         gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
-        return _Head(values, logits, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
+        return _Head(values, whole, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
 
     @property
     def _takes_means(self) -> bool:
@@ -176,15 +180,16 @@ class OnePass:
     ) -> _Head:
         """For a method that is given nothing, or what scores other activations."""
         values = run(self.split.head, values)
-        logits = self.logits(values)
-        targets = _targets(logits, target_classes)
+        whole = self.whole(self.logits(values))
+        targets = _targets(whole, target_classes)
         if self.method.asks_for == "nothing":
-            return _Head(values, logits, targets, {layer: [None] * self.maps for layer in self.split.targets})
+            return _Head(values, whole, targets, {layer: [None] * self.maps for layer in self.split.targets})
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
         scored = [
-            lambda activations, k=k: self._scores_of(activations, values, targets[:, k], contrast_classes[:, k])
+            lambda activations, k=k: self._scores_of(activations, values, *(classes[:, k] for classes in explained))
             for k in range(self.maps)
         ]
-        return _Head(values, logits, targets, {self.split.target: scored})
+        return _Head(values, whole, targets, {self.split.target: scored})
 
     def _scores_of(
         self, activations: tf.Tensor, values: dict[int, tf.Tensor], classes: tf.Tensor, contrasts: tf.Tensor
@@ -224,6 +229,26 @@ class OnePass:
         """
         logits = tf.cast(values[self.split.output], tf.float32)
         return tf.concat([-logits, logits], axis=-1) if logits.shape[-1] == 1 else logits
+
+    def whole(self, logits: tf.Tensor) -> tf.Tensor:
+        """The logits (batch, classes) of frames, from those of their tiles (batch · tiles, classes).
+
+        Their softmax, or sigmoid, is the mean of the tiles' probabilities. With softmax a number may be added to
+        all: it is the mean over tiles of logsumexp, so that a single tile's logits are its own.
+        """
+        if self.tiles == 1:
+            return logits
+        logits = tf.reshape(logits, [-1, self.tiles, logits.shape[-1]])
+        if self.activation == "softmax":
+            total = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
+            mean = tf.reduce_logsumexp(logits - total, axis=1) - math.log(self.tiles)
+            return mean + tf.reduce_mean(total, axis=1)
+        log_odds = [tf.reduce_logsumexp(tf.math.log_sigmoid(sign * logits), axis=1) for sign in (1, -1)]
+        return log_odds[0] - log_odds[1]
+
+    def _of_tiles(self, classes: tf.Tensor) -> tf.Tensor:
+        """Classes of frames, int32 (batch, maps), for each of their tiles."""
+        return tf.repeat(classes, self.tiles, axis=0) if self.tiles > 1 else classes
 
     def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.softmax(logits) if self.activation == "softmax" else tf.math.sigmoid(logits)
@@ -296,23 +321,6 @@ def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:
         axis=-1,
     )
     return tf.where(is_open, filled, target_classes)
-
-
-def scale(raw_maps: tf.Tensor, *, relu: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Raw maps (batch, maps, h, w) to 0…1, and their maxima before (batch, maps)."""
-    highest = tf.reduce_max(raw_maps, axis=(2, 3), keepdims=True)
-    if relu:
-        positive = tf.nn.relu(raw_maps)
-        return tf.math.divide_no_nan(positive, tf.nn.relu(highest)), tf.nn.relu(highest)[:, :, 0, 0]
-    lowest = tf.reduce_min(raw_maps, axis=(2, 3), keepdims=True)
-    return tf.math.divide_no_nan(raw_maps - lowest, highest - lowest), highest[:, :, 0, 0]
-
-
-def _fuse(heatmaps: list[tf.Tensor]) -> tf.Tensor:
-    """The mean of heatmaps (batch, maps, h, w) of several layers at the finest one's size, scaled to 0…1."""
-    height, width = (max(heatmap.shape[axis] for heatmap in heatmaps) for axis in (2, 3))
-    mean = tf.add_n([resized(heatmap, (height, width)) for heatmap in heatmaps]) / len(heatmaps)
-    return tf.math.divide_no_nan(mean, tf.reduce_max(mean, axis=(2, 3), keepdims=True))
 
 
 def resized(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 from live_gradcam.cam import faithfulness
 from live_gradcam.cam.explanation import Prediction, Region
 from live_gradcam.cam.faithfulness import ObjectBox
-from live_gradcam.cam.fit import enlarged, fit_frame
+from live_gradcam.cam.fit import enlarged
 from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.sources import files_of
@@ -254,7 +254,7 @@ class Evaluator:
         if len(engine.targets) > 1 or any(target.against is not None for target in engine.targets):
             raise UsageError("maps are evaluated for one class: give one with --class, and no contrast")
         if engine.explainer.fit == "native":
-            raise UsageError("maps are evaluated at one input size: use --fit stretch, crop or letterbox")
+            raise UsageError("maps are evaluated at one input size: use --fit tiles, stretch, crop or letterbox")
         self._explainer = engine.explainer
         self._target = engine.targets
         self._steps = steps
@@ -274,7 +274,7 @@ class Evaluator:
             on_progress: is told which map comes next.
         """
         explainer = self._explainer
-        pixels, region = fit_frame(picture.image, explainer.classifier.input_size, explainer.fit)
+        pixels, region = explainer.as_seen(picture.image)
         first = explainer(pixels, target=self._target)
         target, map_size = first.targets[0], first.heatmaps.shape[1:]
         boxes = self._boxes.get(picture.name)
