@@ -21,6 +21,7 @@ from command_line import environment
 from video_files import number_of
 
 from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.errors import UsageError
 from live_gradcam.pipelines import engine as engine_module
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
@@ -77,7 +78,10 @@ class FakeEngine:
         self.calls: list[tuple[list[int], int, int]] = []
         self.description = ("fake", "grad-cam")
         self.explainer = SimpleNamespace(
-            classifier=SimpleNamespace(name="fake", labels=LABELS), rewrites={}, fastest_batch=lambda frame_size: 4
+            classifier=SimpleNamespace(name="fake", labels=LABELS),
+            vocabulary=Vocabulary(LABELS),
+            rewrites={},
+            fastest_batch=lambda frame_size: 4,
         )
         self._maps, self._topk, self._seconds = maps, topk, seconds
 

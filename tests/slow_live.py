@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.pipelines.live import LiveOptions, run_live
 from live_gradcam.video.frame import Frame
@@ -44,7 +45,8 @@ def explain(image: np.ndarray, *, target: object = None) -> Explanation:
 
 
 def slow_engine() -> SimpleNamespace:
-    explain.classifier = SimpleNamespace(name="slow", labels=("something", "else"))
+    explain.classifier = SimpleNamespace(name="slow")
+    explain.vocabulary = Vocabulary(("something", "else"))
     explain.method, explain.layer, explain.layers = "grad-cam", "last", ("last",)
     return SimpleNamespace(
         explainer=explain, targets=(), methods=("grad-cam",), weights=0, evidence_of_nothing=lambda frame_size: 0.0

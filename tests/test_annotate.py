@@ -493,7 +493,7 @@ def test_the_weight_of_a_new_frame_in_what_is_drawn() -> None:
     options = AnnotateOptions(smooth=0.5)
     engine = FakeEngine(targets=[0])
     first, second = (engine.explain_batch([numbered(number, width=48)], 1)[0] for number in (0, 20))
-    calm = Calm(options, engine.explainer.classifier.labels, 0.1, 1)
+    calm = Calm(options, engine.explainer.vocabulary, 0.1, 1)
     assert calm.shown(first, (48, 48), 10.0).full_scale == evidence_of(0)
     drawn = calm.shown(second, (48, 48), 10.5)
     new = 1 - math.exp(-1)

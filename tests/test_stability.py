@@ -10,6 +10,7 @@ import pytest
 from live_gradcam import Explainer
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cam.stability import RELEASE_SECONDS, Stabilizer
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.display.overlay import Overlay
 
 LABELS = ("cat", "dog", "cup")
@@ -37,7 +38,7 @@ def explanation_of(probabilities: list[float], evidence: dict[int, float]) -> Ex
 
 def test_after_the_time_constant_what_is_new_has_63_per_cent_at_any_frame_rate() -> None:
     for frames in (1, 7, 100):
-        stabilizer = Stabilizer(LABELS, seconds=0.5)
+        stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0.5)
         stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), 0.0, pinned=1)
         for frame in range(frames):
             stable = stabilizer.stabilize(
@@ -48,7 +49,7 @@ def test_after_the_time_constant_what_is_new_has_63_per_cent_at_any_frame_rate()
 
 
 def test_without_smoothing_the_predictions_are_the_frames_own() -> None:
-    stabilizer = Stabilizer(LABELS, seconds=0)
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0)
     stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), 0.0, pinned=0)
     stable = stabilizer.stabilize(explanation_of([0.1, 0.7, 0.2], {1: 1.0}), 0.1, pinned=0).explanation
     assert [(p.label, round(p.probability, 3)) for p in stable.predictions] == [("dog", 0.7), ("cup", 0.2)]
@@ -56,7 +57,7 @@ def test_without_smoothing_the_predictions_are_the_frames_own() -> None:
 
 
 def test_the_scale_rises_at_once_and_falls_slowly() -> None:
-    stabilizer = Stabilizer(LABELS, seconds=0)
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0)
     assert stabilizer.stabilize(explanation_of([1, 0, 0], {0: 2.0}), 0.0, pinned=1).full_scale == 2
     later = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), 1.0, pinned=1)
     assert later.full_scale == pytest.approx(2 * math.exp(-1 / RELEASE_SECONDS))
@@ -65,20 +66,20 @@ def test_the_scale_rises_at_once_and_falls_slowly() -> None:
 
 
 def test_the_scale_does_not_fall_below_what_is_found_in_nothing() -> None:
-    stabilizer = Stabilizer(LABELS, seconds=0, least_full_scale=0.5)
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0, least_full_scale=0.5)
     stable = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), 0.0, pinned=1)
     assert stable.full_scale == 0.5
     assert stable.explanation.heatmaps.max() == pytest.approx(0.2)
 
 
 def test_no_evidence_at_all_is_no_division_by_zero() -> None:
-    stable = Stabilizer(LABELS, seconds=0.2).stabilize(explanation_of([1, 0, 0], {0: 0.0}), 0.0, pinned=1)
+    stable = Stabilizer(Vocabulary(LABELS), seconds=0.2).stabilize(explanation_of([1, 0, 0], {0: 0.0}), 0.0, pinned=1)
     assert stable.full_scale == 0
     assert np.isfinite(stable.explanation.heatmaps).all()
 
 
 def test_the_map_shown_is_that_of_the_smoothed_top_class_unless_one_is_pinned() -> None:
-    stabilizer = Stabilizer(LABELS, seconds=1.0)
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=1.0)
     stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 1.0, 1: 1.0}), 0.0, pinned=0)
     flicker = explanation_of([0.4, 0.6, 0.0], {1: 1.0, 0: 1.0})  # for one frame the dog is ahead
     assert stabilizer.stabilize(flicker, 0.03, pinned=0).explanation.targets[0].label == "cat"
@@ -87,7 +88,7 @@ def test_the_map_shown_is_that_of_the_smoothed_top_class_unless_one_is_pinned() 
 
 def test_a_still_picture_with_noise_flickers_far_less(explainer: Explainer, coffee: np.ndarray) -> None:
     generator = np.random.default_rng(0)
-    stabilizer = Stabilizer(explainer.classifier.labels, seconds=0.2)
+    stabilizer = Stabilizer(explainer.vocabulary, seconds=0.2)
     overlay = Overlay()
     plain, calm = [], []
     for frame in range(30):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -29,8 +29,10 @@ from live_gradcam.cam.split import default_target, find_layer, layers_to_step_th
 from live_gradcam.cam.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
 from live_gradcam.cam.tiles import Tiling, plan_tiling
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.labels import Groups
 
 #: What to explain: a class, a contrast, several of them, or None for the top class.
 Targets = int | Target | Sequence[int | Target] | None
@@ -39,6 +41,9 @@ Targets = int | Target | Sequence[int | Target] | None
 _MANY = 16
 #: How many input sizes stay compiled with `fit="native"`.
 _KEPT_SIZES = 4
+#: What is listed: ImageNet's own classes (or those of any other network), or groups of them as people speak.
+Names = Literal["imagenet", "everyday"]
+NAMES: tuple[str, ...] = get_args(Names)
 #: (height, width) of the frames that tiles are compiled for before the first frame has come.
 USUAL_FRAME = (720, 1280)
 
@@ -66,6 +71,8 @@ class Explainer:
         input_size: (height, width) to run the network at; None for its own. With `fit="native"`
             its shorter side counts.
         tiles: with `fit="tiles"` how many tiles a frame is cut into; None for as many as its shape asks for.
+        names: "imagenet" to list the network's classes; "everyday" to list the groups of them that have everyday names,
+            for a network of ImageNet's classes. A group's probability is the sum of its classes'.
         precision: "bf16" computes the products before the target layer in bfloat16, with sums in float32. Faster only
             where the processor has instructions for it.
 
@@ -92,11 +99,13 @@ class Explainer:
         precision: Precision = "f32",
         input_size: tuple[int, int] | None = None,
         tiles: int | None = None,
+        names: Names = "imagenet",
     ) -> None:
         _check_choice("score", score, SCORES)
         _check_choice("fit", fit, FITS)
         _check_choice("tune", tune, TUNES)
         _check_choice("precision", precision, PRECISIONS)
+        _check_choice("set of names", names, NAMES)
         check_backend(engine, precision)
         one_pass_method = _find_method(method)
         if topk < 1 or (maps is not None and maps < 1) or (tiles is not None and tiles < 1):
@@ -111,6 +120,7 @@ class Explainer:
             "engine": engine,
             "precision": precision,
             "tiles": tiles,
+            "names": names,
         }
         if input_size is not None:
             classifier = replace(classifier, input_size=input_size)
@@ -147,7 +157,9 @@ class Explainer:
             network = in_bf16(network, keep=values)
         self._network = network
 
-        classes = len(classifier.labels)
+        #: What there is to name, and to ask for.
+        self.vocabulary = Vocabulary(classifier.labels, _groups(classifier) if names == "everyday" else None)
+        listed = len(self.vocabulary.names) - self.vocabulary.first_listed
         split = split_at(network, *values)
         self._one_pass = OnePass(
             split=split,
@@ -156,8 +168,9 @@ class Explainer:
             activation=logit_network.activation,
             method=one_pass_method,
             score=score,
-            topk=min(topk, classes),
-            maps=min(topk if maps is None else maps, classes),
+            topk=min(topk, listed),
+            maps=min(topk if maps is None else maps, listed),
+            members=self.vocabulary.members,
         )
 
     @cached_property
@@ -352,7 +365,6 @@ class Explainer:
         tiles = 1 if tilings[0] is None else tilings[0].count
         if any(tiling is not None and tiling.count != tiles for tiling in tilings):  # each number has its own function
             return [self(frame, target=target, on_progress=on_progress) for frame in frames]
-        labels = self.classifier.labels
         seen, regions = zip(*map(self.as_seen, frames), strict=True)
         rows = [one[None] if tiling is None else tiling.cut(one) for one, tiling in zip(seen, tilings, strict=True)]
         pixels = np.concatenate(rows)
@@ -362,12 +374,11 @@ class Explainer:
         contrasts = tuple(targets[k].against if k < len(targets) else None for k in range(self._one_pass.maps))
         return [
             Explanation(
-                predictions=_predictions(batch["indices"][row], batch["probabilities"][row], labels),
+                predictions=self._predictions(batch["indices"][row], probabilities),
                 heatmaps=maps[row][0],
-                targets=_predictions(batch["targets"][row], batch["target_probabilities"][row], labels),
+                targets=self._predictions(batch["targets"][row], probabilities),
                 contrasts=tuple(
-                    None if other is None else Prediction(other, labels[other], float(probabilities[other]))
-                    for other in contrasts
+                    None if other is None else self.vocabulary.prediction(other, probabilities) for other in contrasts
                 ),
                 against=self._one_pass.method.against,
                 evidence=maps[row][1],
@@ -380,10 +391,13 @@ class Explainer:
             for row, (region, probabilities) in enumerate(zip(regions, batch["all_probabilities"], strict=True))
         ]
 
+    def _predictions(self, indices: np.ndarray, probabilities: np.ndarray) -> tuple[Prediction, ...]:
+        return tuple(self.vocabulary.prediction(int(index), probabilities) for index in indices)
+
     def _checked_targets(self, target: Targets) -> list[Target]:
         asked = [] if target is None else [target] if isinstance(target, (int, np.integer, Target)) else list(target)
         targets = [one if isinstance(one, Target) else Target(int(one)) for one in asked]
-        classes = len(self.classifier.labels)
+        classes = len(self.vocabulary.names)
         for one in targets:
             for index in (one.index, one.against):
                 if index is not None and not 0 <= index < classes:
@@ -513,7 +527,7 @@ class Explainer:
         pixels, _ = self.as_seen(frame)
         rows = self._rows(pixels)
         result = self._predict(1, len(rows))(rows)
-        return _predictions(result["indices"][0], result["probabilities"][0], self.classifier.labels)
+        return self._predictions(result["indices"][0], result["all_probabilities"][0])
 
     def _rows(self, seen: np.ndarray) -> np.ndarray:
         """A frame as the network sees it as rows of a batch: its tiles, or itself."""
@@ -526,12 +540,12 @@ class Explainer:
             pixels: uint8 (height, width, 3), BGR, all of one size, which `as_seen` gives.
 
         Returns:
-            float32 (n, classes).
+            float32 (n, classes), or with everyday names (n, classes + groups).
 
         Raises:
             ValueError: not such an input.
         """
-        rest, results = iter(pixels), [np.zeros((0, len(self.classifier.labels)), np.float32)]
+        rest, results = iter(pixels), [np.zeros((0, len(self.vocabulary.names)), np.float32)]
         while group := list(islice(rest, _MANY)):
             for one in group:
                 _check_frame(one)
@@ -553,6 +567,16 @@ def _check_picture(classifier: Classifier) -> np.ndarray:
     assert picture is not None  # it is part of the package
     pixels, _ = fit_frame(picture, classifier.input_size, "stretch")
     return network_input(tf.constant(pixels[None]), classifier.preprocessing).numpy()
+
+
+def _groups(classifier: Classifier) -> Groups:
+    """The everyday names of a classifier's classes."""
+    if classifier.groups is None:
+        raise UsageError(
+            f"{classifier.name} has classes of its own: everyday names are known for ImageNet's alone, so use "
+            "--names imagenet, which lists the classes as they are"
+        )
+    return classifier.groups
 
 
 def _find_layers(network: Network, names: str | None) -> list[Operation]:
@@ -612,10 +636,3 @@ def _check_frame(frame: np.ndarray) -> None:
         raise ValueError(f"a frame is a uint8 BGR array of shape (height, width, 3), not {found}")
     if 0 in frame.shape:
         raise ValueError(f"the frame is empty: {frame.shape}")
-
-
-def _predictions(indices: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> tuple[Prediction, ...]:
-    return tuple(
-        Prediction(int(index), labels[index], float(probability))
-        for index, probability in zip(indices, probabilities, strict=True)
-    )

@@ -13,14 +13,16 @@ class Prediction:
     """A class and how sure the network is of it.
 
     Attributes:
-        index: the class index.
+        index: the class index; of a group of classes, the number of classes plus the group's own.
         label: its name.
-        probability: 0…1.
+        probability: 0…1; of a group the sum of its classes'.
+        finest: of a group of several classes the most probable one.
     """
 
     index: int
     label: str
     probability: float
+    finest: Prediction | None = None
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Target:
     """What a map is to explain.
 
     Attributes:
-        index: the class.
+        index: the class, or a group of classes: see `Prediction.index`.
         against: the class that it is contrasted with: why the one rather than the other. None for the class alone.
     """
 
@@ -70,7 +72,8 @@ class Explanation:
         evidence: float32 (maps,): each map's maximum before scaling, in units of the score. It tells "nothing here
             speaks for the class" (0) from "something does".
         logits: float32 (classes,): every class's score before softmax or sigmoid.
-        probabilities: float32 (classes,): every class's probability.
+        probabilities: float32 (classes,): every class's probability; with everyday names (classes + groups,): every
+            group's follow.
         region: the part of the frame that the heatmaps cover.
         boxes: for each map, or the first ones, the boxes around its regions, largest first; empty where nobody looked
             for them (see `cam.boxes`).

@@ -30,6 +30,8 @@ SCORES: tuple[str, ...] = get_args(Score)
 #: As the class to explain: the frame's own best that is not asked for. As the class to contrast with: none.
 TOP_CLASS = NO_CLASS = -1
 
+#: What is below it is 0 to a sum of exponentials whose largest is 1.
+_TINY = 1e-30
 _LUMA_OF_BGR = (0.114, 0.587, 0.299)  # ITU-R BT.601
 
 
@@ -62,6 +64,8 @@ class OnePass:
         score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
         maps: how many classes get a map.
+        members: float32 (groups, classes), 1 where a class belongs to a group (`cam.vocabulary`). Where there are any,
+            groups are listed instead of classes, and a group's index is the number of classes plus its own.
         tiles: how many rows of the batch of pixels are one frame.
     """
 
@@ -73,6 +77,7 @@ class OnePass:
     score: Score
     topk: int
     maps: int
+    members: np.ndarray
     tiles: int = 1
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -82,8 +87,8 @@ class OnePass:
             pixels: uint8 (batch · tiles, height, width, 3), BGR, of the network's input size.
 
         Returns:
-            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` and `all_probabilities`
-            float32 (batch, classes).
+            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` float32 (batch, classes)
+            and `all_probabilities` (batch, classes + groups).
         """
         return self._predictions(self.whole(self.logits(run(self.split.head, self.trunk_values(pixels)))))
 
@@ -127,7 +132,7 @@ class OnePass:
         values = run(path.after, values)
         logits = self.logits(values)
         whole = self.whole(logits)
-        targets = _targets(whole, target_classes)
+        targets = _targets(self._ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
         scores = [self.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
         if self._takes_means:
@@ -153,7 +158,7 @@ class OnePass:
         point = tf.repeat(values[path.point], self.maps, axis=0)
         rows = self.logits(run(path.after, {**values, path.point: point}))
         whole = self.whole(rows[:: self.maps])
-        targets = _targets(whole, target_classes)
+        targets = _targets(self._ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
         score = self.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
         gradient = tf.gradients(score, point)[0]
@@ -181,7 +186,7 @@ class OnePass:
         """For a method that is given nothing, or what scores other activations."""
         values = run(self.split.head, values)
         whole = self.whole(self.logits(values))
-        targets = _targets(whole, target_classes)
+        targets = _targets(self._ranked(whole), target_classes)
         if self.method.asks_for == "nothing":
             return _Head(values, whole, targets, {layer: [None] * self.maps for layer in self.split.targets})
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
@@ -254,8 +259,10 @@ class OnePass:
         return tf.nn.softmax(logits) if self.activation == "softmax" else tf.math.sigmoid(logits)
 
     def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        indices = tf.math.top_k(logits, self.topk).indices
+        indices = tf.math.top_k(self._ranked(logits), self.topk).indices
         probabilities = self._probabilities(logits)
+        if self._has_groups:
+            probabilities = tf.concat([probabilities, self._sums_of_groups(probabilities)], axis=-1)
         return {
             "indices": indices,
             "probabilities": _picked(probabilities, indices),
@@ -263,31 +270,75 @@ class OnePass:
             "all_probabilities": probabilities,
         }
 
+    @property
+    def _has_groups(self) -> bool:
+        return len(self.members) > 0
+
+    def _sums_of_groups(self, values: tf.Tensor) -> tf.Tensor:
+        """Values (n, classes) added up over each group's classes, (n, groups)."""
+        return tf.linalg.matmul(values, tf.constant(self.members), transpose_b=True)
+
+    def _ranked(self, logits: tf.Tensor) -> tf.Tensor:
+        """What the best are the best by, (n, classes + groups); where there are groups, they are before all classes."""
+        if not self._has_groups:
+            return logits
+        return tf.concat([tf.fill(tf.shape(logits), -1.0), self._sums_of_groups(self._probabilities(logits))], axis=-1)
+
     def score_of(self, logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
         """The score (n,) that is differentiated, of the classes (n,), less that of what they are contrasted with.
 
-        The class is picked by a one-hot product: XLA would compile anew for every class that slices. No class is the
-        row of zeros; not by `tf.one_hot`: to ONNX, -1 means the last class.
+        A group's logit is log Σ exp(z) over its classes, as if it were one class: exp of it is in the same proportion
+        to the probability as exp(z) of a class, and the logit of a group of one class is that class's.
         """
-        every = tf.range(logits.shape[-1])
-        picked = tf.cast(classes[:, tf.newaxis] == every, logits.dtype)
-        against = tf.cast(contrasts[:, tf.newaxis] == every, logits.dtype)
-        if self.score == "probability":
-            return tf.reduce_sum(self._probabilities(logits) * (picked - against), axis=-1)
-        own = tf.reduce_sum(logits * (picked - against), axis=-1)
+        picked, against = self._one_hot(classes), self._one_hot(contrasts)
         if self.method.score is not None:
-            return tf.where(contrasts < 0, self.method.score(logits, picked), own)
+            own = self._finer_score(logits, picked)
+            return tf.where(contrasts < 0, own, self._logit_of(logits, picked) - self._logit_of(logits, against))
+        return self._score_of_one(logits, picked) - self._score_of_one(logits, against)
+
+    def _one_hot(self, classes: tf.Tensor) -> tf.Tensor:
+        """float32 (n, classes + groups): 1 for the class; no class is the row of zeros.
+
+        By comparing: XLA would compile anew for every class that slices, and to ONNX's one-hot -1 is the last class.
+        """
+        groups, count = self.members.shape
+        return tf.cast(classes[:, tf.newaxis] == tf.range(count + groups), tf.float32)
+
+    def _score_of_one(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        """The score (n,) of what is picked (n, classes + groups); 0 where nothing is."""
         if self.score == "logit":
-            return own
-        return (
-            own
-            - _logsumexp_of_others(logits, picked)
-            + tf.reduce_sum(against, axis=-1) * _logsumexp_of_others(logits, against)
-        )
+            return self._logit_of(logits, picked)
+        classes = self._classes_of(picked)
+        if self.score == "probability":
+            return tf.reduce_sum(self._probabilities(logits) * classes, axis=-1)
+        others = tf.reduce_logsumexp(tf.where(classes > 0, logits.dtype.min, logits), axis=-1)
+        return self._logit_of(logits, picked) - tf.reduce_max(classes, axis=-1) * others
 
+    def _logit_of(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        if not self._has_groups:
+            return tf.reduce_sum(logits * picked, axis=-1)
+        classes = self._classes_of(picked)
+        total = tf.reduce_logsumexp(tf.where(classes > 0, logits, logits.dtype.min), axis=-1)
+        return tf.where(tf.reduce_max(classes, axis=-1) > 0, total, 0)
 
-def _logsumexp_of_others(logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_logsumexp(tf.where(picked > 0, logits.dtype.min, logits), axis=-1)
+    def _classes_of(self, picked: tf.Tensor) -> tf.Tensor:
+        """float32 (n, classes): 1 for each class that is picked, by itself or in its group."""
+        if not self._has_groups:
+            return picked
+        count = self.members.shape[1]
+        return picked[:, :count] + tf.linalg.matmul(picked[:, count:], tf.constant(self.members))
+
+    def _finer_score(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        """The method's own score: of a class among the classes, of a group among the groups."""
+        assert self.method.score is not None
+        if not self._has_groups:
+            return self.method.score(logits, picked)
+        count = self.members.shape[1]
+        highest = tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+        total = self._sums_of_groups(tf.exp(logits - highest))
+        of_groups = self.method.score(tf.math.log(tf.maximum(total, _TINY)) + highest, picked[:, count:])
+        is_group = tf.reduce_max(picked[:, count:], axis=-1) > 0
+        return tf.where(is_group, of_groups, self.method.score(logits, picked[:, :count]))
 
 
 def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:

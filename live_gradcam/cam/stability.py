@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from live_gradcam.cam.explanation import Explanation, Prediction, Target
+from live_gradcam.cam.explanation import Explanation, Target
+from live_gradcam.cam.vocabulary import Vocabulary
 
 #: Seconds in which the full scale falls by a factor of e when what was seen is gone.
 RELEASE_SECONDS = 10.0
@@ -50,13 +51,13 @@ class Stabilizer:
     falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
 
     Args:
-        labels: the name of every class.
+        vocabulary: the names.
         seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
         least_full_scale: where the scale does not fall below: what the explainer finds where there is nothing.
     """
 
-    def __init__(self, labels: tuple[str, ...], *, seconds: float, least_full_scale: float = 0.0) -> None:
-        self._labels = labels
+    def __init__(self, vocabulary: Vocabulary, *, seconds: float, least_full_scale: float = 0.0) -> None:
+        self._vocabulary = vocabulary
         self._seconds = seconds
         self._least_full_scale = least_full_scale
         self._maps: dict[Target, _SmoothedMap] = {}
@@ -66,8 +67,8 @@ class Stabilizer:
 
     @property
     def top_class(self) -> int | None:
-        """The class of the highest smoothed probability so far; None before the first frame."""
-        return None if self._probabilities is None else int(np.argmax(self._probabilities))
+        """What has the highest smoothed probability so far of all that is listed; None before the first frame."""
+        return None if self._probabilities is None else self._vocabulary.best(self._probabilities, 1)[0].index
 
     def stabilize(self, explanation: Explanation, time: float, *, pinned: int) -> StableExplanation:
         """Take the next explanation in.
@@ -97,9 +98,11 @@ class Stabilizer:
         scale = self._full_scale or 1.0
         stable = replace(
             explanation,
-            predictions=self._best(probabilities, len(explanation.predictions)),
+            predictions=self._vocabulary.best(probabilities, len(explanation.predictions)),
             heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / np.float32(scale), 0, 1),
-            targets=tuple(self._prediction(explanation.targets[position].index, probabilities) for position in order),
+            targets=tuple(
+                self._vocabulary.prediction(explanation.targets[position].index, probabilities) for position in order
+            ),
             contrasts=tuple(explanation.contrasts[position] for position in order if explanation.contrasts),
             evidence=evidence,
             probabilities=probabilities,
@@ -127,10 +130,3 @@ class Stabilizer:
         """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""
         limit = time - 5 * self._seconds
         self._maps = {target: smoothed for target, smoothed in self._maps.items() if smoothed.time >= limit}
-
-    def _best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
-        best = np.argpartition(-probabilities, count - 1)[:count]
-        return tuple(self._prediction(int(index), probabilities) for index in best[np.argsort(-probabilities[best])])
-
-    def _prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
-        return Prediction(index, self._labels[index], float(probabilities[index]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from live_gradcam.networks.labels import find_class
+from live_gradcam.networks.labels import Groups, everyday_groups, find_class, imagenet_labels
 from live_gradcam.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class Classifier:
     labels: tuple[str, ...]
     input_size: tuple[int, int]
     preprocessing: Preprocessing
+
+    @property
+    def groups(self) -> Groups | None:
+        """The everyday names of its classes, where these are ImageNet's; None where they are others."""
+        return everyday_groups() if self.labels == imagenet_labels() else None
 
     def class_index(self, name: str) -> int:
         """The index of a class given by its index or its label.

@@ -119,8 +119,8 @@ class ExplainingThread:
                 self._explain(frame, engine, stabilizer)
 
     def _stabilizer(self, engine: Engine, frame_size: tuple[int, int]) -> Stabilizer:
-        labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing(frame_size)
-        return Stabilizer(labels, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
+        nothing = engine.evidence_of_nothing(frame_size)
+        return Stabilizer(engine.explainer.vocabulary, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
 
     def _explain(self, frame: Frame, engine: Engine, stabilizer: Stabilizer) -> None:
         start = time.monotonic()

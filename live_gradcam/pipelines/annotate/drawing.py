@@ -9,6 +9,7 @@ import numpy as np
 from live_gradcam.cam.boxes import SteadyBoxes
 from live_gradcam.cam.explanation import Explanation
 from live_gradcam.cam.stability import ABOVE_NOTHING, Stabilizer
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.display.hud import Hud, draw_hud
 from live_gradcam.display.panels import three_panels
 from live_gradcam.display.views import View, compose, draw_boxes, resized
@@ -33,18 +34,18 @@ class Calm:
 
     Args:
         options: how much.
-        labels: the name of every class.
+        vocabulary: the names.
         evidence_of_nothing: what the network finds in noise; the scale does not fall near it.
         targets: how many classes were asked for.
     """
 
     def __init__(
-        self, options: AnnotateOptions, labels: tuple[str, ...], evidence_of_nothing: float, targets: int
+        self, options: AnnotateOptions, vocabulary: Vocabulary, evidence_of_nothing: float, targets: int
     ) -> None:
         self._options = options
         self._targets = targets
         self._stabilizer = Stabilizer(
-            labels, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * evidence_of_nothing
+            vocabulary, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * evidence_of_nothing
         )
         self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
         self._boxes = SteadyBoxes(threshold=options.boxes.threshold)

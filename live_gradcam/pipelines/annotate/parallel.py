@@ -234,7 +234,7 @@ class _Run:
         segment = self._segments[len(self._followed)]
         self._losses.append(result.loss)
         if self._calm is None:
-            self._calm = Calm(self._options, result.labels, result.evidence_of_nothing, result.targets)
+            self._calm = Calm(self._options, result.vocabulary, result.evidence_of_nothing, result.targets)
         changes = [] if self._shown is None else [(segment.first, self._shown)]
         followed = []
         for frame in result.explained:

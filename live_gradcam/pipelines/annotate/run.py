@@ -85,8 +85,8 @@ def annotate(
         if first is None:
             raise nothing_to_annotate(job, options)
         frame_size = first.image.shape[:2]
-        labels, nothing = engine.explainer.classifier.labels, engine.evidence_of_nothing(frame_size)
-        calm = Calm(options, labels, nothing, len(engine.targets))
+        nothing = engine.evidence_of_nothing(frame_size)
+        calm = Calm(options, engine.explainer.vocabulary, nothing, len(engine.targets))
         drawing = Drawing(options)
         file: AnnotatedFile | None = None
         numbers = stack.enter_context(Numbers(job, options))

@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
+from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.pipelines.annotate.drawing import Drawing, Shown
 from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
@@ -58,7 +59,7 @@ class ExplainedSegment:
         explained: the frames that were explained.
         frames: how many there are.
         sizes: the heights and widths of all of them.
-        labels: the name of every class.
+        vocabulary: the names.
         targets: how many classes were asked for.
         evidence_of_nothing: what the network finds in noise.
         loss: what could not be read.
@@ -67,7 +68,7 @@ class ExplainedSegment:
     explained: list[ExplainedFrame]
     frames: int
     sizes: frozenset[tuple[int, int]]
-    labels: tuple[str, ...]
+    vocabulary: Vocabulary
     targets: int
     evidence_of_nothing: float
     loss: Loss
@@ -180,8 +181,8 @@ class Explain:
                 if explanation is not None:
                     found.append(ExplainedFrame(frame.index, frame.pts, size, explanation))
         nothing = bench.evidence_of_nothing(found[0].size) if found else 0.0
-        labels, targets = engine.explainer.classifier.labels, len(engine.targets)
-        return ExplainedSegment(found, count, frozenset(sizes), labels, targets, nothing, reader.loss)
+        vocabulary, targets = engine.explainer.vocabulary, len(engine.targets)
+        return ExplainedSegment(found, count, frozenset(sizes), vocabulary, targets, nothing, reader.loss)
 
 
 @dataclass(frozen=True)
