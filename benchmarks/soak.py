@@ -21,6 +21,7 @@ from pathlib import Path
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.pipelines.bench import synthetic_frames
 from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
+from live_gradcam.pipelines.fitting import Look
 from live_gradcam.pipelines.live import LiveOptions, run_live
 from live_gradcam.video.frame import Frame
 
@@ -44,8 +45,8 @@ def main() -> int:
     memory: list[float] = []
     engines: list[Engine] = []
 
-    def engine() -> Engine:
-        engines.append(start_engine(EngineOptions(maps=None)))
+    def engine(look: Look) -> Engine:
+        engines.append(start_engine(EngineOptions(maps=None), look=look))
         return engines[-1]
 
     def source(_: str) -> Iterator[Frame]:

@@ -33,6 +33,7 @@ from live_gradcam.pipelines.engine import Engine, EngineOptions
 
 if TYPE_CHECKING:
     from live_gradcam.cam.boxes import BoxOptions
+    from live_gradcam.cam.explanation import Prediction
     from live_gradcam.display.overlay import Overlay
     from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
     from live_gradcam.pipelines.annotate.jobs import AnnotateJob
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from live_gradcam.pipelines.annotate.summary import AnnotateSummary
     from live_gradcam.pipelines.annotate.workers import ProcessWorkers
     from live_gradcam.pipelines.evaluate import Evaluation, Figures
+    from live_gradcam.pipelines.fitting import Look
     from live_gradcam.video.encoding import Encoding
 
 _PROCESS_START = time.perf_counter()
@@ -94,10 +96,19 @@ class Score(str, Enum):
 class Fit(str, Enum):
     """`--fit`."""
 
+    AUTO = "auto"
     STRETCH = "stretch"
     CROP = "crop"
     LETTERBOX = "letterbox"
     NATIVE = "native"
+    TILES = "tiles"
+
+
+class Names(str, Enum):
+    """`--names`."""
+
+    IMAGENET = "imagenet"
+    EVERYDAY = "everyday"
 
 
 class Lowering(str, Enum):
@@ -232,7 +243,28 @@ def _engine_flags(
     ] = None,
     topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to show.")] = 5,
     score: Annotated[Score, typer.Option("--score", help="What is differentiated.")] = Score.LOGIT,
-    fit: Annotated[Fit, typer.Option("--fit", help="How a frame is made to fit the network's input.")] = Fit.STRETCH,
+    fit: Annotated[
+        Fit,
+        typer.Option("--fit", help="How a frame is made to fit the network's input. auto: the best that keeps up."),
+    ] = Fit.AUTO,
+    tiles: Annotated[
+        int | None,
+        typer.Option(
+            "--tiles",
+            min=1,
+            max=16,
+            metavar="N",
+            help="Cut a frame into N overlapping tiles. Default: by its shape, 16:9 into 3.",
+        ),
+    ] = None,
+    names: Annotated[
+        Names | None,
+        typer.Option(
+            "--names",
+            help='List ImageNet\'s classes ("Egyptian cat") or everyday names ("cat"). Default: everyday for live, and '
+            "where -c names one.",
+        ),
+    ] = None,
     input_size: Annotated[
         str | None,
         typer.Option(
@@ -273,6 +305,8 @@ def _engine_flags(
         topk=topk,
         score=score.value,
         fit=fit.value,
+        tiles=tiles,
+        names=names.value if names else None,
         lowering=lowering is Lowering.ON,
         engine=backend.value,
         tune=tune.value,
@@ -392,11 +426,11 @@ def _complain(message: str) -> None:
     print(f"live-gradcam: {' '.join(message.split())}", file=sys.stderr)
 
 
-def _start_engine(options: EngineOptions) -> Engine:
+def _start_engine(options: EngineOptions, look: "Look | None" = None) -> Engine:
     from live_gradcam.pipelines.engine import start_engine
 
     with _terminal.status(f"starting {options.model}"):
-        engine = start_engine(options, let_tensorflow_talk=_is_debugging())
+        engine = start_engine(options, look=look, let_tensorflow_talk=_is_debugging())
     log = logging.getLogger(__name__)
     log.info("%s, ready in %.1f s", " · ".join(engine.description), sum(engine.start_s.values()))
     for rule, count in engine.explainer.rewrites.items():
@@ -518,7 +552,7 @@ def live(
     paced = not (every_frame and headless)
     summary = run_live(
         source,
-        lambda: _start_engine(engine),
+        lambda look: _start_engine(engine, look),
         overlay,
         options,
         opener=lambda name: open_source(name, camera, paced=paced),
@@ -728,7 +762,7 @@ def annotate(
             if several is None:
                 # A single recording is decoded while TensorFlow starts.
                 opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
-                started = _start_engine(engine)
+                started = _start_engine(engine, opened.look if opened else None)
                 report.start_s = started.start_s
                 stack.enter_context(stop)
                 work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
@@ -878,12 +912,18 @@ def explain(
             continue
         records.append(image_record(path, image, explanation, started))
         if str(json_path) != "-":
-            named = ", ".join(f"{p.label} {100 * p.probability:.1f} %" for p in explanation.predictions)
+            named = ", ".join(map(_describe, explanation.predictions))
             print(f"{path}: {named}" + (f" → {picture}" if picture is not None else ""))
     if json_path is not None and records:
         _write_json(records[0] if len(images) == 1 else records, json_path)
     if failed:
         raise typer.Exit(_FAILED)
+
+
+def _describe(prediction: "Prediction") -> str:
+    text = f"{prediction.label} {100 * prediction.probability:.1f} %"
+    finest = prediction.finest
+    return text if finest is None or finest.label == prediction.label else f"{text} ({_describe(finest)})"
 
 
 @_command(engine=_engine_flags, overlay=_drawing_flags)
@@ -910,11 +950,13 @@ def bench(
     stream = file_frames(source) if source else synthetic_frames(_parse_size(size))
     report = run_bench(
         stream,
-        lambda: _start_engine(engine),
+        lambda look: _start_engine(engine, look),
         overlay,
         frames=frames,
         process_start=_PROCESS_START,
-        start_reference=None if engine.precision == "f32" else lambda: _start_engine(replace(engine, precision="f32")),
+        start_reference=None
+        if engine.precision == "f32"
+        else lambda look: _start_engine(replace(engine, precision="f32"), look),
     )
     if str(json_path) != "-":
         _print_report(report)
@@ -944,6 +986,7 @@ def _print_report(report: dict[str, Any]) -> None:
     rows = {
         "model": f"{report['model']} · {report['method']} · {report['layer']}",
         "engine": report["engine"],
+        "fit": f"{report['tiles']} tiles" if report["tiles"] > 1 else report["fit"],
         "device": report["device"],
         "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
         "frames": f"{report['frames']} of {width}×{height}",
@@ -1094,7 +1137,7 @@ def evaluate(
     names = parse_methods(methods) if methods is not None else (engine.method,)
     files = plan_sources(sources)
     object_boxes = read_boxes(boxes, files) if boxes else None
-    started = _start_engine(replace(engine, method=names[0]))
+    started = _start_engine(replace(engine, method=names[0], methods=names))
     evaluations: list[Evaluation] = []
     failed = False
     with _terminal.status("making the head random" if random_head else "evaluating") as status:

@@ -85,6 +85,9 @@ class FakeEngine:
         )
         self._maps, self._topk, self._seconds = maps, topk, seconds
 
+    def expect(self, frame_size: tuple[int, int]) -> None:
+        """It is always ready."""
+
     def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
         return 0.25
 
@@ -111,7 +114,7 @@ class FakeEngine:
         )
 
 
-def start_fake_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> Any:
+def start_fake_engine(options: EngineOptions, *, look: Any = None, let_tensorflow_talk: bool = False) -> Any:
     """In place of `start_engine`."""
     if options.layer is not None:
         raise UsageError(f"there is no layer {options.layer!r}")

@@ -44,10 +44,10 @@ def explain(image: np.ndarray, *, target: object = None) -> Explanation:
     )
 
 
-def slow_engine() -> SimpleNamespace:
+def slow_engine(look: object) -> SimpleNamespace:
     explain.classifier = SimpleNamespace(name="slow")
     explain.vocabulary = Vocabulary(("something", "else"))
-    explain.method, explain.layer, explain.layers = "grad-cam", "last", ("last",)
+    explain.method, explain.layer, explain.layers, explain.fit = "grad-cam", "last", ("last",), "stretch"
     return SimpleNamespace(
         explainer=explain, targets=(), methods=("grad-cam",), weights=0, evidence_of_nothing=lambda frame_size: 0.0
     )

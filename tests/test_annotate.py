@@ -132,7 +132,7 @@ def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None
         rows = list(csv.DictReader(file_))
     assert [float(row["evidence"]) for row in rows] == [record["evidence"] for record in numbers]
     with np.load(maps) as archive:
-        assert archive["heatmaps"].shape == (360, 1, 7, 7)
+        assert archive["heatmaps"].shape == (360, 1, 7, 12)
         assert archive["time"].tolist() == [float(time) for time in expected]
         assert archive["target"][:, 0].tolist() == [record["target"] for record in numbers]
         np.testing.assert_allclose(archive["evidence"][:, 0], [r["evidence"] for r in numbers], atol=6e-7)

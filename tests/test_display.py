@@ -13,7 +13,15 @@ import pytest
 from live_gradcam.cam.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.cam.fit import fit_frame, heatmap_on_frame, shrink
 from live_gradcam.display import hud, panels
-from live_gradcam.display.hud import Hud, draw_hud, draw_predictions, map_name, put_text, text_width
+from live_gradcam.display.hud import (
+    Hud,
+    draw_hud,
+    draw_predictions,
+    map_name,
+    put_text,
+    text_size_for,
+    text_width,
+)
 from live_gradcam.display.keys import KEYS, Action, Wish, wish_of
 from live_gradcam.display.overlay import COLORMAPS, COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.display.panels import three_panels
@@ -33,6 +41,26 @@ def explanation_of(heatmap: np.ndarray, frame_size: tuple[int, int], target: int
         probabilities=np.zeros(8, np.float32),
         region=Region(0, 0, frame_size[1], frame_size[0]),
     )
+
+
+# --- everyday names -----------------------------------------------------------------------------------------------
+
+
+def test_the_finest_class_is_written_behind_its_groups_name_where_there_is_room() -> None:
+    def drawn(finest: Prediction | None, width: int = 640) -> np.ndarray:
+        picture = np.full((480, width, 3), 255, np.uint8)
+        one = Prediction(1001, "cat", 0.93, finest)
+        explanation = replace(explanation_of(np.zeros((7, 7), np.float32), (480, width)), predictions=(one,))
+        draw_predictions(picture, replace(explanation, targets=(one,)))
+        return picture
+
+    alone = drawn(None)
+    with_class = drawn(Prediction(285, "Egyptian cat", 0.64))
+    changed = np.argwhere((alone != with_class).any(axis=2))
+    assert len(changed) > 100
+    assert text_width("cat", text_size_for((480, 640)), bold=True) < changed[:, 1].min()  # behind the name
+    np.testing.assert_array_equal(drawn(Prediction(657, "cat", 0.4)), alone)  # which would say nothing
+    np.testing.assert_array_equal(drawn(None, 90), drawn(Prediction(285, "Egyptian cat", 0.64), 90))  # no room
 
 
 # --- fitting ------------------------------------------------------------------------------------------------------

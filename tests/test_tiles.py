@@ -60,16 +60,16 @@ def parts_of(frame: np.ndarray) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     ("size", "count", "expected"),
     [
-        ((720, 1280), None, ((224, 398), (0, 87, 174), 1)),
-        ((1280, 720), None, ((398, 224), (0, 87, 174), 0)),
-        ((480, 640), None, ((224, 299), (0, 75), 1)),
+        ((720, 1280), None, ((224, 400), (0, 88, 176), 1)),
+        ((1280, 720), None, ((400, 224), (0, 88, 176), 0)),
+        ((480, 640), None, ((224, 300), (0, 76), 1)),
         ((400, 600), None, ((224, 336), (0, 112), 1)),
-        ((1000, 1000), None, ((224, 224), (0,), 1 - 1)),
+        ((1000, 1000), None, ((224, 224), (0,), 0)),
         ((500, 540), None, ((224, 224), (0,), 1)),  # a little longer: squeezed
         ((540, 500), None, ((224, 224), (0,), 0)),
-        ((100, 235), None, ((224, 526), (0, 101, 201, 302), 1)),
+        ((100, 235), None, ((224, 528), (0, 100, 204, 304), 1)),
         ((720, 1280), 1, ((224, 224), (0,), 1)),  # one tile of all of it: stretched
-        ((720, 1280), 2, ((224, 398), (0, 174), 1)),
+        ((720, 1280), 2, ((224, 400), (0, 176), 1)),
         ((100, 300), 2, ((224, 420), (0, 196), 1)),  # squeezed until they overlap by an eighth
         ((10, 500), None, ((224, 1596), (0, 196, 392, 588, 784, 980, 1176, 1372), 1)),
     ],
@@ -82,6 +82,16 @@ def test_a_frame_is_cut_into_as_many_tiles_as_its_shape_asks_for(size, count, ex
     assert (again.size, again.starts) == (tiling.size, tiling.starts)  # the frame as it is seen is cut the same
 
 
+@pytest.mark.parametrize("side", [224, 240, 300, 331, 32])
+def test_a_frame_as_it_is_seen_is_cut_like_the_frame(side: int) -> None:
+    for height in range(200, 800, 7):
+        for width in (100, 333, 640, 1279):
+            tiling = plan_tiling((height, width), (side, side))
+            again = plan_tiling(tiling.size, (side, side), tiling.count)
+            assert (again.size, again.starts) == (tiling.size, tiling.starts)
+            assert plan_tiling(tiling.size, (side, side)).count == tiling.count
+
+
 def test_the_tiles_of_a_network_that_is_no_square_have_its_shape() -> None:
     tiling = plan_tiling((100, 100), (40, 20))
     assert (tiling.tile, tiling.size, tiling.starts, tiling.axis) == ((40, 20), (40, 40), (0, 10, 20), 1)
@@ -90,9 +100,9 @@ def test_the_tiles_of_a_network_that_is_no_square_have_its_shape() -> None:
 
 
 def test_a_tile_weighs_as_much_as_the_place_is_away_from_its_end() -> None:
-    tiling = plan_tiling((100, 150), (100, 100))  # two tiles, from 0 and from 50
-    positions = np.array([1.0, 49.0, 60.0, 75.0, 99.0, 149.0])
-    first = np.array([1, 1, 40 / 50, 0.5, 1 / 50, 0])  # at 60: 40 from its end, and 10 from the other's beginning
+    tiling = plan_tiling((50, 75), (50, 50))  # two tiles, from 0 and from 25
+    positions = np.array([1.0, 24.0, 30.0, 37.5, 49.0, 74.0])
+    first = np.array([1, 1, 20 / 25, 0.5, 1 / 25, 0])  # at 30: 20 from its end, and 5 from the other's beginning
     np.testing.assert_allclose(tiling.weights(positions), [first, 1 - first])
 
 
@@ -115,10 +125,10 @@ def test_maps_that_agree_are_one_map_of_the_frame(axis: int) -> None:
 
 
 def test_maps_that_do_not_agree_go_over_into_one_another() -> None:
-    """By hand: two tiles of two places each, at 0 and 50 of 150 pixels; the whole map has three places."""
-    tiling = plan_tiling((100, 150), (100, 100))
-    maps = np.array([[[[4.0, 8.0]]], [[[16.0, 32.0]]]], np.float32)  # (tiles, maps, h, w): places at 25, 75; at 75, 125
-    # At 25 and 125 one tile alone; at 75 both, half each: 8 and 16.
+    """By hand: two tiles of two places each, at 0 and 25 of 75 pixels; the whole map has three places."""
+    tiling = plan_tiling((50, 75), (50, 50))
+    maps = np.array([[[[4.0, 8.0]]], [[[16.0, 32.0]]]], np.float32)  # (tiles, maps, h, w): at 12.5, 37.5; at 37.5, 62.5
+    # At 12.5 and 62.5 one tile alone; at 37.5 both, half each: 8 and 16.
     np.testing.assert_allclose(tiling.compose(maps), [[[4, 12, 32]]])
 
 
@@ -297,6 +307,7 @@ def test_each_number_of_tiles_and_frames_is_traced_once_and_memory_stays() -> No
 def test_a_batch_is_explained_like_its_frames() -> None:
     explainer = Explainer(classifier_of(pooled_model()), fit="tiles", maps=2, engine="graph")
     other = np.ascontiguousarray(WIDE[::-1])
+    assert explainer.explain_batch([]) == []
     for frames in ([WIDE, other], [WIDE, TALL], [WIDE, WIDE[:, :90]]):  # also of other shapes, and of fewer tiles
         for one, alone in zip(explainer.explain_batch(frames), map(explainer, frames), strict=True):
             np.testing.assert_allclose(one.heatmaps, alone.heatmaps, atol=1e-5)

@@ -29,18 +29,18 @@ class Compiler:
         self.may_finish = threading.Event()
         self.may_finish.set()
 
-    def engine(self, method: str = "grad-cam", layer: str = "c") -> SimpleNamespace:
-        explainer = SimpleNamespace(method=method, layer=layer, layers=("a", "b", "c"))
+    def engine(self, method: str = "grad-cam", layer: str = "c", fit: str = "tiles") -> SimpleNamespace:
+        explainer = SimpleNamespace(method=method, layer=layer, fit=fit, layers=("a", "b", "c"))
         return SimpleNamespace(
             explainer=explainer, methods=("grad-cam", "layercam"), weights=10**9, variant=self.variant
         )
 
-    def variant(self, *, method: str, layer: str) -> SimpleNamespace:
+    def variant(self, *, method: str, layer: str, fit: str) -> SimpleNamespace:
         self.may_finish.wait(20)
         self.compiled.append((method, layer))
         if layer == "a":
             raise ModelError("a cannot be compiled")
-        return self.engine(method, layer)
+        return self.engine(method, layer, fit)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -67,6 +67,20 @@ def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
         assert variants.compiling == "layercam"
         wait_for(lambda: variants.current.explainer.method == "layercam")
         assert compiler.compiled == [("grad-cam", "b"), ("layercam", "c")]
+
+
+def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None:
+    with Variants(Compiler().engine()) as variants:
+        seen = []
+        for _ in range(4):
+            variants.step_fit()
+            wait_for(lambda: variants.compiling is None)
+            explainer = variants.current.explainer
+            seen.append((explainer.method, explainer.layer, explainer.fit))
+            variants.step_layer(0)
+            assert variants.wanted == seen[-1]
+        assert [fit for _, _, fit in seen] == ["crop", "stretch", "letterbox", "tiles"]
+        assert {pair[:2] for pair in seen} == {("grad-cam", "c")}
 
 
 def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
@@ -117,7 +131,7 @@ def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
     first = compiler.engine()
     first.methods = ("grad-cam", "cam", "layercam")
 
-    def variant(*, method: str, layer: str) -> SimpleNamespace:
+    def variant(*, method: str, layer: str, fit: str) -> SimpleNamespace:
         if method == "cam":
             raise ModelError("cam cannot be had")
         return compiler.engine(method, layer)

@@ -14,6 +14,9 @@ from live_gradcam.cam.explanation import Region
 #: that the bars are narrow. tiles: the whole frame in its own shape, as several overlapping inputs (`cam.tiles`).
 Fit = Literal["stretch", "crop", "letterbox", "native", "tiles"]
 FITS: tuple[str, ...] = get_args(Fit)
+#: auto: the most accurate fit that keeps up (`pipelines.fitting`).
+FitChoice = Literal["auto", "stretch", "crop", "letterbox", "native", "tiles"]
+FIT_CHOICES: tuple[str, ...] = get_args(FitChoice)
 
 _BAR_VALUE = 127
 #: Of native inputs: their sides are multiples of this, and one is at most so many times the other.

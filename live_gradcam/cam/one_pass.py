@@ -8,17 +8,19 @@ gradient by one tile's activations is that of its own score, so that each has th
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import run
+from live_gradcam.cam.graph import Operation, run
 from live_gradcam.cam.logits import Activation
 from live_gradcam.cam.mean_gradient import OffsetPath
 from live_gradcam.cam.methods import Method
 from live_gradcam.cam.plain_gradients import plain_gradients
+from live_gradcam.cam.shared_start import SharedStart
 from live_gradcam.cam.split import SplitNetwork
 from live_gradcam.networks.preprocessing import Preprocessing
 
@@ -67,6 +69,8 @@ class OnePass:
         members: float32 (groups, classes), 1 where a class belongs to a group (`cam.vocabulary`). Where there are any,
             groups are listed instead of classes, and a group's index is the number of classes plus its own.
         tiles: how many rows of the batch of pixels are one frame.
+        apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
+        shared: what tiles share; the pixels are then those of whole frames, (batch, *the tiling's size, 3).
     """
 
     split: SplitNetwork
@@ -79,6 +83,8 @@ class OnePass:
     maps: int
     members: np.ndarray
     tiles: int = 1
+    apart: int = 0
+    shared: SharedStart | None = None
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
@@ -87,8 +93,8 @@ class OnePass:
             pixels: uint8 (batch · tiles, height, width, 3), BGR, of the network's input size.
 
         Returns:
-            `indices` int32 and `probabilities` float32 (batch, topk), best first; `logits` float32 (batch, classes)
-            and `all_probabilities` (batch, classes + groups).
+            `indices` int32 (batch, topk), best first; `logits` float32 (batch, classes) and `probabilities` float32
+            (batch, classes + groups).
         """
         return self._predictions(self.whole(self.logits(run(self.split.head, self.trunk_values(pixels)))))
 
@@ -103,8 +109,8 @@ class OnePass:
             contrast_classes: int32 (batch, maps): what to explain them against, or `NO_CLASS`.
 
         Returns:
-            As `predict`, and `targets` int32 and `target_probabilities` (batch, maps); for each target layer, in
-            running order, `raw_maps_0`, …, float32 (batch · tiles, maps, h, w), in units of the score.
+            As `predict`, and `targets` int32 (batch, maps); for each target layer, in running order, `raw_maps_0`, …,
+            float32 (batch · tiles, maps, h, w), in units of the score.
         """
         with plain_gradients():
             head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
@@ -117,7 +123,6 @@ class OnePass:
         return {
             **predictions,
             "targets": head.targets,
-            "target_probabilities": _picked(predictions["all_probabilities"], head.targets),
             **raw_maps,
         }
 
@@ -221,7 +226,22 @@ class OnePass:
 
     def trunk_values(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
         """All values before the head, of pixels as for `predict`."""
-        return run(self.split.trunk, {self.split.input: network_input(pixels, self.preprocessing)})
+        value, x = self.split.input, network_input(pixels, self.preprocessing)
+        trunk, apart = self.split.trunk, self.apart
+        if self.shared is not None:
+            value, x = self.shared.value, self.shared.values_of_tiles(x)
+            trunk = trunk[len(self.shared.operations) :]
+            apart = max(0, apart - len(self.shared.operations))
+        return run_apart(trunk, {value: x}, apart, self._read_later)
+
+    @property
+    def _read_later(self) -> set[int]:
+        """What the head reads of the trunk's values."""
+        return {
+            *self.split.targets,
+            self.split.output,
+            *(value for operation in self.split.head for value in operation.inputs),
+        }
 
     def activations(self, pixels: tf.Tensor) -> tf.Tensor:
         """The target layer's, float32 (batch, h, w, channels)."""
@@ -265,9 +285,8 @@ class OnePass:
             probabilities = tf.concat([probabilities, self._sums_of_groups(probabilities)], axis=-1)
         return {
             "indices": indices,
-            "probabilities": _picked(probabilities, indices),
             "logits": logits,
-            "all_probabilities": probabilities,
+            "probabilities": probabilities,
         }
 
     @property
@@ -341,6 +360,29 @@ class OnePass:
         return tf.where(is_group, of_groups, self.method.score(logits, picked[:, :count]))
 
 
+def run_apart(
+    operations: Sequence[Operation], values: dict[int, tf.Tensor], apart: int, read_later: Collection[int]
+) -> dict[int, tf.Tensor]:
+    """Run operations, the first ones for each row of the batch by itself: what they make stays small, in the cache.
+
+    Args:
+        operations: what to run.
+        values: what the first one reads, and no more.
+        apart: how many operations are run for each row.
+        read_later: which values somebody reads besides the other operations.
+
+    Returns:
+        The values that are read.
+    """
+    first, others = operations[:apart], operations[apart:]
+    if first:
+        ((number, pixels),) = values.items()
+        rows = [run(first, {number: row}) for row in tf.split(pixels, pixels.shape[0])]
+        read = {value for operation in others for value in operation.inputs} | set(read_later)
+        values = {value: tf.concat([row[value] for row in rows], axis=0) for value in rows[0] if value in read}
+    return run(others, values)
+
+
 def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
     """uint8 BGR (batch, height, width, 3) as the network's float32 input."""
     x = tf.cast(pixels, tf.float32)
@@ -350,14 +392,6 @@ def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
     if preprocessing.channels == "rgb":
         x = tf.reverse(x, axis=[-1])
     return (x - tf.constant(preprocessing.mean)) * tf.constant(preprocessing.scale)
-
-
-def _picked(values: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """The values (batch, k) of the classes int32 (batch, k), out of all values (batch, classes).
-
-    By a one-hot product, not `tf.gather`: with a batch axis, OpenVINO 2026.4 gathers from outside of the values.
-    """
-    return tf.reduce_sum(values[:, tf.newaxis] * tf.one_hot(classes, values.shape[-1]), axis=-1)
 
 
 def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:

@@ -19,12 +19,16 @@ from live_gradcam.cam.fit import shrink
 _ONE_TILE = 1.1
 #: Another tile for each so many of its sides: neighbours share about half of what they show.
 _STEP = 0.5
-#: Rounding to pixels makes a frame a little longer or shorter, which is not to change the number.
-_ROUNDING = 0.01
 #: Longer frames are squeezed into these.
 _MOST_TILES = 8
 #: The least share of a tile that its neighbour shows too; where there are fewer tiles, each shows more, squeezed.
 _LEAST_OVERLAP = 1 / 8
+#: Tiles from this size on begin at multiples of so many pixels, where the columns of networks' first layers lie alike.
+_LARGE, _ALIGNED = 64, 4
+
+
+#: The (height, width) of the scaled frame, and where the tiles begin: what tells two ways of cutting apart.
+Cut = tuple[tuple[int, int], tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,11 @@ class Tiling:
     def count(self) -> int:
         """How many tiles there are."""
         return len(self.starts)
+
+    @property
+    def cut_at(self) -> Cut:
+        """What tells this way of cutting from others."""
+        return self.size, self.starts
 
     def scaled(self, frame: np.ndarray) -> np.ndarray:
         """The frame at the tiles' scale: uint8 (*size, 3) of uint8 (height, width, 3)."""
@@ -81,7 +90,7 @@ class Tiling:
         return np.einsum("trh,tmhw->mrw" if self.axis == 0 else "tcw,tmhw->mhc", places, raw_maps)
 
     def weights(self, positions: np.ndarray, margin: float = 0.0) -> np.ndarray:
-        """What each tile's map weighs at positions along the longer side: float64 (count, n), sums of 1.
+        """What each tile's map weighs, of two tiles or more, along the longer side: float64 (count, n), sums of 1.
 
         A tile weighs as much as a position is away from its nearer end, over the sum of all tiles there. Where it ends
         with the frame, it does not fall.
@@ -128,11 +137,17 @@ def plan_tiling(frame_size: tuple[int, int], tile: tuple[int, int], count: int |
     """
     longer = [frame_size[axis] / tile[axis] for axis in (0, 1)]
     axis = int(np.argmax(longer))
-    ratio = longer[axis] / longer[1 - axis]
-    if count is None:
-        count = min(_MOST_TILES, 1 + max(0, math.ceil((ratio - _ONE_TILE) / _STEP - _ROUNDING)))
     side = tile[axis]
-    length = max(side, round(min(ratio, 1 + (count - 1) * (1 - _LEAST_OVERLAP)) * side))
-    size = (length, tile[1]) if axis == 0 else (tile[0], length)
-    starts = tuple(round(start) for start in np.linspace(0, length - side, count))
+    aligned = _ALIGNED if side % _ALIGNED == 0 and side >= _LARGE else 1
+    beyond = _multiple(side * (longer[axis] / longer[1 - axis] - 1), aligned)  # of the frame, after the first tile
+    if count is None:
+        count = min(_MOST_TILES, 1 + max(0, math.ceil((1 + beyond / side - _ONE_TILE) / _STEP)))
+    last = _multiple(min(beyond, (count - 1) * (1 - _LEAST_OVERLAP) * side), aligned)
+    starts = tuple(_multiple(start, aligned) for start in np.linspace(0, last, count))
+    size = (last + side, tile[1]) if axis == 0 else (tile[0], last + side)
     return Tiling(size, tile, starts, axis)
+
+
+def _multiple(pixels: float, of: int) -> int:
+    """The nearest multiple."""
+    return round(pixels / of) * of

@@ -32,6 +32,8 @@ BATCHES = (1, 2, 4)
 _MARGIN = 0.95
 #: A form this much slower than the best in its first run is not run again.
 _HOPELESS = 1.5
+#: Of a whole frame: for how long it is run again and again, and how often at most.
+_RUN_SECONDS, _MOST_RUNS = 0.5, 25
 _RUNS: dict[str, int] = {"auto": 5, "full": 15}
 
 #: Takes a layer's input, gives its output.
@@ -84,7 +86,7 @@ class Tuner:
         best = min(timings, key=timings.__getitem__)
         return best if timings[best] < _MARGIN * timings[default] else default
 
-    def choose_batch(self, key: str, run: Callable[[int], None]) -> int:
+    def choose_batch(self, key: str, run: Callable[[int], object]) -> int:
         """How many frames at a time take the least time each.
 
         Args:
@@ -108,6 +110,23 @@ class Tuner:
         timings = {batch: self._timings[key][str(batch)] for batch in BATCHES}
         best = min(timings, key=timings.__getitem__)
         return best if timings[best] < _MARGIN * timings[1] else 1
+
+    def time(self, key: str, run: Callable[[], object]) -> float:
+        """The milliseconds of a run, as remembered or timed now, however much there is to be timed otherwise.
+
+        Args:
+            key: what is run, and how: as for `choose_batch`.
+            run: runs it, compiled already.
+        """
+        key = f"time of {key}"
+        if not self._is_known(key, ["run"]):
+            start = time.perf_counter()
+            self._timings[key] = {"run": _time_runs(run)}
+            self._timed.add(key)
+            self.seconds += time.perf_counter() - start
+            if self.tune != "off":
+                self.remember()
+        return self._timings[key]["run"]
 
     def _is_known(self, key: str, names: Iterable[str]) -> bool:
         """Whether all of these are timed: for `full` by this tuner itself, which does so once."""
@@ -174,7 +193,21 @@ def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...]
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def _time_batches(run: Callable[[int], None], *, runs: int) -> dict[str, float]:
+def _time_runs(run: Callable[[], object]) -> float:
+    """The milliseconds of a run, after one that warms up: the lower quartile of 3 to 25, for half a second.
+
+    Not the median: what else goes on while a program starts only makes runs longer.
+    """
+    run()
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < _RUN_SECONDS and len(times) < _MOST_RUNS):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.quantile(times, 0.25))
+
+
+def _time_batches(run: Callable[[int], object], *, runs: int) -> dict[str, float]:
     """Milliseconds a frame of each size of batch: medians of runs in turn."""
     times: dict[int, list[float]] = {batch: [] for batch in BATCHES}
     for turn in range(-1, 2 * runs):

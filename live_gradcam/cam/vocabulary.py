@@ -26,6 +26,9 @@ class Vocabulary:
     classes: tuple[str, ...]
     groups: Groups | None = None
 
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[tuple[str, ...], Groups | None]]:
+        return Vocabulary, (self.classes, self.groups)  # and not what is worked out of them
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """All names, by index."""

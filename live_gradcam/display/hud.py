@@ -20,10 +20,14 @@ HudLevel = Literal["full", "minimal", "none"]
 HUD_LEVELS: tuple[str, ...] = get_args(HudLevel)
 
 _WHITE = (255, 255, 255)
+#: Of what is said besides; on the darkened panel it is legible over any picture.
+_PALE = (200, 200, 200)
 _RED = (60, 60, 250)
 _BAR = (200, 160, 60)
 _TARGET_BAR = (60, 180, 250)
 _PANEL_DARKNESS = 0.35
+#: Of the class behind a group's name: how large it is written, and how many of its letters' heights it must have.
+_FINEST_SIZE, _LEAST_FINEST = 0.85, 3
 _REGULAR, _BOLD = 400, 600
 _FONT = cv2.FontFace("sans")
 
@@ -179,9 +183,16 @@ def draw_title(strip: np.ndarray, prediction: Prediction, text_size: int, *, is_
 
 
 def put_text(
-    image: np.ndarray, text: str, origin: tuple[int, int], size: int, *, max_width: int, bold: bool = False
+    image: np.ndarray,
+    text: str,
+    origin: tuple[int, int],
+    size: int,
+    *,
+    max_width: int,
+    bold: bool = False,
+    colour: tuple[int, int, int] = _WHITE,
 ) -> None:
-    """Write a line in white, shortened with an ellipsis where it is too long.
+    """Write a line, shortened with an ellipsis where it is too long.
 
     Args:
         image: uint8 (height, width, 3), BGR; it is drawn on.
@@ -190,13 +201,14 @@ def put_text(
         size: height of the font in pixels.
         max_width: the room there is, in pixels.
         bold: in heavier letters.
+        colour: BGR.
     """
     weight = _BOLD if bold else _REGULAR
     shown = text
     while text and text_width(shown, size, bold=bold) > max_width:
         text = text[:-1]
         shown = f"{text.rstrip()}…"
-    cv2.putText(image, shown, origin, _WHITE, _FONT, size, weight)
+    cv2.putText(image, shown, origin, colour, _FONT, size, weight)
 
 
 @lru_cache(maxsize=1024)
@@ -235,6 +247,27 @@ def _draw_bar(
     )
     label_room = room - probability_width - text_size // 2
     put_text(panel, prediction.label, (inset, baseline), text_size, max_width=label_room, bold=is_target)
+    if prediction.finest is not None and prediction.finest.label != prediction.label:
+        _put_finest(panel, prediction, (inset, baseline), text_size, max_width=label_room, bold=is_target)
+
+
+def _put_finest(
+    panel: np.ndarray,
+    prediction: Prediction,
+    origin: tuple[int, int],
+    text_size: int,
+    *,
+    max_width: int,
+    bold: bool,
+) -> None:
+    """Write the most probable class of a group behind its name, smaller and paler, where there is room for it."""
+    assert prediction.finest is not None
+    size = round(_FINEST_SIZE * text_size)
+    gap = text_width(prediction.label, text_size, bold=bold) + text_size // 2
+    if max_width - gap >= _LEAST_FINEST * size:
+        x, baseline = origin
+        place = x + gap, baseline
+        put_text(panel, prediction.finest.label, place, size, max_width=max_width - gap, colour=_PALE)
 
 
 def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float) -> None:

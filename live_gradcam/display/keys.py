@@ -22,6 +22,7 @@ class Action(Enum):
     LAYER_BACK = auto()
     LAYER_FORTH = auto()
     METHOD = auto()
+    FIT = auto()
     PIN = auto()
     TRACK = auto()
     FREEZE = auto()
@@ -80,6 +81,12 @@ KEYS: tuple[Key, ...] = (
     Key(_codes("["), "[", Action.LAYER_BACK, "target layer back, towards the picture"),
     Key(_codes("]"), "]", Action.LAYER_FORTH, "target layer forth, towards the prediction"),
     Key(_codes("gG"), "g", Action.METHOD, "next method"),
+    Key(
+        _codes("wW"),
+        "w",
+        Action.FIT,
+        "show a wide frame to the network in the next way: tiles, crop, stretch, letterbox",
+    ),
     Key(_codes(_DIGITS), "1 … 9, 0", Action.PIN, "pin the first … tenth class of the list (or click on its bar)"),
     Key(_codes("tT"), "t", Action.TRACK, "track the top class again"),
     Key(_codes("fF"), "f", Action.FREEZE, "freeze the class that is explained: it stays when it leaves the list"),

@@ -15,6 +15,7 @@ from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.labels import imagenet_labels, read_labels
 from live_gradcam.networks.model_file import (
     LAYERS_CANNOT_BE_SEEN,
+    fit_of,
     is_saved_model,
     load_model_file,
     read_custom_objects,
@@ -192,6 +193,7 @@ def load_classifier(
         labels=_class_labels(labels, classes, outputs=model.output_shape[-1], imagenet=entry is not None),
         input_size=(height, width),
         preprocessing=_preprocessing(preprocessing or default_preprocessing, channels),
+        fit=fit_of(model) if entry is None else None,
     )
 
 

@@ -23,6 +23,8 @@ class Classifier:
         labels: a name a class. A model with one sigmoid unit has two: what its 0 and its 1 mean.
         input_size: (height, width) in pixels of the network's input.
         preprocessing: how pixels become the network's input.
+        fit: how pictures were made to fit the input when the network was trained, as a name of `cam.fit.Fit`, where its
+            file says so; None where it does not.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Classifier:
     labels: tuple[str, ...]
     input_size: tuple[int, int]
     preprocessing: Preprocessing
+    fit: str | None = None
 
     @property
     def groups(self) -> Groups | None:

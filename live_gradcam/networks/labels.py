@@ -82,28 +82,39 @@ def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
         ) from error
 
 
-def find_class(name: str, labels: tuple[str, ...]) -> int:
-    """The index of the class that the user means.
+def is_everyday_alone(name: str, labels: tuple[str, ...], groups: Groups) -> bool:
+    """Whether a name is that of a group of classes, and of no class."""
+    return any(_plain(name) == _plain(group) for group in groups.names) and not any(
+        _plain(name) == _plain(label) for label in labels
+    )
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def find_class(name: str, labels: tuple[str, ...], groups: Groups | None = None) -> int:
+    """The index of the class, or of the group of classes, that the user means.
 
     Args:
         name: a class index ("281") or a label, in any case, with spaces, hyphens or underscores.
         labels: the names in class order.
+        groups: whose names go before those of classes; a group's index is the number of classes plus its own.
 
     Raises:
         UsageError: there is no such class (the closest are suggested), or several of that name.
     """
+    names = labels + (groups.names if groups else ())
     if name.lstrip("+-").isdecimal():
         index = int(name)
-        if 0 <= index < len(labels):
+        if 0 <= index < len(names):
             return index
-        raise UsageError(f"there is no class {name}: the classes are 0 to {len(labels) - 1}")
+        raise UsageError(f"there is no class {name}: the classes are 0 to {len(names) - 1}")
 
-    def plain(label: str) -> str:
-        return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
-
-    matches = [index for index, label in enumerate(labels) if plain(label) == plain(name)]
+    matches = [index for index, label in enumerate(names) if _plain(label) == _plain(name)]
+    matches = [index for index in matches if index >= len(labels)] or matches
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UsageError(f"several classes are called {name!r}: give the index, one of {', '.join(map(str, matches))}")
-    raise UsageError(f"there is no class {name!r}{did_you_mean(name, labels)}")
+    raise UsageError(f"there is no class {name!r}{did_you_mean(name, names)}")

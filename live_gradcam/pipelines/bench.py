@@ -18,6 +18,7 @@ from live_gradcam.display.overlay import Overlay
 from live_gradcam.errors import SourceError
 from live_gradcam.networks.runtime import describe_runtime
 from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.fitting import Look, Stream
 from live_gradcam.pipelines.metrics import StageTimings, percentiles_ms
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.reader import VideoReader
@@ -69,12 +70,12 @@ def file_frames(path: str | Path) -> Iterator[Frame]:
 
 def run_bench(
     stream: Iterator[Frame],
-    start_engine: Callable[[], Engine],
+    start_engine: Callable[[Look], Engine],
     overlay: Overlay,
     *,
     frames: int,
     process_start: float,
-    start_reference: Callable[[], Engine] | None = None,
+    start_reference: Callable[[Look], Engine] | None = None,
 ) -> dict[str, Any]:
     """Measure the whole way of a frame, and explaining against predicting.
 
@@ -96,20 +97,26 @@ def run_bench(
         `time_to_first_frame_s` counts from the command's start.
     """
     first = next(stream)
-    engine = start_engine()
+    height, width = first.image.shape[:2]
+
+    def look() -> Stream:
+        return Stream((height, width), None)
+
+    engine = start_engine(look)
     engine.explain(first.image)
     time_to_first_frame = time.perf_counter() - process_start
     forward, explain, ratios = _compare(stream, engine, frames)
     timings, latencies, seconds = _run_stages(stream, engine, overlay, frames)
-    agreement = _compare_answers(stream, engine, start_reference(), frames) if start_reference else None
+    agreement = _compare_answers(stream, engine, start_reference(look), frames) if start_reference else None
     explainer = engine.explainer
-    height, width = first.image.shape[:2]
     return {
         "model": explainer.classifier.name,
         "method": explainer.method,
         "layer": explainer.layer,
         "engine": explainer.engine,
         "precision": explainer.precision,
+        "fit": explainer.fit,
+        "tiles": explainer.tiles_for((height, width)),
         "input_size": list(explainer.classifier.input_size),
         "frame_size": [height, width],
         "frames": frames,

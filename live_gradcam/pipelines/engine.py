@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,14 +13,16 @@ import numpy as np
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.cam.explanation import Target
 from live_gradcam.errors import ModelError, UsageError
-from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, load_classifier
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
+from live_gradcam.networks.labels import find_class, is_everyday_alone
 from live_gradcam.networks.model_file import check_custom_objects
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
+from live_gradcam.pipelines.fitting import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
 
 if TYPE_CHECKING:
-    from live_gradcam.cam.explainer import Explainer
+    from live_gradcam.cam.explainer import Explainer, Names
     from live_gradcam.cam.explanation import Explanation
-    from live_gradcam.cam.fit import Fit
+    from live_gradcam.cam.fit import Fit, FitChoice
     from live_gradcam.cam.lowering import LayerRewrite
     from live_gradcam.cam.one_pass import Score
     from live_gradcam.cam.still_methods import OnProgress
@@ -36,7 +38,10 @@ class EngineOptions:
 
     Attributes:
         classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
+        fit: of "auto", `pipelines.fitting` makes one.
+        names: None for everyday names where a camera is looked at, or where a class is asked for by one.
         is_live: whether only methods will do that are quick enough for a camera.
+        methods: of several that are compared, all of them; empty for the one.
     """
 
     model: str = DEFAULT_MODEL
@@ -47,7 +52,9 @@ class EngineOptions:
     classes: tuple[str, ...] = ()
     topk: int = 5
     score: Score = "logit"
-    fit: Fit = "stretch"
+    fit: FitChoice = "auto"
+    tiles: int | None = None
+    names: Names | None = None
     lowering: bool = True
     engine: Backend = "xla"
     tune: Tune = "auto"
@@ -57,6 +64,7 @@ class EngineOptions:
     maps: int | None = 1
     input_size: tuple[int, int] | None = None
     is_live: bool = False
+    methods: tuple[str, ...] = ()
     custom_objects: str | None = None
     trust: bool = False
 
@@ -64,13 +72,16 @@ class EngineOptions:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
 
         Raises:
-            UsageError: no such model or engine, an engine that is not installed, or does not have the precision.
+            UsageError: no such model or engine, an engine that is not installed, or does not have the precision; a
+                number of tiles for another fit.
             ModelError: no such model file, or one that cannot be explained; no such file of custom objects.
         """
         check_model_name(self.model)
         if self.custom_objects is not None:
             check_custom_objects(self.custom_objects)
         check_backend(self.engine, self.precision)
+        if self.tiles is not None and self.fit not in ("auto", "tiles"):
+            raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -82,16 +93,22 @@ class Engine:
         targets: the classes to explain; empty for each frame's top class.
         start_s: seconds spent on importing TensorFlow, loading the model, building the explainer, timing the forms of
             its layers, and tracing and compiling it.
+        frame_size: (height, width) of the frames that it is warmed up for.
+        fit_guess: says that the fit is a guess, where it is one.
     """
 
     explainer: Explainer
     targets: tuple[Target, ...]
     start_s: dict[str, float]
+    frame_size: tuple[int, int] = Stream().frame_size
+    fit_guess: FitGuess | None = None
 
     def explain(
         self, image: np.ndarray, *, smooth_samples: int = 0, on_progress: OnProgress | None = None
     ) -> Explanation:
         """Explain a frame, uint8 (height, width, 3) BGR; with samples, the mean over so many noisy copies."""
+        if self.fit_guess is not None:
+            self.fit_guess.look_at((image.shape[0], image.shape[1]))
         if not smooth_samples:
             return self.explainer(image, target=self.targets, on_progress=on_progress)
         return self.explainer.explain_smoothed(
@@ -104,16 +121,24 @@ class Engine:
         explanations = self.explainer.explain_batch([*before, *images, *after], target=self.targets)
         return explanations[place : place + len(images)]
 
-    def variant(self, *, method: str, layer: str) -> Engine:
-        """The same network, ready with another method or target layer. Times nothing: frames may be running.
+    def expect(self, frame_size: tuple[int, int]) -> None:
+        """Say that many frames of (height, width) pixels will come: see `Explainer.expect`."""
+        self.explainer.expect(frame_size)
+        if self.fit_guess is not None:
+            self.fit_guess.look_at(frame_size)
+
+    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Engine:
+        """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
 
         Raises:
             LiveGradcamError: as `Explainer` does.
         """
         start = time.perf_counter()
-        explainer = self.explainer.variant(method=method, layer=layer)
-        explainer.warm_up()
-        return Engine(explainer, self.targets, {"compile": time.perf_counter() - start})
+        if fit == self.explainer.fit:
+            fit = None  # with as many tiles
+        explainer = self.explainer.variant(method=method, layer=layer, fit=fit)
+        explainer.warm_up(frame_size=self.frame_size)
+        return replace(self, explainer=explainer, start_s={"compile": time.perf_counter() - start})
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -144,11 +169,13 @@ class Engine:
         return self.explainer.classifier.name, f"{self.explainer.method} · {self.explainer.layer}"
 
 
-def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> Engine:
+def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensorflow_talk: bool = False) -> Engine:
     """Load, build and warm up.
 
     Args:
         options: what to explain with.
+        look: says what is known of the frames when the network is there. Without it, as of pictures that may have any
+            shape, what depends on that is compiled for the first frame.
         let_tensorflow_talk: let TensorFlow's own messages through.
 
     Raises:
@@ -169,16 +196,23 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
         start = time.perf_counter()
         if options.is_live and options.method in STILL_METHODS:
             raise UsageError(f"{options.method} is too slow for a camera: it is for live-gradcam explain and annotate")
+        many_passes = any(method in STILL_METHODS for method in (options.method, *options.methods))
         classifier = _load(options)
-        targets = tuple(_target(name, classifier) for name in options.classes if name != TOP_CLASS)
+        names = options.names or _names(options, classifier)
+        targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP_CLASS)
         seconds["load"] = time.perf_counter() - start
         start = time.perf_counter()
+        fit = options.fit
+        if fit == "auto":
+            fit = "tiles" if options.tiles else most_accurate_fit(classifier, options.model, many_passes=many_passes)
         explainer = Explainer(
             classifier,
             layer=options.layer,
             topk=options.topk,
             score=options.score,
-            fit=options.fit,
+            fit=fit,
+            tiles=options.tiles,
+            names=names,
             maps=max(options.topk if options.maps is None else options.maps, len(targets)),
             input_size=options.input_size,
             method=options.method,
@@ -189,16 +223,44 @@ def start_engine(options: EngineOptions, *, let_tensorflow_talk: bool = False) -
         )
         seconds["build"] = time.perf_counter() - start - explainer.tune_s
         seconds["tune"] = explainer.tune_s
-        seconds["compile"] = explainer.warm_up()
-    return Engine(explainer, targets, seconds)
+        start = time.perf_counter()
+        stream = (look() if look else None) or Stream()
+        if options.is_live and options.fit == "auto" and options.tiles is None:
+            explainer = keeping_up(explainer, stream)
+            start += explainer.tune_s - seconds["tune"]
+            seconds["tune"] = explainer.tune_s
+        if look or explainer.fit != "tiles":
+            explainer.warm_up(frame_size=stream.frame_size)
+        seconds["compile"] = time.perf_counter() - start
+    guess = None
+    if options.fit == "auto" and options.tiles is None and is_guess(classifier, options.model):
+        guess = FitGuess(classifier)
+    engine = Engine(explainer, targets, seconds, stream.frame_size, guess)
+    if look:
+        engine.expect(stream.frame_size)
+    return engine
 
 
-def _target(name: str, classifier: Classifier) -> Target:
+def _names(options: EngineOptions, classifier: Classifier) -> Names:
+    """Everyday names where a camera is looked at by a network of ImageNet's, or where one of them is asked for."""
+    if classifier.groups is None:
+        return "imagenet"
+    asked_for = [part.strip() for name in options.classes for part in (name, *name.split(">"))]
+    is_everyday = any(is_everyday_alone(name, classifier.labels, classifier.groups) for name in asked_for)
+    return "everyday" if is_everyday or (options.is_live and find_entry(options.model) is not None) else "imagenet"
+
+
+def _target(name: str, classifier: Classifier, names: Names) -> Target:
     """The class of an index or a label; of "A>B" the contrast of two, where no class is called that."""
+    groups = classifier.groups if names == "everyday" else None
+
+    def index_of(one: str) -> int:
+        return find_class(one, classifier.labels, groups)
+
     first, separator, second = name.partition(">")
     if not separator or name in classifier.labels:
-        return Target(classifier.class_index(name))
-    target = Target(classifier.class_index(first.strip()), classifier.class_index(second.strip()))
+        return Target(index_of(name))
+    target = Target(index_of(first.strip()), index_of(second.strip()))
     if target.index == target.against:
         raise UsageError(f"{name!r} contrasts a class with itself")
     return target

@@ -244,7 +244,7 @@ class Evaluator:
 
     Raises:
         UsageError: a method that there is not or that is not defined for the network; several classes, a contrast, or
-            an input that changes its size, none of which the measures are defined for.
+            the fit native, none of which the measures are defined for.
         ModelError: the network cannot be given a random head.
     """
 

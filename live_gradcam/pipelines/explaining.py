@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from live_gradcam.cam.explanation import Explanation, Target
 from live_gradcam.cam.stability import ABOVE_NOTHING, Stabilizer
 from live_gradcam.pipelines.engine import Engine
+from live_gradcam.pipelines.fitting import Look
 from live_gradcam.pipelines.metrics import Durations, FrameRate
 from live_gradcam.pipelines.variants import Variants
 from live_gradcam.video.frame import Frame
@@ -46,7 +47,8 @@ class ExplainingThread:
     """Starts the engine, then explains frame after frame. Use as a context manager.
 
     Args:
-        start_engine: makes the engine, in the thread.
+        start_engine: makes the engine, in the thread, with a function that says what is known of the source.
+        look: that function.
         frames: where the frames come from.
         results: where the explained ones go; closed at the end, with the exception that was the end of it, if any.
         smooth: time constant of the smoothing in seconds; 0 for none.
@@ -66,7 +68,8 @@ class ExplainingThread:
 
     def __init__(
         self,
-        start_engine: Callable[[], Engine],
+        start_engine: Callable[[Look], Engine],
+        look: Look,
         frames: Slot[Frame],
         results: Slot[ExplainedFrame],
         *,
@@ -82,6 +85,7 @@ class ExplainingThread:
         self.begun_at: float | None = None
         self.waiting, self.explaining = Durations(), Durations()
         self._start_engine = start_engine
+        self._look = look
         self._frames = frames
         self._results = results
         self._smooth = smooth
@@ -98,8 +102,9 @@ class ExplainingThread:
             self._results.close()
 
     def _explain_all(self) -> None:
-        engine = self._start_engine()
+        engine = self._start_engine(self._look)
         stabilizer: Stabilizer | None = None
+        frame_size: tuple[int, ...] = ()
         with ExitStack() as stack:
             self.pinned = engine.targets
             self.dropped_before = self._frames.replaced
@@ -113,8 +118,8 @@ class ExplainingThread:
                     continue
                 if self.variants.error is not None:
                     raise self.variants.error
-                if stabilizer is None or self.variants.current is not engine:
-                    engine = self.variants.current
+                if stabilizer is None or self.variants.current is not engine or frame.image.shape[:2] != frame_size:
+                    engine, frame_size = self.variants.current, frame.image.shape[:2]
                     stabilizer = self._stabilizer(engine, frame.image.shape[:2])
                 self._explain(frame, engine, stabilizer)
 

@@ -25,6 +25,7 @@ from live_gradcam.display.views import View, compose, mirrored
 from live_gradcam.display.window import Window
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.explaining import ExplainedFrame, ExplainingThread
+from live_gradcam.pipelines.fitting import Look, Stream
 from live_gradcam.pipelines.metrics import Durations, FrameRate
 from live_gradcam.pipelines.recording import Recorder
 from live_gradcam.pipelines.snapshots import Snapshots
@@ -138,7 +139,7 @@ class LiveSummary:
 
 def run_live(
     source: str,
-    start_engine: Callable[[], Engine],
+    start_engine: Callable[[Look], Engine],
     overlay: Overlay,
     options: LiveOptions = LiveOptions(),
     *,
@@ -149,7 +150,8 @@ def run_live(
     Args:
         source: see `video.capture.open_source`. It is opened before anything slow is done, and shown while the engine
             starts; a file begins to play when the engine is ready.
-        start_engine: makes the engine, in a thread of its own.
+        start_engine: makes the engine, in a thread of its own. It is given a function that says what is known of the
+            source.
         overlay: draws the maps.
         options: how it goes.
         opener: what opens the source.
@@ -165,8 +167,12 @@ def run_live(
     results: Slot[ExplainedFrame] = Slot(keep_all=lossless or options.headless)
     camera_rate = FrameRate()
 
+    first_sizes: list[tuple[int, int]] = []
+
     def deliver(frame: Frame) -> None:
         camera_rate.tick(frame.captured_at)
+        if not first_sizes:
+            first_sizes.append((frame.image.shape[0], frame.image.shape[1]))
         if not options.headless:
             previews.put(frame)
         frames.put(frame)
@@ -180,7 +186,16 @@ def run_live(
             slot.close()
 
     capture = Capture(source, deliver, end, reconnect=options.reconnect, opener=opener)
-    explaining = ExplainingThread(start_engine, frames, results, smooth=options.smooth, max_frames=options.max_frames)
+
+    def look() -> Stream | None:
+        if not first_sizes:
+            return None
+        rate = None if lossless else capture.frame_rate or camera_rate.fps or Stream().frame_rate
+        return Stream(first_sizes[0], rate)
+
+    explaining = ExplainingThread(
+        start_engine, look, frames, results, smooth=options.smooth, max_frames=options.max_frames
+    )
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         stack.enter_context(capture)
@@ -407,6 +422,7 @@ class _Loop:
             f"{self._latency_ms:.0f} ms · {self.dropped()} dropped",
             explained.model,
             f"{explained.method} · {explained.layer}",
+            _fit_of(explained.explanation),
             f"pinned: {target}" if self._explaining.pinned else "top class",
         ]
         if self._smooth_display and self._frame is not None:
@@ -507,6 +523,8 @@ class _Loop:
         elif variants is not None:
             if wish.action is Action.METHOD:
                 variants.step_method()
+            elif wish.action is Action.FIT:
+                variants.step_fit()
             else:
                 variants.step_layer(1 if wish.action is Action.LAYER_FORTH else -1)
 
@@ -532,6 +550,11 @@ class _Loop:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._recorder.start(path)
+
+
+def _fit_of(explanation: Explanation) -> str:
+    """How the frame entered the network, in words."""
+    return f"fit: {explanation.tiles} tiles" if explanation.tiles > 1 else f"fit: {explanation.fit}"
 
 
 def _as_in_a_mirror(image: np.ndarray, explanation: Explanation | None) -> tuple[np.ndarray, Explanation | None]:

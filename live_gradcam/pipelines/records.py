@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from live_gradcam.cam.explanation import Explanation
+from live_gradcam.cam.explanation import Explanation, Prediction
 
 
 def explanation_record(explanation: Explanation) -> dict[str, Any]:
@@ -14,18 +14,28 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
         explanation: with its boxes.
 
     Returns:
-        `predictions`: [{`index`, `label`, `probability`}], best first; of the first map `target`: the index of the
-        class that it explains; `target_label`; `contrast` and `contrast_label`: what that is contrasted with, or null;
-        `evidence`: the map's maximum before scaling; `boxes`: [left, top, right, bottom] in frame pixels around each
-        region of the map, the largest first; `box`: the first of them, or null. Where there are several maps, `maps`:
-        the same for each of them.
+        `predictions`: [{`index`, `label`, `probability`}], best first, a group of classes with its most probable one
+        as `finest`; `fit`: how the frame entered the network, as `tiles` parts; `region`: x, y, width and height in
+        frame pixels of what the maps cover; of the first map `target`: the index of the class that it explains;
+        `target_label`; `contrast` and `contrast_label`: what that is contrasted with, or null; `evidence`: the map's
+        maximum before scaling; `boxes`: [left, top, right, bottom] in frame pixels around each region of the map, the
+        largest first; `box`: the first of them, or null. Where there are several maps, `maps`: the same for each.
     """
-    predictions = [
-        {"index": p.index, "label": p.label, "probability": round(p.probability, 6)} for p in explanation.predictions
-    ]
+    region = explanation.region
+    how = {
+        "fit": explanation.fit,
+        "tiles": explanation.tiles,
+        "region": [round(side, 3) for side in (region.x, region.y, region.width, region.height)],
+    }
     maps = [_map_record(explanation.of_map(position)) for position in range(len(explanation.targets))]
     several = {"maps": maps} if len(maps) > 1 else {}
-    return {"predictions": predictions, **maps[0], **several}
+    return {"predictions": list(map(_prediction_record, explanation.predictions)), **how, **maps[0], **several}
+
+
+def _prediction_record(prediction: Prediction) -> dict[str, Any]:
+    finest = {} if prediction.finest is None else {"finest": _prediction_record(prediction.finest)}
+    probability = round(prediction.probability, 6)
+    return {"index": prediction.index, "label": prediction.label, "probability": probability, **finest}
 
 
 def _map_record(explanation: Explanation) -> dict[str, Any]:

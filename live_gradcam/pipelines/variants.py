@@ -1,4 +1,4 @@
-"""The target layer and the method can change while frames run: the new function is compiled in the background."""
+"""Target layer, method and fit can change while frames run: the new function is compiled in the background."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
+from live_gradcam.cam.fit import Fit
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.video.slot import Slot
@@ -14,6 +15,8 @@ from live_gradcam.video.slot import Slot
 #: of a small network one of each method stays, and of a large one a few.
 _LEAST_KEPT, _MOST_KEPT, _KEPT_WEIGHTS = 4, 16, 100_000_000
 _WAKE_SECONDS = 0.2
+#: Without native, which is compiled for the first frame; the one that a run begins with is stepped through too.
+FITS_TO_STEP_THROUGH: tuple[Fit, ...] = ("tiles", "crop", "stretch", "letterbox")
 
 
 class Variant(NamedTuple):
@@ -21,10 +24,16 @@ class Variant(NamedTuple):
 
     method: str
     layer: str
+    fit: Fit
+
+
+def _variant_of(engine: Engine) -> Variant:
+    explainer = engine.explainer
+    return Variant(explainer.method, explainer.layer, explainer.fit)
 
 
 class Variants:
-    """One network's engines by method and layer; one of them is current. Use as a context manager.
+    """One network's engines by method, layer and fit; one of them is current. Use as a context manager.
 
     Args:
         first: the engine to begin with.
@@ -38,12 +47,13 @@ class Variants:
 
     def __init__(self, first: Engine) -> None:
         self.current = first
-        self.wanted = Variant(first.explainer.method, first.explainer.layer)
+        self.wanted = _variant_of(first)
         self.failure: str | None = None
         self.error: BaseException | None = None
         self._first = first
         self._methods = first.methods
         self._method = first.explainer.method  # asked for last: the one after it is next, even if it could not be had
+        self._fits = tuple(dict.fromkeys((*FITS_TO_STEP_THROUGH, first.explainer.fit)))
         self._layers = first.explainer.layers
         self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
         self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
@@ -54,10 +64,12 @@ class Variants:
     @property
     def compiling(self) -> str | None:
         """What the current engine is to be replaced by, in words; None when nothing is."""
-        explainer = self.current.explainer
-        if self.wanted.layer != explainer.layer:
-            return self.wanted.layer
-        return self.wanted.method if self.wanted.method != explainer.method else None
+        wanted, current = self.wanted, _variant_of(self.current)
+        if wanted.layer != current.layer:
+            return wanted.layer
+        if wanted.method != current.method:
+            return wanted.method
+        return wanted.fit if wanted.fit != current.fit else None
 
     def step_layer(self, step: int) -> None:
         """Ask for the layer so many steps further towards the prediction."""
@@ -69,6 +81,11 @@ class Variants:
         """Ask for the next method."""
         self._method = self._methods[(self._methods.index(self._method) + 1) % len(self._methods)]
         self._ask(self.wanted._replace(method=self._method))
+
+    def step_fit(self) -> None:
+        """Ask for the next way in which frames enter the network."""
+        position = self._fits.index(self.wanted.fit)
+        self._ask(self.wanted._replace(fit=self._fits[(position + 1) % len(self._fits)]))
 
     def _ask(self, variant: Variant) -> None:
         self.wanted, self.failure = variant, None
@@ -86,11 +103,10 @@ class Variants:
             if variant is None or variant != self.wanted:
                 continue
             try:
-                engine = self._kept.get(variant) or self._first.variant(method=variant.method, layer=variant.layer)
+                engine = self._kept.get(variant) or self._first.variant(**variant._asdict())
             except LiveGradcamError as error:
                 if variant == self.wanted:
-                    explainer = self.current.explainer
-                    self.failure, self.wanted = str(error), Variant(explainer.method, explainer.layer)
+                    self.failure, self.wanted = str(error), _variant_of(self.current)
                 continue
             self._kept[variant] = engine
             self._kept.move_to_end(variant)

@@ -171,6 +171,11 @@ class Playback(Iterator[Frame]):
         self._running_since: float | None = None
         self._interrupted = False
 
+    @property
+    def frame_rate(self) -> float:
+        """How many frames per second the file has."""
+        return float(self._reader.frame_rate)
+
     def __next__(self) -> Frame:
         frame = next(self._frames)
         if self._first is None:
@@ -283,6 +288,12 @@ class Capture:
         self._lost: list[_Connection] = []
         self._connection = _Connection(opener(source))
         self._thread = threading.Thread(target=self._keep_connected, name="capture", daemon=True)
+
+    @property
+    def frame_rate(self) -> float | None:
+        """How many frames per second a file plays; None for a live source, whose rate is what comes."""
+        frames = self._connection.frames
+        return frames.frame_rate if isinstance(frames, Playback) else None
 
     def let_play(self, playing: bool) -> None:
         """Let a file play on from its first frame, or hold it. Live sources do not wait."""

@@ -85,6 +85,7 @@ def annotate(
         if first is None:
             raise nothing_to_annotate(job, options)
         frame_size = first.image.shape[:2]
+        engine.expect(frame_size)
         nothing = engine.evidence_of_nothing(frame_size)
         calm = Calm(options, engine.explainer.vocabulary, nothing, len(engine.targets))
         drawing = Drawing(options)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -174,7 +175,11 @@ class Explain:
         sizes: set[tuple[int, int]] = set()
         count = 0
         with _frames(self.source, self.segment, options, bench) as (frames, reader):
-            for frame, explanation in explained(frames, engine, stride=options.stride, batch=options.batch or 1):
+            first = next(frames, None)
+            if first is not None:
+                engine.expect((first.image.shape[0], first.image.shape[1]))
+            rest = chain([] if first is None else [first], frames)
+            for frame, explanation in explained(rest, engine, stride=options.stride, batch=options.batch or 1):
                 size = frame.image.shape[:2]
                 sizes.add(size)
                 count += 1

@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from live_gradcam.errors import SourceError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
+from live_gradcam.pipelines.fitting import Stream
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.pictures import PictureReader, Recording, is_pattern, is_picture
@@ -83,13 +85,22 @@ class SourceAhead:
         #: Packets of sound and subtitles, as far as the frames are decoded.
         self.packets: deque[Any] = deque()
         frames = frames_of(self.reader, options, self.span.start, self.span.end, on_packet=self.packets.append)
-        self.frames = Ahead(frames, DEPTH)
+        self._ahead = Ahead(frames, DEPTH)
+        self.frames: Iterator[Frame] = self._ahead
+
+    def look(self) -> Stream | None:
+        """What its first frame tells; None where there is none."""
+        first = next(self.frames, None)
+        if first is None:
+            return None
+        self.frames = chain([first], self._ahead)
+        return Stream((first.image.shape[0], first.image.shape[1]), None)
 
     def __enter__(self) -> SourceAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.frames.close()
+        self._ahead.close()
         self.reader.close()
 
 
