@@ -10,7 +10,9 @@ on the same frames. Printed are medians over the rounds:
 The ceiling is what no arrangement of the stages can beat: the slowest stage alone, or the CPU time of all of them over
 the number of processors, whichever is slower.
 
-    python benchmarks/annotate.py [VIDEO] [--frames 240] [--rounds 5] [--batch 1]
+    python benchmarks/annotate.py [VIDEO] [--frames 240] [--rounds 5] [--batch 1] [--fit stretch]
+
+The script squeezes frames, as such scripts do; `--fit stretch` does the same.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ STAGES = ("decode", "explain", "draw", "encode")
 PARTS = ("annotate", *STAGES, "script")
 #: Frames kept in memory, for the stages that begin there.
 KEPT = 48
+#: What tells a part's process how frames enter the network.
+FIT_VARIABLE = "ANNOTATE_BENCHMARK_FIT"
 #: The script is so slow that a few of its frames tell as much.
 SCRIPT_FRAMES = 24
 
@@ -47,10 +51,12 @@ def main(
     frames: Annotated[int, typer.Option(help="How many frames a round.")] = 240,
     rounds: Annotated[int, typer.Option(help="How many rounds.")] = 5,
     batch: Annotated[int, typer.Option(help="Frames that annotate explains at a time.")] = 1,
+    fit: Annotated[str, typer.Option(help="How frames enter the network.")] = "tiles",
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the numbers there.")] = None,
     part: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Measure, interleaved, and print a table."""
+    os.environ[FIT_VARIABLE] = fit
     if part is not None:
         serve(part, video, batch)
         return
@@ -102,6 +108,7 @@ def report(measured: dict[str, list[dict[str, float]]], json_path: Path | None) 
 def start(part: str, video: Path, batch: int) -> subprocess.Popen[str]:
     """Start a part's process, and wait until it is ready."""
     command = [sys.executable, "-P", __file__, str(video), "--part", part, "--batch", str(batch)]
+    command += ["--fit", os.environ[FIT_VARIABLE]]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     if process.stdout.readline().strip() != "ready":
@@ -158,7 +165,7 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     with VideoReader(video) as reader:
         times = [frame.pts for frame in reader.frames()]
     options = AnnotateOptions(batch=batch)
-    engine_options = options.engine(EngineOptions())
+    engine_options = options.engine(EngineOptions(fit=os.environ[FIT_VARIABLE]))
     engine = start_engine(engine_options)
     job = AnnotateJob(video, folder / "annotated.mp4")
 
@@ -185,7 +192,7 @@ def make_explain(video: Path, folder: Path, batch: int) -> Run:
     """The network and its maps alone."""
     from live_gradcam.pipelines.engine import EngineOptions, start_engine
 
-    engine, images = start_engine(EngineOptions()), some_frames(video)
+    engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
 
     def run(frames: int) -> None:
         source = cycle(images)
@@ -202,7 +209,7 @@ def make_draw(video: Path, folder: Path, batch: int) -> Run:
     from live_gradcam.pipelines.engine import EngineOptions, start_engine
 
     options = AnnotateOptions()
-    engine, images = start_engine(EngineOptions()), some_frames(video)
+    engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
     explanations = [engine.explain(image) for image in images]
 
     def run(frames: int) -> None:

@@ -1,6 +1,8 @@
 """The pictures of the README: every method on four photographs, and maps of several resolutions with their cost.
 
-    python benchmarks/contact_sheet.py                    # writes docs/methods.jpg and docs/resolution.jpg
+    python benchmarks/contact_sheet.py                    # writes methods.jpg, resolution.jpg and fit.jpg into docs
+
+The third picture shows frames of the tour as the network sees them squeezed (left) and as tiles (right).
 
 The photographs are scikit-image's (the extra `test`). The second picture's times are medians of explained frames, taken
 in turn on this machine; the ratios under it are to the first column.
@@ -11,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,10 +22,16 @@ from skimage import data
 from live_gradcam.display.hud import put_text
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.networks.runtime import set_compiler_flags
+from live_gradcam.video.reader import VideoReader
+
+if TYPE_CHECKING:
+    from live_gradcam import Classifier
 
 _DOCS = Path(__file__).parents[1] / "docs"
 _PHOTOGRAPHS = ("chelsea", "coffee", "rocket", "astronaut")
 _PANE, _STRIP, _GAP, _TEXT = (192, 256), 26, 4, 17
+_WIDE_PANE = (216, 384)
+_TOUR_FRAMES = (250, 330)
 _ROUNDS = 15
 #: Title and settings of each column of the second picture.
 _RESOLUTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -63,6 +71,28 @@ def main() -> None:
         print(f"{title}: a map of {height} × {width}, {cost:.2f} × the time of the first")
     write("resolution.jpg", [[column[k] for column in columns] for k in range(len(photographs))], columns=5)
 
+    write_fits(classifier, overlay)
+
+
+def write_fits(classifier: Classifier, overlay: Overlay) -> None:
+    """Write the third picture."""
+    from live_gradcam import Explainer
+
+    fits = [Explainer(classifier, maps=1, fit=fit) for fit in ("stretch", "tiles")]
+    rows = []
+    for frame in tour_frames():
+        explanations = [explainer(frame) for explainer in fits]
+        titles = [f"{e.fit}: {e.predictions[0].label} {100 * e.predictions[0].probability:.0f} %" for e in explanations]
+        panes = zip(explanations, titles, strict=True)
+        rows.append([pane(overlay.blend(frame, e), title, size=_WIDE_PANE) for e, title in panes])
+    write("fit.jpg", rows, columns=2)
+
+
+def tour_frames() -> list[np.ndarray]:
+    """Some frames of the tour, uint8 (720, 1280, 3) BGR."""
+    with VideoReader(Path(__file__).parents[1] / "videos" / "tour.mp4") as reader:
+        return [frame.image for frame in reader.frames() if frame.index in _TOUR_FRAMES]
+
 
 def costs(explainers: list[Any], frame: np.ndarray) -> list[float]:
     """The median time of an explained frame of each, in turn, over that of the first."""
@@ -77,13 +107,13 @@ def costs(explainers: list[Any], frame: np.ndarray) -> list[float]:
     return [median / medians[0] for median in medians]
 
 
-def pane(picture: np.ndarray, title: str) -> np.ndarray:
-    """A picture cut to the pane's shape from its middle, under its title."""
-    height, width = _PANE
+def pane(picture: np.ndarray, title: str, *, size: tuple[int, int] = _PANE) -> np.ndarray:
+    """A picture cut to the pane's (height, width) from its middle, under its title."""
+    height, width = size
     scale = max(height / picture.shape[0], width / picture.shape[1])
-    size = max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale))
-    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    top, left = (size[1] - height) // 2, (size[0] - width) // 2
+    scaled = max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale))
+    picture = cv2.resize(picture, scaled, interpolation=cv2.INTER_AREA)
+    top, left = (scaled[1] - height) // 2, (scaled[0] - width) // 2
     titled = np.zeros((height + _STRIP, width, 3), np.uint8)
     titled[_STRIP:] = picture[top : top + height, left : left + width]
     put_text(titled, title, (4, _STRIP - 8), _TEXT, max_width=width - 8)
