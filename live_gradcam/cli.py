@@ -30,6 +30,7 @@ from rich.table import Table
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import Engine, EngineOptions
+from live_gradcam.pipelines.fitting import describe_fit
 
 if TYPE_CHECKING:
     from live_gradcam.cam.boxes import BoxOptions
@@ -986,7 +987,7 @@ def _print_report(report: dict[str, Any]) -> None:
     rows = {
         "model": f"{report['model']} · {report['method']} · {report['layer']}",
         "engine": report["engine"],
-        "fit": f"{report['tiles']} tiles" if report["tiles"] > 1 else report["fit"],
+        "fit": describe_fit(report["fit"], report["tiles"]),
         "device": report["device"],
         "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
         "frames": f"{report['frames']} of {width}×{height}",

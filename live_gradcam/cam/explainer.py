@@ -20,7 +20,7 @@ import tensorflow as tf
 from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
 from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
-from live_gradcam.cam.graph import Network, Operation, flatten, run
+from live_gradcam.cam.graph import Network, Operation, flatten
 from live_gradcam.cam.heatmaps import fuse, scale
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
@@ -50,7 +50,7 @@ _KEPT_SIZES = 4
 _MOST_APART = 4
 #: From so many places on a map is large.
 _LARGE_MAP = 28 * 28
-#: Of what tiles share, the largest difference to each tile's own, relative to the largest value.
+#: The largest difference that passes for rounding: see `Explainer._difference`.
 _SHARING_TOLERANCE = 1e-5
 #: What is listed: ImageNet's own classes (or those of any other network), or groups of them as people speak.
 Names = Literal["imagenet", "everyday"]
@@ -262,21 +262,18 @@ class Explainer:
         shared = shared_start(self._network, self._one_pass.split, tiling)
         if shared is None:
             return
-        picture = tiling.scaled(_check_pixels())[None]
-        together = shared.values_of_tiles(network_input(tf.constant(picture), self.classifier.preprocessing))
-        alone = run(
-            shared.operations,
-            {
-                self._one_pass.split.input: network_input(
-                    tf.constant(tiling.cut(picture[0])), self.classifier.preprocessing
-                )
-            },
-        )[shared.value]
-        difference = float(tf.reduce_max(tf.abs(together - alone)) / tf.reduce_max(tf.abs(alone)))
+        difference = self._difference(shared)
         if difference <= _SHARING_TOLERANCE:
             self._shared[tiling.cut_at] = shared
         else:
             _log.warning("what tiles share differs by %.1e and is not used", difference)
+
+    def _difference(self, shared: SharedStart) -> float:
+        """Of what tiles share, the largest difference to each tile's own, relative to the largest value."""
+        picture, preprocessing = shared.tiling.scaled(_check_pixels()), self.classifier.preprocessing
+        together = shared.values_of_tiles(network_input(tf.constant(picture[None]), preprocessing))
+        alone = shared.values(network_input(tf.constant(shared.tiling.cut(picture)), preprocessing))
+        return float(tf.reduce_max(tf.abs(together - alone)) / tf.reduce_max(tf.abs(alone)))
 
     def _shared_by(self, tilings: Sequence[Tiling | None]) -> SharedStart | None:
         """What the tiles of frames share; None where the frames are not all of a size for which that is known."""

@@ -16,7 +16,6 @@ Fit = Literal["stretch", "crop", "letterbox", "native", "tiles"]
 FITS: tuple[str, ...] = get_args(Fit)
 #: auto: the most accurate fit that keeps up (`pipelines.fitting`).
 FitChoice = Literal["auto", "stretch", "crop", "letterbox", "native", "tiles"]
-FIT_CHOICES: tuple[str, ...] = get_args(FitChoice)
 
 _BAR_VALUE = 127
 #: Of native inputs: their sides are multiples of this, and one is at most so many times the other.

@@ -93,8 +93,8 @@ class SharedStart:
 
         begins = [columns(frames, start, start + self.strip) for start in starts[1:]]
         ends = [columns(frames, start + side - self.strip, start + side) for start in starts[:-1]]
-        whole = self._run(frames)
-        strips = tf.split(self._run(tf.concat([*begins, *ends], axis=0)), 2 * inner)
+        whole = self.values(frames)
+        strips = tf.split(self.values(tf.concat([*begins, *ends], axis=0)), 2 * inner)
         tiles = []
         for position, start in enumerate(starts):
             first, last = start // self.stride, (start + side) // self.stride
@@ -111,7 +111,8 @@ class SharedStart:
         stacked = tf.stack(tiles, axis=1)
         return tf.reshape(stacked, [-1, *stacked.shape[2:]])
 
-    def _run(self, x: tf.Tensor) -> tf.Tensor:
+    def values(self, x: tf.Tensor) -> tf.Tensor:
+        """The value for images of any size, float32 (batch, height, width, channels), as the network's input."""
         return run(self.operations, {self.operations[0].inputs[0]: x})[self.value]
 
 

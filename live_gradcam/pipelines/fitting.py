@@ -43,6 +43,11 @@ class Stream:
 Look = Callable[[], Stream | None]
 
 
+def describe_fit(fit: str, tiles: int) -> str:
+    """How a frame enters the network, in words: "3 tiles", "crop"."""
+    return f"{tiles} tiles" if tiles > 1 else fit
+
+
 def most_accurate_fit(classifier: Classifier, model: str, *, many_passes: bool) -> Fit:
     """The fit for pictures and files.
 
@@ -85,8 +90,8 @@ class FitGuess:
             return
         self._is_said = True
         _log.warning(
-            "%s does not say how pictures were made to fit when it was trained: frames are squeezed into its input, as "
-            "Keras' loaders do; if they were cropped, say --fit crop or --fit tiles (--fit stretch silences this)",
+            "%s does not say how pictures were made to fit in training: frames are squeezed, as Keras' loaders do. If "
+            "yours were cropped, add --fit crop or --fit tiles; --fit stretch stops this message",
             self._classifier.name,
         )
 
@@ -103,7 +108,7 @@ def keeping_up(explainer: Explainer, stream: Stream) -> Explainer:
     budget = _SHARE * 1e3 / stream.frame_rate
     for candidate in _candidates(explainer, stream.frame_size):
         taken = candidate.milliseconds(stream.frame_size)
-        what = f"{candidate.tiles_for(stream.frame_size)} tiles" if candidate.fit == "tiles" else candidate.fit
+        what = describe_fit(candidate.fit, candidate.tiles_for(stream.frame_size))
         _log.info("fit: %s: %.1f ms per frame; %.1f ms keep up with %.1f FPS", what, taken, budget, stream.frame_rate)
         if taken <= budget:
             break

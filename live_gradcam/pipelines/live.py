@@ -25,7 +25,7 @@ from live_gradcam.display.views import View, compose, mirrored
 from live_gradcam.display.window import Window
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.explaining import ExplainedFrame, ExplainingThread
-from live_gradcam.pipelines.fitting import Look, Stream
+from live_gradcam.pipelines.fitting import Look, Stream, describe_fit
 from live_gradcam.pipelines.metrics import Durations, FrameRate
 from live_gradcam.pipelines.recording import Recorder
 from live_gradcam.pipelines.snapshots import Snapshots
@@ -422,7 +422,7 @@ class _Loop:
             f"{self._latency_ms:.0f} ms · {self.dropped()} dropped",
             explained.model,
             f"{explained.method} · {explained.layer}",
-            _fit_of(explained.explanation),
+            f"fit: {describe_fit(explained.explanation.fit, explained.explanation.tiles)}",
             f"pinned: {target}" if self._explaining.pinned else "top class",
         ]
         if self._smooth_display and self._frame is not None:
@@ -550,11 +550,6 @@ class _Loop:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._recorder.start(path)
-
-
-def _fit_of(explanation: Explanation) -> str:
-    """How the frame entered the network, in words."""
-    return f"fit: {explanation.tiles} tiles" if explanation.tiles > 1 else f"fit: {explanation.fit}"
 
 
 def _as_in_a_mirror(image: np.ndarray, explanation: Explanation | None) -> tuple[np.ndarray, Explanation | None]:
