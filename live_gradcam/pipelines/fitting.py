@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: The share of the time between two frames that explaining may take: the rest is for reading and drawing them.
-_SHARE = 0.8
+_SHARE = 0.7
 #: Frames this much longer or shorter than the network's input are of the same shape.
 _ALIKE = 1.1
 
