@@ -106,7 +106,7 @@ def keras_model(network: str) -> tuple[Any, Callable[[np.ndarray], Any]]:
     import keras
     import tensorflow as tf
 
-    from live_gradcam.cam.one_pass import network_input
+    from live_gradcam.networks.network_input import network_input
 
     classifier = load(network)
     model = classifier.model
@@ -133,8 +133,8 @@ def eager_recipe(network: str) -> Engine:
     import keras
     import tensorflow as tf
 
-    from live_gradcam.cam.graph import flatten
     from live_gradcam.cam.split import default_target
+    from live_gradcam.networks.graph import flatten
 
     model, preprocess = keras_model(network)
     layer = default_target(flatten(model, model.input_shape[1:3])).name

@@ -105,6 +105,14 @@ class Fit(str, Enum):
     TILES = "tiles"
 
 
+class OutputKind(str, Enum):
+    """`--output` of a model's numbers."""
+
+    CLASSES = "classes"
+    LABELS = "labels"
+    VALUES = "values"
+
+
 class Names(str, Enum):
     """`--names`."""
 
@@ -176,7 +184,28 @@ Preprocessing = Annotated[
     typer.Option(
         "--preprocessing",
         metavar="NAME",
-        help="How pixels become input: raw (0…255), unit (0…1), tf (-1…1), caffe, torch. Default: the network's own.",
+        help="How pixels become input: auto (what the model's batch norms expect), raw (0…255), unit (0…1), tf (-1…1), "
+        "caffe, torch; raw-bgr, unit-bgr, tf-bgr. Default: the network's own, or auto.",
+    ),
+]
+OutputFlag = Annotated[
+    OutputKind | None,
+    typer.Option(
+        "--output-kind",
+        help="What a model file's numbers are: classes (one is right), labels (each by itself), values (no "
+        "probabilities). Default: what its last layer says.",
+    ),
+]
+Head = Annotated[
+    str | None,
+    typer.Option("--head", metavar="NAME", help="The output of a model file to explain, where it has several."),
+]
+Feed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        metavar="NAME=VALUE|FILE.npy",
+        help="Hold an input of a model file other than the picture still. Several inputs: give it several times.",
     ),
 ]
 Layer = Annotated[
@@ -218,11 +247,25 @@ def _model_flags(
     weights: Weights = "imagenet",
     labels: Labels = None,
     preprocessing: Preprocessing = None,
+    output_kind: OutputFlag = None,
+    head: Head = None,
+    feed: Feed = None,
     layer: Layer = None,
     custom_objects: CustomObjects = None,
     trust_model: TrustModel = False,
 ) -> EngineOptions:
-    return EngineOptions(model, weights, labels, preprocessing, layer, custom_objects=custom_objects, trust=trust_model)
+    return EngineOptions(
+        model,
+        weights,
+        labels,
+        preprocessing,
+        output_kind.value if output_kind else None,
+        head,
+        tuple(feed or ()),
+        layer,
+        custom_objects=custom_objects,
+        trust=trust_model,
+    )
 
 
 def _engine_flags(
@@ -230,6 +273,9 @@ def _engine_flags(
     weights: Weights = "imagenet",
     labels: Labels = None,
     preprocessing: Preprocessing = None,
+    output_kind: OutputFlag = None,
+    head: Head = None,
+    feed: Feed = None,
     layer: Layer = None,
     custom_objects: CustomObjects = None,
     trust_model: TrustModel = False,
@@ -301,6 +347,9 @@ def _engine_flags(
         weights,
         labels,
         preprocessing,
+        output_kind.value if output_kind else None,
+        head,
+        tuple(feed or ()),
         layer,
         classes=tuple(classes or ()),
         topk=topk,
@@ -922,7 +971,7 @@ def explain(
 
 
 def _describe(prediction: "Prediction") -> str:
-    text = f"{prediction.label} {100 * prediction.probability:.1f} %"
+    text = f"{prediction.label} {prediction.amount(1)}"
     finest = prediction.finest
     return text if finest is None or finest.label == prediction.label else f"{text} ({_describe(finest)})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -267,7 +268,7 @@ def test_a_pinned_class_comes_first_and_its_map_is_its_own() -> None:
 @pytest.mark.parametrize("activation", ["sigmoid", None])
 def test_one_sigmoid_unit_is_explained_for_either_side(activation: str | None) -> None:
     model = pooled_model(units=1, activation=activation)
-    explainer = Explainer(classifier_of(model), maps=1, relu=False)
+    explainer = Explainer(replace(classifier_of(model), output="classes"), maps=1, relu=False)
     frame = noise(5)
     answer = float(model(unit_rgb(frame))[0, 0])
     probability = answer if activation else 1 / (1 + np.exp(-answer))

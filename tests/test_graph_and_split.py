@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from live_gradcam.cam.graph import flatten, run
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.efficientnet_lite import build_efficientnet_lite
+from live_gradcam.networks.graph import flatten, run
 
 SIZE = (32, 32)
 
@@ -224,8 +224,10 @@ def test_a_convolution_with_softmax_gives_its_logits() -> None:
     np.testing.assert_allclose(keras.ops.softmax(logits), model.predict(images, verbose=0), rtol=1e-4)
 
 
-def test_one_linear_unit_is_taken_for_the_logit_of_a_sigmoid() -> None:
-    assert without_final_activation(flatten(ends_in(layers.Identity(), units=1), SIZE)).activation == "sigmoid"
+def test_one_linear_unit_is_a_value_unless_it_is_said_to_decide() -> None:
+    network = flatten(ends_in(layers.Identity(), units=1), SIZE)
+    assert without_final_activation(network).activation == "linear"
+    assert without_final_activation(network, "classes").activation == "sigmoid"
 
 
 def test_the_layers_to_step_through_are_those_that_all_of_the_way_passes() -> None:

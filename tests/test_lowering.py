@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from live_gradcam.cam.graph import Network, flatten, run
 from live_gradcam.cam.lowering import check_images, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.products import F2, F4, FORMS, Affine, Form, affine_of
 from live_gradcam.cam.split import find_layer
 from live_gradcam.cam.tuning import Tuner
+from live_gradcam.networks.graph import Network, flatten, run
 
 SIZE = (17, 22)
 

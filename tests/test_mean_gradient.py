@@ -11,12 +11,12 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.cam.graph import flatten, run
 from live_gradcam.cam.logits import without_final_activation
 from live_gradcam.cam.mean_gradient import OffsetPath, offset_path
 from live_gradcam.cam.methods import METHODS, Method
-from live_gradcam.cam.one_pass import network_input
 from live_gradcam.cam.split import SplitNetwork, find_layer, split_at
+from live_gradcam.networks.graph import flatten, run
+from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 SIZE = (12, 14)

@@ -14,12 +14,12 @@ import tensorflow as tf
 from keras import layers, ops
 
 from live_gradcam import Classifier, Explainer, load_classifier
-from live_gradcam.cam.graph import flatten
 from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.split import candidate_layers, default_target, find_layer, layers_to_step_through, token_grid
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import CATALOG, check_model_name
 from live_gradcam.networks.efficientnet_lite import SCALINGS
+from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.keras2 import translate_from_keras_2
 from live_gradcam.networks.model_file import read_custom_objects
 from live_gradcam.networks.preprocessing import PREPROCESSINGS

@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.cam.graph import flatten, run
 from live_gradcam.cam.one_pass import run_apart
 from live_gradcam.cam.shared_start import shared_start
 from live_gradcam.cam.split import default_target, split_at
 from live_gradcam.cam.tiles import plan_tiling
+from live_gradcam.networks.graph import flatten, run
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 SIDE = 96

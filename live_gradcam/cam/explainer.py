@@ -18,24 +18,29 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
+from live_gradcam.cam.check import AsCalled, check_images, logits_like_the_model
+from live_gradcam.cam.coverage import coverage_of
 from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
-from live_gradcam.cam.graph import Network, Operation, flatten
 from live_gradcam.cam.heatmaps import fuse, scale
-from live_gradcam.cam.logits import without_final_activation
+from live_gradcam.cam.logits import LogitNetwork
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
-from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score, network_input
+from live_gradcam.cam.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score
 from live_gradcam.cam.shared_start import SharedStart, shared_start
-from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
+from live_gradcam.cam.split import are_side_by_side, default_targets, find_layer, layers_to_step_through, split_at
 from live_gradcam.cam.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
 from live_gradcam.cam.tiles import Cut, Tiling, plan_tiling
 from live_gradcam.cam.tuning import TUNES, Tune, Tuner
 from live_gradcam.cam.vocabulary import Vocabulary
-from live_gradcam.errors import UsageError, did_you_mean
+from live_gradcam.errors import ModelError, UsageError, did_you_mean
 from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.graph import Network, Operation, flatten, run
 from live_gradcam.networks.labels import Groups
+from live_gradcam.networks.network_input import network_input
+from live_gradcam.networks.outputs import entries_of
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +75,8 @@ class Explainer:
         classifier: from `load_classifier`.
         method: a name of `cam.methods.METHODS`, or of `cam.still_methods.STILL_METHODS`.
         layer: the target layer's name, or several with commas, whose maps are fused: each scaled to its maximum,
-            enlarged to the finest one, and averaged. None for the last feature maps before space is given up.
+            enlarged to the finest one, and averaged. None for the last feature maps before space is given up; where
+            several of them reach the prediction, as of two backbones that are joined late, all.
         topk: how many predictions to return.
         score: "logit", "margin" or "probability": see `Score`.
         fit: "stretch", "crop", "letterbox", "native" or "tiles": see `cam.fit.Fit`.
@@ -152,7 +158,10 @@ class Explainer:
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
-        logit_network = without_final_activation(flatten(classifier.model, classifier.input_size))
+        as_called = flatten(classifier.model, classifier.input_size)
+        pictures = _check_picture(classifier)
+        check = AsCalled.at(classifier.input_size, classifier.model, check_images(as_called, pictures))
+        logit_network = logits_like_the_model(as_called, classifier.output, check, name=classifier.name)
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
@@ -165,31 +174,45 @@ class Explainer:
         self._original = network
         if lowering and fit != "native":  # whose networks are those of the sizes
             for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
-            pictures = _check_picture(classifier)
             network, self.rewrites = lower(network, keep=values, for_xla=for_xla, tuner=self._tuner, pictures=pictures)
+            if check and self.rewrites and not check.passes(replace(logit_network, network=network)):
+                _log.warning("the rewritten network differs from the model as it is called, and is not used")
+                network, self.rewrites = logit_network.network, {}
         if precision == "bf16" and engine == "xla":
             network = in_bf16(network, keep=values)
         self._network = network
 
         #: What there is to name, and to ask for.
-        self.vocabulary = Vocabulary(classifier.labels, _groups(classifier) if names == "everyday" else None)
+        groups = _groups(classifier) if names == "everyday" else None
+        self.vocabulary = Vocabulary(classifier.labels, groups, are_values=logit_network.output == "values")
         if self.vocabulary.groups and logit_network.activation != "softmax":
             raise UsageError(
                 f"{classifier.name} gives each class a probability of its own, and these do not add up to that of a "
                 "group: use --names imagenet"
             )
         listed = len(self.vocabulary.names) - self.vocabulary.first_listed
+        _check_entries(classifier, logit_network, score)
+        _check_comparable(method, one_pass_method, self.vocabulary)
         split = split_at(network, *values)
+        #: What of the input each target layer's map covers, where that is not all.
+        self._coverages = tuple(coverage_of(self._original, target) for target in split.targets)
+        #: Of target layers side by side, how many places each one's map has.
+        self._side_by_side: tuple[int, ...] = ()
+        if len(values) > 1 and are_side_by_side(self._original, values):
+            shapes = (self._original.shapes[target] for target in split.targets)
+            self._side_by_side = tuple(math.prod(side or 1 for side in shape[:-1]) for shape in shapes)
         self._one_pass = OnePass(
             split=split,
             offset_path=offset_path(network, split),
             preprocessing=classifier.preprocessing,
             activation=logit_network.activation,
+            output=logit_network.output,
             method=one_pass_method,
             score=score,
             topk=min(topk, listed),
             maps=min(topk if maps is None else maps, listed),
             members=self.vocabulary.members,
+            coverage=self._coverages[-1],
         )
 
     @cached_property
@@ -214,6 +237,7 @@ class Explainer:
         one_pass_method = _find_method(method)
         targets, score = self._one_pass.split.targets, self._one_pass.score
         _check_method(method, one_pass_method, self._original, targets, score, fit)
+        _check_comparable(method, one_pass_method, self.vocabulary)
         other = copy(self)  # which shares the rewritten network, weights and all
         other.method, other.fit, other._tiles, other._settings = method, fit, tiles, settings
         other.trace_count = 0
@@ -464,7 +488,9 @@ class Explainer:
         shared = self._shared_by(tilings)
         pixels = np.stack(seen) if shared else np.concatenate([self._rows(one) for one in seen])
         batch = self._explain(len(frames), tiles, shared)(pixels, *self._classes(targets, len(frames)))
-        raw_maps = self._maps_of_stills(pixels, batch, targets, on_progress) if self._still else _raw_maps(batch)
+        raw_maps = self._placed(_raw_maps(batch))
+        if self._still:
+            raw_maps = self._maps_of_stills(pixels, batch, raw_maps[0], targets, on_progress)
         maps = [self._heatmaps([of_layer[row] for of_layer in raw_maps], tiling) for row, tiling in enumerate(tilings)]
         contrasts = tuple(targets[k].against if k < len(targets) else None for k in range(self._one_pass.maps))
         return [
@@ -514,7 +540,9 @@ class Explainer:
     def _heatmaps(self, raw_maps: list[np.ndarray], tiling: Tiling | None) -> tuple[np.ndarray, np.ndarray]:
         """The heatmaps of a frame, (maps, h, w), and their evidence, (maps,).
 
-        Several layers' are fused, and the evidence is the last layer's.
+        Several layers' are fused. Of layers one after the other each counts the same, and the evidence is the last
+        one's. Of layers side by side each counts by its part in the score, which is the sum of its raw map over as many
+        places as it has, and the evidence is the largest.
 
         Args:
             raw_maps: of each layer, float32 (tiles, maps, h, w).
@@ -523,12 +551,19 @@ class Explainer:
         whole = [of_layer[0] if tiling is None else tiling.compose(of_layer) for of_layer in raw_maps]
         scaled = [scale(of_layer, relu=self.relu) for of_layer in whole]
         heatmaps, evidence = scaled[-1]
-        return fuse([of_layer for of_layer, _ in scaled]) if len(scaled) > 1 else heatmaps, evidence
+        if len(scaled) == 1:
+            return heatmaps, evidence
+        if not self._side_by_side:
+            return fuse([of_layer for of_layer, _ in scaled]), evidence
+        each = np.stack([of_layer for _, of_layer in scaled])
+        weights = [one * places for one, places in zip(each, self._side_by_side, strict=True)]
+        return fuse([of_layer for of_layer, _ in scaled], weights), each.max(axis=0)
 
     def _maps_of_stills(
         self,
         pixels: np.ndarray,
         batch: dict[str, np.ndarray],
+        of_passes: np.ndarray,
         targets: Sequence[Target],
         on_progress: OnProgress | None,
     ) -> list[np.ndarray]:
@@ -536,11 +571,19 @@ class Explainer:
         assert self._still is not None
         _, contrasts = self._classes(targets, 1)
         raw_maps = []
-        for image, of_image, of_pass in zip(pixels, batch["targets"], _raw_maps(batch)[0], strict=True):
+        for image, of_image, of_pass in zip(pixels, batch["targets"], of_passes, strict=True):
             heatmaps, _ = scale(of_pass[0], relu=self.relu)
             explained = ExplainedInput(image, of_image, contrasts[0], heatmaps)
             raw_maps.append(self._still.raw_maps(explained, on_progress)[None])
-        return [np.stack(raw_maps)]
+        stacked = np.stack(raw_maps)
+        return [stacked] if self._still.are_of_input else self._placed([stacked])
+
+    def _placed(self, raw_maps: list[np.ndarray]) -> list[np.ndarray]:
+        """Each layer's raw maps (…, h, w) as maps of the whole input."""
+        return [
+            of_layer if coverage is None else coverage.place(of_layer)
+            for of_layer, coverage in zip(raw_maps, self._coverages, strict=True)
+        ]
 
     def _explain_natively(
         self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
@@ -625,6 +668,22 @@ class Explainer:
         result = self._predict(1, len(rows), shared)(pixels[None] if shared else rows)
         return self._predictions(result["indices"][0], result["probabilities"][0])
 
+    def asked_with(self, frame: np.ndarray, preprocessing: str) -> Prediction:
+        """The best class with pixels of another scale, of the frame squeezed to the input; computed eagerly.
+
+        Args:
+            frame: as for a call.
+            preprocessing: a name of `PREPROCESSINGS`.
+        """
+        recipe = PREPROCESSINGS[preprocessing]
+        if self.classifier.preprocessing.channels == "grey":
+            recipe = replace(recipe, channels="grey")
+        pixels, _ = fit_frame(frame, self.classifier.input_size, "stretch")
+        split = self._one_pass.split
+        values = run((*split.trunk, *split.head), {split.input: network_input(tf.constant(pixels[None]), recipe)})
+        probabilities = self._one_pass.numbers(self._one_pass.logits(values)).numpy()[0]
+        return Vocabulary(self.vocabulary.classes, are_values=self.vocabulary.are_values).best(probabilities, 1)[0]
+
     def _rows(self, seen: np.ndarray) -> np.ndarray:
         """A frame as the network sees it as rows of a batch: its tiles, or itself."""
         return self._tiling(seen.shape[:2]).cut(seen) if self.fit == "tiles" else seen[None]
@@ -684,7 +743,7 @@ def _groups(classifier: Classifier) -> Groups:
 def _find_layers(network: Network, names: str | None) -> list[Operation]:
     """The target layers, in running order."""
     if names is None:
-        return [default_target(network)]
+        return default_targets(network)
     found = [find_layer(network, name.strip()) for name in names.split(",")]
     return sorted(found, key=network.operations.index)
 
@@ -709,7 +768,8 @@ def _check_method(
     if name in STILL_METHODS and fit == "tiles":
         raise UsageError(f"{name} takes many passes and explains one input: use another fit, such as crop")
     if len(targets) > 1 and (name in STILL_METHODS or method.asks_for == "scores" or method.needs_pooled_head):
-        raise UsageError(f"{name} takes one layer: fuse layers with another method")
+        names = ", ".join(_name_of(network, target) for target in targets)
+        raise UsageError(f"{name} takes one layer, and there are {len(targets)}: name one with --layer ({names})")
     if method.score is not None and score != "logit":
         raise UsageError(f"{name} compares logits: leave the score {score} out")
     if method.needs_pooled_head and not is_pooled_head(network, split_at(network, *targets)):
@@ -724,6 +784,25 @@ def _check_method(
         raise UsageError(
             f"{name} puts each of the layer's {height} × {width} places through the head: use a later layer"
         )
+
+
+def _check_entries(classifier: Classifier, found: LogitNetwork, score: Score) -> None:
+    """Raise what the labels and the score do not go with, of what the network's numbers are."""
+    entries = entries_of(found.output, found.network.shapes[found.network.output][-1] or 0)
+    if len(classifier.labels) != entries:
+        raise ModelError(f"{classifier.name} has {len(classifier.labels)} labels for {entries} {found.output}")
+    if found.output == "values" and score != "logit":
+        raise UsageError(f"{classifier.name} gives values, which have no {score}: leave the score {score} out")
+
+
+def _check_comparable(name: str, method: Method, vocabulary: Vocabulary) -> None:
+    if method.score is not None and (vocabulary.are_values or len(vocabulary.classes) < 2):
+        raise UsageError(f"{name} compares classes, and the network has none to compare: use grad-cam")
+
+
+def _name_of(network: Network, value: int) -> str:
+    producer = network.producer(value)
+    return producer.name if producer else "the input"
 
 
 def _check_choice(kind: str, name: str, known: Any) -> None:

@@ -10,19 +10,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Prediction:
-    """A class and how sure the network is of it.
+    """A class and how sure the network is of it, or a value.
 
     Attributes:
         index: the class index; of a group of classes, the number of classes plus the group's own.
         label: its name.
-        probability: 0…1; of a group the sum of its classes'.
+        probability: 0…1; of a group the sum of its classes'; NaN of a value.
         finest: of a group of several classes the most probable one.
+        value: the number itself, of a network whose numbers are no probabilities; else None.
     """
 
     index: int
     label: str
     probability: float
     finest: Prediction | None = None
+    value: float | None = None
+
+    def amount(self, digits: int = 0) -> str:
+        """The probability in per cent with so many digits after the point, or the value with four digits in all."""
+        return f"{100 * self.probability:.{digits}f} %" if self.value is None else f"{self.value:.4g}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Explanation:
             speaks for the class" (0) from "something does".
         logits: float32 (classes,): every class's score before softmax or sigmoid.
         probabilities: float32 (classes,): every class's probability; with everyday names (classes + groups,): every
-            group's follow.
+            group's follow. Of a network whose numbers are values: these.
         region: the part of the frame that the heatmaps cover.
         boxes: for each map, or the first ones, the boxes around its regions, largest first; empty where nobody looked
             for them (see `cam.boxes`).
@@ -96,6 +102,11 @@ class Explanation:
     contrasts: tuple[Prediction | None, ...] = ()
     fit: str = "stretch"
     tiles: int = 1
+
+    @property
+    def empty(self) -> tuple[bool, ...]:
+        """Of each map whether it is 0 everywhere: nothing that the target layer sees speaks for its class."""
+        return tuple(not heatmap.any() for heatmap in self.heatmaps)
 
     @property
     def target(self) -> int:

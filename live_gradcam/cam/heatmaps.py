@@ -25,8 +25,15 @@ def scale(raw_maps: np.ndarray, *, relu: bool) -> tuple[np.ndarray, np.ndarray]:
     return _over(np.maximum(raw_maps - _wide(lowest), 0), evidence - lowest), evidence
 
 
-def fuse(heatmaps: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of several layers' heatmaps, float32 (maps, h, w) each, at the finest one's size, scaled to 0…1."""
+def fuse(heatmaps: Sequence[np.ndarray], weights: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    """The mean of several layers' heatmaps at the finest one's size, scaled to 0…1.
+
+    Args:
+        heatmaps: of each layer, float32 (maps, h, w) in 0…1.
+        weights: of each layer, what each of its maps counts, (maps,); None for all the same.
+    """
+    if weights is not None:
+        heatmaps = [of_layer * _wide(weight) for of_layer, weight in zip(heatmaps, weights, strict=True)]
     size = max(one.shape[1] for one in heatmaps), max(one.shape[2] for one in heatmaps)
     stretched = np.array([[enlarged(heatmap, size) for heatmap in one] for one in heatmaps])
     mean: np.ndarray = stretched.mean(axis=0)

@@ -1,4 +1,4 @@
-"""The class scores before the final softmax or sigmoid.
+"""The scores before the final activation.
 
 A saturated softmax has no gradient left, so the score to explain is the logit. The final activation is found and left
 out of the flat network; the user's model keeps it.
@@ -7,103 +7,125 @@ out of the flat network; the user's model keeps it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Call, Network, Operation
 from live_gradcam.cam.products import affine_of, replaced
-
-Activation = Literal["softmax", "sigmoid"]
-
-#: Layers that move numbers but do not change them (at inference), so that an activation before them is still final.
-SHAPE_ONLY = (keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout, keras.layers.Identity)
+from live_gradcam.errors import UsageError
+from live_gradcam.networks.graph import Call, Network, Operation
+from live_gradcam.networks.outputs import Activation, Output, activation_of, last_operation, output_of
 
 
 @dataclass(frozen=True)
 class LogitNetwork:
-    """A network whose output is the logits.
+    """A network whose output is the scores.
 
     Attributes:
         network: the same network without its final activation.
-        activation: what turns its logits into probabilities.
+        activation: what turns its scores into probabilities or values.
+        output: what these are.
+        is_left_out: whether the user's model ends in the activation; else it gives the scores themselves.
     """
 
     network: Network
     activation: Activation
+    output: Output
+    is_left_out: bool
+
+    def numbers(self, scores: tf.Tensor) -> tf.Tensor:
+        """What the user's model gives, float32 (batch, units), of the scores of that shape."""
+        scores = tf.cast(scores, tf.float32)
+        return ACTIVATIONS[self.activation](scores) if self.is_left_out else scores
 
 
-def without_final_activation(network: Network) -> LogitNetwork:
-    """Leave the final softmax or sigmoid out.
+ACTIVATIONS = {
+    "softmax": tf.nn.softmax,
+    "sigmoid": tf.math.sigmoid,
+    "relu": tf.nn.relu,
+    "tanh": tf.math.tanh,
+    "linear": tf.identity,
+}
 
-    A network that ends in neither is taken to give logits already: of a softmax, or, with one unit, of a sigmoid.
-    A layer with a built-in activation that cannot be called without it is undone by the inverse function.
+
+def without_final_activation(
+    network: Network, output: Output | None = None, *, by_inverse: bool = False
+) -> LogitNetwork:
+    """Leave the final activation out.
+
+    Args:
+        network: a flat network.
+        output: what its numbers are; None for what its last layer says (`output_of`). A network whose numbers come
+            from no activation gives logits, unless they are values.
+        by_inverse: undo the activation by its inverse function, instead of leaving it out: for a layer that does more
+            than its class says, or hides it.
+
+    Raises:
+        UsageError: the numbers cannot be what they are said to be.
     """
-    operation = _last_computing_operation(network)
-    found = activation_of(operation.layer) if operation else None
-    if operation is None or found is None:
-        single_unit = network.shapes[network.output][-1] == 1
-        return LogitNetwork(network, "sigmoid" if single_unit else "softmax")
-    linear = _without_activation(operation, found)
-    operations = tuple(linear if other is operation else other for other in network.operations)
-    return LogitNetwork(replace(network, operations=operations), found)
+    operation = last_operation(network)
+    found = activation_of(operation.layer) if operation else "linear"
+    units = network.shapes[network.output][-1] or 0
+    if output is None:
+        output = output_of(found, units)
+    if output == "values":
+        if operation is None or found not in ("relu", "tanh") or by_inverse:
+            return LogitNetwork(network, "linear", output, is_left_out=False)
+    elif by_inverse and found == "linear" and operation is not None:  # which hides its activation
+        found = "softmax" if units > 1 else "sigmoid"
+    elif found not in ("softmax", "sigmoid"):
+        if found != "linear":
+            raise UsageError("the last layer's numbers are no probabilities: use --output-kind values")
+        activation: Activation = "softmax" if output == "classes" and units > 1 else "sigmoid"
+        return LogitNetwork(network, activation, output, is_left_out=False)
+    elif output == "labels" and found == "softmax":
+        raise UsageError("the last layer is a softmax, whose numbers exclude each other: use --output-kind classes")
+    assert operation is not None
+    assert found is not None
+    scores = _undone(operation, found) if by_inverse else _without_activation(operation)
+    operations = tuple(scores if other is operation else other for other in network.operations)
+    return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True)
 
 
-def _last_computing_operation(network: Network) -> Operation | None:
-    """The last operation on the way to the output that changes numbers."""
-    operation = network.producer(network.output)
-    while operation is not None and (isinstance(operation.layer, SHAPE_ONLY) or _is_linear_activation(operation)):
-        operation = network.producer(operation.inputs[0])
-    return operation
+def _without_activation(operation: Operation) -> Operation:
+    """The operation up to its activation.
 
-
-def _is_linear_activation(operation: Operation) -> bool:
-    layer = operation.layer
-    return isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear
-
-
-def activation_of(layer: Any) -> Activation | None:
-    """The final activation that a layer is or ends in; None for another or none."""
-    if isinstance(layer, keras.layers.Softmax) or type(layer).__name__ == "Softmax":
-        return "softmax"
-    if type(layer).__name__ == "Sigmoid":  # keras.ops.sigmoid on a symbolic tensor
-        return "sigmoid"
-    activation = getattr(layer, "activation", None)
-    if activation is keras.activations.softmax:
-        return "softmax"
-    if activation is keras.activations.sigmoid:
-        return "sigmoid"
-    return None
-
-
-def _without_activation(operation: Operation, activation: Activation) -> Operation:
+    A layer that is known in every respect is taken as numbers; every other one is called as it is, in a copy that has
+    the same weights and no activation.
+    """
     layer: Any = operation.layer
-    if not hasattr(layer, "activation") or isinstance(layer, keras.layers.Activation):
+    is_activation = not isinstance(layer, keras.layers.Wrapper) and not hasattr(layer, "activation")
+    if is_activation or isinstance(layer, keras.layers.Activation):
         return replace(operation, call=lambda tensors: [tensors[0]])
     affine = affine_of(layer)
     if affine is not None:
         return replaced(operation, replace(affine, activation=keras.activations.linear))
-    return replace(operation, call=_linear_call(operation, activation))
+    return replace(operation, call=_call_of(_bare(layer)))
 
 
-def _linear_call(operation: Operation, activation: Activation) -> Call:
-    layer: Any = operation.layer
-    if isinstance(layer, keras.layers.Dense):  # in another precision, say
-        return lambda tensors: [_add_bias(layer, tf.linalg.matmul(*_in_compute_dtype(layer, tensors[0])))]
-    if isinstance(layer, keras.layers.Conv2D):
-        return lambda tensors: [_add_bias(layer, layer.convolution_op(*_in_compute_dtype(layer, tensors[0])))]
+def _bare(layer: Any) -> Any:
+    """A layer with the same weights and no activation. The user's layer stays as it is.
+
+    Attributes are set past Keras, which would count what is set among the user's layer's own.
+    """
+    bare = object.__new__(type(layer))  # and not copy(), for which Keras saves the layer and loads it again
+    vars(bare).update(vars(layer))
+    if isinstance(layer, keras.layers.Wrapper):
+        vars(bare)["layer"] = _bare(layer.layer)
+    else:
+        vars(bare)["activation"] = keras.activations.linear
+    return bare
+
+
+def _call_of(layer: Any) -> Call:
+    arguments = {"training": False} if getattr(layer, "_call_has_training_arg", False) else {}
+    return lambda tensors: keras.tree.flatten(layer(*tensors, **arguments))
+
+
+def _undone(operation: Operation, activation: Activation) -> Operation:
     inverse = _logit_of_sigmoid if activation == "sigmoid" else _logit_of_softmax
-    return lambda tensors: [inverse(output) for output in operation.call(tensors)]
-
-
-def _in_compute_dtype(layer: Any, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    dtype = layer.compute_dtype
-    return tf.cast(x, dtype), tf.cast(tf.convert_to_tensor(layer.kernel), dtype)
-
-
-def _add_bias(layer: Any, x: tf.Tensor) -> tf.Tensor:
-    return x + tf.cast(tf.convert_to_tensor(layer.bias), x.dtype) if layer.use_bias else x
+    return replace(operation, call=lambda tensors: [inverse(output) for output in operation.call(tensors)])
 
 
 def _logit_of_softmax(probability: tf.Tensor) -> tf.Tensor:

@@ -19,10 +19,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Network, Operation, Shape
-from live_gradcam.cam.logits import SHAPE_ONLY, activation_of
 from live_gradcam.cam.products import Affine, AffineCall, affine_of, kind_of
 from live_gradcam.cam.split import SplitNetwork
+from live_gradcam.networks.graph import Network, Operation, Shape
+from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 
 _OFFSETS_PASS = (
     keras.layers.AveragePooling2D,
@@ -97,7 +97,7 @@ def is_pooled_head(network: Network, split: SplitNetwork) -> bool:
         split: the same, cut.
     """
     path = offset_path(network, split)
-    computing = [operation for operation in path.after if not isinstance(operation.layer, SHAPE_ONLY)]
+    computing = [operation for operation in path.after if not only_moves_numbers(operation.layer)]
     if path.kernel is not None or not path.takes_rows or len(computing) > 2:
         return False
     affine = affine_of(computing[0].layer) if computing else None
@@ -105,7 +105,7 @@ def is_pooled_head(network: Network, split: SplitNetwork) -> bool:
     return (
         affine is not None
         and affine.activation is keras.activations.linear
-        and all(activation_of(operation.layer) is not None for operation in final)
+        and all(activation_of(operation.layer) not in (None, "linear") for operation in final)
     )
 
 

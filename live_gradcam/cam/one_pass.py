@@ -15,13 +15,16 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Operation, run
-from live_gradcam.cam.logits import Activation
+from live_gradcam.cam.coverage import Coverage
+from live_gradcam.cam.logits import ACTIVATIONS
 from live_gradcam.cam.mean_gradient import OffsetPath
 from live_gradcam.cam.methods import Method
 from live_gradcam.cam.plain_gradients import plain_gradients
 from live_gradcam.cam.shared_start import SharedStart
 from live_gradcam.cam.split import SplitNetwork
+from live_gradcam.networks.graph import Operation, run
+from live_gradcam.networks.network_input import network_input
+from live_gradcam.networks.outputs import Activation, Output
 from live_gradcam.networks.preprocessing import Preprocessing
 
 #: What is differentiated. logit: the class's own score z. margin: z_c − logsumexp of the others, which is
@@ -34,7 +37,6 @@ TOP_CLASS = NO_CLASS = -1
 
 #: What is below it is 0 to a sum of exponentials whose largest is 1.
 _TINY = 1e-30
-_LUMA_OF_BGR = (0.114, 0.587, 0.299)  # ITU-R BT.601
 
 
 class _Head(NamedTuple):
@@ -61,7 +63,8 @@ class OnePass:
         split: the network, cut at the target layer or layers.
         offset_path: how far the head has to be differentiated for the mean gradient.
         preprocessing: how pixels become its input.
-        activation: what turns its logits into probabilities.
+        activation: what turns its logits into probabilities or values.
+        output: what these are.
         method: how activations become a map.
         score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
@@ -70,6 +73,7 @@ class OnePass:
             groups are listed instead of classes, and a group's index is the number of classes plus its own.
         tiles: how many rows of the batch of pixels are one frame.
         apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
+        coverage: what of the input the target layer's map covers; None for all of it.
         shared: what tiles share; the pixels are then those of whole frames, (batch, *the tiling's size, 3).
     """
 
@@ -77,6 +81,7 @@ class OnePass:
     offset_path: OffsetPath
     preprocessing: Preprocessing
     activation: Activation
+    output: Output
     method: Method
     score: Score
     topk: int
@@ -85,6 +90,7 @@ class OnePass:
     tiles: int = 1
     apart: int = 0
     shared: SharedStart | None = None
+    coverage: Coverage | None = None
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
@@ -243,6 +249,14 @@ class OnePass:
             *(value for operation in self.split.head for value in operation.inputs),
         }
 
+    def on_input(self, maps: tf.Tensor) -> tf.Tensor:
+        """Maps (n, h, w) of the target layer, enlarged to the input: (n, height, width)."""
+        size = self.split.input_size
+        if self.coverage is None:
+            return resized(maps, size)
+        rows, columns = map(tf.constant, self.coverage.matrices(tuple(maps.shape[1:]), size))
+        return tf.linalg.matmul(tf.linalg.matmul(rows, maps), columns, transpose_b=True)
+
     def activations(self, pixels: tf.Tensor) -> tf.Tensor:
         """The target layer's, float32 (batch, h, w, channels)."""
         return self._as_map(self.split.target, self.trunk_values(pixels)[self.split.target])
@@ -250,20 +264,24 @@ class OnePass:
     def logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
         """The logits float32 (batch, classes) among all values.
 
-        One unit z becomes the two classes that it decides between: -z and z.
+        One unit z of a sigmoid becomes the two classes that it decides between: -z and z.
         """
         logits = tf.cast(values[self.split.output], tf.float32)
-        return tf.concat([-logits, logits], axis=-1) if logits.shape[-1] == 1 else logits
+        decides = self.output == "classes" and logits.shape[-1] == 1
+        return tf.concat([-logits, logits], axis=-1) if decides else logits
 
     def whole(self, logits: tf.Tensor) -> tf.Tensor:
         """The logits (batch, classes) of frames, from those of their tiles (batch · tiles, classes).
 
         Their softmax, or sigmoid, is the mean of the tiles' probabilities. With softmax a number may be added to
-        all: it is the mean over tiles of logsumexp, so that a single tile's logits are its own.
+        all: it is the mean over tiles of logsumexp, so that a single tile's logits are its own. Of values it is the
+        mean of the tiles' scores.
         """
         if self.tiles == 1:
             return logits
         logits = tf.reshape(logits, [-1, self.tiles, logits.shape[-1]])
+        if self.output == "values":
+            return tf.reduce_mean(logits, axis=1)
         if self.activation == "softmax":
             total = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
             mean = tf.reduce_logsumexp(logits - total, axis=1) - math.log(self.tiles)
@@ -275,12 +293,13 @@ class OnePass:
         """Classes of frames, int32 (batch, maps), for each of their tiles."""
         return tf.repeat(classes, self.tiles, axis=0) if self.tiles > 1 else classes
 
-    def _probabilities(self, logits: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(logits) if self.activation == "softmax" else tf.math.sigmoid(logits)
+    def numbers(self, logits: tf.Tensor) -> tf.Tensor:
+        """The probabilities, or the values, of logits."""
+        return ACTIVATIONS[self.activation](logits)
 
     def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         indices = tf.math.top_k(self._ranked(logits), self.topk).indices
-        probabilities = self._probabilities(logits)
+        probabilities = self.numbers(logits)
         if self._has_groups:
             probabilities = tf.concat([probabilities, self._sums_of_groups(probabilities)], axis=-1)
         return {
@@ -298,10 +317,15 @@ class OnePass:
         return tf.linalg.matmul(values, tf.constant(self.members), transpose_b=True)
 
     def _ranked(self, logits: tf.Tensor) -> tf.Tensor:
-        """What the best are the best by, (n, classes + groups); where there are groups, they are before all classes."""
+        """What the best are the best by, (n, classes + groups); where there are groups, they are before all classes.
+
+        Values come in their own order.
+        """
+        if self.output == "values":
+            return tf.zeros_like(logits) - tf.range(logits.shape[-1], dtype=tf.float32)
         if not self._has_groups:
             return logits
-        return tf.concat([tf.fill(tf.shape(logits), -1.0), self._sums_of_groups(self._probabilities(logits))], axis=-1)
+        return tf.concat([tf.fill(tf.shape(logits), -1.0), self._sums_of_groups(self.numbers(logits))], axis=-1)
 
     def score_of(self, logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
         """The score (n,) that is differentiated, of the classes (n,), less that of what they are contrasted with.
@@ -329,7 +353,7 @@ class OnePass:
             return self._logit_of(logits, picked)
         classes = self._classes_of(picked)
         if self.score == "probability":
-            return tf.reduce_sum(self._probabilities(logits) * classes, axis=-1)
+            return tf.reduce_sum(self.numbers(logits) * classes, axis=-1)
         others = tf.reduce_logsumexp(tf.where(classes > 0, logits.dtype.min, logits), axis=-1)
         return self._logit_of(logits, picked) - tf.reduce_max(classes, axis=-1) * others
 
@@ -381,17 +405,6 @@ def run_apart(
         read = {value for operation in others for value in operation.inputs} | set(read_later)
         values = {value: tf.concat([row[value] for row in rows], axis=0) for value in rows[0] if value in read}
     return run(others, values)
-
-
-def network_input(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:
-    """uint8 BGR (batch, height, width, 3) as the network's float32 input."""
-    x = tf.cast(pixels, tf.float32)
-    if preprocessing.channels == "grey":
-        x = tf.reduce_sum(x * tf.constant(_LUMA_OF_BGR), axis=-1, keepdims=True)
-        return (x - preprocessing.mean[0]) * preprocessing.scale[0]
-    if preprocessing.channels == "rgb":
-        x = tf.reverse(x, axis=[-1])
-    return (x - tf.constant(preprocessing.mean)) * tf.constant(preprocessing.scale)
 
 
 def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:

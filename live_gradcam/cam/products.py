@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Operation, Shape
+from live_gradcam.networks.graph import Operation, Shape
 
 Kind = Literal["convolution", "depthwise", "dense"]
 #: The linear part of an affine layer: what its input is multiplied with.
@@ -105,9 +105,16 @@ def affine_of(layer: Any) -> Affine | None:
 
 
 def is_plain(layer: Any, *kinds: type) -> bool:
-    """Whether a layer is one of these classes itself (a subclass may compute something else), in float32, NHWC."""
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    return type(layer) in kinds and layer.compute_dtype == "float32" and not channels_first
+    """Whether a layer computes what its class says, from its weights as they are: in float32, NHWC, and nothing added.
+
+    Not so a subclass, or a layer that is quantized (its kernel is of another scale), has a LoRA update or a `call` of
+    its own: these are run by their own call.
+    """
+    if type(layer) not in kinds or "call" in vars(layer):
+        return False
+    plain_numbers = layer.dtype_policy.name == "float32" and getattr(layer, "quantization_mode", None) is None
+    changed = getattr(layer, "lora_enabled", False) or getattr(layer, "data_format", None) == "channels_first"
+    return plain_numbers and not changed
 
 
 def bias_of(layer: Any, outputs: int) -> np.ndarray:

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.graph import Network, Operation, run
 from live_gradcam.cam.products import affine_of, is_plain, kind_of, same_padding
 from live_gradcam.cam.split import SplitNetwork
 from live_gradcam.cam.tiles import Tiling
+from live_gradcam.networks.graph import Network, Operation, run
 
 #: What computes each place by itself.
 _PLACE_BY_PLACE = (

@@ -6,14 +6,15 @@ Only the head is differentiated, so an explained frame costs one trunk, one head
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from live_gradcam.cam.graph import Network, Operation, Shape
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.networks.graph import Network, Operation, Shape
 
 #: Layers between the target layer and the classifier that only thin out, hide or pad the map.
 _NOT_A_TARGET = (
@@ -59,6 +60,7 @@ class SplitNetwork:
         input: the number of the image batch.
         targets: the numbers of the activations, (height, width, channels) or (tokens, channels), in running order.
         output: the number of the network's answer.
+        input_size: (height, width) of the image batch.
         grids: for each target what its tokens make up: see `token_grid`; None for an ordinary map.
     """
 
@@ -67,6 +69,7 @@ class SplitNetwork:
     input: int
     targets: tuple[int, ...]
     output: int
+    input_size: tuple[int, int]
     grids: tuple[tuple[int, int, int] | None, ...]
 
     @property
@@ -177,13 +180,72 @@ def default_target(network: Network) -> Operation:
         raise ModelError(
             "the model has no spatial layer: a heatmap needs the feature maps of a convolution, larger than 1 × 1"
         )
-    last = target = maps[-1]
+    of_features = [operation for operation in maps if _has_weights_before(network, operation)]
+    return _under_pooling(network, (of_features or maps)[-1])
+
+
+def _under_pooling(network: Network, last: Operation) -> Operation:
+    """From a map back over what thins it out, hides or pads it."""
+    target = last
     while isinstance(target.layer, _NOT_A_TARGET):
         producer = network.producer(target.inputs[0])
         if producer is None or not _is_map(network, producer.outputs[0]):
             return last
         target = producer
     return target
+
+
+def default_targets(network: Network) -> list[Operation]:
+    """The layers that Grad-CAM looks at by default, in running order: one, unless several maps reach the prediction.
+
+    So it is where two backbones are joined after their pooling: each has its last feature maps (`default_target`).
+
+    Raises:
+        ModelError: as `default_target`.
+    """
+    last = default_target(network)
+    found = {_under_pooling(network, operation) for operation in _where_space_ends(network)}
+    found = {operation for operation in found if _has_weights_before(network, operation)}
+    return sorted({last, *found}, key=network.operations.index)
+
+
+def are_side_by_side(network: Network, targets: Sequence[int]) -> bool:
+    """Whether no target layer reads what another one makes: their maps then add up to the score."""
+    for target in targets:
+        reached = {target}
+        for operation in network.operations:
+            if reached.intersection(operation.inputs):
+                reached.update(operation.outputs)
+        if reached.intersection(targets) != {target}:
+            return False
+    return True
+
+
+def _where_space_ends(network: Network) -> list[Operation]:
+    """The operations whose maps reach the output by a way that has no other map on it."""
+    candidates = {operation.outputs[0]: operation for operation in candidate_layers(network)}
+    found: dict[int, Operation] = {}
+    open_values = {network.output}
+    for operation in reversed(network.operations):
+        if not open_values.intersection(operation.outputs):
+            continue
+        for value in operation.inputs:
+            if value in candidates and _is_map(network, value):
+                found[value] = candidates[value]
+            elif value != network.input:
+                open_values.add(value)
+    return list(found.values())
+
+
+def _has_weights_before(network: Network, operation: Operation) -> bool:
+    """Whether a map is one of features, and not of pixels."""
+    needed = set(operation.outputs)
+    for other in reversed(network.operations):
+        if needed.intersection(other.outputs):
+            if getattr(other.layer, "weights", None) and not isinstance(other.layer, keras.layers.Normalization):
+                return True
+            needed.update(other.inputs)
+    return False
 
 
 def _is_transformer(network: Network, candidates: list[Operation]) -> bool:
@@ -260,7 +322,9 @@ def split_at(network: Network, *targets: int) -> SplitNetwork:
     order = {value: place for place, operation in enumerate(network.operations) for value in operation.outputs}
     in_order = tuple(sorted(targets, key=order.__getitem__))
     grids = tuple(_grid(network, target) for target in in_order)
-    return SplitNetwork(tuple(trunk), tuple(head), network.input, in_order, network.output, grids)
+    height, width = network.shapes[network.input][:2]
+    size = height or 1, width or 1
+    return SplitNetwork(tuple(trunk), tuple(head), network.input, in_order, network.output, size, grids)
 
 
 def _ancestors(network: Network) -> set[int]:

@@ -89,9 +89,8 @@ class Stabilizer:
         self._forget(time)
         released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
         self._time = time
-        others = sorted(
-            range(pinned, len(raw_maps)), key=lambda position: -probabilities[explanation.targets[position].index]
-        )
+        ranks = self._vocabulary.ranks(probabilities)
+        others = sorted(range(pinned, len(raw_maps)), key=lambda position: -ranks[explanation.targets[position].index])
         order = [*range(pinned), *others]
         evidence = np.array([raw_maps[position].max() for position in order], np.float32)
         self._full_scale = max(released, float(evidence[0]), self._least_full_scale)

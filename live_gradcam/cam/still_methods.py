@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from live_gradcam.cam.backends import CompiledFunction
 from live_gradcam.cam.fit import enlarged
-from live_gradcam.cam.graph import run
-from live_gradcam.cam.one_pass import OnePass, network_input, resized
+from live_gradcam.cam.one_pass import OnePass
 from live_gradcam.cam.plain_gradients import RELUS, plain_gradients
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.graph import run
+from live_gradcam.networks.network_input import network_input
 
 #: Of the one-pass function for one frame: pixels, target classes, contrast classes.
 Signature = list[tf.TensorSpec]
@@ -37,7 +38,7 @@ class ExplainedInput(NamedTuple):
         pixels: uint8 (height, width, 3), BGR, of the network's input size.
         targets: int32 (maps,): the classes.
         contrasts: int32 (maps,): what they are contrasted with, or `NO_CLASS`.
-        heatmaps: float32 (maps, h, w) in 0…1: their Grad-CAM.
+        heatmaps: float32 (maps, h, w) in 0…1: their Grad-CAM, of the whole input.
     """
 
     pixels: np.ndarray
@@ -52,7 +53,13 @@ class ExplainedInput(NamedTuple):
 
 
 class StillMethod(Protocol):
-    """What makes raw maps of one frame."""
+    """What makes raw maps of one frame.
+
+    Attributes:
+        are_of_input: whether they are of the network's input, and not of the target layer.
+    """
+
+    are_of_input: bool
 
     def raw_maps(self, explained: ExplainedInput, on_progress: OnProgress | None) -> np.ndarray:
         """The raw maps, float32 (maps, h, w).
@@ -72,6 +79,8 @@ class GuidedGradCam:
     Raises:
         ModelError: the network has no ReLU, without which guided backpropagation is just the gradient.
     """
+
+    are_of_input = True
 
     def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass
@@ -99,6 +108,8 @@ class GuidedGradCam:
 
 class _ChannelByChannel:
     """Scores that come of one change for each channel of the target layer, and from them a weight for each channel."""
+
+    are_of_input = False
 
     def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass
@@ -157,7 +168,7 @@ class ScoreCam(_ChannelByChannel):
         activations = one_pass.activations(pixels)
         chosen = tf.one_hot(channels, activations.shape[-1])
         maps = tf.einsum("hwc,nc->nhw", activations[0], chosen)
-        masks = _scaled(resized(maps, tuple(x.shape[1:3])))[..., tf.newaxis]
+        masks = _scaled(one_pass.on_input(maps))[..., tf.newaxis]
         split = one_pass.split
         return one_pass.logits(run((*split.trunk, *split.head), {split.input: x * masks}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,13 +22,15 @@ class Vocabulary:
     Attributes:
         classes: the names of the classes, in class order.
         groups: what the classes are parted into; None to list the classes themselves.
+        are_values: whether the network's numbers are values and no probabilities. They are listed in their own order.
     """
 
     classes: tuple[str, ...]
     groups: Groups | None = None
+    are_values: bool = False
 
-    def __reduce__(self) -> tuple[type[Vocabulary], tuple[tuple[str, ...], Groups | None]]:
-        return Vocabulary, (self.classes, self.groups)  # and not what is worked out of them
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[tuple[str, ...], Groups | None, bool]]:
+        return Vocabulary, (self.classes, self.groups, self.are_values)  # and not what is worked out of them
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -47,12 +50,14 @@ class Vocabulary:
         return (rows == np.array(of_class)).astype(np.float32)
 
     def prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
-        """A class or a group with its probability; a group with the most probable of its classes.
+        """A class or a group with its probability; a group with the most probable of its classes. Or a value.
 
         Args:
             index: see the class.
-            probabilities: float32 (classes + groups,).
+            probabilities: float32 (classes + groups,), or the values.
         """
+        if self.are_values:
+            return Prediction(index, self.names[index], math.nan, value=float(probabilities[index]))
         finest = None
         group = index - len(self.classes)
         if self.groups is not None and group >= 0 and self._of_group[group].size > 1:
@@ -61,16 +66,20 @@ class Vocabulary:
         return Prediction(index, self.names[index], float(probabilities[index]), finest)
 
     def best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
-        """The most probable of those that are listed, best first.
+        """The most probable of those that are listed, best first; the first ones, where they are values.
 
         Args:
             probabilities: float32 (classes + groups,).
             count: how many, at most as many as are listed.
         """
-        listed = probabilities[self.first_listed :]
+        listed = self.ranks(probabilities)[self.first_listed :]
         best = np.argpartition(-listed, count - 1)[:count]
         best = best[np.argsort(-listed[best], kind="stable")]
         return tuple(self.prediction(self.first_listed + int(index), probabilities) for index in best)
+
+    def ranks(self, probabilities: np.ndarray) -> np.ndarray:
+        """What the best are the best by, for each index: the probability; values come in their own order."""
+        return -np.arange(len(probabilities)) if self.are_values else probabilities
 
     @cached_property
     def _of_group(self) -> list[np.ndarray]:

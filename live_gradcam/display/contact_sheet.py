@@ -171,7 +171,7 @@ def _place(
     from_below = round(figure.bbox.height) - bottom
     figure.figimage(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), left, from_below, origin="upper", zorder=1)
     _badge(figure, number, (left + 16, top + 16))
-    facts = [f"{100 * explanation.targets[0].probability:.0f} %", time]
+    facts = [explanation.targets[0].amount(), time]
     if not explanation.evidence[0] > 0:
         facts.append("no evidence")
     _write(figure, map_name(explanation), (left, bottom + 20), _MEDIUM, width, weight="bold")

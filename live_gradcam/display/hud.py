@@ -72,12 +72,16 @@ class Hud:
 
 
 def map_name(explanation: Explanation, position: int = 0) -> str:
-    """What a map shows: "tabby", "tabby > tiger cat" for a contrast, "against tabby" for what speaks against."""
+    """What a map shows: "tabby", "tabby > tiger cat" for a contrast, "against tabby" for what speaks against.
+
+    Of a map that is 0 everywhere the name says so, as the picture cannot.
+    """
     name = explanation.targets[position].label
     contrast = explanation.contrasts[position] if explanation.contrasts else None
     if contrast is not None:
         name = f"{name} > {contrast.label}"
-    return f"against {name}" if explanation.against else name
+    name = f"against {name}" if explanation.against else name
+    return f"{name} (empty map)" if explanation.empty[position] else name
 
 
 def draw_hud(
@@ -233,9 +237,10 @@ def _draw_bar(
     inset = text_size // 3
     room = panel.shape[1] - 2 * inset
     bottom, top = baseline + round(0.4 * text_size), baseline + round(0.4 * text_size) - max(2, row // 8)
-    length = round(room * prediction.probability)
-    cv2.rectangle(panel, (inset, top), (inset + max(1, length), bottom), _TARGET_BAR if is_target else _BAR, cv2.FILLED)
-    probability = f"{100 * prediction.probability:.0f} %"
+    if prediction.value is None:  # which has no full length
+        length, colour = round(room * prediction.probability), _TARGET_BAR if is_target else _BAR
+        cv2.rectangle(panel, (inset, top), (inset + max(1, length), bottom), colour, cv2.FILLED)
+    probability = prediction.amount()
     probability_width = text_width(probability, text_size, bold=is_target)
     put_text(
         panel,

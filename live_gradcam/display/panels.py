@@ -39,6 +39,6 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay, 
     for position, panel in enumerate(panels):
         left = position * (width + _GAP)
         sheet[strip:, left : left + width] = panel
-    title = f"{map_name(explanation)}  {100 * explanation.targets[0].probability:.1f} %"
+    title = f"{map_name(explanation)}  {explanation.targets[0].amount(1)}"
     put_text(sheet, title, (size // 2, round(1.35 * size)), size, max_width=sheet.shape[1] - size, bold=True)
     return sheet

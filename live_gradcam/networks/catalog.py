@@ -15,15 +15,17 @@ from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.labels import imagenet_labels, read_labels
 from live_gradcam.networks.model_file import (
     LAYERS_CANNOT_BE_SEEN,
-    fit_of,
     is_saved_model,
     load_model_file,
     read_custom_objects,
 )
-from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+from live_gradcam.networks.outputs import Output, entries_of
+from live_gradcam.networks.preprocessing import AUTO, PREPROCESSINGS, Preprocessing
 
 if TYPE_CHECKING:
     import keras
+
+    from live_gradcam.networks.single import Held
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -147,6 +149,9 @@ def load_classifier(
     weights: str | Path | None = "imagenet",
     labels: str | Path | tuple[str, ...] | list[str] | None = None,
     preprocessing: str | Preprocessing | None = None,
+    output: Output | None = None,
+    head: str | None = None,
+    feed: Mapping[str, Held] | None = None,
     custom_objects: str | Path | Mapping[str, Any] | None = None,
     trust: bool = False,
 ) -> Classifier:
@@ -159,9 +164,14 @@ def load_classifier(
         weights: "imagenet", None for random weights, or a weights file. A model file brings its own, which a
             weights file here replaces.
         labels: class names in class order, a file of them (see `read_labels`), or None for the model's usual ones:
-            ImageNet's for a name, "class 0", "class 1", … for a file.
-        preprocessing: a recipe or the name of one (`PREPROCESSINGS`); None for the network's own. A model file is
-            given raw pixels of 0…255 by default, as networks with a Rescaling layer inside expect.
+            ImageNet's for a name; for a file those in a file beside it (`labels.txt`, `NAME.labels.txt`,
+            `class_indices.json`), or "class 0", "class 1", …
+        preprocessing: a recipe or the name of one (`PREPROCESSINGS`); None or "auto" for the network's own. A model
+            file that does not scale pixels itself is given the scale that its batch norms expect, or a guess, which is
+            said in a warning (see `networks.pixel_scale`).
+        output: what a model file's numbers are: "classes", "labels" or "values"; None for what its last layer says.
+        head: of several outputs of a model file the one to explain; None for the one that looks like classes.
+        feed: what a model file's other inputs are held at, by name: a number, an array, or a `.npy` file of one.
         custom_objects: what a model file needs besides Keras' own classes and those registered with it: name to class
             or function, or a Python file that defines them, which is run.
         trust: run the code that a model file holds (Lambda layers).
@@ -172,10 +182,14 @@ def load_classifier(
             classifier, or labels of another number than its classes.
     """
     _check_loadable(name_or_path)
+    recipe = _recipe(preprocessing)
     entry = find_entry(str(name_or_path))
     if entry is not None:
+        if head or feed or output not in (None, "classes"):
+            raise UsageError(
+                f"{entry.name} has one input and one output, of classes: leave --head, --feed and --output-kind out"
+            )
         name, model = entry.name, _build(entry, weights)
-        default_preprocessing = entry.preprocessing
     else:
         path = Path(name_or_path)
         if custom_objects is not None and not isinstance(custom_objects, Mapping):
@@ -183,17 +197,54 @@ def load_classifier(
         name, model = path.name, load_model_file(path, custom_objects=custom_objects, trust=trust)
         if weights not in (None, "imagenet"):
             _load_weights(model, weights)
-        default_preprocessing = "raw"
+        return _own_classifier(name, model, path, labels, recipe, output, head, feed or {})
 
     height, width, channels = _input_shape(name, model)
-    classes = _class_count(name, model)
+    units = _units(name, model)
     return Classifier(
         name=name,
         model=model,
-        labels=_class_labels(labels, classes, outputs=model.output_shape[-1], imagenet=entry is not None),
+        labels=_labels(labels, units, "classes") or imagenet_labels(),
         input_size=(height, width),
-        preprocessing=_preprocessing(preprocessing or default_preprocessing, channels),
-        fit=fit_of(model) if entry is None else None,
+        preprocessing=_for_channels(recipe or PREPROCESSINGS[entry.preprocessing], channels),
+    )
+
+
+def _own_classifier(
+    name: str,
+    model: keras.Model,
+    path: Path | None,
+    labels: str | Path | tuple[str, ...] | list[str] | None,
+    preprocessing: Preprocessing | None,
+    output: Output | None,
+    head: str | None,
+    feed: Mapping[str, Held],
+) -> Classifier:
+    """The classifier of a user's own model, from a file or in memory; for the arguments see `load_classifier`."""
+    from live_gradcam.networks.own_model import facts_of
+    from live_gradcam.networks.single import with_one_input, with_one_output
+
+    model = with_one_input(name, with_one_output(name, model, head), feed)
+    height, width, channels = _input_shape(name, model)
+    units = _units(name, model)
+    facts = facts_of(
+        name,
+        model,
+        (height, width),
+        path=path,
+        output=output,
+        preprocessing=preprocessing,
+        find_labels=labels is None,
+    )
+    return Classifier(
+        name=name,
+        model=model,
+        labels=_labels(labels, units, facts.output) or facts.labels or _numbered(units, facts.output),
+        input_size=(height, width),
+        preprocessing=_for_channels(facts.preprocessing, channels),
+        fit=facts.fit,
+        output=facts.output,
+        pixel_guess=facts.guess,
     )
 
 
@@ -252,44 +303,55 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
             "keras.Model(x, model.call(x)) with x = keras.Input((height, width, 3))"
         )
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
-    if len(shapes) != 1:
-        raise ModelError(f"{name} has {len(shapes)} inputs: only models with one image input can be explained")
     if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
         raise ModelError(f"{name} takes an input of shape {shapes[0]}, not images (batch, height, width, 1 or 3)")
     _, height, width, channels = shapes[0]
     return height or 224, width or 224, channels
 
 
-def _class_count(name: str, model: keras.Model) -> int:
-    if len(model.outputs) != 1:
-        raise ModelError(
-            f"{name} has {len(model.outputs)} outputs ({', '.join(model.output_names)}): save a model with only the "
-            "one to explain, keras.Model(model.input, model.get_layer(NAME).output)"
-        )
+def _units(name: str, model: keras.Model) -> int:
+    """How many numbers a model of one output gives."""
+    if len(model.outputs) != 1:  # of a SavedModel
+        raise ModelError(f"{name} has {len(model.outputs)} outputs: only models with one can be used")
     shape = tuple(model.outputs[0].shape)
     if len(shape) != 2 or shape[1] is None:
         raise ModelError(f"{name} gives an output of shape {shape}, not class scores (batch, classes)")
-    return max(2, shape[1])
+    return shape[1]
 
 
-def _class_labels(
-    labels: str | Path | tuple[str, ...] | list[str] | None, classes: int, *, outputs: int, imagenet: bool
-) -> tuple[str, ...]:
+def _labels(
+    labels: str | Path | tuple[str, ...] | list[str] | None, units: int, output: Output
+) -> tuple[str, ...] | None:
+    """The labels that the user gives; None where there are none."""
     if labels is None:
-        return imagenet_labels() if imagenet else tuple(f"class {index}" for index in range(classes))
+        return None
     names = tuple(labels) if isinstance(labels, (tuple, list)) else read_labels(labels)
-    if outputs == 1 and len(names) == 1:
+    entries = entries_of(output, units)
+    if (units, entries, len(names)) == (1, 2, 1):
         return (f"not {names[0]}", names[0])
-    if len(names) != classes:
-        raise ModelError(f"there are {len(names)} labels for {classes} classes: the labels file needs one name a class")
+    if len(names) != entries:
+        raise ModelError(f"there are {len(names)} labels for {entries} {output}: the labels need one name for each")
     return names
 
 
-def _preprocessing(preprocessing: str | Preprocessing, channels: int) -> Preprocessing:
-    if isinstance(preprocessing, str):
-        if preprocessing not in PREPROCESSINGS:
-            raise UsageError(f"there is no preprocessing {preprocessing!r}: use one of {', '.join(PREPROCESSINGS)}")
-        preprocessing = PREPROCESSINGS[preprocessing]
-    if channels == 1:
-        return Preprocessing(preprocessing.mean, preprocessing.scale, "grey")
-    return preprocessing
+def _numbered(units: int, output: Output) -> tuple[str, ...]:
+    kind = {"classes": "class", "labels": "label", "values": "value"}[output]
+    entries = entries_of(output, units)
+    return (kind,) if (output, entries) == ("values", 1) else tuple(f"{kind} {index}" for index in range(entries))
+
+
+def _recipe(preprocessing: str | Preprocessing | None) -> Preprocessing | None:
+    """What the user says; None where that is to be found out."""
+    if preprocessing in (None, AUTO):
+        return None
+    if not isinstance(preprocessing, str):
+        return preprocessing
+    if preprocessing not in PREPROCESSINGS:
+        raise UsageError(
+            f"there is no preprocessing {preprocessing!r}: use {AUTO} or one of {', '.join(PREPROCESSINGS)}"
+        )
+    return PREPROCESSINGS[preprocessing]
+
+
+def _for_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    return Preprocessing(preprocessing.mean, preprocessing.scale, "grey") if channels == 1 else preprocessing

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from live_gradcam.networks.labels import Groups, everyday_groups, find_class, imagenet_labels
+from live_gradcam.networks.outputs import Output
 from live_gradcam.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Classifier:
         labels: a name a class. A model with one sigmoid unit has two: what its 0 and its 1 mean.
         input_size: (height, width) in pixels of the network's input.
         preprocessing: how pixels become the network's input.
+        output: what its numbers are (`networks.outputs.Output`); None for what its last layer says.
+        pixel_guess: the name of the preprocessing, where nobody says that it is the right one; else None.
         fit: how pictures were made to fit the input when the network was trained, as a name of `cam.fit.Fit`, where its
             file says so; None where it does not.
     """
@@ -33,6 +36,8 @@ class Classifier:
     input_size: tuple[int, int]
     preprocessing: Preprocessing
     fit: str | None = None
+    output: Output | None = None
+    pixel_guess: str | None = None
 
     @property
     def groups(self) -> Groups | None:

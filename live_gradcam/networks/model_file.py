@@ -58,24 +58,6 @@ def load_model_file(path: Path, *, custom_objects: Mapping[str, Any] | None = No
         raise _in_a_line(path, error) from error
 
 
-def fit_of(model: keras.Model) -> str | None:
-    """How a model itself makes pictures fit, by a Resizing layer before all weights; None where there is none.
-
-    Returns:
-        A name of `cam.fit.Fit`.
-    """
-    import keras
-
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Resizing):
-            if layer.crop_to_aspect_ratio:
-                return "crop"
-            return "letterbox" if getattr(layer, "pad_to_aspect_ratio", False) else "stretch"
-        if layer.weights and not isinstance(layer, (keras.Model, keras.layers.Normalization)):
-            return None
-    return None
-
-
 def read_custom_objects(path: str | Path) -> dict[str, Any]:
     """Run a Python file, and give the classes and functions that it defines, by name.
 

@@ -30,12 +30,18 @@ def _same(value: float) -> tuple[float, float, float]:
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
+#: As a preprocessing: the model's own, or what its batch norms expect.
+AUTO = "auto"
+
 #: Name (as `--preprocessing` spells it) to recipe. "tf", "caffe" and "torch" are the modes of
-#: `keras.applications.imagenet_utils.preprocess_input`.
+#: `keras.applications.imagenet_utils.preprocess_input`. "…-bgr" is for networks trained on what OpenCV reads, as it is.
 PREPROCESSINGS: dict[str, Preprocessing] = {
     "raw": Preprocessing(),
+    "raw-bgr": Preprocessing(channels="bgr"),
     "unit": Preprocessing(scale=_same(1 / 255)),
+    "unit-bgr": Preprocessing(scale=_same(1 / 255), channels="bgr"),
     "tf": Preprocessing(mean=_same(127.5), scale=_same(1 / 127.5)),
+    "tf-bgr": Preprocessing(mean=_same(127.5), scale=_same(1 / 127.5), channels="bgr"),
     "caffe": Preprocessing(mean=(103.939, 116.779, 123.68), channels="bgr"),
     "torch": Preprocessing(
         mean=tuple(255 * m for m in _IMAGENET_MEAN),  # type: ignore[arg-type]

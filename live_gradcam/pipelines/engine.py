@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from live_gradcam.networks.labels import find_class, is_everyday_alone
 from live_gradcam.networks.model_file import check_custom_objects
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.pipelines.fitting import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
+from live_gradcam.pipelines.notices import EmptyMaps, GuessedPixels, Notice
 
 if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer, Names
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from live_gradcam.cam.still_methods import OnProgress
     from live_gradcam.cam.tuning import Tune
     from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.networks.outputs import Output
 
 TOP_CLASS = "top1"
 
@@ -39,6 +42,7 @@ class EngineOptions:
     Attributes:
         classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
         fit: of "auto", `pipelines.fitting` makes one.
+        feed: "NAME=VALUE" or "NAME=FILE.npy": what inputs other than the picture are held at.
         names: None for everyday names where a camera is looked at, or where a class is asked for by one.
         is_live: whether only methods will do that are quick enough for a camera.
         methods: of several that are compared, all of them; empty for the one.
@@ -48,6 +52,9 @@ class EngineOptions:
     weights: str = "imagenet"
     labels: str | None = None
     preprocessing: str | None = None
+    output: Output | None = None
+    head: str | None = None
+    feed: tuple[str, ...] = ()
     layer: str | None = None
     classes: tuple[str, ...] = ()
     topk: int = 5
@@ -80,6 +87,7 @@ class EngineOptions:
         if self.custom_objects is not None:
             check_custom_objects(self.custom_objects)
         check_backend(self.engine, self.precision)
+        parse_feed(self.feed)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
 
@@ -95,6 +103,7 @@ class Engine:
             its layers, and tracing and compiling it.
         frame_size: (height, width) of the frames that it is warmed up for.
         fit_guess: says that the fit is a guess, where it is one.
+        notices: what looks at the explanations, and says what is not sure.
     """
 
     explainer: Explainer
@@ -102,6 +111,7 @@ class Engine:
     start_s: dict[str, float]
     frame_size: tuple[int, int] = Stream().frame_size
     fit_guess: FitGuess | None = None
+    notices: tuple[Notice, ...] = ()
 
     def explain(
         self, image: np.ndarray, *, smooth_samples: int = 0, on_progress: OnProgress | None = None
@@ -109,17 +119,27 @@ class Engine:
         """Explain a frame, uint8 (height, width, 3) BGR; with samples, the mean over so many noisy copies."""
         if self.fit_guess is not None:
             self.fit_guess.look_at((image.shape[0], image.shape[1]))
-        if not smooth_samples:
-            return self.explainer(image, target=self.targets, on_progress=on_progress)
-        return self.explainer.explain_smoothed(
-            image, samples=smooth_samples, target=self.targets, on_progress=on_progress
-        )
+        if smooth_samples:
+            explanation = self.explainer.explain_smoothed(
+                image, samples=smooth_samples, target=self.targets, on_progress=on_progress
+            )
+        else:
+            explanation = self.explainer(image, target=self.targets, on_progress=on_progress)
+        self._look_at(image, explanation)
+        return explanation
+
+    def _look_at(self, image: np.ndarray, explanation: Explanation) -> None:
+        for notice in self.notices:
+            notice.look_at(image, explanation)
 
     def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
         """Explain up to `size` frames in the pass for that many, the first of them at a place among so many."""
         before, after = [images[0]] * place, [images[-1]] * (size - place - len(images))
         explanations = self.explainer.explain_batch([*before, *images, *after], target=self.targets)
-        return explanations[place : place + len(images)]
+        explanations = explanations[place : place + len(images)]
+        for image, explanation in zip(images, explanations, strict=True):
+            self._look_at(image, explanation)
+        return explanations
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """Say that many frames of (height, width) pixels will come: see `Explainer.expect`."""
@@ -138,7 +158,10 @@ class Engine:
             fit = None  # with as many tiles
         explainer = self.explainer.variant(method=method, layer=layer, fit=fit)
         explainer.warm_up(frame_size=self.frame_size)
-        return replace(self, explainer=explainer, start_s={"compile": time.perf_counter() - start})
+        others = [notice for notice in self.notices if not isinstance(notice, EmptyMaps)]
+        notices = (EmptyMaps(explainer.layer), *others)
+        seconds = {"compile": time.perf_counter() - start}
+        return replace(self, explainer=explainer, start_s=seconds, notices=notices)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -235,7 +258,10 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
     guess = None
     if options.fit == "auto" and options.tiles is None and is_guess(classifier, options.model):
         guess = FitGuess(classifier)
-    engine = Engine(explainer, targets, seconds, stream.frame_size, guess)
+    notices: list[Notice] = [EmptyMaps(explainer.layer)]
+    if classifier.pixel_guess is not None:
+        notices.append(GuessedPixels(explainer))
+    engine = Engine(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
     if look:
         engine.expect(stream.frame_size)
     return engine
@@ -272,9 +298,35 @@ def _load(options: EngineOptions) -> Classifier:
         weights=None if options.weights == "none" else options.weights,
         labels=options.labels,
         preprocessing=options.preprocessing,
+        output=options.output,
+        head=options.head,
+        feed=parse_feed(options.feed),
         custom_objects=options.custom_objects,
         trust=options.trust,
     )
+
+
+def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
+    """What inputs are held at, by name, of "NAME=VALUE" and "NAME=FILE.npy".
+
+    Raises:
+        UsageError: a text of another form.
+        ModelError: there is no such file.
+    """
+    feed: dict[str, float | str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise UsageError(f"--feed {text!r} is not of the form NAME=VALUE or NAME=FILE.npy")
+        try:
+            feed[name] = float(value)
+        except ValueError:
+            if not value.endswith(".npy"):
+                raise UsageError(f"--feed {text!r}: {value!r} is neither a number nor a .npy file") from None
+            if not Path(value).is_file():
+                raise ModelError(f"there is no file {value} to feed {name} with") from None
+            feed[name] = value
+    return feed
 
 
 def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
@@ -326,17 +378,19 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
         LiveGradcamError: as `start_engine`, or a `layer` that cannot be the target.
     """
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
-        from live_gradcam.cam.graph import flatten
-        from live_gradcam.cam.split import candidate_layers, default_target, find_layer
+        from live_gradcam.cam.split import candidate_layers, default_targets, find_layer
+        from live_gradcam.networks.graph import flatten
 
+        if find_entry(options.model) is None:  # nothing is asked of it, so its numbers and pixels do not matter
+            options = replace(options, preprocessing="raw", output="values", labels=None)
         classifier = _load(options)
         network = flatten(classifier.model, classifier.input_size)
-        target = None
+        targets = []
         if options.layer:
-            target = find_layer(network, options.layer)
+            targets = [find_layer(network, options.layer)]
         else:
             with suppress(ModelError):  # such a model is listed too, so that a layer can be named
-                target = default_target(network)
+                targets = default_targets(network)
         candidates = candidate_layers(network)
         return [
             LayerRow(
@@ -344,7 +398,7 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
                 type(operation.layer).__name__,
                 network.shapes[operation.outputs[0]],
                 operation in candidates,
-                operation is target,
+                operation in targets,
             )
             for operation in network.operations
         ]

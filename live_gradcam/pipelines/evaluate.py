@@ -351,7 +351,7 @@ def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
     """
     import keras
 
-    from live_gradcam.cam.graph import flatten
+    from live_gradcam.networks.graph import flatten
 
     try:
         model = keras.models.clone_model(classifier.model)

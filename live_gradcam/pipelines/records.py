@@ -15,11 +15,12 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
 
     Returns:
         `predictions`: [{`index`, `label`, `probability`}], best first, a group of classes with its most probable one
-        as `finest`; `fit`: how the frame entered the network, as `tiles` parts; `region`: x, y, width and height in
-        frame pixels of what the maps cover; of the first map `target`: the index of the class that it explains;
-        `target_label`; `contrast` and `contrast_label`: what that is contrasted with, or null; `evidence`: the map's
-        maximum before scaling; `boxes`: [left, top, right, bottom] in frame pixels around each region of the map, the
-        largest first; `box`: the first of them, or null. Where there are several maps, `maps`: the same for each.
+        as `finest`, a value with `value` instead of `probability`; `fit`: how the frame entered the network, as
+        `tiles` parts; `region`: x, y, width and height in frame pixels of what the maps cover; of the first map
+        `target`: the index of the class that it explains; `target_label`; `contrast` and `contrast_label`: what that is
+        contrasted with, or null; `evidence`: the map's maximum before scaling; `empty`: whether it is 0 everywhere;
+        `boxes`: [left, top, right, bottom] in frame pixels around each region of the map, the largest first; `box`: the
+        first of them, or null. Where there are several maps, `maps`: the same for each.
     """
     region = explanation.region
     how = {
@@ -34,8 +35,13 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
 
 def _prediction_record(prediction: Prediction) -> dict[str, Any]:
     finest = {} if prediction.finest is None else {"finest": _prediction_record(prediction.finest)}
-    probability = round(prediction.probability, 6)
-    return {"index": prediction.index, "label": prediction.label, "probability": probability, **finest}
+    amount = "probability" if prediction.value is None else "value"
+    return {
+        "index": prediction.index,
+        "label": prediction.label,
+        amount: round(getattr(prediction, amount), 6),
+        **finest,
+    }
 
 
 def _map_record(explanation: Explanation) -> dict[str, Any]:
@@ -49,6 +55,7 @@ def _map_record(explanation: Explanation) -> dict[str, Any]:
         "contrast": contrast.index if contrast else None,
         "contrast_label": contrast.label if contrast else None,
         "evidence": round(float(explanation.evidence[0]), 6),
+        "empty": explanation.empty[0],
         "box": boxes[0] if boxes else None,
         "boxes": boxes,
     }

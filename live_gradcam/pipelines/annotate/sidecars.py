@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from importlib.util import find_spec
@@ -44,7 +44,6 @@ _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 _COLUMNS = ("schema", "frame", "time", "target", "target_label", "evidence", "contrast", "contrast_label")
 _BOX_COLUMNS = ("left", "top", "right", "bottom")
-_PREDICTION_COLUMNS = ("index", "label", "probability")
 
 _COPIED_BYTES = 1 << 20
 #: Of a Zarr array, a chunk is a file and waits in memory until it is full: not too many files, not too much memory.
@@ -217,21 +216,29 @@ class _Table(_Text):
     def write(self, record: Mapping[str, Any]) -> None:
         predictions = record["predictions"]
         if not self._has_header:
-            self._write_header(len(predictions))
+            self._write_header(predictions)
         fields = [record[name] for name in _COLUMNS]
         fields += record["box"] or [None] * len(_BOX_COLUMNS)
-        fields += [prediction[name] for prediction in predictions for name in _PREDICTION_COLUMNS]
+        fields += [prediction[name] for prediction in predictions for name in _prediction_columns(prediction)]
         self._rows.writerow(fields)
 
     def finish(self) -> None:
         if not self._has_header:
-            self._write_header(0)
+            self._write_header([])
         super().finish()
 
-    def _write_header(self, predictions: int) -> None:
-        ranked = [f"top{rank}_{name}" for rank in range(1, predictions + 1) for name in _PREDICTION_COLUMNS]
+    def _write_header(self, predictions: Sequence[Mapping[str, Any]]) -> None:
+        ranked = [
+            f"top{rank}_{name}"
+            for rank, prediction in enumerate(predictions, start=1)
+            for name in _prediction_columns(prediction)
+        ]
         self._rows.writerow([*_COLUMNS, *_BOX_COLUMNS, *ranked])
         self._has_header = True
+
+
+def _prediction_columns(prediction: Mapping[str, Any]) -> tuple[str, str, str]:
+    return "index", "label", "value" if "value" in prediction else "probability"
 
 
 class _Column(ABC):

@@ -1,0 +1,209 @@
+"""Where on the network's input a map lies: layers in front of it can cut, pad and move pixels.
+
+A map is laid over the whole input, as Grad-CAM has it, unless such a layer is on its way. Convolutions and pooling keep
+to that: what they lose at the edges without padding is not counted, and so a padding in front of them, which makes up
+for it, is not either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.networks.graph import Network, Operation
+
+#: By how much, in pixels of the input, a map may be off the whole of it.
+_NEGLIGIBLE = 0.5
+#: How much finer a map is that is moved to its place.
+_FINER = 2
+
+
+class Extent(NamedTuple):
+    """A stretch of the network's input along an axis, in pixels; it may reach past its ends."""
+
+    start: float
+    end: float
+
+
+Extents = tuple[Extent, Extent]  # of rows and of columns
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What of the network's input a map covers.
+
+    Attributes:
+        extents: of its rows and columns.
+        input_size: (height, width).
+    """
+
+    extents: Extents
+    input_size: tuple[int, int]
+
+    def place(self, raw_maps: np.ndarray) -> np.ndarray:
+        """Maps as maps of the whole input: 0 where they do not reach, and without what lies outside.
+
+        Args:
+            raw_maps: float32 (…, h, w).
+
+        Returns:
+            float32 (…, h', w'), about twice as fine, so that interpolation loses little.
+        """
+        rows, columns = self._fine_matrices(raw_maps.shape[-2:])
+        return rows @ raw_maps @ columns.T
+
+    def matrices(self, map_size: tuple[int, ...], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """float32 (height, h) and (width, w): a map (h, w) between them is one of the whole input, (height, width)."""
+        rows, columns = (
+            _matrix(extent, length, places, after)
+            for extent, length, places, after in zip(self.extents, self.input_size, map_size, size, strict=True)
+        )
+        return rows, columns
+
+    def _fine_matrices(self, map_size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        if map_size not in self._made:
+            height, width = (
+                min(length, round(_FINER * places * length / (extent.end - extent.start)) or 1)
+                for extent, length, places in zip(self.extents, self.input_size, map_size, strict=True)
+            )
+            self._made[map_size] = self.matrices(map_size, (height, width))
+        return self._made[map_size]
+
+    @cached_property
+    def _made(self) -> dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+
+def _matrix(extent: Extent, length: int, places: int, after: int) -> np.ndarray:
+    """float32 (after, places): what of each of a map's places goes into each of the whole input's, interpolated."""
+    centres = (np.arange(after) + 0.5) * length / after
+    inside = (centres > extent.start) & (centres < extent.end)
+    at = (centres - extent.start) * places / (extent.end - extent.start) - 0.5
+    distances = np.abs(np.clip(at, 0, places - 1)[:, np.newaxis] - np.arange(places))
+    return (np.maximum(0, 1 - distances) * inside[:, np.newaxis]).astype(np.float32)
+
+
+def coverage_of(network: Network, target: int) -> Coverage | None:
+    """What of the input a layer's map covers; None where that is the whole input.
+
+    Where ways of different extents meet, the one counts that covers most of the input.
+
+    Args:
+        network: laid out flat.
+        target: the number of the layer's activations.
+    """
+    height, width = (side or 1 for side in network.shapes[network.input][:2])
+    whole = Extent(0, height), Extent(0, width)
+    extents = {network.input: whole}
+    for operation in network.operations:
+        read = [extents[value] for value in operation.inputs if value in extents]
+        if not read:
+            continue
+        covered = min(read, key=lambda one: _missing(one, whole))
+        if _may_move(network, operation):
+            covered = _moved(network, operation, covered)
+        extents.update(dict.fromkeys(operation.outputs, covered))
+        if target in operation.outputs:
+            break
+    covered = extents.get(target, whole)
+    if _distance(covered, whole) < _NEGLIGIBLE:
+        return None
+    return Coverage(covered, (height, width))
+
+
+def _missing(extents: Extents, whole: Extents) -> tuple[float, float]:
+    """What ways that meet are ordered by: how much of the input is not covered, then how far it is from the whole."""
+    shares = [
+        max(0.0, min(one.end, all_.end) - max(one.start, all_.start)) / all_.end
+        for one, all_ in zip(extents, whole, strict=True)
+    ]
+    return 1 - shares[0] * shares[1], _distance(extents, whole)
+
+
+def _distance(extents: Extents, whole: Extents) -> float:
+    return float(np.abs(np.subtract(extents, whole)).max())
+
+
+# --- what a layer does to places ----------------------------------------------------------------------------------
+
+
+def _may_move(network: Network, operation: Operation) -> bool:
+    """Whether it makes a map of another height or width without weights, and is no pooling."""
+    if len(operation.inputs) != 1 or len(operation.outputs) != 1 or getattr(operation.layer, "weights", None):
+        return False
+    before, after = network.shapes[operation.inputs[0]], network.shapes[operation.outputs[0]]
+    if len(before) != 3 or len(after) != 3 or None in (*before, *after) or before[2] != after[2]:
+        return False
+    return before != after and not _is_window(operation.layer)
+
+
+def _is_window(layer: Any) -> bool:
+    return "Pool" in type(layer).__name__ or isinstance(layer, keras.layers.UpSampling2D)
+
+
+def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
+    """What an operation's output covers, where its input covers this much.
+
+    The operation is shown a picture of coordinates, and says itself where its pixels come from.
+    """
+    height, width, channels = (side or 1 for side in network.shapes[operation.inputs[0]])
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    seen = []
+    for picture in (rows, columns, np.ones((height, width))):
+        image = np.repeat(picture[np.newaxis, ..., np.newaxis], channels, axis=-1)
+        seen.append(np.asarray(tf.cast(operation.call([tf.constant(image, tf.float32)])[0], tf.float32))[0, ..., 0])
+    of_rows, of_columns, ones = seen
+    inside = ones > 1 - 1e-3
+    if not inside.any():
+        return covered
+    row, column = int(np.argmax(inside.sum(axis=1))), int(np.argmax(inside.sum(axis=0)))
+    lines = (of_rows[:, column], inside[:, column], height), (of_columns[row], inside[row], width)
+    found = []
+    for axis, ((values, are_inside, length), extent) in enumerate(zip(lines, covered, strict=True)):
+        start, end = _line(values, are_inside, length)
+        before = after = 0.0
+        if abs(end - start - len(values)) < _NEGLIGIBLE:  # it only pads or cuts
+            before, after = _made_up_for(network, operation, axis, (max(0.0, -start), max(0.0, end - length)))
+        scale = (extent.end - extent.start) / length
+        found.append(Extent(extent.start + (start + before) * scale, extent.start + (end - after) * scale))
+    return found[0], found[1]
+
+
+def _line(values: np.ndarray, inside: np.ndarray, length: int) -> tuple[float, float]:
+    """Where a picture begins and ends, in pixels of the one that it is made of, by its pixels' coordinates.
+
+    Args:
+        values: of each pixel along an axis, where it comes from.
+        inside: whether it comes from anywhere.
+        length: of the picture that it is made of, which is what is given where one pixel alone is known.
+    """
+    places = np.flatnonzero(inside)
+    first, last = places[len(places) // 4], places[-1 - len(places) // 4]
+    if first == last:
+        return 0.0, float(length)
+    step = (values[last] - values[first]) / (last - first)
+    start = values[first] - step * (first + 0.5)
+    return float(start), float(start + step * len(values))
+
+
+def _made_up_for(
+    network: Network, operation: Operation, axis: int, padding: tuple[float, float]
+) -> tuple[float, float]:
+    """How much of a padding only makes up for what the next layer's windows lose at the edges."""
+    reaches = [_reach_without_padding(reader.layer, axis) for reader in network.consumers(operation.outputs[0])]
+    lost = min(reaches, default=1) // 2
+    return min(padding[0], lost), min(padding[1], lost)
+
+
+def _reach_without_padding(layer: Any, axis: int) -> int:
+    """How many pixels along an axis a window without padding spans; 1 for what has none."""
+    if getattr(layer, "padding", None) != "valid":
+        return 1
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1, 1)
+    dilation = getattr(layer, "dilation_rate", (1, 1))
+    return int((size[axis] - 1) * dilation[axis] + 1)

@@ -1,0 +1,97 @@
+"""What a network's numbers are: probabilities of classes that exclude each other, of labels that do not, or values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from live_gradcam.networks.graph import Network, Operation
+
+#: classes: one of them is right, and their probabilities add up to 1. labels: each has a probability of its own.
+#: values: numbers that are no probabilities, such as an age or the corners of a box.
+Output = Literal["classes", "labels", "values"]
+OUTPUTS: tuple[str, ...] = get_args(Output)
+#: What the last layer does to its numbers, of what is known here.
+Activation = Literal["softmax", "sigmoid", "relu", "tanh", "linear"]
+
+_ACTIVATION_LAYERS: dict[str, Activation] = {
+    "Softmax": "softmax",
+    "Sigmoid": "sigmoid",
+    "Relu": "relu",
+    "Tanh": "tanh",
+}
+
+
+def last_operation(network: Network) -> Operation | None:
+    """The last operation on the way to the output that changes numbers."""
+    operation = network.producer(network.output)
+    while operation is not None and only_moves_numbers(operation.layer):
+        operation = network.producer(operation.inputs[0])
+    return operation
+
+
+def only_moves_numbers(layer: Any) -> bool:
+    """Whether a layer changes no number at inference, so that an activation before it is still the last one."""
+    import keras
+
+    layers = keras.layers
+    if isinstance(layer, (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)):
+        return True
+    return isinstance(layer, layers.Activation) and layer.activation is keras.activations.linear
+
+
+def activation_of(layer: Any) -> Activation | None:
+    """The activation that a layer is or ends in; None for one that is not known here.
+
+    Args:
+        layer: a Keras layer, or an operation of `keras.ops` on a symbolic tensor.
+    """
+    import keras
+
+    if isinstance(layer, keras.layers.ReLU):
+        plain = (layer.max_value, layer.negative_slope, layer.threshold) == (None, 0, 0)
+        return "relu" if plain else None
+    if isinstance(layer, keras.layers.Wrapper):
+        return activation_of(layer.layer)
+    named = _ACTIVATION_LAYERS.get(type(layer).__name__)
+    if named is not None:
+        return named
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return "linear"
+    known: dict[Any, Activation] = {
+        keras.activations.softmax: "softmax",
+        keras.activations.sigmoid: "sigmoid",
+        keras.activations.relu: "relu",
+        keras.activations.tanh: "tanh",
+        keras.activations.linear: "linear",
+    }
+    return known.get(activation)
+
+
+def last_activation(network: Network) -> Activation | None:
+    """The activation that a network ends in; None for one that is not known here."""
+    operation = last_operation(network)
+    return "linear" if operation is None else activation_of(operation.layer)
+
+
+def output_of(activation: Activation | None, units: int) -> Output:
+    """What numbers are, by the activation that they come from.
+
+    Softmax: classes. One sigmoid: the two sides of a decision, which are classes too; several: labels. Several units
+    without an activation: logits of classes, as training from logits leaves them. Everything else: values.
+
+    Args:
+        activation: from `last_activation`.
+        units: how many numbers.
+    """
+    if activation == "softmax" or (activation == "linear" and units > 1):
+        return "classes"
+    if activation == "sigmoid":
+        return "classes" if units == 1 else "labels"
+    return "values"
+
+
+def entries_of(output: Output, units: int) -> int:
+    """How many entries there are to name: of one unit that decides between two classes, two."""
+    return 2 if output == "classes" and units == 1 else units

@@ -1,0 +1,212 @@
+"""What a user's own model does not say: what its numbers are, how it wants its pixels, what its classes are called."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.networks.graph import Network, flatten
+from live_gradcam.networks.labels import read_labels
+from live_gradcam.networks.outputs import Output, entries_of, last_activation, output_of
+from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, remembered_pixel_scale
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model itself tells, or what is beside its file.
+
+    Attributes:
+        output: what its numbers are.
+        preprocessing: how it wants its pixels.
+        fit: as for `Classifier`.
+        guess: the name of the preprocessing, where it is a guess.
+        labels: from a file beside the model's; None without one.
+    """
+
+    output: Output
+    preprocessing: Preprocessing
+    fit: str | None
+    guess: str | None
+    labels: tuple[str, ...] | None
+
+
+def facts_of(
+    name: str,
+    model: keras.Model,
+    input_size: tuple[int, int],
+    *,
+    path: Path | None = None,
+    output: Output | None = None,
+    preprocessing: Preprocessing | None = None,
+    find_labels: bool = True,
+) -> Facts:
+    """Find out what the user has not said. What is a guess or a choice is said in a warning.
+
+    Args:
+        name: the model's, for messages.
+        model: of one input and one output.
+        input_size: (height, width).
+        path: the model's file; None for a model in memory.
+        output: what its numbers are, where the user says so.
+        preprocessing: how it wants its pixels, where the user says so.
+        find_labels: look for a file of labels beside the model's.
+    """
+    units = model.outputs[0].shape[-1]
+    network = _network(model, input_size)
+    if output is None:
+        output = _output(name, network, units)
+    labels = None
+    if find_labels and path is not None:
+        labels = labels_beside(path, entries_of(output, units))
+    fit, guess = fit_of(model), None
+    if preprocessing is None:
+        own = _own_preprocessing(model)
+        if own is not None:
+            preprocessing, fit = own
+        elif _is_teachable_machine(model):
+            _log.warning(
+                "%s is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown", name
+            )
+            preprocessing, fit = PREPROCESSINGS["tf"], "crop"
+        else:
+            scale = _pixel_scale(name, network, path)
+            preprocessing = PREPROCESSINGS[scale.name]
+            guess = scale.name if scale.why == "guess" else None
+    return Facts(output, preprocessing, fit, guess, labels)
+
+
+def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
+    """The model laid out flat; None for one whose layers cannot be seen."""
+    try:
+        return flatten(model, input_size)
+    except LiveGradcamError:
+        return None
+
+
+# --- its numbers --------------------------------------------------------------------------------------------------
+
+
+def _output(name: str, network: Network | None, units: int) -> Output:
+    activation = "linear" if network is None else last_activation(network)
+    output = output_of(activation, units)
+    if activation == "linear" and output == "classes":
+        _log.warning(
+            "%s ends without softmax or sigmoid: its %d numbers are taken for logits of classes; --output-kind labels "
+            "or values says otherwise",
+            name,
+            units,
+        )
+    return output
+
+
+def labels_beside(path: Path, entries: int) -> tuple[str, ...] | None:
+    """The labels in a file beside a model's, where it has as many as there are entries; that is said.
+
+    Args:
+        path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
+        entries: how many labels it takes.
+    """
+    for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
+        beside = path.with_name(name)
+        if not beside.is_file():
+            continue
+        try:
+            labels = read_labels(beside)
+        except LiveGradcamError:
+            continue
+        if len(labels) == entries:
+            _log.warning("%s: the labels are those of %s beside it", path.name, name)
+            return labels
+    return None
+
+
+# --- its pixels ---------------------------------------------------------------------------------------------------
+
+
+def _pixel_scale(name: str, network: Network | None, path: Path | None) -> PixelScale:
+    if network is None:
+        scale = PixelScale("raw", "guess")
+    elif path is None or not path.is_file():
+        scale = find_pixel_scale(network)
+    else:
+        scale = remembered_pixel_scale(path, network)
+    what = describe_scale(scale.name)
+    if scale.why == "batch norms":
+        _log.warning("%s: pixels are scaled to %s, as its batch norms expect; --preprocessing changes it", name, what)
+    elif scale.why == "nearest":
+        _log.warning(
+            "%s: its batch norms fit no usual scale of pixels. %s is the nearest: set yours with --preprocessing",
+            name,
+            what,
+        )
+    elif scale.why == "guess":
+        _log.warning("%s does not say how its pixels were scaled: %s is a guess; --preprocessing sets it", name, what)
+    return scale
+
+
+def describe_scale(name: str) -> str:
+    """A preprocessing in words: "−1…1"."""
+    scale, _, order = name.partition("-")
+    words = SCALES.get(scale, name)
+    return f"{words}, in BGR" if order == "bgr" else words
+
+
+def fit_of(model: keras.Model) -> str | None:
+    """How a model itself makes pictures fit, by a Resizing layer before all weights; None where there is none.
+
+    Returns:
+        A name of `cam.fit.Fit`.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Resizing):
+            if layer.crop_to_aspect_ratio:
+                return "crop"
+            return "letterbox" if getattr(layer, "pad_to_aspect_ratio", False) else "stretch"
+        if layer.weights and not isinstance(layer, (keras.Model, keras.layers.Normalization)):
+            return None
+    return None
+
+
+# --- models whose makers are known --------------------------------------------------------------------------------
+
+
+def _own_preprocessing(model: keras.Model) -> tuple[Preprocessing, str | None] | None:
+    """The preprocessing and the fit of a KerasHub model's own preprocessor; None for another model."""
+    converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)
+    if converter is None:
+        return None
+    scale, offset = (
+        _per_channel(getattr(converter, field, None), usual) for field, usual in (("scale", 1), ("offset", 0))
+    )
+    red, green, blue = (-shift / factor for shift, factor in zip(offset, scale, strict=True))
+    if getattr(converter, "crop_to_aspect_ratio", False):
+        fit = "crop"
+    else:
+        fit = "letterbox" if getattr(converter, "pad_to_aspect_ratio", False) else "stretch"
+    return Preprocessing((red, green, blue), scale), fit
+
+
+def _per_channel(numbers: Any, usual: float) -> tuple[float, float, float]:
+    values = [usual] if numbers is None else keras.tree.flatten(numbers)
+    red, green, blue = (values * 3)[:3] if len(values) == 1 else values
+    return float(red), float(green), float(blue)
+
+
+def _is_teachable_machine(model: keras.Model) -> bool:
+    """Whether it is Teachable Machine's export: MobileNetV2 in a Sequential, and two dense layers in another one."""
+    if not isinstance(model, keras.Sequential) or len(model.layers) != 2:
+        return False
+    features, head = model.layers
+    if not (isinstance(features, keras.Sequential) and isinstance(head, keras.Sequential)):
+        return False
+    backbone = features.layers[0]
+    is_mobilenet = isinstance(backbone, keras.Model) and {"Conv1", "out_relu"} <= {one.name for one in backbone.layers}
+    return is_mobilenet and all(isinstance(layer, keras.layers.Dense) for layer in head.layers)

@@ -1,0 +1,262 @@
+"""How a model file wants its pixels, which it seldom says.
+
+Its batch norms remember: a layer's moving mean and variance are those of what entered it in training. What enters it
+for natural pictures has much the same ones when their pixels are scaled as they were in training, and others when they
+are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.networks.graph import Network, Operation, run
+from live_gradcam.networks.network_input import network_input
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+from live_gradcam.networks.runtime import cache_folder
+
+#: How pixels are scaled, in words.
+SCALES = {
+    "raw": "0…255",
+    "unit": "0…1",
+    "tf": "−1…1",
+    "caffe": "0…255 less ImageNet's mean, in BGR",
+    "torch": "ImageNet's mean and deviation",
+}
+#: What is tried: of one scale at a time the usual order of channels, and the other one.
+_CANDIDATES = {
+    "raw": ("raw", "raw-bgr"),
+    "unit": ("unit", "unit-bgr"),
+    "tf": ("tf", "tf-bgr"),
+    "caffe": ("caffe",),
+    "torch": ("torch",),
+}
+#: How many batch norms are looked at, from the first.
+_NORMS = 3
+#: By how much a scale has to fit better than the next one, and an order of channels than the usual one.
+_MARGIN, _MARGIN_OF_ORDER = 1.5, 1.25
+#: From this distance on a scale does not fit.
+_FITS_TO = 0.9
+#: What is said of a channel at most: one that is far off says no more than one that is farther off.
+_FARTHEST = 1000.0
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """How pixels are to be scaled.
+
+    Attributes:
+        name: of `PREPROCESSINGS`.
+        why: "inside": the model scales them itself; "batch norms": their statistics fit this scale and no other;
+            "nearest": they fit none, and this one best; "known": the kind of file is known; "guess": what is usual.
+    """
+
+    name: str
+    why: str
+
+
+def find_pixel_scale(network: Network) -> PixelScale:
+    """How a network wants its pixels.
+
+    Args:
+        network: laid out flat.
+    """
+    if _scales_inside(network):
+        return PixelScale("raw", "inside")
+    norms = _first_norms(network)
+    if norms:
+        names, distances = zip(*_distances(network, norms).items(), strict=True)
+        ranking = sorted(zip(distances, names, strict=True))
+        (best, name), *others = ranking
+        if best > _FITS_TO:
+            return PixelScale(name, "nearest")
+        if not others or others[0][0] >= _MARGIN * best:
+            return PixelScale(name, "batch norms")
+    return PixelScale(_usual(network), "guess")
+
+
+def remembered_pixel_scale(path: Path, network: Network) -> PixelScale:
+    """How the network of a file wants its pixels; found once, and remembered by the file's content."""
+    table = cache_folder() / "pixel-scales.json"
+    with path.open("rb") as file:
+        key = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+    known = _read_table(table)
+    if key in known:
+        return PixelScale(*known[key])
+    found = find_pixel_scale(network)
+    _write_table(table, {**known, key: (found.name, found.why)})
+    return found
+
+
+def _digest(file: Any) -> str:
+    """As `hashlib.file_digest`, which Python 3.10 does not have."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _read_table(path: Path) -> dict[str, tuple[str, str]]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return {str(key): (str(name), str(why)) for key, (name, why) in content.items() if name in PREPROCESSINGS}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_table(path: Path, table: dict[str, tuple[str, str]]) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    with suppress(OSError):  # it is found again the next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(table, indent=1), "utf-8")
+        os.replace(part, path)
+
+
+def photographs() -> np.ndarray:
+    """Natural pictures, uint8 (n, 160, 160, 3) BGR; `benchmarks/reference/photographs.py` says which."""
+    encoded = np.frombuffer(files("live_gradcam.networks").joinpath("photographs.jpg").read_bytes(), np.uint8)
+    strip = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert strip is not None  # it is part of the package
+    return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], axis=1))
+
+
+# --- what the model does itself -----------------------------------------------------------------------------------
+
+#: What changes no pixel's value, or only near edges.
+_MOVES = (
+    keras.layers.InputLayer,
+    keras.layers.Identity,
+    keras.layers.Dropout,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+    keras.layers.CenterCrop,
+    keras.layers.Resizing,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+)
+#: What is left out at inference.
+_AUGMENTATION = "preprocessing.image_preprocessing"
+
+
+def _scales_inside(network: Network) -> bool:
+    """Whether something is done to the pixels' values before the first layer with weights that are trained."""
+    pixels = {network.input}
+    for operation in network.operations:
+        if not pixels.intersection(operation.inputs):
+            continue
+        layer = operation.layer
+        if isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
+            return True
+        moves = isinstance(layer, _MOVES) or _AUGMENTATION in type(layer).__module__ or operation.name.count("/to_")
+        if moves:
+            pixels.update(operation.outputs)
+        elif not getattr(layer, "weights", None):
+            return True  # arithmetic, or a function of the user's
+    return False
+
+
+# --- batch norms --------------------------------------------------------------------------------------------------
+
+
+def _first_norms(network: Network) -> list[Operation]:
+    """The first batch norms over channels."""
+    norms = [
+        operation
+        for operation in network.operations
+        if isinstance(operation.layer, keras.layers.BatchNormalization)
+        and operation.layer.axis in (-1, len(network.shapes[operation.inputs[0]]))
+    ]
+    return norms[:_NORMS]
+
+
+def _distances(network: Network, norms: Sequence[Operation]) -> dict[str, float]:
+    """Of each scale, in the better order of channels, how far its statistics are from the norms': name to distance."""
+    last = max(network.operations.index(norm) for norm in norms)
+    operations = _leading_to(network.operations[: last + 1], norms)
+    height, width, channels = (side or 224 for side in network.shapes[network.input])
+    pixels = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in photographs()])
+    found = {}
+    for names in _CANDIDATES.values():
+        by_order = {}
+        for name in names:
+            preprocessing = PREPROCESSINGS[name]
+            if channels == 1:
+                if name.endswith("-bgr") or name in ("caffe", "torch"):
+                    continue
+                preprocessing = replace(preprocessing, channels="grey")
+            by_order[name] = _distance(network, operations, norms, pixels, preprocessing)
+        if by_order:
+            usual, best = names[0], min(by_order, key=by_order.__getitem__)
+            chosen = best if by_order[usual] > _MARGIN_OF_ORDER * by_order[best] else usual
+            found[chosen] = by_order[chosen]
+    return found
+
+
+def _leading_to(operations: Iterable[Operation], norms: Sequence[Operation]) -> list[Operation]:
+    """Those that the norms' inputs depend on, in running order."""
+    needed = {norm.inputs[0] for norm in norms}
+    leading = []
+    for operation in reversed(list(operations)):
+        if needed.intersection(operation.outputs):
+            needed.update(operation.inputs)
+            leading.append(operation)
+    return leading[::-1]
+
+
+def _distance(
+    network: Network,
+    operations: Sequence[Operation],
+    norms: Sequence[Operation],
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+) -> float:
+    """How far the statistics of what enters the norms are from those that they remember.
+
+    Of a channel: |difference of means| in deviations, plus |log of the deviations' ratio|. The mean over channels.
+    """
+    values = run(operations, {network.input: network_input(tf.constant(pixels), preprocessing)})
+    distances = []
+    for norm in norms:
+        layer: Any = norm.layer
+        entering = np.asarray(tf.cast(values[norm.inputs[0]], tf.float32), np.float64)
+        axes = tuple(range(entering.ndim - 1))
+        variance = np.asarray(layer.moving_variance, np.float64) + layer.epsilon
+        shift = np.abs(entering.mean(axis=axes) - np.asarray(layer.moving_mean, np.float64)) / np.sqrt(variance)
+        stretch = np.abs(np.log((entering.var(axis=axes) + layer.epsilon) / variance)) / 2
+        distances.append(np.minimum(shift + stretch, _FARTHEST).mean())
+    return float(np.mean(distances))
+
+
+# --- what is usual ------------------------------------------------------------------------------------------------
+
+#: Of a backbone, a part of a layer's name that only it has, to how its publishers scale pixels.
+_USUAL = {
+    "preact_bn": "tf",  # ResNet…V2
+    "conv2_block1_concat": "torch",  # DenseNet
+    "conv2_block1_out": "caffe",  # ResNet
+    "block2_sepconv1": "tf",  # Xception
+    "block5_conv3": "caffe",  # VGG
+    "conv_dw_1": "tf",  # MobileNet
+    "expanded_conv_project": "tf",  # MobileNetV2
+    "mixed0": "tf",  # InceptionV3
+    "mixed_5b": "tf",  # InceptionResNetV2
+    "normal_conv": "tf",  # NASNet
+    "convnext_tiny": "raw",
+}
+
+
+def _usual(network: Network) -> str:
+    names = " ".join(operation.name for operation in network.operations)
+    return next((scale for part, scale in _USUAL.items() if part in names), "unit")

@@ -1,0 +1,159 @@
+"""A model with one image input and one output, made of a user's with several."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_you_mean, first_line
+from live_gradcam.networks.graph import flatten
+from live_gradcam.networks.outputs import last_activation
+
+_log = logging.getLogger(__name__)
+
+#: From the likeliest on, the activations that classes and labels come from.
+_LIKE_CLASSES = ("softmax", "sigmoid", "linear")
+#: What an input is held at: a number for all of it, an array of its shape without the batch, or a `.npy` file of one.
+Held = float | np.ndarray | str | Path
+
+
+def with_one_output(name: str, model: keras.Model, head: str | None) -> keras.Model:
+    """The model with one of its outputs alone.
+
+    Args:
+        name: of the model, for messages.
+        model: a functional model.
+        head: the output's name; None for the one that looks like classes, which is said.
+
+    Raises:
+        UsageError: no output of that name.
+        ModelError: none of several outputs looks like classes.
+    """
+    if not getattr(model, "outputs", None):
+        return model
+    names = list(getattr(model, "output_names", None) or [model.outputs[0].name])  # of a Sequential
+    if head is not None and head not in names:
+        hint = did_you_mean(head, names) or f": it has {', '.join(names)}"
+        raise UsageError(f"{name} has no output {head!r}{hint}")
+    if len(names) == 1:
+        return model
+    chosen = head
+    if chosen is None:
+        chosen = _most_like_classes(name, model, names)
+        others = ", ".join(other for other in names if other != chosen)
+        _log.warning("%s has %d outputs: %s is explained; --head picks another (%s)", name, len(names), chosen, others)
+    return keras.Model(model.inputs, model.outputs[names.index(chosen)], name=model.name)
+
+
+def _most_like_classes(name: str, model: keras.Model, names: list[str]) -> str:
+    """Of several outputs, the first of a softmax; else of a sigmoid; else of logits; else of values."""
+    kinds = {}
+    for output_name, tensor in zip(names, model.outputs, strict=True):
+        if len(tensor.shape) == 2 and tensor.shape[1] is not None:
+            alone = keras.Model(model.inputs, tensor)
+            kinds[output_name] = (_unlikeness(alone), names.index(output_name))
+    if not kinds:
+        raise ModelError(f"{name} has {len(names)} outputs ({', '.join(names)}), and none is of shape (batch, classes)")
+    return min(kinds, key=kinds.__getitem__)
+
+
+def _unlikeness(model: keras.Model) -> int:
+    """How unlike classes the numbers of a model's one output look; its inputs may be several."""
+    image = model.inputs[0].shape
+    try:
+        network = flatten(model, (image[1] or 224, image[2] or 224))
+    except (LiveGradcamError, ValueError, IndexError):
+        return len(_LIKE_CLASSES)
+    activation = last_activation(network)
+    if activation == "linear" and model.outputs[0].shape[1] == 1:
+        return len(_LIKE_CLASSES)
+    return _LIKE_CLASSES.index(activation) if activation in _LIKE_CLASSES else len(_LIKE_CLASSES)
+
+
+def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> keras.Model:
+    """The model with its image input alone; the others are held still.
+
+    Args:
+        name: of the model, for messages.
+        model: a functional model.
+        feed: what each of the other inputs is held at, by its name.
+
+    Raises:
+        UsageError: an input of that name does not exist, or is the image.
+        ModelError: an input is not held, or the value does not go with its shape; there is no image, or several.
+    """
+    inputs = {tensor.name: tensor for tensor in getattr(model, "inputs", None) or []}
+    for held in feed:
+        if held not in inputs:
+            hint = did_you_mean(held, inputs) or f": it has {', '.join(inputs)}"
+            raise UsageError(f"{name} has no input {held!r}{hint}")
+    if len(inputs) < 2 and not feed:
+        return model
+    images = [other for other, tensor in inputs.items() if other not in feed and _is_image(tensor)]
+    missing = [other for other in inputs if other not in feed and other not in images[:1]]
+    if not images:
+        raise ModelError(f"{name} has no input of images left: {_listed(inputs)}")
+    if missing:
+        flags = " ".join(f"--feed {other}=VALUE" for other in missing)
+        raise ModelError(
+            f"{name} has {len(inputs)} inputs ({_listed(inputs)}): hold all but the picture still with {flags} or "
+            "NAME=FILE.npy"
+        )
+    image = keras.Input(batch_shape=inputs[images[0]].shape, dtype=inputs[images[0]].dtype, name=images[0])
+    tensors = [
+        image if other == images[0] else HeldStill(_value(name, tensor, feed[other]), dtype=tensor.dtype)(image)
+        for other, tensor in inputs.items()
+    ]
+    packed = keras.tree.pack_sequence_as(model._inputs_struct, tensors)
+    return keras.Model(image, model(packed), name=model.name)
+
+
+def _is_image(tensor: keras.KerasTensor) -> bool:
+    return len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
+
+
+def _listed(inputs: Mapping[str, keras.KerasTensor]) -> str:
+    return ", ".join(f"{name} {tuple(tensor.shape[1:])}" for name, tensor in inputs.items())
+
+
+def _value(name: str, tensor: keras.KerasTensor, held: Held) -> np.ndarray:
+    """What an input is held at, of its shape without the batch."""
+    if isinstance(held, (str, Path)):
+        try:
+            held = np.load(held, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{held} cannot be read as an array of NumPy's (.npy): {first_line(error)}") from error
+    shape = tuple(side or 1 for side in tensor.shape[1:])
+    value = np.asarray(held)
+    if value.shape == (1, *shape):
+        value = value[0]
+    if value.size != 1 and value.shape != shape:
+        raise ModelError(f"{name}'s input {tensor.name} is of shape {shape}, and the value of shape {value.shape}")
+    return np.broadcast_to(value.astype(tensor.dtype), shape)
+
+
+class HeldStill(keras.layers.Layer):  # type: ignore[misc]
+    """The same numbers for each picture of a batch.
+
+    Args:
+        value: the numbers for one picture.
+        settings: as for every layer.
+    """
+
+    def __init__(self, value: np.ndarray, **settings: Any) -> None:
+        super().__init__(autocast=False, **settings)
+        self._value = value
+
+    def call(self, images: Any) -> Any:
+        """The numbers (batch, …) for images (batch, …)."""
+        value = keras.ops.convert_to_tensor(self._value)
+        return keras.ops.broadcast_to(value, (keras.ops.shape(images)[0], *self._value.shape))
+
+    def compute_output_spec(self, images: Any) -> keras.KerasTensor:
+        """The shape and dtype of what `call` gives."""
+        return keras.KerasTensor((images.shape[0], *self._value.shape), dtype=self._value.dtype.name)
