@@ -21,7 +21,7 @@ from keras import layers
 from live_gradcam.cam.boxes import SteadyBoxes, find_boxes
 from live_gradcam.cam.explanation import Explanation, Prediction, Region
 from live_gradcam.cli import app
-from live_gradcam.networks.model_file import read_custom_objects
+from live_gradcam.networks.custom_objects import read_custom_objects
 
 TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
 

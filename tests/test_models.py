@@ -18,12 +18,10 @@ from live_gradcam.cam.methods import METHODS
 from live_gradcam.cam.split import candidate_layers, default_target, find_layer, layers_to_step_through, token_grid
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import CATALOG, check_model_name
+from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.efficientnet_lite import SCALINGS
 from live_gradcam.networks.graph import flatten
-from live_gradcam.networks.keras2 import translate_from_keras_2
-from live_gradcam.networks.model_file import read_custom_objects
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.networks.tensorflow_function import TFOpLambda
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SIZE = (32, 48)
@@ -510,15 +508,3 @@ def test_a_file_of_keras_2_gives_keras_2s_predictions(tmp_path: Path, older: boo
         np.testing.assert_allclose(predictions, reference["expected"], rtol=1e-5)
     assert default_target(flatten(classifier.model, (24, 24))).name == "features/backbone/separable"
     assert path.read_bytes() == before
-
-
-def test_a_function_that_means_something_else_in_keras_3_is_told(caplog) -> None:
-    translate_from_keras_2({"class_name": "Activation", "config": {"name": "gate", "activation": "hard_sigmoid"}})
-    assert "gate: hard_sigmoid is clip(x / 5 + ½) in Keras 2" in caplog.text
-
-
-def test_a_tensorflow_function_that_is_not_known_is_not_called() -> None:
-    with pytest.raises(ValueError, match=r"io\.write_file between its layers"):
-        TFOpLambda("io.write_file")
-    with pytest.raises(ValueError, match="several tensors"):
-        TFOpLambda("math.add", name="sum")(keras.Input((3,)), y=["other", 0, 0])

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from live_gradcam.errors import ModelError, UsageError, did_you_mean, first_line
 from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.labels import imagenet_labels, read_labels
-from live_gradcam.networks.model_file import (
-    LAYERS_CANNOT_BE_SEEN,
-    is_saved_model,
-    load_model_file,
-    read_custom_objects,
-)
+from live_gradcam.networks.model_file import check_model_file, load_model_file
 from live_gradcam.networks.outputs import Output, entries_of
 from live_gradcam.networks.preprocessing import AUTO, PREPROCESSINGS, Preprocessing
+from live_gradcam.networks.saved_model import LAYERS_CANNOT_BE_SEEN, is_saved_model
 
 if TYPE_CHECKING:
     import keras
@@ -139,8 +136,7 @@ def _check_loadable(name_or_path: str | Path) -> None:
         raise ModelError(
             f"{path} is a folder: export the model as one file with model.save('NAME.keras'), and give that file"
         )
-    if path.suffix.lower() not in (".keras", ".h5", ".hdf5"):
-        raise ModelError(f"{path} is not a model file: give a .keras or .h5 file that Keras saved")
+    check_model_file(path)
 
 
 def load_classifier(

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
 from live_gradcam.errors import ModelError, first_line
-from live_gradcam.networks.model_file import LAYERS_CANNOT_BE_SEEN
+from live_gradcam.networks.saved_model import LAYERS_CANNOT_BE_SEEN
 
 #: The shape of a value without the batch axis.
 Shape = tuple[int | None, ...]

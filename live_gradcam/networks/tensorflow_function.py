@@ -1,4 +1,4 @@
-"""A TensorFlow function between two layers, as Keras 2 kept it in a model: `x / 127.5 - 1`, `tf.nn.relu(x)`.
+"""A TensorFlow function between two layers, as Keras 2 kept it in a model: `x / 127.5 - 1`, `x[..., ::-1]`.
 
 It is how the preprocessing of a transferred network came into its file.
 """
@@ -11,18 +11,55 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-#: What may be called: functions of numbers alone.
-_FUNCTIONS = (
-    *("__operators__.add", "math.add", "math.divide", "math.multiply", "math.subtract", "math.truediv"),
-    *("math.sigmoid", "nn.relu", "nn.relu6", "nn.sigmoid", "nn.silu", "nn.softmax"),
+from live_gradcam.networks.keras2 import HARD_SIGMOID
+
+_OPERATORS = "add getitem"
+_ARRAYS = """
+    broadcast_to cast clip_by_value concat constant convert_to_tensor einsum expand_dims eye fill gather gather_nd
+    identity linspace meshgrid ones ones_like one_hot pad range rank repeat reshape reverse roll shape size slice split
+    squeeze stack stop_gradient strided_slice tensordot tile transpose unstack where zeros zeros_like
+"""
+_MATH = """
+    abs accumulate_n add add_n argmax argmin atan ceil cos cosh count_nonzero cumprod cumsum divide divide_no_nan equal
+    erf erfc exp expm1 floor floordiv floormod greater greater_equal is_finite is_inf is_nan l2_normalize less
+    less_equal log log1p log_sigmoid logical_and logical_not logical_or logical_xor maximum minimum mod multiply
+    multiply_no_nan negative not_equal pow reciprocal reciprocal_no_nan reduce_all reduce_any reduce_euclidean_norm
+    reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_std reduce_sum reduce_variance rint round
+    rsqrt scalar_mul sigmoid sign sin sinh softmax softplus softsign sqrt square squared_difference subtract tan tanh
+    top_k truediv xdivy xlogy
+"""
+_NN = """
+    avg_pool avg_pool2d batch_normalization bias_add depth_to_space elu gelu l2_normalize leaky_relu
+    local_response_normalization log_softmax max_pool max_pool2d moments relu relu6 selu sigmoid silu softmax softplus
+    softsign space_to_depth swish tanh top_k
+"""
+_IMAGE = """
+    adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation central_crop convert_image_dtype
+    crop_and_resize crop_to_bounding_box extract_patches flip_left_right flip_up_down grayscale_to_rgb hsv_to_rgb
+    pad_to_bounding_box per_image_standardization resize resize_with_crop_or_pad resize_with_pad rgb_to_grayscale
+    rgb_to_hsv rgb_to_yiq rgb_to_yuv rot90 total_variation transpose yiq_to_rgb yuv_to_rgb
+"""
+
+#: What may be called: functions of numbers alone, none of which reads or writes anything.
+_FUNCTIONS = frozenset(
+    module + name
+    for module, names in {
+        "__operators__.": _OPERATORS,
+        "": _ARRAYS,
+        "math.": _MATH,
+        "nn.": _NN,
+        "image.": _IMAGE,
+        "linalg.": "matmul l2_normalize norm normalize",
+    }.items()
+    for name in names.split()
 )
 
 
 class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
-    """Keras 2's layer of that name, for functions of one tensor and numbers.
+    """Keras 2's layer of that name.
 
     Args:
-        function: the function's name in TensorFlow, one of a few.
+        function: the function's name in TensorFlow, one of those above, perhaps of its first version ("compat.v1.pad").
         settings: as for every layer.
 
     Raises:
@@ -30,18 +67,33 @@ class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, function: str, **settings: Any) -> None:
-        if function not in _FUNCTIONS:
+        if function.removeprefix("compat.v1.") not in _FUNCTIONS:
             raise ValueError(f"the TensorFlow function {function} between its layers is not known")
-        super().__init__(**settings)
+        super().__init__(**{**settings, "autocast": False})  # numbers keep their precision, as in Keras 2
         self._function = operator.attrgetter(function)(tf)
 
     def call(self, x: Any, **arguments: Any) -> Any:
         """Apply the function.
 
         Args:
-            x: its first argument.
-            arguments: its others, which must be numbers.
+            x: its first argument: a tensor, a number, or a list of them.
+            arguments: its others.
         """
-        if any(isinstance(argument, list) for argument in arguments.values()):
-            raise ValueError(f"{self.name} takes several tensors, which is not known how to do")
         return self._function(x, **arguments)
+
+
+class SlicingOpLambda(TFOpLambda):
+    """Keras 2's layer of that name: `x[:, 1:-1]`, whose other argument is a list of slices and indices."""
+
+
+def _hard_sigmoid(x: Any) -> Any:
+    """Keras 2's hard sigmoid; that of Keras 3 is clip(x / 6 + ½)."""
+    return keras.ops.clip(x * 0.2 + 0.5, 0, 1)
+
+
+#: What the names in a translated configuration mean, where Keras has none of that name.
+CUSTOM_OBJECTS: dict[str, Any] = {
+    "SlicingOpLambda": SlicingOpLambda,
+    "TFOpLambda": TFOpLambda,
+    HARD_SIGMOID: _hard_sigmoid,
+}

@@ -15,8 +15,8 @@ from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.cam.explanation import Target
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
+from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
-from live_gradcam.networks.model_file import check_custom_objects
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.pipelines.fitting import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
 from live_gradcam.pipelines.notices import EmptyMaps, GuessedPixels, Notice

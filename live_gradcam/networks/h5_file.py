@@ -1,0 +1,82 @@
+"""Models in HDF5 files: `.h5` and `.hdf5`, as Keras 2 saved them by default, and any other ending."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.keras2 import with_layers_named
+
+if TYPE_CHECKING:
+    import h5py
+    import keras
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+#: What names the layers in a file of weights alone: before Keras 2.12, in its 2.12 and 2.13, and since.
+_SIGNS_OF_WEIGHTS = ("layer_names", "layer_names0", "_layer_checkpoint_dependencies", "layers")
+
+
+class H5File:
+    """An HDF5 file that Keras saved.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ModelError: it is damaged, has weights alone, or is no model at all.
+    """
+
+    ending = ".h5"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as file:
+            self._attributes = {
+                key: _text(file.attrs[key]) for key in ("model_config", "keras_version", "backend") if key in file.attrs
+            }
+            if "model_config" not in self._attributes:
+                raise _without_model(path, file)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The model's configuration, as it is in the file."""
+        return with_layers_named(json.loads(self._attributes["model_config"]))
+
+    @property
+    def keras_version(self) -> str:
+        """The version of Keras that saved it; before 2.0 Keras did not tell."""
+        return self._attributes.get("keras_version", "1")
+
+    def load_keras_2_weights(self, model: keras.Model) -> None:
+        """Assign the weights that Keras 2 saved to a model, which was built from the configuration."""
+        from live_gradcam.networks.keras2_weights import load_h5_weights
+
+        if self._attributes.get("backend", "tensorflow") != "tensorflow":
+            raise ValueError(f"its weights are those of {self._attributes['backend']}, whose convolutions may differ")
+        with self._open() as file:
+            load_h5_weights(file["model_weights"], model, self.config)
+
+    def _open(self) -> h5py.File:
+        import h5py
+
+        try:
+            return h5py.File(self.path, "r")
+        except OSError as error:
+            raise ModelError(f"{self.path} is damaged, or not all of it is there: {first_line(error)}") from error
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _without_model(path: Path, file: h5py.File) -> ModelError:
+    if any(sign in file.attrs or sign in file for sign in _SIGNS_OF_WEIGHTS):
+        return ModelError(
+            f"{path} holds weights alone, without the network that they belong to: save the whole model with "
+            'model.save("NAME.keras"), or give the network\'s name with -m and this file with --weights'
+        )
+    return ModelError(f"{path} is an HDF5 file, but not a model that Keras saved")

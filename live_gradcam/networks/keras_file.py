@@ -1,0 +1,54 @@
+"""Models in `.keras` files: a zip archive of a configuration and weights."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from live_gradcam.errors import ModelError, first_line
+
+if TYPE_CHECKING:
+    import keras
+
+SIGNATURE = b"PK\x03\x04"
+
+
+class KerasFile:
+    """A zip archive that Keras saved.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        config: the model's configuration, as it is in the file.
+        keras_version: the version of Keras that saved it.
+
+    Raises:
+        ModelError: it is damaged, or another kind of archive.
+    """
+
+    ending = ".keras"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                self.config: dict[str, Any] = json.loads(archive.read("config.json"))
+                metadata = json.loads(archive.read("metadata.json"))
+                self.keras_version = str(metadata["keras_version"])
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{path} is damaged, or not all of it is there: {first_line(error)}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{path} is a zip archive, but not a model that Keras saved") from error
+
+    def load_keras_2_weights(self, model: keras.Model) -> None:
+        """Assign the weights that Keras 2 saved to a model, which was built from the configuration."""
+        import h5py
+
+        from live_gradcam.networks.keras2_weights import load_keras_weights
+
+        with zipfile.ZipFile(self.path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+            load_keras_weights(weights, model, self.config)
