@@ -177,7 +177,8 @@ Weights = Annotated[
     str, typer.Option("--weights", metavar="FILE|imagenet|none", help="A weights file; none: random weights.")
 ]
 Labels = Annotated[
-    str | None, typer.Option("--labels", metavar="FILE", help="Class names, one a line or JSON; or the word imagenet.")
+    str | None,
+    typer.Option("--labels", metavar="FILE", help="Class names: one a line, JSON or CSV; or the word imagenet."),
 ]
 Preprocessing = Annotated[
     str | None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -48,38 +50,114 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     """Read class names, in class order, from a file.
 
     Args:
-        path: a text file with a name a line, or JSON: a list of names, or Keras' class-index form, an object from the
-            index to the name or to `[id, name]`. The word "imagenet" stands for the 1000 labels that are built in.
+        path: one of these, or the word "imagenet", which stands for the 1000 labels that are built in.
+
+            - A text file with a name a line, perhaps after its index (`0 cat`, as Teachable Machine writes).
+            - JSON: a list of names, or an object from the index to the name or to `[id, name]`, or from the name to the
+              index (Keras' `class_indices`).
+            - A `.csv` or `.tsv` table of names, with their indices or without, and with a header or without.
 
     Raises:
-        ModelError: the file cannot be read or holds no names.
+        ModelError: the file cannot be read or holds no names, or its indices leave some out.
     """
     if str(path) == "imagenet":
         return imagenet_labels()
     try:
         text = Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ModelError(f"the labels file {path} is not UTF-8 text: save it with the encoding UTF-8") from error
+    except OSError as error:
         raise ModelError(f"the labels file {path} cannot be read: {error}") from error
-    labels = _labels_of_json(path, text) if Path(path).suffix.lower() == ".json" else _labels_of_lines(text)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".json" or text.lstrip().startswith("{"):
+        labels = _labels_of_json(path, text)
+    elif suffix in (".csv", ".tsv"):
+        labels = _labels_of_table(path, text)
+    else:
+        labels = _labels_of_lines(text)
     if not labels:
         raise ModelError(f"the labels file {path} is empty: it needs one class name a line")
     return labels
 
 
 def _labels_of_lines(text: str) -> tuple[str, ...]:
-    return tuple(line.strip() for line in text.rstrip().splitlines())
+    lines = tuple(line.strip() for line in text.rstrip().splitlines())
+    numbered = [re.fullmatch(r"(\d+)(?:\s*[:,]\s*|\s+)(\S.*)", line) for line in lines]
+    named = {int(match[1]): match[2] for match in numbered if match}
+    # "0 stars", "1 stars", … are names: without the numbers they would be the same.
+    if sorted(named) == list(range(len(lines))) and len(set(named.values())) == len(lines):
+        return tuple(named[index] for index in range(len(lines)))
+    return lines
 
 
 def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
     try:
         content = json.loads(text)
         if isinstance(content, dict):
-            content = [content[str(index)] for index in range(len(content))]
+            by_index = content
+            if all(type(index) is int for index in content.values()):
+                by_index = {str(index): name for name, index in content.items()}
+            content = [by_index[str(index)] for index in range(len(content))]
         return tuple(str(entry[-1] if isinstance(entry, list) else entry) for entry in content)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
-            f'the labels file {path} is neither a JSON list of names nor an object {{"0": name, "1": name, …}}'
+            f'the labels file {path} is neither a JSON list of names nor an object {{"0": name, "1": name, …}} or '
+            "{name: 0, name: 1, …} that leaves no index out"
         ) from error
+
+
+#: How the column of names in a table of classes is called, the surest first.
+_TITLES = ("name", "names", "classname", "labelname", "label", "labels", "classlabel", "class", "classes", "category")
+
+
+def _labels_of_table(path: str | Path, text: str) -> tuple[str, ...]:
+    rows = _rows(path, text)
+    titles = [re.sub(r"[\W_]", "", cell).casefold() for cell in rows[0]] if rows else []
+    titled = any(title in _TITLES for title in titles)
+    if titled or (_numberings(rows[1:]) and not _numberings(rows)):
+        rows = rows[1:]
+    else:
+        titles = [""] * len(titles)
+    numberings = _numberings(rows)
+    names = [column for column in range(len(titles)) if column not in numberings] or list(range(len(titles)))
+    if titled:
+        names = sorted(
+            (column for column in names if titles[column] in _TITLES), key=lambda c: _TITLES.index(titles[c])
+        )
+    elif len(names) > 1:
+        raise ModelError(f"the labels file {path} has several columns: give that of the names the title name")
+    _check_that_no_index_is_left_out(path, rows, titles, numberings)
+    if numberings and numberings[0] != names[0]:
+        rows = sorted(rows, key=lambda row: int(row[numberings[0]]))
+    return tuple(row[names[0]] for row in rows)
+
+
+def _rows(path: str | Path, text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    if len({len(row) for row in rows}) > 1:
+        raise ModelError(f"the labels file {path} is no table: put names with a comma in quotation marks")
+    return rows
+
+
+def _numberings(rows: list[list[str]]) -> list[int]:
+    """The columns that number the rows from zero or from one, in any order."""
+    columns = list(zip(*rows, strict=True))
+    numbers = [sorted(map(int, cells)) if all(map(str.isdecimal, cells)) else [-1] for cells in columns]
+    counted = (list(range(len(rows))), list(range(1, len(rows) + 1)))
+    return [column for column, cells in enumerate(numbers) if cells in counted]
+
+
+def _check_that_no_index_is_left_out(
+    path: str | Path, rows: list[list[str]], titles: list[str], numberings: list[int]
+) -> None:
+    for column, title in enumerate(titles):
+        is_index = (
+            bool(rows) and title.endswith(("id", "index", "idx")) and all(row[column].isdecimal() for row in rows)
+        )
+        if is_index and column not in numberings:
+            raise ModelError(f"the labels file {path} leaves indices out, or has some twice")
 
 
 def is_everyday_alone(name: str, labels: tuple[str, ...], groups: Groups) -> bool:
