@@ -122,6 +122,21 @@ def check_model_name(name_or_path: str | Path) -> None:
     _check_loadable(name_or_path)
 
 
+def _entry_to_load(name_or_path: str | Path) -> CatalogEntry | None:
+    _check_loadable(name_or_path)
+    return find_entry(str(name_or_path))
+
+
+def _check_in_memory(model: Any, weights: str | Path | None) -> None:
+    import keras
+
+    if not isinstance(model, keras.Model):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise UsageError(f"a {kind} is no model of Keras 3 ({keras.__version__}): give one, a name, or a model's file")
+    if weights not in (None, "imagenet"):
+        raise UsageError(f"{model.name} has weights of its own: load others with its load_weights before")
+
+
 def _check_loadable(name_or_path: str | Path) -> None:
     path = Path(name_or_path)
     if find_entry(str(name_or_path)) is not None or is_saved_model(path):
@@ -140,7 +155,7 @@ def _check_loadable(name_or_path: str | Path) -> None:
 
 
 def load_classifier(
-    name_or_path: str | Path = DEFAULT_MODEL,
+    name_or_path: str | Path | keras.Model = DEFAULT_MODEL,
     *,
     weights: str | Path | None = "imagenet",
     labels: str | Path | tuple[str, ...] | list[str] | None = None,
@@ -151,12 +166,13 @@ def load_classifier(
     custom_objects: str | Path | Mapping[str, Any] | None = None,
     trust: bool = False,
 ) -> Classifier:
-    """Load a classifier by name or from a file.
+    """Load a classifier by name or from a file, or make one of a Keras model in memory.
 
     Args:
         name_or_path: a name of the catalogue (`live-gradcam models` lists them), a `.keras` or `.h5` file, or a
             SavedModel folder. A file is loaded in Keras' safe mode: nothing in it is run but known layers. A
-            SavedModel is a TensorFlow program, which gives predictions but cannot be explained.
+            SavedModel is a TensorFlow program, which gives predictions but cannot be explained. Or a Keras 3 model,
+            which is used as it is; labels and preprocessing are those of a file's.
         weights: "imagenet", None for random weights, or a weights file. A model file brings its own, which a
             weights file here replaces.
         labels: class names in class order, a file of them (see `read_labels`), or None for the model's usual ones:
@@ -173,28 +189,30 @@ def load_classifier(
         trust: run the code that a model file holds (Lambda layers).
 
     Raises:
-        UsageError: no network or preprocessing of that name.
+        UsageError: no network or preprocessing of that name, an object that is no Keras 3 model, or a weights file
+            for one, which is never changed.
         ModelError: a file that cannot be read, weights that are not there or do not fit, a model that is no image
             classifier, or labels of another number than its classes.
     """
-    _check_loadable(name_or_path)
     recipe = _recipe(preprocessing)
-    entry = find_entry(str(name_or_path))
-    if entry is not None:
-        if head or feed or output not in (None, "classes"):
-            raise UsageError(
-                f"{entry.name} has one input and one output, of classes: leave --head, --feed and --output-kind out"
-            )
-        name, model = entry.name, _build(entry, weights)
-    else:
+    if not isinstance(name_or_path, (str, Path)):
+        _check_in_memory(name_or_path, weights)
+        return _own_classifier(name_or_path.name, name_or_path, None, labels, recipe, output, head, feed or {})
+    entry = _entry_to_load(name_or_path)
+    if entry is None:
         path = Path(name_or_path)
         if custom_objects is not None and not isinstance(custom_objects, Mapping):
             custom_objects = read_custom_objects(custom_objects)
-        name, model = path.name, load_model_file(path, custom_objects=custom_objects, trust=trust)
+        model = load_model_file(path, custom_objects=custom_objects, trust=trust)
         if weights not in (None, "imagenet"):
             _load_weights(model, weights)
-        return _own_classifier(name, model, path, labels, recipe, output, head, feed or {})
+        return _own_classifier(path.name, model, path, labels, recipe, output, head, feed or {})
 
+    if head or feed or output not in (None, "classes"):
+        raise UsageError(
+            f"{entry.name} has one input and one output, of classes: leave --head, --feed and --output-kind out"
+        )
+    name, model = entry.name, _build(entry, weights)
     height, width, channels = _input_shape(name, model)
     units = _units(name, model)
     return Classifier(

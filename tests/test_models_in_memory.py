@@ -1,0 +1,56 @@
+"""A Keras model that a Python program has, as a classifier: no file in between."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from live_gradcam import Explainer, load_classifier
+from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+
+
+def flowers(outputs: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(2)
+    image = keras.Input((24, 32, 3))
+    x = layers.Resizing(16, 16, crop_to_aspect_ratio=True)(image)
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu", name="map")(x))
+    return keras.Model(image, layers.Dense(outputs, activation="softmax", name="classes")(x), name="flowers")
+
+
+def test_a_model_is_used_as_it_is() -> None:
+    model = flowers()
+    before = model.get_weights()
+    classifier = load_classifier(model, labels=["rose", "tulip", "daisy"])
+    assert classifier.model is model
+    assert (classifier.name, classifier.labels) == ("flowers", ("rose", "tulip", "daisy"))
+    assert (classifier.input_size, classifier.fit) == ((24, 32), "crop")
+    assert classifier.preprocessing == PREPROCESSINGS["raw"]
+    frame = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    explanation = Explainer(classifier, maps=1, engine="graph", tune="off")(frame)
+    probabilities = model.predict(frame[None, :, :, ::-1].astype(np.float32), verbose=0)[0]
+    best = explanation.predictions[0]
+    assert best.label == classifier.labels[int(np.argmax(probabilities))]
+    np.testing.assert_allclose(best.probability, probabilities.max(), rtol=1e-5)
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_preprocessing_and_labels_are_as_for_a_file() -> None:
+    own = Preprocessing(mean=(1.0, 2.0, 3.0), channels="bgr")
+    assert load_classifier(flowers(), preprocessing=own).preprocessing == own
+    assert load_classifier(flowers(), preprocessing="torch").preprocessing == PREPROCESSINGS["torch"]
+    assert load_classifier(flowers()).labels == ("class 0", "class 1", "class 2")
+    with pytest.raises(ModelError, match="2 labels for 3 classes"):
+        load_classifier(flowers(), labels=["rose", "tulip"])
+
+
+def test_what_is_no_model_of_keras_3() -> None:
+    with pytest.raises(UsageError, match=r"a types\.SimpleNamespace is no model of Keras 3"):
+        load_classifier(SimpleNamespace(name="torch"))
+    with pytest.raises(UsageError, match="flowers has weights of its own"):
+        load_classifier(flowers(), weights="other.weights.h5")
