@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from live_gradcam.video.clock import LONGEST_PAUSE
 from live_gradcam.video.encoding import Container
 
 #: Of text, so that they can be written in another form; pictures of text cannot.
@@ -20,7 +21,9 @@ _MILLISECONDS = Fraction(1, 1000)
 _TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock that is told in whole milliseconds or packets trembles
 #: Seconds: packets that come so much too early are of another recording. Subtitles may begin before others that go on.
 _SET_BACK, _SUBTITLES_SET_BACK = Fraction(1, 10), Fraction(10)
-_LONGEST_SILENCE = Fraction(60)  # seconds; a longer one is a jump in time
+#: Seconds: packets that come so much too late are of another time. Between subtitles hours may pass.
+_SET_FORWARD, _SUBTITLES_SET_FORWARD = LONGEST_PAUSE, Fraction(24 * 3600)
+_LONGEST_SILENCE = Fraction(60)  # seconds; a longer one is nothing, and no sound of 0
 _NO_TEXT = bytes(2)  # mov_text: the length of nothing
 #: Whose delay Matroska learns from the stream itself, so that times before 0 s are none in the file.
 _WITH_DELAY = frozenset({"opus", "libopus"})
@@ -107,7 +110,8 @@ class _Track:
 class _Copied(_Track):
     """The packets as they are.
 
-    Where their clock is set back, as in recordings that were put together, they go on after the last one.
+    Where their clock jumps, as in recordings that were put together, they go on after the last one. Sound whose clock
+    has nothing to do with that of the pictures begins with them.
 
     Args:
         source: stream to copy.
@@ -121,7 +125,9 @@ class _Copied(_Track):
         self._from_zero = from_zero
         self._name = source.codec_context.name
         self._is_audio = source.type == "audio"
-        self._tolerance = _SET_BACK if self._is_audio else _SUBTITLES_SET_BACK
+        self._set_back = _SET_BACK if self._is_audio else _SUBTITLES_SET_BACK
+        self._set_forward = _SET_FORWARD if self._is_audio else _SUBTITLES_SET_FORWARD
+        self._delay = _delay(source) if self._is_audio else Fraction(0)
         self._tells_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
         self._offset = 0
         self._last: tuple[int, int] | None = None  # ticks: its time and its duration
@@ -139,9 +145,13 @@ class _Copied(_Track):
     def _keep_order(self, packet: Any) -> int:
         """Correct a packet's times. Returns how much later than the last one's they are, in ticks."""
         if self._last is None:
+            if self._is_audio and abs(packet.dts * packet.time_base) > LONGEST_PAUSE:
+                self._offset = -packet.dts
+            packet.dts += self._offset
+            packet.pts = None if packet.pts is None else packet.pts + self._offset
             return 0
-        step = packet.dts + self._offset - self._last[0]
-        if step * packet.time_base < -self._tolerance:
+        step = (packet.dts + self._offset - self._last[0]) * packet.time_base
+        if not -self._set_back <= step <= self._set_forward:
             self._offset = sum(self._last) - packet.dts
         packet.dts += self._offset
         packet.dts = max(packet.dts, self._last[0] + self._is_audio)  # subtitles may begin together
@@ -153,15 +163,17 @@ class _Copied(_Track):
         return self._name == "mov_text" and packet.size == len(_NO_TEXT) and bytes(packet) == _NO_TEXT
 
     def _is_thrown_away(self, packet: Any) -> bool:
-        time = packet.dts if packet.pts is None else packet.pts
-        return time < 0 and (packet.is_discard or not self._tells_delay)
+        time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
+        if self._last is not None or not -LONGEST_PAUSE <= time < 0:
+            return False
+        return packet.is_discard or not self._tells_delay or time < -self._delay - _MILLISECONDS
 
 
 class _EncodedAudio(_Track):
     """Sound encoded anew, every sample at its time.
 
-    What is missing becomes silence. Where the clock is set back, as in recordings that were put together, the sound
-    goes on.
+    What is missing becomes silence. Where the clock jumps, as in recordings that were put together, the sound goes on.
+    What is before 0 s is left out, as all else would be shifted for it.
     """
 
     def __init__(self, source: Any, output: Any, encoder: str) -> None:
@@ -172,6 +184,7 @@ class _EncodedAudio(_Track):
         self._of: tuple[str, str, int] | None = None
         self._fifo = av.AudioFifo()
         self._sent: int | None = None  # samples, from 0 s on
+        self._too_early = 0  # samples before 0 s that are still to come
         self._received = Fraction(0)  # seconds
         self._ahead = Fraction(0)
 
@@ -201,10 +214,13 @@ class _EncodedAudio(_Track):
             return []
         time = frame.pts * frame.time_base
         if self._sent is None:
-            self._sent, self._received = round(time * rate), time
+            self._ahead = -time if abs(time) > LONGEST_PAUSE else Fraction(0)
+            self._received = time + self._ahead
+            self._sent, self._too_early = max(0, round(self._received * rate)), max(0, -round(self._received * rate))
         gap: Fraction = time + self._ahead - self._received
-        if gap < -_TOLERATED_GAP:
+        if not -_TOLERATED_GAP <= gap <= LONGEST_PAUSE:
             self._ahead -= gap
+            return []
         if gap <= _TOLERATED_GAP:
             return []
         self._received += gap
@@ -240,6 +256,8 @@ class _EncodedAudio(_Track):
         """Encode what is a whole frame of the encoder; at the end, also what is a part of one."""
         packets: list[av.Packet] = []
         context = self.stream.codec_context
+        if self._too_early and (early := self._fifo.read(self._too_early, partial=True)) is not None:
+            self._too_early -= early.samples
         while (frame := self._fifo.read(context.frame_size, partial=partial)) is not None:
             frame.pts, frame.time_base = self._sent, Fraction(1, context.sample_rate)
             self._sent = (self._sent or 0) + frame.samples
@@ -251,6 +269,12 @@ class _EncodedAudio(_Track):
         if self._resampler:
             self._store(self._resampler.resample(None))
         return [*packets, *self._ready(partial=True), *self.stream.encode(None)]
+
+
+def _delay(stream: Any) -> Fraction:
+    """Seconds of sound before 0 s of which the stream says that decoders throw them away."""
+    context = stream.codec_context
+    return Fraction(context.delay or 0, context.sample_rate or 48_000)
 
 
 def _rate(encoder: str, rate: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from live_gradcam.errors import LiveGradcamError, SourceError
+from live_gradcam.video.clock import ClockFaults
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import read_image
 from live_gradcam.video.reader import Loss, OnPacket, VideoReader
@@ -45,6 +46,7 @@ class PictureReader:
         self.chapters: list[Any] = []
         self.hdr: str | None = None
         self.loss = Loss(0, 0.0)
+        self.clock = ClockFaults()
 
     def frames(
         self, *, start: Fraction | None = None, end: Fraction | None = None, on_packet: OnPacket | None = None

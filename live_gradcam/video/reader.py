@@ -20,6 +20,7 @@ import av
 import numpy as np
 
 from live_gradcam.errors import SourceError
+from live_gradcam.video.clock import LONGEST_PAUSE, Clock, ClockFaults
 from live_gradcam.video.deinterlacing import Deinterlacer
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import on_white
@@ -50,13 +51,13 @@ VIDEO_SUFFIXES = frozenset(
 OnPacket = Callable[[av.Packet], None]
 
 _DEFAULT_RATE = Fraction(25)
+_SLOWEST_RATE = Fraction(1, 60)
 _HD_HEIGHT = 720
 _BT709, _BT601 = 1, 5  # ITU-T H.273 matrix coefficients, as are these, which swscale converts from:
 _KNOWN_MATRICES = frozenset({0, _BT709, 4, _BT601, 6, 7, 9})
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273 transfer characteristics
 _WITH_TRANSPARENCY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _SQUARE_PIXELS = (Fraction(98, 100), Fraction(102, 100))
-_REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
 _TOLERATED_SECONDS = 0.1  # headers round
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
 _MARKED_AHEAD = 3  # so many packets before the one after a break is the one that FFmpeg marks as damaged, at most
@@ -112,13 +113,14 @@ class VideoReader:
         frame_rate: average frames per second.
         time_base: the seconds that one tick of the file's clock lasts.
         expected_frames: what the header says; a hint for a progress bar, never the truth. None if it does not say.
-        begin: seconds, the time of the first frame, as the header says.
+        begin: seconds, the time of the first frame.
         duration: seconds, as the header says; None if it does not.
         others: the streams of sound and subtitles, in the file's order.
         metadata: what the file says of itself: title, artist and so on.
         chapters: as PyAV has them: `start`, `end` and `time_base` of each, and its `metadata`.
         hdr: the name of the transfer function where it is one for high dynamic range; None otherwise.
         loss: what could not be read; complete once `frames` has ended.
+        clock: what the file's clock does that time does not; complete once `frames` has ended.
 
     Raises:
         SourceError: there is no such file, it is not a video, or it has no pictures.
@@ -144,10 +146,10 @@ class VideoReader:
             for stream in self._container.streams
             if stream.type in ("audio", "subtitle") and stream.codec_context is not None
         ]
-        self.frame_rate: Fraction = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
+        self.frame_rate = _frame_rate(self._stream)
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
         self.duration = self._header_duration()
-        self.begin = Fraction((self._stream.start_time or 0) * self.time_base)
+        self._header_begin = Fraction((self._stream.start_time or 0) * self.time_base)
         self.expected_frames = self._stream.frames or (
             round(self.duration * float(self.frame_rate)) if self.duration else None
         )
@@ -155,6 +157,7 @@ class VideoReader:
         self.chapters: list[Any] = self._container.chapters()
         self.hdr: str | None = _HDR_TRANSFERS.get(self._stream.codec_context.color_trc)
         self.loss = Loss(0, 0.0)
+        self.clock = ClockFaults()
         self._ends: dict[int, Fraction] = {}
         self._corrupt_packets = 0
         self._marked: list[int] = []
@@ -171,6 +174,16 @@ class VideoReader:
             self._container.close()
             raise SourceError(f"{self.path} is not a video that can be read (its codec is unknown)")
         return streams[0]
+
+    @property
+    def begin(self) -> Fraction:
+        """Seconds. The header may know of frames before the first one that can be decoded."""
+        with suppress(OSError, SourceError):  # it is gone by now
+            state = self.path.stat()
+            first = _first_time(self.path, state.st_size, state.st_mtime_ns)
+            if first is not None:
+                return first
+        return self._header_begin
 
     def _header_duration(self) -> float | None:
         if self._stream.duration:
@@ -204,7 +217,7 @@ class VideoReader:
             end: seconds; frames from then on are left out.
             on_packet: is given the packets of `others` as they come by, from `start` to `end`.
         """
-        clock = _Clock(tick=self.time_base, period=1 / self.frame_rate)
+        clock = Clock(tick=self.time_base, period=1 / self.frame_rate)
         stretch = self._stretch()
         if start is not None:
             self._seek(start)
@@ -217,13 +230,15 @@ class VideoReader:
             pts = clock.next(None if picture.pts is None else picture.pts * picture.time_base)
             if end is not None and pts >= end:
                 self._pass_on(packets, end, on_packet)
+                self.clock = clock.faults
                 self.loss = Loss(self._corrupt_packets, 0.0, mended, len(self._marked))
                 return
             if start is None or pts >= start:
                 mended += picture.is_corrupt
                 yield Frame(_to_bgr(picture, stretch), count, pts, time.monotonic())
                 count += 1
-        missing = self._missing_seconds(count)
+        self.clock = clock.faults
+        missing = 0.0 if self.clock.jumps else self._missing_seconds(count)  # the header counts the jumps too
         self.loss = Loss(self._corrupt_packets, missing, mended, self._breaks())
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
@@ -244,7 +259,7 @@ class VideoReader:
         """Where the file can be cut: the time of each key frame from `start` on, and how many frames there are before.
 
         Times are in seconds. None where the file does not say it for sure: packets without times or of one time, times
-        that are set back, damaged packets.
+        that jump, damaged packets.
         """
         if self._container.format.name in _GUESSED_AFTER_A_JUMP or self._breaks():
             return None
@@ -264,7 +279,8 @@ class VideoReader:
         except (av.error.FFmpegError, OSError):
             return None
         times.sort()
-        if any(later <= earlier for earlier, later in pairwise(times)):
+        longest = LONGEST_PAUSE / self.time_base
+        if not all(0 < later - earlier <= longest for earlier, later in pairwise(times)):
             return None
         begin = 0 if start is None else bisect_left(times, start / self.time_base)
         places = [(key, bisect_left(times, key) - begin) for key in sorted(keys)]
@@ -296,7 +312,7 @@ class VideoReader:
             return
         for seconds in _SEEK_BACK_SECONDS:
             target = start - seconds
-            if target <= self.begin:
+            if target <= self._header_begin:
                 return
             with suppress(av.error.FFmpegError, OSError), VideoReader(self.path) as probe:
                 probe._seek_to(target)
@@ -400,7 +416,7 @@ class VideoReader:
         if self._stream.frames and count >= self._stream.frames:
             return 0.0
         if self._stream.duration:
-            begin = float((self._stream.start_time or 0) * self.time_base)
+            begin = float(self._header_begin)
             end = float(self._ends.get(self._stream.index, 0))
         else:
             begin = min(0, self._container.start_time or 0) / av.time_base
@@ -412,6 +428,14 @@ class VideoReader:
 def _is_set_back(decoded: int | None, dts: int | None) -> bool:
     """Whether a stream's clock is set back from the time of a packet to that of the next; None where there is none."""
     return decoded is not None and dts is not None and dts < decoded
+
+
+@lru_cache(maxsize=64)
+def _first_time(path: Path, size: int, changed: int) -> Fraction | None:
+    """The time of a file's first frame, in seconds, once for a size and a time of change; None where it has none."""
+    with VideoReader(path) as reader:
+        first = next(reader.frames(), None)
+        return None if first is None else first.pts
 
 
 @lru_cache(maxsize=64)
@@ -434,32 +458,12 @@ def _within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -
     return receive
 
 
-class _Clock:
-    """Makes times that always increase of those that a file has, which stay as they are wherever they do.
-
-    Args:
-        tick: seconds, the shortest step.
-        period: seconds, the usual step, for frames that have no time.
-    """
-
-    def __init__(self, *, tick: Fraction, period: Fraction) -> None:
-        self._tick = tick
-        self._period = period
-        self._offset = Fraction(0)
-        self._last: Fraction | None = None
-
-    def next(self, pts: Fraction | None) -> Fraction:
-        """The time of the next frame, which the file says is shown at `pts`, in seconds; None if it does not say."""
-        if self._last is None:
-            self._last = pts or Fraction(0)
-        elif pts is None:
-            self._last += self._period
-        elif pts + self._offset < self._last - _REORDERED_FRAMES * self._period:  # recordings were put together
-            self._last += self._period
-            self._offset = self._last - pts
-        else:
-            self._last = max(pts + self._offset, self._last + self._tick)
-        return self._last
+def _frame_rate(stream: Any) -> Fraction:
+    """Frames per second: the average, unless the clock jumps so far that it says nothing."""
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if average and guessed and average < _SLOWEST_RATE < guessed:
+        return guessed
+    return average or guessed or _DEFAULT_RATE
 
 
 def _decoder(stream: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -92,13 +92,16 @@ class Numbers:
             self._draw_contact_sheet(self._job.contact_sheet)
 
     def _draw_contact_sheet(self, path: Path) -> None:
+        with open_recording(self._job.source, self._options) as reader:
+            begin = reader.begin
         samples = self._timeline.samples
         thumbnails = []
         for sample in thumbnail_samples(samples):
             with open_recording(self._job.source, self._options) as reader:
                 frame = next(reader.frames(start=sample.pts), None)
             if frame is not None:
-                thumbnails.append((frame.image, sample))
+                thumbnails.append((frame.image, replace(sample, pts=sample.pts - begin)))
+        samples = [replace(sample, pts=sample.pts - begin) for sample in samples]
         sheet = draw_contact_sheet(samples, thumbnails, self._options.overlay(), title=self._job.source.name)
         with writing(path):
             part_path(path).write_bytes(encode_image(path, sheet))

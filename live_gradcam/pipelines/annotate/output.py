@@ -56,7 +56,7 @@ class AnnotatedFile:
         self._job = job
         self._time_base = time_base_of(reader, options)
         self._metadata = _metadata(reader, provenance, complete=True)
-        self._chapters = kept_chapters(reader.chapters, span.start, span.end)
+        self._chapters = kept_chapters(reader.chapters, span.shift, span.end)
         self._is_gif = options.encoding.of_file(job.output).codec == "gif"
         self._is_finished = False
         rate = options.output_fps or reader.frame_rate
@@ -196,7 +196,7 @@ def join_segments(
         end=end,
         shift=span.shift,
         metadata=_metadata(reader, provenance, complete=complete),
-        chapters=kept_chapters(reader.chapters, span.start, span.end),
+        chapters=kept_chapters(reader.chapters, span.shift, span.end),
     )
     return {"converted": accompaniment.converted, "left_out": accompaniment.left_out}
 

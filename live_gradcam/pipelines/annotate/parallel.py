@@ -32,6 +32,7 @@ from live_gradcam.pipelines.annotate.source import Span, open_recording
 from live_gradcam.pipelines.annotate.summary import AnnotateSummary
 from live_gradcam.pipelines.annotate.workers import Workers
 from live_gradcam.pipelines.stopping import StopRequest
+from live_gradcam.video.clock import ClockFaults
 from live_gradcam.video.output import writing
 from live_gradcam.video.reader import Loss
 
@@ -158,7 +159,7 @@ def annotate_in_parallel(
 
 
 class _NotCutError(Exception):
-    """A recording's segments are not what the whole is: it is damaged, or its frames change their size."""
+    """A recording's segments are not what the whole is: it is damaged, its clock jumps, or its frames change size."""
 
 
 class _Run:
@@ -181,12 +182,13 @@ class _Run:
         self._to_draw: deque[Draw] = deque()
         self._drawn: dict[int, EncodedSegment] = {}
         self._losses: list[Loss] = []
+        self._clock = ClockFaults()
         self._frames_explained = 0
         self._parts: list[Path] = []
         self._frames = 0
         self._encoder = ""
         with open_recording(job.source, options) as reader:
-            self._seconds, self._rate = Span(reader, options).seconds, float(options.output_fps or reader.frame_rate)
+            self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
         self._folder = job.output.with_name(f"{job.output.name}.parts")
         self._numbers = Numbers(job, options).__enter__()
         try:
@@ -226,13 +228,14 @@ class _Run:
     def _check(self, segment: Segment, result: ExplainedSegment) -> None:
         self._sizes |= result.sizes
         is_other = segment.frames is not None and segment.frames != result.frames
-        if len(self._segments) > 1 and (result.loss or is_other or len(self._sizes) > 1):
+        if len(self._segments) > 1 and (result.loss or result.clock or is_other or len(self._sizes) > 1):
             raise _NotCutError
 
     def _follow(self, result: ExplainedSegment) -> None:
         """Pass a segment's explanations, the next in order, through what depends on those before."""
         segment = self._segments[len(self._followed)]
         self._losses.append(result.loss)
+        self._clock = result.clock
         if self._calm is None:
             self._calm = Calm(self._options, result.vocabulary, result.evidence_of_nothing, result.targets)
         changes = [] if self._shown is None else [(segment.first, self._shown)]
@@ -266,7 +269,7 @@ class _Run:
     def progress(self) -> Progress:
         """How far it is: explaining and drawing count as much as each other."""
         seconds = (self._frames_explained + self._frames) / 2 / self._rate
-        return Progress(self._frames_explained, seconds, self._seconds)
+        return Progress(self._frames_explained, seconds, self._span.seconds)
 
     def finish(self, *, complete: bool) -> AnnotateSummary | None:
         """Put the parts together, as far as they are there.
@@ -311,6 +314,8 @@ class _Run:
             stopped=not complete,
             encoder=self._encoder,
             hdr=hdr,
+            begins_at=float(self._span.shift),
+            clock=self._clock,
             **notes,
         )
 

@@ -141,6 +141,8 @@ def annotate(
         loss=reader.loss,
         stopped=not is_complete,
         hdr=reader.hdr,
+        begins_at=float(span.shift),
+        clock=reader.clock,
         **file.notes,
     )
 

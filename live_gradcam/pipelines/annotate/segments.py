@@ -24,6 +24,7 @@ from live_gradcam.pipelines.annotate.output import time_base_of
 from live_gradcam.pipelines.annotate.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
 from live_gradcam.pipelines.overlap import Ahead
+from live_gradcam.video.clock import ClockFaults
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.reader import Loss
 from live_gradcam.video.writer import VideoWriter
@@ -64,6 +65,7 @@ class ExplainedSegment:
         targets: how many classes were asked for.
         evidence_of_nothing: what the network finds in noise.
         loss: what could not be read.
+        clock: what the recording's clock does that time does not.
     """
 
     explained: list[ExplainedFrame]
@@ -73,6 +75,7 @@ class ExplainedSegment:
     targets: int
     evidence_of_nothing: float
     loss: Loss
+    clock: ClockFaults
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,9 @@ class Explain:
                     found.append(ExplainedFrame(frame.index, frame.pts, size, explanation))
         nothing = bench.evidence_of_nothing(found[0].size) if found else 0.0
         vocabulary, targets = engine.explainer.vocabulary, len(engine.targets)
-        return ExplainedSegment(found, count, frozenset(sizes), vocabulary, targets, nothing, reader.loss)
+        return ExplainedSegment(
+            *(found, count, frozenset(sizes), vocabulary, targets, nothing), loss=reader.loss, clock=reader.clock
+        )
 
 
 @dataclass(frozen=True)

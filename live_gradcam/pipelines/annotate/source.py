@@ -14,12 +14,15 @@ from live_gradcam.errors import SourceError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.fitting import Stream
 from live_gradcam.pipelines.overlap import Ahead
+from live_gradcam.video.clock import LONGEST_PAUSE
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.pictures import PictureReader, Recording, is_pattern, is_picture
 from live_gradcam.video.reader import OnPacket, VideoReader
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
 DEPTH = 6
+#: Seconds of sound before the pictures that are none: decoders warm up with them.
+_WARMING_UP = Fraction(1, 10)
 
 
 def open_recording(path: Path, options: AnnotateOptions) -> Recording:
@@ -43,7 +46,10 @@ def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
 
 
 class Span:
-    """The part of a recording that is annotated, on the recording's clock.
+    """The part of a recording that is annotated, on the recording's clock, which may begin anywhere.
+
+    The output's clock begins at 0: with the span's start; of a whole recording with its first frame, or with its sound
+    where that begins before.
 
     Args:
         reader: the recording.
@@ -52,6 +58,7 @@ class Span:
     Attributes:
         start: seconds; None for the beginning.
         end: seconds; None for the end.
+        begin: seconds, of its first frame or its start.
         shift: seconds by which the output's times are earlier, a whole number of ticks.
         seconds: how long it is, as the header says; None if that does not say.
     """
@@ -59,13 +66,20 @@ class Span:
     def __init__(self, reader: Recording, options: AnnotateOptions) -> None:
         self.start = None if options.start is None else reader.begin + options.start
         self.end = None if options.end is None else reader.begin + options.end
-        origin = min(Fraction(0), reader.begin) if self.start is None else self.start  # no file has times before 0
-        self.shift = origin // reader.time_base * reader.time_base
         self.begin = reader.begin if self.start is None else self.start
+        origin = _beginning(reader) if self.start is None else self.start
+        self.shift = origin // reader.time_base * reader.time_base
         ends = [] if self.end is None else [self.end]
         if reader.duration is not None:
             ends.append(reader.begin + Fraction(reader.duration))
         self.seconds = float(min(ends) - self.begin) if ends else None
+
+
+def _beginning(reader: Recording) -> Fraction:
+    """Seconds on a recording's clock: of what is there first, the pictures or the sound."""
+    sounds = [stream for stream in reader.others if stream.type == "audio" and stream.start_time is not None]
+    earlier = max((reader.begin - stream.start_time * stream.time_base for stream in sounds), default=Fraction(0))
+    return reader.begin - earlier if _WARMING_UP < earlier <= LONGEST_PAUSE else reader.begin
 
 
 class SourceAhead:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
+from live_gradcam.video.clock import ClockFaults
 from live_gradcam.video.reader import Loss
 
 #: Of the summary's JSON. New fields may come under the same number.
@@ -27,6 +28,8 @@ class AnnotateSummary:
         converted: sound and subtitles that were encoded anew: "audio pcm_s16le → aac".
         left_out: sound and subtitles that the output cannot carry.
         hdr: the source's transfer function where it is one for high dynamic range.
+        begins_at: seconds on the source's clock where the output's, which begins at 0, begins.
+        clock: what the source's clock does that time does not.
     """
 
     frames: int
@@ -39,6 +42,8 @@ class AnnotateSummary:
     converted: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     hdr: str | None = None
+    begins_at: float = 0.0
+    clock: ClockFaults = field(default_factory=ClockFaults)
 
     @property
     def fps(self) -> float:
@@ -59,6 +64,8 @@ def describe_notes(job: AnnotateJob, summary: AnnotateSummary) -> list[str]:
         notes.append(
             f"{job.source} has a high dynamic range ({summary.hdr}): its colours are taken as they are, and look pale"
         )
+    if summary.clock:
+        notes.append(f"{job.source}: {summary.clock}: all frames are there, and go on at the usual rate")
     for what in summary.left_out:
         notes.append(f"{job.source}: {what} does not fit into {job.output.suffix or 'a folder of pictures'}: left out")
     return notes
@@ -110,6 +117,9 @@ class Report:
                 "converted": summary.converted,
                 "left_out": summary.left_out,
                 "hdr": summary.hdr,
+                "begins_at": round(summary.begins_at, 6),
+                "clock_jumps": summary.clock.jumps,
+                "clock_standing": summary.clock.standing,
             }
         )
 
