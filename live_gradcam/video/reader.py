@@ -24,6 +24,7 @@ from live_gradcam.video.clock import LONGEST_PAUSE, Clock, ClockFaults
 from live_gradcam.video.deinterlacing import Deinterlacer
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import on_white
+from live_gradcam.video.orientation import upright
 from live_gradcam.video.wholeness import breaks
 
 #: What counts as a video in a folder, by its ending.
@@ -207,7 +208,7 @@ class VideoReader:
         end: Fraction | None = None,
         on_packet: OnPacket | None = None,
     ) -> Iterator[Frame]:
-        """Decode the file: its frames in order of presentation, rotated as the recording asks, their pixels square.
+        """Decode the file: its frames in order of presentation, upright as the recording asks, their pixels square.
 
         Interlaced frames become whole pictures, one each, at the same times.
 
@@ -501,8 +502,7 @@ def _to_bgr(picture: av.VideoFrame, stretch: Fraction) -> np.ndarray:
     image = picture.reformat(width=width, format=pixels, src_colorspace=matrix, threads=1).to_ndarray()
     if has_alpha:
         image = on_white(image)
-    quarter_turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+    return upright(image, picture)
 
 
 def _reason(error: BaseException) -> str:
