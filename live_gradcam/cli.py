@@ -229,6 +229,14 @@ TrustModel = Annotated[
         "--trust-model", help="Run the code that a model file holds (Lambda layers): only for files you trust."
     ),
 ]
+SourceFps = Annotated[
+    str | None,
+    typer.Option(
+        "--source-fps",
+        metavar="N",
+        help="Frames a second of a file without times, such as .h264. Default: what it names.",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 TuneFlag = Annotated[
     Tune,
@@ -563,6 +571,7 @@ def live(
     camera_backend: Annotated[
         str | None, typer.Option("--backend", metavar="NAME", help="The camera's driver: v4l2, dshow, avfoundation, …")
     ] = None,
+    source_fps: SourceFps = None,
     mirror: Annotated[
         bool | None, typer.Option("--mirror/--no-mirror", help="As in a mirror. Default: on for a local camera.")
     ] = None,
@@ -579,6 +588,7 @@ def live(
     engine.check()
     camera = CameraOptions(_parse_size(resolution) if resolution else None, camera_fps, camera_backend)
     camera.check()
+    source_rate = _parse_rate(source_fps, "--source-fps") if source_fps else None
     _check_json_path(json_path, overwrite=overwrite)
     if record:
         check_output(record, overwrite=overwrite)
@@ -606,7 +616,7 @@ def live(
         lambda look: _start_engine(engine, look),
         overlay,
         options,
-        opener=lambda name: open_source(name, camera, paced=paced),
+        opener=lambda name: open_source(name, camera, paced=paced, source_rate=source_rate),
     )
     if str(json_path) != "-":
         recorded = "".join(f", recorded in {path}" for path in summary.recordings)
@@ -686,6 +696,7 @@ def annotate(
     picture_fps: Annotated[
         str, typer.Option("--picture-fps", metavar="N", help="Pictures a second, where SOURCE is a sequence of them.")
     ] = "25",
+    source_fps: SourceFps = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="WxH", help="Size of the output; 1280x or x720: in proportion.")
     ] = None,
@@ -759,6 +770,7 @@ def annotate(
         stride=stride,
         output_fps=_parse_rate(output_fps, "--output-fps") if output_fps else None,
         picture_fps=_parse_rate(picture_fps, "--picture-fps"),
+        source_fps=_parse_rate(source_fps, "--source-fps") if source_fps else None,
         size=_parse_output_size(size) if size else None,
         layout=layout,
         smooth=smooth,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from live_gradcam.pipelines.metrics import StageTimings, percentiles_ms
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.writer import VideoWriter
+
+_log = logging.getLogger(__name__)
 
 _SYNTHETIC_RATE = Fraction(30)
 _TIME_BASE = Fraction(1, 90_000)
@@ -57,6 +60,8 @@ def file_frames(path: str | Path) -> Iterator[Frame]:
     index = 0
     while True:
         with VideoReader(path) as reader:
+            if reader.rate_note and not index:
+                _log.warning(reader.rate_note)
             before = index
             last = offset
             for frame in reader.frames():

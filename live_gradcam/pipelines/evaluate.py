@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer
     from live_gradcam.networks.classifier import Classifier
 
+_log = logging.getLogger(__name__)
+
 #: What counts as a picture in a folder, by its ending.
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 #: What the curves can be written as.
@@ -168,6 +170,8 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
         yield Picture(path.name, read_image(path))
         return
     with VideoReader(path) as reader:
+        if reader.rate_note and every is None:
+            _log.warning(reader.rate_note)
         stride = every or max(1, round(reader.frame_rate))
         for frame in reader.frames():
             if frame.index % stride == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
@@ -19,6 +20,8 @@ from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import as_bgr
 from live_gradcam.video.reader import VideoReader
 from live_gradcam.video.silence import silence_opencv
+
+_log = logging.getLogger(__name__)
 
 _OPEN_TIMEOUT_MS = 5000
 _READ_TIMEOUT_MS = 4000
@@ -83,21 +86,33 @@ def is_live(source: str) -> bool:
     return camera_index(source) is not None or is_url(source)
 
 
-def open_source(source: str, options: CameraOptions = CameraOptions(), *, paced: bool = True) -> Iterator[Frame]:
+def open_source(
+    source: str,
+    options: CameraOptions = CameraOptions(),
+    *,
+    paced: bool = True,
+    source_rate: Fraction | None = None,
+) -> Iterator[Frame]:
     """Open a source and iterate over its frames, as they come, each with the time at which it came.
 
     Args:
         source: a camera ("0", "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…") or a file.
         options: what is asked of a camera.
         paced: let a file play at its own rate; False for as fast as its frames are taken.
+        source_rate: frames per second of a file that has no times of its own; None for what it names.
 
     Raises:
         SourceError: it cannot be opened, at once; it stops, when a live one does so while it is read.
-        UsageError: no such backend.
+        UsageError: no such backend; a rate for a live source.
     """
     if is_live(source):
+        if source_rate is not None:
+            raise UsageError(f"--source-fps is for files without times, and {source} is live: leave it out")
         return _captured(_open_capture(source, options), source)
-    return Playback(VideoReader(source), paced=paced)
+    reader = VideoReader(source, rate=source_rate)
+    if reader.rate_note:
+        _log.warning(reader.rate_note)
+    return Playback(reader, paced=paced)
 
 
 def _open_capture(source: str, options: CameraOptions) -> cv2.VideoCapture:

@@ -52,7 +52,10 @@ VIDEO_SUFFIXES = frozenset(
 OnPacket = Callable[[av.Packet], None]
 
 _DEFAULT_RATE = Fraction(25)
-_SLOWEST_RATE = Fraction(1, 60)
+_SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 60), 1000
+#: Codecs whose frames say how long each is shown. Of others FFmpeg makes times up where a file has none.
+_TELL_DURATIONS = frozenset({"mpeg2video", "mpeg4"})
+_NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 _HD_HEIGHT = 720
 _BT709, _BT601 = 1, 5  # ITU-T H.273 matrix coefficients, as are these, which swscale converts from:
 _KNOWN_MATRICES = frozenset({0, _BT709, 4, _BT601, 6, 7, 9})
@@ -109,9 +112,12 @@ class VideoReader:
 
     Args:
         path: the file.
+        rate: frames per second of an elementary stream, such as `.h264`, which has no times of its own; None for the
+            rate that it names.
 
     Attributes:
         frame_rate: average frames per second.
+        rate_note: which rate was taken where the file has no times, or why `rate` was not, in words; None otherwise.
         time_base: the seconds that one tick of the file's clock lasts.
         expected_frames: what the header says; a hint for a progress bar, never the truth. None if it does not say.
         begin: seconds, the time of the first frame.
@@ -127,7 +133,7 @@ class VideoReader:
         SourceError: there is no such file, it is not a video, or it has no pictures.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, rate: Fraction | None = None) -> None:
         self.path = Path(path)
         obstacle = _why_no_file(self.path)
         if obstacle:
@@ -147,7 +153,12 @@ class VideoReader:
             for stream in self._container.streams
             if stream.type in ("audio", "subtitle") and stream.codec_context is not None
         ]
-        self.frame_rate = _frame_rate(self._stream)
+        self._is_elementary = bool(self._container.format.flags & _NO_TIMESTAMPS)
+        self._given_rate = rate if self._is_elementary else None
+        named_rate = _named_rate(self._stream) if self._is_elementary else None
+        self.frame_rate = self._given_rate or named_rate or _frame_rate(self._stream)
+        self._tells_durations = rate is None and self._stream.codec_context.name in _TELL_DURATIONS
+        self.rate_note = self._describe_rate(rate, named_rate)
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
         self.duration = self._header_duration()
         self._header_begin = Fraction((self._stream.start_time or 0) * self.time_base)
@@ -163,6 +174,17 @@ class VideoReader:
         self._corrupt_packets = 0
         self._marked: list[int] = []
         self._decodes_from_key_frame = False
+
+    def _describe_rate(self, given: Fraction | None, named: Fraction | None) -> str | None:
+        if not self._is_elementary:
+            kept = f"{self.path} has times of its own, which it keeps: --source-fps is for files without"
+            return kept if given else None
+        taken = f"{self.path} has no times of its own: its frames come at {float(self.frame_rate):.6g} per second"
+        if given:
+            return f"{taken}, as --source-fps says"
+        if named:
+            return f"{taken}, as its stream says"
+        return f"{taken}, which is a guess, as it names no rate: give it with --source-fps"
 
     def _find_stream(self) -> Any:
         """The first stream of pictures that is not the cover of an album."""
@@ -181,7 +203,7 @@ class VideoReader:
         """Seconds. The header may know of frames before the first one that can be decoded."""
         with suppress(OSError, SourceError):  # it is gone by now
             state = self.path.stat()
-            first = _first_time(self.path, state.st_size, state.st_mtime_ns)
+            first = _first_time(self.path, state.st_size, state.st_mtime_ns, self._given_rate)
             if first is not None:
                 return first
         return self._header_begin
@@ -228,7 +250,8 @@ class VideoReader:
         mended = 0
         picture: Any
         for picture in self._pictures(packets, on_packet):
-            pts = clock.next(None if picture.pts is None else picture.pts * picture.time_base)
+            is_counted = picture.pts is None or (self._is_elementary and not self._tells_durations)
+            pts = clock.next(None if is_counted else picture.pts * picture.time_base)
             if end is not None and pts >= end:
                 self._pass_on(packets, end, on_packet)
                 self.clock = clock.faults
@@ -262,7 +285,7 @@ class VideoReader:
         Times are in seconds. None where the file does not say it for sure: packets without times or of one time, times
         that jump, damaged packets.
         """
-        if self._container.format.name in _GUESSED_AFTER_A_JUMP or self._breaks():
+        if not self._tells_times() or self._breaks():
             return None
         times: list[int] = []
         keys: list[int] = []
@@ -324,7 +347,7 @@ class VideoReader:
 
     def _has_one_clock(self) -> bool:
         """Whether a time means the same wherever the reading begins."""
-        if self._container.format.name in _GUESSED_AFTER_A_JUMP:
+        if not self._tells_times():
             return False
         if self._container.format.name in _WITHOUT_INDEX:
             state = self.path.stat()
@@ -332,6 +355,10 @@ class VideoReader:
         with VideoReader(self.path) as probe:
             first = next(probe._demux(probe._stream), None)
             return first is not None and first.pts is not None
+
+    def _tells_times(self) -> bool:
+        """Whether the file itself says when a frame is shown, wherever the reading begins."""
+        return not self._is_elementary and self._container.format.name not in _GUESSED_AFTER_A_JUMP
 
     def _seek_to(self, time: Fraction) -> None:
         self._container.seek(math.floor(time / self.time_base), stream=self._stream)
@@ -432,9 +459,9 @@ def _is_set_back(decoded: int | None, dts: int | None) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _first_time(path: Path, size: int, changed: int) -> Fraction | None:
+def _first_time(path: Path, size: int, changed: int, rate: Fraction | None) -> Fraction | None:
     """The time of a file's first frame, in seconds, once for a size and a time of change; None where it has none."""
-    with VideoReader(path) as reader:
+    with VideoReader(path, rate=rate) as reader:
         first = next(reader.frames(), None)
         return None if first is None else first.pts
 
@@ -457,6 +484,12 @@ def _within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -
             on_packet(packet)
 
     return receive
+
+
+def _named_rate(stream: Any) -> Fraction | None:
+    """Frames per second that an elementary stream itself names; its average is FFmpeg's default, whatever it names."""
+    named = stream.codec_context.framerate
+    return named if named and _SLOWEST_RATE <= named <= _FASTEST_RATE else None
 
 
 def _frame_rate(stream: Any) -> Fraction:

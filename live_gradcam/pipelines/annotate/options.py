@@ -36,6 +36,7 @@ class AnnotateOptions:
         stride: every so manieth frame is explained, and its map held until the next.
         output_fps: frames a second of the output, each the source's newest at its time; None for the source's own.
         picture_fps: frames a second of sequences of pictures.
+        source_fps: frames a second of files that have no times of their own; None for what they name.
         size: (width, height) of the output in pixels, None for what keeps the proportions; None for the source's own.
         layout: one of `LAYOUTS`.
         smooth: time constant of the smoothing of what is drawn, in seconds; 0 for none.
@@ -55,6 +56,7 @@ class AnnotateOptions:
     stride: int = 1
     output_fps: Fraction | None = None
     picture_fps: Fraction = Fraction(25)
+    source_fps: Fraction | None = None
     size: tuple[int | None, int | None] | None = None
     layout: str = View.OVERLAY.value
     smooth: float = 0.0
@@ -101,4 +103,6 @@ class AnnotateOptions:
         """The options as plain values; without those that do not change the result."""
         plain = asdict(self)
         del plain["batch"]
+        if self.source_fps is None:  # as before there was a choice, so that --resume knows what was done then
+            del plain["source_fps"]
         return {name: float(value) if isinstance(value, Fraction) else value for name, value in plain.items()}

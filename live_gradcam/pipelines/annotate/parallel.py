@@ -28,7 +28,7 @@ from live_gradcam.pipelines.annotate.segments import (
     cut,
     lighter,
 )
-from live_gradcam.pipelines.annotate.source import Span, open_recording
+from live_gradcam.pipelines.annotate.source import Span, open_recording, rate_note
 from live_gradcam.pipelines.annotate.summary import AnnotateSummary
 from live_gradcam.pipelines.annotate.workers import Workers
 from live_gradcam.pipelines.stopping import StopRequest
@@ -299,7 +299,7 @@ class _Run:
                     end=self._segments[len(self._parts) - 1].end,
                     complete=complete,
                 )
-                hdr, expected = reader.hdr, reader.expected_frames
+                hdr, expected, rate = reader.hdr, reader.expected_frames, rate_note(reader, self._options)
             self._numbers.__exit__(None, None, None)
         except BaseException:
             self.discard()
@@ -316,6 +316,7 @@ class _Run:
             hdr=hdr,
             begins_at=float(self._span.shift),
             clock=self._clock,
+            rate_note=rate,
             **notes,
         )
 

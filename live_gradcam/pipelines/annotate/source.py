@@ -33,7 +33,16 @@ def open_recording(path: Path, options: AnnotateOptions) -> Recording:
     """
     if path.is_dir() or is_pattern(path) or is_picture(path):
         return PictureReader(path, options.picture_fps)
-    return VideoReader(path)
+    return VideoReader(path, rate=options.source_fps)
+
+
+def rate_note(reader: Recording, options: AnnotateOptions) -> str | None:
+    """Which rate was taken for a recording without times, in words; None where there is nothing to say."""
+    if isinstance(reader, VideoReader):
+        return reader.rate_note
+    if options.source_fps is None:
+        return None
+    return f"{reader.path} is of pictures, which come at --picture-fps, not at --source-fps"
 
 
 def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:

@@ -30,6 +30,7 @@ class AnnotateSummary:
         hdr: the source's transfer function where it is one for high dynamic range.
         begins_at: seconds on the source's clock where the output's, which begins at 0, begins.
         clock: what the source's clock does that time does not.
+        rate_note: which rate was taken for a source without times, in words.
     """
 
     frames: int
@@ -44,6 +45,7 @@ class AnnotateSummary:
     hdr: str | None = None
     begins_at: float = 0.0
     clock: ClockFaults = field(default_factory=ClockFaults)
+    rate_note: str | None = None
 
     @property
     def fps(self) -> float:
@@ -59,7 +61,7 @@ def describe_loss(job: AnnotateJob, summary: AnnotateSummary) -> str:
 
 def describe_notes(job: AnnotateJob, summary: AnnotateSummary) -> list[str]:
     """A line for each thing about a finished job that its user should know."""
-    notes = []
+    notes = [summary.rate_note] if summary.rate_note else []
     if summary.hdr:
         notes.append(
             f"{job.source} has a high dynamic range ({summary.hdr}): its colours are taken as they are, and look pale"
