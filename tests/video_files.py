@@ -63,6 +63,7 @@ def make_video(
     audio_seconds: float = 0.0,
     flags: int = 0,
     metadata: dict[str, str] | None = None,
+    file_format: str | None = None,
 ) -> Path:
     """Write pictures as a video, and if wanted a tone.
 
@@ -82,12 +83,13 @@ def make_video(
         audio_seconds: how long the tone is.
         flags: more of FFmpeg's for the encoder.
         metadata: what the file says of itself.
+        file_format: FFmpeg's name of the format; by the path's ending if not given.
 
     Returns:
         The path.
     """
     time_base = time_base or 1 / Fraction(rate)
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with av.open(str(path), "w", format=file_format, options=container_options or {}) as container:
         container.metadata.update(metadata or {})
         stream: Any = container.add_stream(codec, rate=rate, options=codec_options or {})
         stream.height, stream.width = images[0].shape[:2]

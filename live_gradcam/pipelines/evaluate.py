@@ -18,10 +18,11 @@ from live_gradcam.cam.faithfulness import ObjectBox
 from live_gradcam.cam.fit import enlarged
 from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
-from live_gradcam.pipelines.sources import files_of
+from live_gradcam.pipelines.sources import check_exists, look_into
 from live_gradcam.video.image import read_image
 from live_gradcam.video.output import writing
-from live_gradcam.video.reader import VIDEO_SUFFIXES, VideoReader
+from live_gradcam.video.pictures import is_picture
+from live_gradcam.video.reader import VideoReader, is_video
 
 if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: What counts as a picture in a folder, by its ending.
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
 #: What the curves can be written as.
 _PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 #: What `explain` adds to the name of a picture.
@@ -149,11 +148,15 @@ def plan_sources(sources: Sequence[Path]) -> list[Path]:
     def is_ours(path: Path) -> bool:
         return path.stem.endswith(_PANELS_ENDING)
 
-    return [
-        file
-        for source in sources
-        for file in files_of(source, PICTURE_SUFFIXES, is_ours=is_ours, called="picture", kind="pictures")
-    ]
+    files: list[Path] = []
+    for source in sources:
+        check_exists(source, "picture")
+        if source.is_dir():
+            folder = look_into(source, is_ours)
+            files += folder.take(folder.pictures, "pictures")
+        else:
+            files.append(source)
+    return files
 
 
 def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
@@ -166,7 +169,7 @@ def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
     Raises:
         SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if is_picture(path) or not is_video(path):
         yield Picture(path.name, read_image(path))
         return
     with VideoReader(path) as reader:

@@ -124,4 +124,6 @@ def _numbered(path: Path) -> list[Path]:
 
 
 def _list(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if not file.is_dir()] if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir()]

@@ -10,12 +10,11 @@ from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.provenance import FILE, Provenance
 from live_gradcam.pipelines.annotate.sidecars import check_sidecars
-from live_gradcam.pipelines.sources import files_of
+from live_gradcam.pipelines.sources import check_exists, look_into
 from live_gradcam.video.encoding import CODECS
 from live_gradcam.video.image import check_image_name
 from live_gradcam.video.output import check_output
-from live_gradcam.video.pictures import PICTURE_SUFFIXES, is_pattern, pictures_of
-from live_gradcam.video.reader import VIDEO_SUFFIXES
+from live_gradcam.video.pictures import is_pattern, is_picture, pictures_of
 
 #: What an output is called after its source; such files in a folder are not annotated again.
 _OURS = "-gradcam"
@@ -170,15 +169,19 @@ def _recordings_of(source: Path) -> list[Path]:
     """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures."""
 
     def is_ours(path: Path) -> bool:
-        return path.stem.endswith(_OURS)
+        return path.stem.endswith(_OURS) and not is_picture(path)
 
     if is_pattern(source):
         pictures_of(source)
         return [source]
-    endings = {path.suffix.lower() for path in source.iterdir()} if source.is_dir() else set()
-    if endings & PICTURE_SUFFIXES and not endings & VIDEO_SUFFIXES:
+    check_exists(source, "file")
+    if not source.is_dir():
         return [source]
-    return files_of(source, VIDEO_SUFFIXES, is_ours=is_ours, called="file", kind="videos or pictures")
+    folder = look_into(source, is_ours)
+    if folder.videos or not folder.pictures:
+        return folder.take(folder.videos, "videos or pictures")
+    folder.take(folder.pictures, "pictures")
+    return [source]
 
 
 def _place(source: Path) -> Path:
