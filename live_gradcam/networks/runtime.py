@@ -7,10 +7,12 @@ import importlib.metadata
 import os
 import platform
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import platformdirs
 
@@ -21,6 +23,8 @@ from live_gradcam.errors import UsageError
 #: other version gets one.
 _XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+
+_silence = threading.Lock()
 
 Compiled = TypeVar("Compiled")
 
@@ -106,31 +110,34 @@ def quiet_tensorflow(*, enabled: bool = True) -> Iterator[None]:
     """Keep what TensorFlow's C++ code prints off the terminal while it starts and compiles.
 
     It writes to file descriptor 2 before any setting of its own is read. Python's own stderr goes on working, and
-    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results.
+    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results. Within another
+    silence, or beside one of another thread, it does nothing.
 
     Args:
         enabled: False lets everything through.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if not enabled:
+    if not enabled or not _silence.acquire(blocking=False):
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
-    terminal = os.dup(2)
-    encoding = sys.stderr.encoding
+    terminal = _second_stderr()
+    os.dup2(2, terminal.fileno(), inheritable=False)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        with (
-            open(terminal, "w", buffering=1, encoding=encoding, closefd=False) as to_terminal,
-            redirect_stderr(to_terminal),
-            redirect_stdout(to_terminal),
-        ):
+        with redirect_stderr(terminal), redirect_stdout(terminal):
             yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        os.dup2(terminal.fileno(), 2)
+        _silence.release()
+
+
+@lru_cache(maxsize=1)
+def _second_stderr() -> TextIO:
+    """Where Python's stderr goes during a silence. It stays open: loggers that are made in the silence keep it."""
+    return open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace", closefd=False)
 
 
 def describe_runtime() -> dict[str, Any]:
