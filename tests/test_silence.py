@@ -1,4 +1,4 @@
-"""TensorFlow's start is silent, and what Python says comes through: during it, after it, and from loggers made in it."""
+"""TensorFlow's start is silent, and what Python says comes through: in it, after it, and from loggers made in it."""
 
 from __future__ import annotations
 
