@@ -5,6 +5,7 @@ Importing this module does not import TensorFlow; `load_classifier` does.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from live_gradcam.networks.single import Held
 
 DEFAULT_MODEL = "efficientnet-lite0"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,35 @@ def load_classifier(
         ModelError: a file that cannot be read, weights that are not there or do not fit, a model that is no image
             classifier, or labels of another number than its classes.
     """
+    classifier = read_classifier(
+        name_or_path,
+        weights=weights,
+        labels=labels,
+        preprocessing=preprocessing,
+        output=output,
+        head=head,
+        feed=feed,
+        custom_objects=custom_objects,
+        trust=trust,
+    )
+    for note in classifier.notes:
+        _log.warning(note)
+    return classifier
+
+
+def read_classifier(
+    name_or_path: str | Path | keras.Model = DEFAULT_MODEL,
+    *,
+    weights: str | Path | None = "imagenet",
+    labels: str | Path | tuple[str, ...] | list[str] | None = None,
+    preprocessing: str | Preprocessing | None = None,
+    output: Output | None = None,
+    head: str | None = None,
+    feed: Mapping[str, Held] | None = None,
+    custom_objects: str | Path | Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> Classifier:
+    """As `load_classifier`, which also says the classifier's notes."""
     recipe = _recipe(preprocessing)
     if not isinstance(name_or_path, (str, Path)):
         _check_in_memory(name_or_path, weights)
@@ -238,7 +270,8 @@ def _own_classifier(
     from live_gradcam.networks.own_model import facts_of
     from live_gradcam.networks.single import with_one_input, with_one_output
 
-    model = with_one_input(name, with_one_output(name, model, head), feed)
+    notes: list[str] = []
+    model = with_one_input(name, with_one_output(name, model, head, notes), feed)
     height, width, channels = _input_shape(name, model)
     units = _units(name, model)
     facts = facts_of(
@@ -259,6 +292,7 @@ def _own_classifier(
         fit=facts.fit,
         output=facts.output,
         pixel_guess=facts.guess,
+        notes=(*notes, *facts.notes),
     )
 
 

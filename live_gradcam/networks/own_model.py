@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from live_gradcam.networks.outputs import Output, entries_of, last_activation, o
 from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, remembered_pixel_scale
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -29,6 +26,7 @@ class Facts:
         fit: as for `Classifier`.
         guess: the name of the preprocessing, where it is a guess.
         labels: from a file beside the model's; None without one.
+        notes: what is a guess or was chosen, a line each.
     """
 
     output: Output
@@ -36,6 +34,7 @@ class Facts:
     fit: str | None
     guess: str | None
     labels: tuple[str, ...] | None
+    notes: tuple[str, ...]
 
 
 def facts_of(
@@ -48,7 +47,7 @@ def facts_of(
     preprocessing: Preprocessing | None = None,
     find_labels: bool = True,
 ) -> Facts:
-    """Find out what the user has not said. What is a guess or a choice is said in a warning.
+    """Find out what the user has not said.
 
     Args:
         name: the model's, for messages.
@@ -61,26 +60,25 @@ def facts_of(
     """
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
+    notes: list[str] = []
     if output is None:
-        output = _output(name, network, units)
+        output = _output(name, network, units, notes)
     labels = None
     if find_labels and path is not None:
-        labels = labels_beside(path, entries_of(output, units))
+        labels = _labels_beside(path, entries_of(output, units), notes)
     fit, guess = fit_of(model), None
     if preprocessing is None:
         own = _own_preprocessing(model)
         if own is not None:
             preprocessing, fit = own
         elif _is_teachable_machine(model):
-            _log.warning(
-                "%s is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown", name
-            )
+            notes.append(f"{name} is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown")
             preprocessing, fit = PREPROCESSINGS["tf"], "crop"
         else:
-            scale = _pixel_scale(name, network, path)
+            scale = _pixel_scale(name, network, path, notes)
             preprocessing = PREPROCESSINGS[scale.name]
             guess = scale.name if scale.why == "guess" else None
-    return Facts(output, preprocessing, fit, guess, labels)
+    return Facts(output, preprocessing, fit, guess, labels, tuple(notes))
 
 
 def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
@@ -94,25 +92,24 @@ def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
 # --- its numbers --------------------------------------------------------------------------------------------------
 
 
-def _output(name: str, network: Network | None, units: int) -> Output:
+def _output(name: str, network: Network | None, units: int, notes: list[str]) -> Output:
     activation = "linear" if network is None else last_activation(network)
     output = output_of(activation, units)
     if activation == "linear" and output == "classes":
-        _log.warning(
-            "%s ends without softmax or sigmoid: its %d numbers are taken for logits of classes; --output-kind labels "
-            "or values says otherwise",
-            name,
-            units,
+        notes.append(
+            f"{name} ends without softmax or sigmoid: its {units} numbers are taken for logits of classes; "
+            "--output-kind labels or values says otherwise"
         )
     return output
 
 
-def labels_beside(path: Path, entries: int) -> tuple[str, ...] | None:
-    """The labels in a file beside a model's, where it has as many as there are entries; that is said.
+def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...] | None:
+    """The labels in a file beside a model's, where it has as many as there are entries.
 
     Args:
         path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
         entries: how many labels it takes.
+        notes: is told of what is taken.
     """
     for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
         beside = path.with_name(name)
@@ -123,7 +120,7 @@ def labels_beside(path: Path, entries: int) -> tuple[str, ...] | None:
         except LiveGradcamError:
             continue
         if len(labels) == entries:
-            _log.warning("%s: the labels are those of %s beside it", path.name, name)
+            notes.append(f"{path.name}: the labels are those of {name} beside it")
             return labels
     return None
 
@@ -131,7 +128,7 @@ def labels_beside(path: Path, entries: int) -> tuple[str, ...] | None:
 # --- its pixels ---------------------------------------------------------------------------------------------------
 
 
-def _pixel_scale(name: str, network: Network | None, path: Path | None) -> PixelScale:
+def _pixel_scale(name: str, network: Network | None, path: Path | None, notes: list[str]) -> PixelScale:
     if network is None:
         scale = PixelScale("raw", "guess")
     elif path is None or not path.is_file():
@@ -140,15 +137,13 @@ def _pixel_scale(name: str, network: Network | None, path: Path | None) -> Pixel
         scale = remembered_pixel_scale(path, network)
     what = describe_scale(scale.name)
     if scale.why == "batch norms":
-        _log.warning("%s: pixels are scaled to %s, as its batch norms expect; --preprocessing changes it", name, what)
+        notes.append(f"{name}: pixels are scaled to {what}, as its batch norms expect; --preprocessing changes it")
     elif scale.why == "nearest":
-        _log.warning(
-            "%s: its batch norms fit no usual scale of pixels. %s is the nearest: set yours with --preprocessing",
-            name,
-            what,
+        notes.append(
+            f"{name}: its batch norms fit no usual scale of pixels. {what} is the nearest; --preprocessing sets yours"
         )
     elif scale.why == "guess":
-        _log.warning("%s does not say how its pixels were scaled: %s is a guess; --preprocessing sets it", name, what)
+        notes.append(f"{name} does not say how its pixels were scaled: {what} is a guess; --preprocessing sets it")
     return scale
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,20 @@ from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_yo
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.outputs import last_activation
 
-_log = logging.getLogger(__name__)
-
 #: From the likeliest on, the activations that classes and labels come from.
 _LIKE_CLASSES = ("softmax", "sigmoid", "linear")
 #: What an input is held at: a number for all of it, an array of its shape without the batch, or a `.npy` file of one.
 Held = float | np.ndarray | str | Path
 
 
-def with_one_output(name: str, model: keras.Model, head: str | None) -> keras.Model:
+def with_one_output(name: str, model: keras.Model, head: str | None, notes: list[str]) -> keras.Model:
     """The model with one of its outputs alone.
 
     Args:
         name: of the model, for messages.
         model: a functional model.
-        head: the output's name; None for the one that looks like classes, which is said.
+        head: the output's name; None for the one that looks like classes.
+        notes: is told which one was chosen.
 
     Raises:
         UsageError: no output of that name.
@@ -46,7 +44,7 @@ def with_one_output(name: str, model: keras.Model, head: str | None) -> keras.Mo
     if chosen is None:
         chosen = _most_like_classes(name, model, names)
         others = ", ".join(other for other in names if other != chosen)
-        _log.warning("%s has %d outputs: %s is explained; --head picks another (%s)", name, len(names), chosen, others)
+        notes.append(f"{name} has {len(names)} outputs: {chosen} is explained; --head picks another ({others})")
     return keras.Model(model.inputs, model.outputs[names.index(chosen)], name=model.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import numpy as np
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.cam.explanation import Target
 from live_gradcam.errors import ModelError, UsageError
-from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, read_classifier
 from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from live_gradcam.cam.tuning import Tune
     from live_gradcam.networks.classifier import Classifier
     from live_gradcam.networks.outputs import Output
+
+_log = logging.getLogger(__name__)
 
 TOP_CLASS = "top1"
 
@@ -264,6 +267,8 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
     engine = Engine(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
     if look:
         engine.expect(stream.frame_size)
+    for note in classifier.notes:
+        _log.warning(note)
     return engine
 
 
@@ -293,7 +298,7 @@ def _target(name: str, classifier: Classifier, names: Names) -> Target:
 
 
 def _load(options: EngineOptions) -> Classifier:
-    return load_classifier(
+    return read_classifier(
         options.model,
         weights=None if options.weights == "none" else options.weights,
         labels=options.labels,
@@ -381,7 +386,7 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
         from live_gradcam.cam.split import candidate_layers, default_targets, find_layer
         from live_gradcam.networks.graph import flatten
 
-        if find_entry(options.model) is None:  # nothing is asked of it, so its numbers and pixels do not matter
+        if find_entry(options.model) is None:  # its numbers and pixels do not matter
             options = replace(options, preprocessing="raw", output="values", labels=None)
         classifier = _load(options)
         network = flatten(classifier.model, classifier.input_size)
