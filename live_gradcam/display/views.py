@@ -146,7 +146,15 @@ def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) 
 def resized(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) -> tuple[np.ndarray, Explanation]:
     """A frame at (height, width), and its explanation."""
     height, width = size
-    factor_x, factor_y = width / image.shape[1], height / image.shape[0]
+    explanation = rescaled(explanation, image.shape[:2], size)
+    if width <= image.shape[1] and height <= image.shape[0]:
+        return shrink(image, width, height), explanation
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), explanation
+
+
+def rescaled(explanation: Explanation, before: tuple[int, int], size: tuple[int, int]) -> Explanation:
+    """The explanation of a frame of (height, width) `before`, for that frame at another (height, width)."""
+    factor_y, factor_x = size[0] / before[0], size[1] / before[1]
     region = explanation.region
     scaled = Region(region.x * factor_x, region.y * factor_y, region.width * factor_x, region.height * factor_y)
 
@@ -154,11 +162,7 @@ def resized(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) 
         left, right = round(box.left * factor_x), round(box.right * factor_x)
         return Box(left, round(box.top * factor_y), right, round(box.bottom * factor_y))
 
-    if factor_x <= 1 and factor_y <= 1:
-        image = shrink(image, width, height)
-    else:
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-    return image, replace(explanation, region=scaled, boxes=_moved(explanation, moved))
+    return replace(explanation, region=scaled, boxes=_moved(explanation, moved))
 
 
 def _moved(explanation: Explanation, move: Callable[[Box], Box]) -> tuple[tuple[Box, ...], ...]:

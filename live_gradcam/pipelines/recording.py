@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from live_gradcam.cam.fit import letterbox
 from live_gradcam.errors import OutputError
 from live_gradcam.pipelines.metrics import Durations
 from live_gradcam.video.writer import VideoWriter
@@ -109,10 +108,7 @@ class Recorder:
             start = time.perf_counter()
             try:
                 if writer is None:
-                    size = picture.shape[:2]
-                    writer, first = _open_writer(path, size), pts
-                if picture.shape[:2] != size:  # the source has changed its own
-                    picture, _ = letterbox(picture, size, bars=0)
+                    writer, first = _open_writer(path, picture.shape[:2]), pts
                 writer.write(picture, pts - first)
             except BaseException as failure:  # raised again in the thread that gives the pictures
                 self._fail(failure, writer)

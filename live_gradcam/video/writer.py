@@ -162,7 +162,8 @@ class VideoWriter(_Writer):
         """Add a frame.
 
         Args:
-            image: uint8 (height, width, 3), BGR. One that has not the writer's size is scaled to it.
+            image: uint8 (height, width, 3), BGR. One that has not the writer's size is scaled to it in its own shape,
+                between black bars.
             pts: its time in seconds, not negative, and later than the last one's; else it is a tick later than that.
 
         Raises:
@@ -170,7 +171,7 @@ class VideoWriter(_Writer):
         """
         self._last_tick = max(round(pts / self._time_base), self._last_tick + 1)
         if image.shape[:2] != self._size:
-            image = cv2.resize(image, self._size[::-1], interpolation=cv2.INTER_AREA)
+            image = _between_bars(image, self._size)
         if any(self._padding):
             image = cv2.copyMakeBorder(image, 0, self._padding[0], 0, self._padding[1], cv2.BORDER_REPLICATE)
         with self._failures():
@@ -329,6 +330,18 @@ class _Palette:
             self._graph.configure()
         self._graph.vpush(picture)
         return self._graph.vpull()
+
+
+def _between_bars(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image in its own shape, as large as it fits into (height, width), in the middle of black."""
+    height, width = image.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    inner = max(1, round(scale * height)), max(1, round(scale * width))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    boxed = np.zeros((*size, 3), np.uint8)
+    boxed[top : top + inner[0], left : left + inner[1]] = cv2.resize(image, inner[::-1], interpolation=way)
+    return boxed
 
 
 def open_output(path: Path, time_base: Fraction, options: Mapping[str, str] | None = None) -> Any:

@@ -12,7 +12,7 @@ from live_gradcam.cam.stability import ABOVE_NOTHING, Stabilizer
 from live_gradcam.cam.vocabulary import Vocabulary
 from live_gradcam.display.hud import Hud, draw_hud
 from live_gradcam.display.panels import three_panels
-from live_gradcam.display.views import View, compose, draw_boxes, resized
+from live_gradcam.display.views import View, compose, draw_boxes, rescaled, resized
 from live_gradcam.pipelines.annotate.options import PANELS, AnnotateOptions
 
 
@@ -23,10 +23,12 @@ class Shown:
     Attributes:
         explanation: with maps on the scale that the colours have, and its boxes where they are drawn.
         full_scale: the evidence that the strongest colour stands for.
+        frame_size: (height, width) of the frame that was explained.
     """
 
     explanation: Explanation
     full_scale: float
+    frame_size: tuple[int, int]
 
 
 class Calm:
@@ -56,7 +58,7 @@ class Calm:
         drawn = self._of_shown_maps(stable.explanation)
         if self._options.boxes.drawn:
             drawn = self._drawn_boxes.steady(drawn, frame_size, time)
-        return Shown(drawn, stable.full_scale)
+        return Shown(drawn, stable.full_scale, frame_size)
 
     def recorded(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Explanation:
         """What is to be written down of it: the frame's own numbers, with the boxes that are steady over time."""
@@ -69,17 +71,23 @@ class Calm:
 class Drawing:
     """Draws annotated frames.
 
+    Where the frames change their size on the way, each is drawn in its own shape; its map may be that of a frame of
+    another size, which is stretched over it.
+
     Args:
         options: the layout, the size and the colours.
     """
 
     def __init__(self, options: AnnotateOptions) -> None:
         self._options = options
+        self._first_size: tuple[int, int] | None = None
         self._overlay = options.overlay()
 
     def picture(self, image: np.ndarray, shown: Shown) -> np.ndarray:
         """An annotated frame, uint8 (height', width', 3) BGR; the frame's own image may be drawn on."""
         explanation = shown.explanation
+        if image.shape[:2] != shown.frame_size:
+            explanation = rescaled(explanation, shown.frame_size, image.shape[:2])
         size = self._size(image)
         if size != image.shape[:2]:
             image, explanation = resized(image, explanation, size)
@@ -107,11 +115,24 @@ class Drawing:
     def _size(self, image: np.ndarray) -> tuple[int, int]:
         """(height, width) of the frame to draw on."""
         height, width = image.shape[:2]
+        self._first_size = self._first_size or (height, width)
         if self._options.size is None:
             return height, width
         wanted_width, wanted_height = self._options.size
+        if wanted_width is not None and wanted_height is not None:
+            return _within((wanted_height, wanted_width), (height, width), self._first_size)
         if wanted_width is None:
             wanted_width = round(width * (wanted_height or height) / height)
         if wanted_height is None:
             wanted_height = round(height * wanted_width / width)
         return max(2, wanted_height), max(2, wanted_width)
+
+
+def _within(room: tuple[int, int], size: tuple[int, int], first_size: tuple[int, int]) -> tuple[int, int]:
+    """The largest (height, width) in a room for a frame of some size, its pixels of the shape of the first frame's.
+
+    The first frame fills the room, so that its shape is what the user wants.
+    """
+    height, width = (side * space / first for side, space, first in zip(size, room, first_size, strict=True))
+    scale = min(room[0] / height, room[1] / width)
+    return max(2, round(scale * height)), max(2, round(scale * width))
