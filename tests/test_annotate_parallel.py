@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from command_line import Finished, environment, finish, run, start
@@ -230,6 +231,22 @@ def test_two_workers_with_the_network(tmp_path: Path, alone: tuple[Path, Path]) 
     finished = run(*arguments(source, tmp_path, *OPTIONS, "--workers", 2))
     assert (finished.code, complaints(finished)) == (0, [])
     assert_same(expected, tmp_path)
+
+
+def test_what_two_workers_have_to_say_is_said_once(tmp_path: Path) -> None:
+    image = keras.Input((32, 48, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, kernel_initializer="ones", name="last")(image))
+    dense = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(-1.0))
+    keras.Model(image, dense(x)).save(tmp_path / "falling.keras")
+    source = make_source(tmp_path / "in.mp4", 100)
+    command = ["annotate", source, "-m", tmp_path / "falling.keras", "-o", tmp_path / "out.mp4", "--overwrite"]
+    for workers in (1, 2):
+        finished = run(*command, "--workers", workers, "--fit", "stretch")
+        assert finished.code == 0
+        guess, empty, both = complaints(finished)
+        assert "0…1 is a guess; --preprocessing sets it" in guess
+        assert "the map is empty: at last nothing speaks for value" in empty
+        assert "with unit pixels, a guess, and value" in both
 
 
 RAY = Path(sys.executable).with_name("ray")

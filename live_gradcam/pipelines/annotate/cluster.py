@@ -12,6 +12,7 @@ from typing import Any
 
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 from live_gradcam.networks.runtime import quiet_tensorflow
+from live_gradcam.pipelines.annotate.messages import Done, Listener, Speaker
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.segments import Bench, Task
 from live_gradcam.pipelines.engine import EngineOptions
@@ -84,6 +85,7 @@ class ClusterWorkers:
         engine = replace(engine, threads=cores)
         self._idle = [actor.remote(engine, options) for _ in range(self.count)]
         self._running: dict[Any, tuple[Task, Any]] = {}
+        self._speaker = Speaker()
 
     def submit(self, task: Task) -> None:
         """Have a task done: there is an idle worker, as no more are submitted than there are workers."""
@@ -101,7 +103,7 @@ class ClusterWorkers:
 
     def _result(self, reference: Any) -> Any:
         try:
-            return self._ray.get(reference)
+            return self._speaker.result(self._ray.get(reference))
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause or error from None
         except self._ray.exceptions.RayError as error:
@@ -129,7 +131,7 @@ class _Actor:
     """A bench on the cluster."""
 
     def __init__(self, engine: EngineOptions, options: AnnotateOptions) -> None:
-        self._bench = Bench(engine, options)
+        self._bench, self._listener = Bench(engine, options), Listener()
 
-    def run(self, task: Task) -> Any:
-        return task.run(self._bench)
+    def run(self, task: Task) -> Done:
+        return self._listener.done(task.run(self._bench))

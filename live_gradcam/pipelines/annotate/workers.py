@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.pipelines.annotate.messages import Done, Listener, Speaker
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.segments import Bench, Task
 from live_gradcam.pipelines.engine import EngineOptions
@@ -64,6 +65,7 @@ class ProcessWorkers:
             count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop, self._scratch.name)
         )
         self._tasks: dict[Future, Task] = {}
+        self._speaker = Speaker()
 
     def submit(self, task: Task) -> None:
         """Have a task done.
@@ -86,7 +88,7 @@ class ProcessWorkers:
         task = self._tasks.pop(future)
         if isinstance(future.exception(), BrokenProcessPool):
             raise WorkersLostError(_LOST)
-        return task, future.result
+        return task, lambda: self._speaker.result(future.result())
 
     def __enter__(self) -> ProcessWorkers:
         return self
@@ -112,6 +114,7 @@ class _ProcessBench(Bench):
 
 
 _bench: _ProcessBench
+_listener: Listener
 
 
 @contextmanager
@@ -131,10 +134,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
-    global _bench
+    global _bench, _listener
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
-    _bench = _ProcessBench(engine, options, stop, scratch)
+    _bench, _listener = _ProcessBench(engine, options, stop, scratch), Listener()
 
 
 def _end_with_parent(scratch: str) -> None:
@@ -145,5 +148,5 @@ def _end_with_parent(scratch: str) -> None:
         os._exit(1)
 
 
-def _run(task: Task) -> Any:
-    return task.run(_bench)
+def _run(task: Task) -> Done:
+    return _listener.done(task.run(_bench))
