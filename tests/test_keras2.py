@@ -45,7 +45,7 @@ class OwnModel(keras.Model):
     pass
 
 
-CUSTOM_OBJECTS = {"Plain": Plain, "mine>Registered": Registered, "OwnModel": OwnModel}
+CUSTOM_OBJECTS = {"Plain": Plain, "Registered": Registered, "OwnModel": OwnModel}
 
 
 def files_of_keras_2() -> list[tuple[str, str]]:

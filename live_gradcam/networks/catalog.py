@@ -18,7 +18,8 @@ from live_gradcam.networks.labels import imagenet_labels, read_labels
 from live_gradcam.networks.model_file import check_model_file, load_model_file
 from live_gradcam.networks.outputs import Output, entries_of
 from live_gradcam.networks.preprocessing import AUTO, PREPROCESSINGS, Preprocessing
-from live_gradcam.networks.saved_model import LAYERS_CANNOT_BE_SEEN, is_saved_model
+from live_gradcam.networks.saved_model import is_saved_model, layers_cannot_be_seen
+from live_gradcam.networks.weights_file import load_weights
 
 if TYPE_CHECKING:
     import keras
@@ -121,7 +122,7 @@ def check_model_name(name_or_path: str | Path) -> None:
         ModelError: it is written as a file's path, and the file does not exist, is not a model's or is a SavedModel's.
     """
     if find_entry(str(name_or_path)) is None and is_saved_model(Path(name_or_path)):
-        raise ModelError(f"{name_or_path}: {LAYERS_CANNOT_BE_SEEN}")
+        raise ModelError(f"{name_or_path}: {layers_cannot_be_seen(Path(name_or_path))}")
     _check_loadable(name_or_path)
 
 
@@ -327,7 +328,7 @@ def _build(entry: CatalogEntry, weights: str | Path | None) -> keras.Model:
 def _load_weights(model: keras.Model, weights: str | Path) -> None:
     _require_file(weights)
     try:
-        model.load_weights(weights)
+        load_weights(model, Path(weights))
     except Exception as error:  # as above
         raise ModelError(f"the weights {weights} do not fit {model.name}: {first_line(error)}") from error
 

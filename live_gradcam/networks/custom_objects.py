@@ -11,10 +11,11 @@ from live_gradcam.errors import ModelError, first_line
 
 
 def read_custom_objects(path: str | Path) -> dict[str, Any]:
-    """Run a Python file, and give the classes and functions that it defines, by name.
+    """Run a Python file, and give the classes and functions that it defines or imports, by name.
 
     Args:
-        path: the file. What it registers with Keras (`keras.saving.register_keras_serializable`) stays registered.
+        path: the file, which may import modules beside it. What it registers with Keras
+            (`keras.saving.register_keras_serializable`) stays registered.
 
     Raises:
         ModelError: there is no such file, or it raises an error.
@@ -26,17 +27,17 @@ def read_custom_objects(path: str | Path) -> dict[str, Any]:
         raise ModelError(f"the custom objects' file {path} is not Python: its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    folder = str(Path(path).resolve().parent)
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # it is the user's code
         del sys.modules[name]
         reason = f"{type(error).__name__}: {first_line(error)}"
         raise ModelError(f"the custom objects' file {path} cannot be run: {reason}") from error
-    return {
-        key: value
-        for key, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", "") == name
-    }
+    finally:
+        sys.path.remove(folder)
+    return {key: value for key, value in vars(module).items() if callable(value)}
 
 
 def check_custom_objects(path: str | Path) -> None:

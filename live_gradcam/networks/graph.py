@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ import tensorflow as tf
 from keras.src.models.functional import Functional  # not exported: needed to know a graph from a subclassed model
 
 from live_gradcam.errors import ModelError, first_line
-from live_gradcam.networks.saved_model import LAYERS_CANNOT_BE_SEEN
+from live_gradcam.networks.saved_model import layers_cannot_be_seen
 
 #: The shape of a value without the batch axis.
 Shape = tuple[int | None, ...]
@@ -120,7 +121,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
         own = f" but {own_size[1]}×{own_size[0]}" if None not in own_size else ""
         raise ModelError(f"{model.name} takes no input of {width}×{height}{own}: {first_line(error)}") from error
     if all(isinstance(operation.layer, keras.layers.TFSMLayer) for operation in network.operations):
-        raise ModelError(f"{model.name}: {LAYERS_CANNOT_BE_SEEN}")
+        raise ModelError(f"{model.name}: {layers_cannot_be_seen(Path(network.operations[0].layer.filepath))}")
     return network
 
 

@@ -173,8 +173,11 @@ class _Translation:
             settings.pop("dtype", None)
         elif kind in FUNCTION_LAYERS:
             module = None
-        registered_name = part.get("registered_name", kind)
-        return {"module": module, "class_name": kind, "config": settings, "registered_name": registered_name}
+        name = part.get("registered_name") or kind
+        short_name = name.rpartition(">")[2]  # a class may have been registered for a package, and be no longer
+        if name not in self._custom_objects and short_name in self._custom_objects:
+            name = short_name
+        return {"module": module, "class_name": kind, "config": settings, "registered_name": name}
 
 
 def _settings_of_keras_3(kind: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,9 @@ unless the user says that the file is trusted.
 
 from __future__ import annotations
 
+import importlib
 import re
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +17,13 @@ from live_gradcam.networks import h5_file, keras_file
 from live_gradcam.networks.h5_file import H5File
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 from live_gradcam.networks.keras_file import KerasFile
+from live_gradcam.networks.keras_reading import named, nothing_left_out
 from live_gradcam.networks.saved_model import is_saved_model, load_saved_model
 
 if TYPE_CHECKING:
     import keras
+
+_KERAS_PACKAGES = ("keras_cv", "keras_hub", "keras_nlp")
 
 _UNKNOWN_CLASS = re.compile(r"(?:Could not locate|Unknown) (?:class|function|layer|object|\w+ function):? '([^']+)'")
 
@@ -53,9 +53,10 @@ def load_model_file(path: Path, *, custom_objects: Mapping[str, Any] | None = No
     file = _kind_of(path)(path)
     if not trust:
         _refuse_code(path, file.config)
+    _require_packages(path, file.config)
     load = _load_keras_3 if file.keras_version.startswith("3.") else _load_keras_2
     try:
-        with _nothing_left_out():
+        with nothing_left_out():
             return load(file, dict(custom_objects or {}), safe_mode=not trust)
     except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
         raise _in_a_line(file, error) from error
@@ -88,6 +89,22 @@ def _refuse_code(path: Path, config: Any) -> None:
             raise _holds_code(path, "TFSMLayer")
 
 
+def _require_packages(path: Path, config: Any) -> None:
+    """Import the packages of the Keras team whose classes a file names, which registers them."""
+    names = {str(part.get("registered_name") or part.get("class_name")) for part in parts_of(config)}
+    packages = {re.split("[.>]", name)[0]: name for name in sorted(names) if ">" in name}
+    for package, name in packages.items():
+        if package in _KERAS_PACKAGES:
+            try:
+                importlib.import_module(package)
+            except ImportError as error:
+                kind, distribution = name.rpartition(">")[2], package.replace("_", "-")
+                raise ModelError(
+                    f"{path} uses {kind!r} of {distribution}, which cannot be imported: pip install {distribution} "
+                    f"({first_line(error)})"
+                ) from error
+
+
 def _holds_code(path: Path, kind: str) -> ModelError:
     return ModelError(
         f"{path} holds a {kind}, which is code that loading would run: only if you trust the file, allow it with "
@@ -95,32 +112,11 @@ def _holds_code(path: Path, kind: str) -> ModelError:
     )
 
 
-@contextmanager
-def _nothing_left_out() -> Iterator[None]:
-    """Layers that a file has no weights for are an error, where Keras only warns; its other warnings are no one's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message="(?s).*freshly-initialized weights")
-        yield
-
-
 def _load_keras_3(file: H5File | KerasFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:
     import keras
 
-    with _named_as_keras_wants(file) as path:
+    with named(file.path, file.ending) as path:
         return keras.saving.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
-
-
-@contextmanager
-def _named_as_keras_wants(file: H5File | KerasFile) -> Iterator[Path]:
-    """The file, or a copy: Keras goes by the ending."""
-    if file.path.suffix == file.ending:
-        yield file.path
-        return
-    with tempfile.TemporaryDirectory(prefix="live-gradcam-") as folder:
-        copy = Path(folder) / f"model{file.ending}"
-        shutil.copyfile(file.path, copy)
-        yield copy
 
 
 def _load_keras_2(file: H5File | KerasFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:

@@ -10,16 +10,24 @@ from live_gradcam.errors import ModelError, first_line
 if TYPE_CHECKING:
     import keras
 
-#: What is wrong with explaining a SavedModel.
-LAYERS_CANNOT_BE_SEEN = (
-    "a SavedModel's layers cannot be seen, so there are predictions but no map: save the model with "
-    'model.save("NAME.keras"), and give that file'
-)
-
 
 def is_saved_model(path: Path) -> bool:
     """Whether a path is a folder in TensorFlow's SavedModel format."""
     return (path / "saved_model.pb").is_file()
+
+
+def layers_cannot_be_seen(path: Path) -> str:
+    """What is wrong with explaining a SavedModel, and what to do: Keras 2 made it, or Keras 3."""
+    name = "NAME.h5" if _is_by_keras_2(path) else "NAME.keras"
+    return (
+        "a SavedModel's layers cannot be seen, so there are predictions but no map: save the model with "
+        f'model.save("{name}"), and give that file'
+    )
+
+
+def _is_by_keras_2(path: Path) -> bool:
+    """Keras 2 wrote its layers down too, since TensorFlow 2.5 in a file of their own."""
+    return (path / "keras_metadata.pb").is_file() or b"_tf_keras_" in (path / "saved_model.pb").read_bytes()
 
 
 def load_saved_model(path: Path) -> keras.Model:

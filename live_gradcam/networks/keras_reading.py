@@ -1,0 +1,38 @@
+"""How Keras reads files: it goes by their endings, and only warns where weights are missing. Here it does not."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def named(path: Path, ending: str) -> Iterator[Path]:
+    """The file, or a copy where its name has another ending: Keras goes by that."""
+    if path.name.endswith(ending) and (ending != ".h5" or not path.name.endswith(".weights.h5")):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="live-gradcam-") as folder:
+        copy = Path(folder) / f"model{ending}"
+        shutil.copyfile(path, copy)
+        yield copy
+
+
+@contextmanager
+def nothing_left_out() -> Iterator[None]:
+    """Layers that a file has no weights for are an error; what Keras warns of besides is not the user's to mend.
+
+    Raises:
+        ValueError: Keras warned that layers keep random weights.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="(?s).*freshly-initialized weights")
+        try:
+            yield
+        except UserWarning as warning:
+            raise ValueError("it has no weights for some of the layers, which would keep random numbers") from warning

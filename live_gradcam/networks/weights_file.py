@@ -1,0 +1,41 @@
+"""Files of weights alone, for a network that is there: what kind one is, its contents tell, and not its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from live_gradcam.networks import h5_file, keras_file
+from live_gradcam.networks.keras_reading import named, nothing_left_out
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Load weights into a model.
+
+    Args:
+        model: the network.
+        path: a file that Keras wrote, by `save_weights` or by `save`.
+
+    Raises:
+        ValueError: it is another kind of file, or its weights are not those of the model. h5py and Keras raise others.
+    """
+    with named(path, _ending(path)) as readable, nothing_left_out():
+        model.load_weights(readable)
+
+
+def _ending(path: Path) -> str:
+    """The ending that Keras gives such a file."""
+    import h5py
+
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(keras_file.SIGNATURE):
+        return ".keras"
+    if not start.startswith(h5_file.SIGNATURE):
+        raise ValueError("it is not a file of weights that Keras saved")
+    with h5py.File(path) as file:
+        by_layer_names = "model_weights" in file or any(name.startswith("layer_names") for name in file.attrs)
+    return ".h5" if by_layer_names else ".weights.h5"
