@@ -50,6 +50,10 @@ _ATTENTION = (
 )
 
 
+#: What works on each token by itself.
+_OF_A_TOKEN = (*_GOES_ON, keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Identity, keras.layers.Reshape)
+
+
 @dataclass(frozen=True)
 class SplitNetwork:
     """A network cut at the target layer, or at several.
@@ -81,7 +85,7 @@ class SplitNetwork:
         """A target's activations or their gradients, (batch, tokens, channels), as a map.
 
         Returns:
-            (batch, rows, columns, channels) without the class token; an ordinary map as it is.
+            (batch, rows, columns, channels) without the tokens in front; an ordinary map as it is.
         """
         grid = self.grids[self.targets.index(target)]
         if grid is None:
@@ -91,21 +95,21 @@ class SplitNetwork:
 
 
 def token_grid(shape: Shape, input_size: tuple[int, int]) -> tuple[int, int, int] | None:
-    """The grid that a vision transformer's tokens make up: patches in rows of the input, perhaps after a class token.
+    """The grid that a vision transformer's tokens make up: patches in rows of the input, perhaps after other tokens.
 
     Args:
         shape: of a value, without the batch: (tokens, channels).
         input_size: (height, width) of the network's input; the grid has its proportions.
 
     Returns:
-        (rows, columns, leading): leading is 1 for a class token in front, else 0. None for another shape, or where
-        neither all tokens nor all but one make up such a grid, larger than 1 × 1.
+        (rows, columns, leading): leading is 1 for a class token in front, 2 for DeiT's class and distillation tokens,
+        else 0. None for another shape, or where no such number of tokens less make up such a grid, larger than 1 × 1.
     """
     if len(shape) != 2 or shape[0] is None:
         return None
     divisor = math.gcd(*input_size)
     height, width = (side // divisor for side in input_size)
-    for leading in (0, 1):
+    for leading in (0, 1, 2):
         patches = shape[0] - leading
         scale = math.isqrt(patches // (height * width)) if patches > 1 else 0
         if scale and patches == scale * height * scale * width:
@@ -268,12 +272,13 @@ def _is_transformer(network: Network, candidates: list[Operation]) -> bool:
 
 
 def _advice(network: Network, candidates: list[Operation]) -> str:
-    """Which layer to name: the tokens that the last attention reads."""
+    """Which layer to name: the tokens that the last attention reads, or the last block of a class of its own."""
     tokens = {operation.outputs[0]: operation for operation in candidates if _grid(network, operation.outputs[0])}
-    for reader in reversed(network.operations):
-        if isinstance(reader.layer, _ATTENTION) and reader.inputs[0] in tokens:
-            return f"such as {tokens[reader.inputs[0]].name}"
-    return "such as the last block's first normalization"
+    readers = [reader for reader in network.operations if reader.inputs and reader.inputs[0] in tokens]
+    attentions = [reader for reader in readers if isinstance(reader.layer, _ATTENTION)]
+    blocks = [reader for reader in readers if reader.outputs[0] in tokens and not isinstance(reader.layer, _OF_A_TOKEN)]
+    last = (attentions or blocks or readers)[-1]
+    return f"such as {tokens[last.inputs[0]].name}"
 
 
 def find_layer(network: Network, name: str) -> Operation:
