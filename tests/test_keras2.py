@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import marshal
 import zipfile
 from pathlib import Path
 
@@ -124,6 +126,31 @@ def test_marshalled_code_of_keras_2_is_refused_without_asking_keras(
     assert "\n" not in str(caught.value)
 
 
+def test_marshalled_code_is_run_where_the_file_is_trusted(tmp_path: Path) -> None:
+    path = unpack("2.15", "code.h5", tmp_path)
+    doubled = base64.b64encode(marshal.dumps((lambda x: 2 * x).__code__)).decode()  # of this version of Python
+
+    def changed(config):
+        (inner,) = (layer for layer in config["config"]["layers"] if layer["class_name"] == "Sequential")
+        function = inner["config"]["layers"][1]["config"]["layer"]["config"]["function"]
+        assert isinstance(function[0], str)
+        function[0] = doubled
+        return config
+
+    with_configuration(path, changed)
+    images, expected = reference("2.15", "code.h5")
+    predictions = load_classifier(path, trust=True).model.predict(images, verbose=0)
+    np.testing.assert_allclose(predictions, expected, rtol=0, atol=2e-6)
+
+
+def test_weights_of_another_backend_are_not_taken(tmp_path: Path) -> None:
+    path = unpack("2.15", "nested.h5", tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["backend"] = "theano"
+    with pytest.raises(ModelError, match="its weights were trained with theano, whose convolutions may differ"):
+        load_classifier(path)
+
+
 def test_every_function_between_layers_is_one_that_is_known(tmp_path: Path) -> None:
     path = unpack("2.15", "functions.h5", tmp_path)
     with_configuration(path, lambda config: json.loads(json.dumps(config).replace("image.resize", "io.write_file")))
@@ -132,6 +159,27 @@ def test_every_function_between_layers_is_one_that_is_known(tmp_path: Path) -> N
     for name in ("io.write_file", "py_function", "numpy_function", "raw_ops.WriteFile", "compat.v1.py_func"):
         with pytest.raises(ValueError, match="is not known"):
             TFOpLambda(name)
+
+
+def test_every_operation_between_layers_is_one_that_is_known(tmp_path: Path) -> None:
+    path = unpack("2.15", "operations.h5", tmp_path)
+    with_configuration(path, lambda config: json.loads(json.dumps(config).replace("RealDiv", "WriteFile")))
+    with pytest.raises(ModelError, match="the TensorFlow operation WriteFile between its layers is not known"):
+        load_classifier(path, trust=True)
+
+
+def test_an_operation_may_be_written_as_text(tmp_path: Path) -> None:
+    """As TensorFlow 2.0 and 2.1 wrote it."""
+    path = unpack("2.15", "operations.h5", tmp_path)
+
+    def older(config):
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] == "TensorFlowOpLayer":
+                layer["config"]["node_def"] = json.dumps(layer["config"]["node_def"])
+        return config
+
+    with_configuration(path, older)
+    assert_predicts_as_keras_2(path, "2.15")
 
 
 def test_a_model_before_sequential_models_had_names(tmp_path: Path) -> None:

@@ -87,6 +87,13 @@ def test_a_file_that_is_cut_short(tmp_path: Path, model: keras.Model, name: str)
     assert "is damaged, or not all of it is there" in refused(path)
 
 
+def test_a_configuration_that_cannot_be_read(tmp_path: Path, model: keras.Model) -> None:
+    model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        file.attrs["model_config"] = "{"
+    assert "is damaged: what it says about its layers cannot be read" in refused(tmp_path / "model.h5")
+
+
 @pytest.mark.parametrize("name", ["flowers.weights.h5", "flowers.h5", "flowers.keras"])
 def test_weights_without_their_network(tmp_path: Path, model: keras.Model, name: str) -> None:
     model.save_weights(tmp_path / "flowers.weights.h5")

@@ -146,7 +146,7 @@ def test_what_cannot_be_loaded_says_why(tmp_path: Path) -> None:
         "vgg17": (UsageError, "did you mean VGG1"),
         "no_such_network_at_all": (UsageError, "see live-gradcam models"),
         tmp_path / "missing.keras": (ModelError, "there is no model file"),
-        tmp_path / "text.keras": (ModelError, "cannot be loaded"),
+        tmp_path / "text.keras": (ModelError, "is not a model file"),
         tmp_path / "model.onnx": (ModelError, r"give a \.keras or \.h5 file"),
         tmp_path / "saved_model": (ModelError, r"model\.save"),
         two_inputs: (ModelError, "has 2 inputs"),

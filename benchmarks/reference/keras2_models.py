@@ -155,6 +155,33 @@ def functions() -> keras.Model:
     return keras.Model(image, tf.nn.softmax(layers.Dense(3)(tf.squeeze(tf.expand_dims(z, 1), 1))))
 
 
+def operation(name: str, op: str, constants: dict[int, object], inputs: int, **attributes: str) -> layers.Layer:
+    """An operator as TensorFlow 2.0 to 2.3 kept it; Keras has the layer still, to read such files."""
+    from keras.src.engine.base_layer import TensorFlowOpLayer
+
+    types = {key: {"type": value} for key, value in attributes.items()}
+    node = {"name": name, "op": op, "input": [f"i{place}" for place in range(inputs)], "attr": types}
+    return TensorFlowOpLayer(node, name, constants)
+
+
+def operations() -> keras.Model:
+    """The same, as nodes of a graph: preprocessing, and MobileNetV3's activation."""
+    image = keras.Input(SHAPE)
+    x = operation("truediv", "RealDiv", {1: 127.5}, 2, T="DT_FLOAT")(image)
+    x = operation("sub", "Sub", {0: 1.0}, 2, T="DT_FLOAT")(x)
+    x = operation("BiasAdd", "BiasAdd", {1: [-0.1, 0.2, 0.3]}, 2, T="DT_FLOAT")(x)
+    x = operation("Reverse", "ReverseV2", {1: [3]}, 2, T="DT_FLOAT", Tidx="DT_INT32")(x)
+    x = layers.Conv2D(4, 3)(x)
+    y = layers.ReLU(6.0)(operation("add", "AddV2", {1: 3.0}, 2, T="DT_FLOAT")(x))
+    y = operation("mul", "Mul", {}, 2, T="DT_FLOAT")([x, y])
+    pooled = operation("Mean", "Mean", {1: [1, 2]}, 2, T="DT_FLOAT", Tidx="DT_INT32")(y)
+    return keras.Model(image, layers.Dense(3, activation="softmax")(pooled))
+
+
+if tf.__version__.startswith("2.15"):
+    example(operations)
+
+
 @example
 def frozen() -> keras.Model:
     """Weights of equal shapes, in the order that freezing gives them: all of one model, some of another."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,10 @@ class H5File:
     Args:
         path: the file.
 
+    Attributes:
+        config: the model's configuration, as it is in the file.
+        keras_version: the version of Keras that saved it.
+
     Raises:
         ModelError: it is damaged, has weights alone, or is no model at all.
     """
@@ -35,28 +38,21 @@ class H5File:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._open() as file:
-            self._attributes = {
-                key: _text(file.attrs[key]) for key in ("model_config", "keras_version", "backend") if key in file.attrs
-            }
-            if "model_config" not in self._attributes:
+            if "model_config" not in file.attrs:
                 raise _without_model(path, file)
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The model's configuration, as it is in the file."""
-        return with_layers_named(json.loads(self._attributes["model_config"]))
-
-    @property
-    def keras_version(self) -> str:
-        """The version of Keras that saved it; before 2.0 Keras did not tell."""
-        return self._attributes.get("keras_version", "1")
+            self._backend = _text(file.attrs.get("backend", "tensorflow"))
+            self.keras_version = _text(file.attrs.get("keras_version", "1"))  # before 2.0 Keras did not tell
+            try:
+                self.config = with_layers_named(json.loads(_text(file.attrs["model_config"])))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ModelError(f"{path} is damaged: what it says about its layers cannot be read") from error
 
     def load_keras_2_weights(self, model: keras.Model) -> None:
         """Assign the weights that Keras 2 saved to a model, which was built from the configuration."""
         from live_gradcam.networks.keras2_weights import load_h5_weights
 
-        if self._attributes.get("backend", "tensorflow") != "tensorflow":
-            raise ValueError(f"its weights are those of {self._attributes['backend']}, whose convolutions may differ")
+        if self._backend != "tensorflow":
+            raise ValueError(f"its weights were trained with {self._backend}, whose convolutions may differ")
         with self._open() as file:
             load_h5_weights(file["model_weights"], model, self.config)
 

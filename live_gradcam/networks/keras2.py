@@ -41,11 +41,15 @@ _OF_APPLICATIONS = {
 }
 
 #: What Keras 3 has no class for, and `tensorflow_function` has.
-FUNCTION_LAYERS = ("SlicingOpLambda", "TFOpLambda")
+FUNCTION_LAYERS = ("SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer")
+
+#: Of these, those that tell a list of one tensor from a tensor, and whose arguments mean something where they are None.
+_LITERAL_CALLS = ("SlicingOpLambda", "TFOpLambda")
 
 #: The name of a function of `tensorflow_function`, in translated configurations.
 HARD_SIGMOID = "hard_sigmoid_of_keras_2"
 
+_ABOUT_FUNCTIONS = ("function_type", "module", "output_shape_module", "output_shape_type")
 _ONLY_FOR_TRAINING = ("_constraint", "_initializer", "_regularizer")
 _POLICIES = ("Policy", "PolicyV1")
 _NUMBERS = ("__numpy__", "__tensor__")
@@ -187,6 +191,9 @@ def _settings_of_keras_3(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
         for key, value in settings.items()
         if not key.endswith(_ONLY_FOR_TRAINING) and not _is_gone(kind, key, value)
     }
+    if kind == "Lambda":
+        settings = {key: value for key, value in settings.items() if key not in _ABOUT_FUNCTIONS}
+        settings["function"] = _function(settings["function"])
     shape = settings.pop("batch_input_shape", None)
     if kind == "InputLayer" and shape is not None:
         settings["batch_shape"] = shape
@@ -201,6 +208,15 @@ def _settings_of_keras_3(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
         settings["axis"] = axis[0]
     return settings
+
+
+def _function(function: Any) -> Any:
+    """A Lambda layer's function: marshalled code in the words of Keras 3, or another as it is."""
+    if isinstance(function, dict) and function.get("class_name") == "__lambda__":
+        function = function["config"]["value"]
+    if not isinstance(function, list):
+        return function
+    return {"class_name": "__lambda__", "config": dict(zip(("code", "defaults", "closure"), function, strict=True))}
 
 
 def _is_gone(kind: str, key: str, value: Any) -> bool:
@@ -259,13 +275,13 @@ class _Calls:
 
     def translated(self, node: Any, kind: str) -> dict[str, Any]:
         """One call: its arguments, by place and by name."""
-        keeps_lists = kind in FUNCTION_LAYERS
-        if isinstance(node, list) and len(node) == 1 and not keeps_lists:
+        literal = kind in _LITERAL_CALLS
+        if isinstance(node, list) and len(node) == 1 and not literal:
             (node,) = node
         leaves = list(self._leaves(node))
         arguments = leaves[0][3] if len(leaves[0]) == 4 else {}
         first = self._first_argument(node)
-        named = {key: self._value(value) for key, value in arguments.items() if value is not None or keeps_lists}
+        named = {key: self._value(value) for key, value in arguments.items() if value is not None or literal}
         if any(leaf[0] == _CONSTANT for leaf in leaves):  # Keras 3 takes tensors alone by their place
             return {"args": [], "kwargs": {"x": first, **named}}
         return {"args": [first], "kwargs": named}

@@ -5,11 +5,14 @@ It is how the preprocessing of a transferred network came into its file.
 
 from __future__ import annotations
 
+import json
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
+from google.protobuf import json_format  # type: ignore[import-untyped]
 
 from live_gradcam.networks.keras2 import HARD_SIGMOID
 
@@ -91,9 +94,66 @@ def _hard_sigmoid(x: Any) -> Any:
     return keras.ops.clip(x * 0.2 + 0.5, 0, 1)
 
 
+_NODES = """
+    Abs Add AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ClipByValue ConcatV2 DepthToSpace Elu Equal Exp ExpandDims Floor
+    GatherV2 Greater GreaterEqual Identity LeakyRelu Less LessEqual Log Log1p LogSoftmax MatMul Max MaxPool Maximum Mean
+    Min Minimum MirrorPad Mul Neg Pack Pad PadV2 Pow Prod RealDiv Relu Relu6 Reshape ResizeBicubic ResizeBilinear
+    ResizeNearestNeighbor ReverseV2 Round Rsqrt SelectV2 Selu Shape Sigmoid Softmax Softplus SpaceToDepth Sqrt Square
+    SquaredDifference Squeeze StridedSlice Sub Sum Tanh Tile Transpose
+"""
+
+#: The same, by their names in TensorFlow's graphs.
+_OPERATIONS = frozenset(_NODES.split())
+
+
+class TensorFlowOpLayer(keras.layers.Layer):  # type: ignore[misc]
+    """The layer of that name of TensorFlow 2.0 to 2.3, which kept operators as nodes of a graph.
+
+    Args:
+        node_def: the node, as protocol buffers write it in JSON.
+        constants: those of its inputs that are no tensors of the model, by their place.
+        settings: as for every layer.
+
+    Raises:
+        ValueError: an operation that is not one of those above.
+    """
+
+    def __init__(
+        self, node_def: str | Mapping[str, Any], constants: Mapping[str, Any] | None = None, **settings: Any
+    ) -> None:
+        text = node_def if isinstance(node_def, str) else json.dumps(node_def)
+        node = json_format.Parse(text, tf.compat.v1.NodeDef())
+        if node.op not in _OPERATIONS:
+            raise ValueError(f"the TensorFlow operation {node.op} between its layers is not known")
+        super().__init__(**{**settings, "autocast": False})
+        self._constants = sorted((int(place), value) for place, value in (constants or {}).items())
+        names = [f"input{place}" for place in range(len(node.input))]
+        node.name, node.input[:] = "operation", names
+        graph = tf.compat.v1.GraphDef(node=[node])
+        graph.versions.producer = tf.version.GRAPH_DEF_VERSION
+
+        def run(*inputs: Any) -> Any:
+            given = dict(zip(names, inputs, strict=True))
+            return tf.graph_util.import_graph_def(graph, input_map=given, return_elements=["operation:0"], name="")[0]
+
+        self._run = tf.function(run, autograph=False)
+
+    def call(self, x: Any) -> Any:
+        """Run the operation.
+
+        Args:
+            x: a tensor, or a list of them.
+        """
+        inputs = list(x) if isinstance(x, (list, tuple)) else [x]
+        for place, value in self._constants:
+            inputs.insert(place, tf.constant(value))
+        return self._run(*inputs)
+
+
 #: What the names in a translated configuration mean, where Keras has none of that name.
 CUSTOM_OBJECTS: dict[str, Any] = {
     "SlicingOpLambda": SlicingOpLambda,
     "TFOpLambda": TFOpLambda,
+    "TensorFlowOpLayer": TensorFlowOpLayer,
     HARD_SIGMOID: _hard_sigmoid,
 }
