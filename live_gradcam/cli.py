@@ -917,8 +917,11 @@ def _parse_output_size(text: str) -> tuple[int | None, int | None]:
 @contextmanager
 def _passes_bar(path: Path) -> Iterator[Callable[[int, int], None]]:
     """A bar for a picture that takes many passes, on a terminal."""
+    if not _terminal.is_terminal:  # before 14.3 rich ends even a disabled bar with an empty line
+        yield lambda done, total: None
+        return
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} passes")
-    with Progress(*columns, console=_terminal, disable=not _terminal.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=_terminal, transient=True) as bar:
         task: TaskID | None = None
 
         def progress(done: int, total: int) -> None:

@@ -564,8 +564,14 @@ def test_subtitles_that_overlap_come_one_at_a_time_in_mp4(tmp_path: Path) -> Non
     assert _lines(tmp_path / "out.mp4")[3] == [(500, 1800, "A\nB"), (1800, 3000, "C")]
 
 
-@pytest.mark.parametrize("codec", ["dvdsub", "hdmv_pgs_subtitle"])
-def test_subtitles_that_are_pictures_are_left_out_by_name(tmp_path: Path, codec: str) -> None:
+#: A picture of nothing, in Blu-ray's form: its composition (16 × 16 pixels, no objects), and the end.
+_PGS_PICTURE = bytes.fromhex("16 000b 0010 0010 10 0000 80 00 00 00" + "80 0000")
+
+
+@pytest.mark.parametrize(
+    ("codec", "picture"), [("dvdsub", bytes(100)), ("hdmv_pgs_subtitle", _PGS_PICTURE)], ids=["dvdsub", "pgs"]
+)
+def test_subtitles_that_are_pictures_are_left_out_by_name(tmp_path: Path, codec: str, picture: bytes) -> None:
     video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(50)], codec_options={"bf": "0"})
     source = tmp_path / "in.mkv"
     with av.open(str(video)) as pictures, av.open(str(source), "w") as output:
@@ -575,7 +581,7 @@ def test_subtitles_that_are_pictures_are_left_out_by_name(tmp_path: Path, codec:
             if packet.size:
                 packet.stream = stream
                 output.mux(packet)
-        packet = av.Packet(bytes(100))
+        packet = av.Packet(picture)
         packet.pts = packet.dts = 500
         packet.duration, packet.time_base, packet.stream = 500, _MILLISECOND, subtitles
         output.mux(packet)

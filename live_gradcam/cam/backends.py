@@ -128,7 +128,11 @@ def _with_openvino(traced: Any, names: Sequence[str], precision: Precision) -> C
     # OpenVINO's converter reports its import and every conversion to Google Analytics unless this package is missing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
+    import tensorflow as tf
+    from openvino.frontend.tensorflow import utils
 
+    # OpenVINO deletes a variable that it made by `exec`, which is an error from Python 3.13 on.
+    utils.get_environment_setup = lambda framework: {"tensorflow": tf.__version__}
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,

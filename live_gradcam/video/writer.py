@@ -40,8 +40,9 @@ _REORDERED = 3  # frames that it takes for one to be encoded before one that is 
 _BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
 _LIMITED_RANGE = 1
 #: A pixel of colour is the mean of the four that it stands for, and values are rounded: swscale's default cuts them
-#: off, which makes every picture darker and yellower.
-_ROUNDED_MEANS = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+#: off, which makes every picture darker and yellower. SWS_ACCURATE_RND and SWS_FULL_CHR_H_INP of libswscale/swscale.h
+#: have no name in PyAV 17, the last for Python 3.10.
+_ROUNDED_MEANS = Interpolation.AREA | 0x40000 | 0x4000
 
 
 class _Writer(ABC):

@@ -81,11 +81,13 @@ class AnnotateProgress:
 
     def __enter__(self) -> AnnotateProgress:
         self._told = self._since = time.monotonic()
-        self._bars.__enter__()
+        if not self._bars.disable:  # before 14.3 rich ends even what it does not show with an empty line
+            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.__exit__(None, None, None)
+        if not self._bars.disable:
+            self._bars.stop()
 
 
 def _share(done: Done) -> float:
