@@ -35,4 +35,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) output build *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest output build *.egg-info
