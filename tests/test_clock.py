@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
@@ -263,12 +264,15 @@ def test_sound_whose_clock_is_another_one_begins_with_the_pictures(tmp_path: Pat
         assert _click_time(tmp_path / f"out.{ending}") == pytest.approx(_CLICK, abs=0.03)
 
 
-def test_a_file_that_jumps_plays_on_live(tmp_path: Path) -> None:
+def test_a_file_that_jumps_plays_on_live(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = _retimed(
         _with_a_click(tmp_path / "whole.mkv", 20), tmp_path / "in.mkv", lambda time: _YEARS if time >= 0.4 else 0
     )
     playback = Playback(VideoReader(source), paced=False)
-    assert [frame.pts for frame in playback] == [i * _PERIOD for i in range(20)]
+    with caplog.at_level(logging.WARNING, "live_gradcam"):
+        assert [frame.pts for frame in playback] == [i * _PERIOD for i in range(20)]
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("live_gradcam")]
+    assert said == [f"{source}: its clock jumps once: its frames go on at the usual rate"]
 
 
 def test_a_rate_of_which_a_jump_makes_nothing(tmp_path: Path) -> None:

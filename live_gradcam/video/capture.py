@@ -192,7 +192,11 @@ class Playback(Iterator[Frame]):
         return float(self._reader.frame_rate)
 
     def __next__(self) -> Frame:
-        frame = next(self._frames)
+        frame = next(self._frames, None)
+        if frame is None:
+            if self._reader.clock:
+                _log.warning("%s: %s: its frames go on at the usual rate", self._reader.path, self._reader.clock)
+            raise StopIteration
         if self._first is None:
             self._first = frame.pts
         if not self._wait_until(float(frame.pts - self._first) if self._paced else 0.0):
