@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -52,8 +52,22 @@ def has_few_digits(layer: Any) -> bool:
 # --- a rewritten network against the one before -------------------------------------------------------------------
 
 
-def differences(network: Network, rewritten: Network, keep: tuple[int, ...], images: tf.Tensor) -> tuple[float, float]:
-    """The largest differences of the logits and of Grad-CAM's map before its ReLU, each relative to the largest.
+class Differences(NamedTuple):
+    """How a rewritten network differs from the one before.
+
+    Attributes:
+        of_logits: the largest difference of the logits, relative to the largest.
+        of_map: the largest difference of Grad-CAM's map before its ReLU, relative to the largest.
+        logits: those of the rewritten network, float32 (n, units).
+    """
+
+    of_logits: float
+    of_map: float
+    logits: np.ndarray
+
+
+def differences(network: Network, rewritten: Network, keep: tuple[int, ...], images: tf.Tensor) -> Differences:
+    """Compare a rewritten network with the one before.
 
     Args:
         network: a network.
@@ -65,7 +79,7 @@ def differences(network: Network, rewritten: Network, keep: tuple[int, ...], ima
     top = tf.constant(before[0].argmax(axis=-1), tf.int32)
     after = _logits_and_maps(rewritten, keep, images, top)
     of_logits, *of_maps = (_relative(*pair) for pair in zip(before, after, strict=True))
-    return of_logits, max(of_maps, default=0.0)
+    return Differences(of_logits, max(of_maps, default=0.0), after[0])
 
 
 def _logits_and_maps(
@@ -140,40 +154,60 @@ class AsCalled:
         sums = self._expected.sum(axis=-1)
         return self._expected.shape[-1] > 1 and self._expected.min() >= 0 and np.abs(sums - 1).max() <= self._tolerance
 
-    def passes(self, found: LogitNetwork) -> bool:
-        """Whether a network gives the same, but for rounding."""
-        return self.difference(found) <= self._tolerance
+    def passes(self, found: LogitNetwork, scores: np.ndarray | None = None) -> bool:
+        """Whether a network gives the same, but for rounding.
 
-    def difference(self, found: LogitNetwork) -> float:
+        Args:
+            found: the network.
+            scores: what it gives for the images, where that is known.
+        """
+        return self.difference(found, scores) <= self._tolerance
+
+    def difference(self, found: LogitNetwork, scores: np.ndarray | None = None) -> float:
         """The largest difference, of probabilities, or of values relative to the largest; infinite without numbers."""
-        operations, value = split_at(found.network, found.network.output).trunk, found.network.input
-        scores = run(operations, {value: self._images})[found.network.output]
+        if scores is None:
+            operations, value = split_at(found.network, found.network.output).trunk, found.network.input
+            scores = run(operations, {value: self._images})[found.network.output]
         actual = np.asarray(found.numbers(scores)).astype(np.float64)
         difference = np.abs(actual - self._expected).max() / max(1.0, np.abs(self._expected).max())
         return float(difference) if np.isfinite(difference) else np.inf
 
 
-def logits_like_the_model(
-    network: Network, output: Output | None, check: AsCalled | None, *, name: str
-) -> LogitNetwork:
+def logits_like_the_model(network: Network, output: Output | None, check: AsCalled | None) -> LogitNetwork:
     """The network without its final activation, which with it gives what the user's model gives.
 
     Where a last layer does more than its class says, or hides its softmax, that is undone by its inverse function. A
-    difference that remains is said in a warning.
+    layer that is known in every respect is not run here: see `confirmed`.
 
     Args:
         network: the user's model laid out flat.
         output: as for `without_final_activation`.
         check: what the model gives; None where that is not known.
-        name: the model's, for the warning.
     """
     found = without_final_activation(network, output)
     if check is None:
         return found
-    hides_softmax = found.output == "classes" and not found.is_left_out and check.is_distribution
-    if not hides_softmax and check.passes(found):
+    if found.output == "classes" and not found.is_left_out and check.is_distribution:  # by a softmax that it hides
+        return without_final_activation(network, "classes", by_inverse=True)
+    if found.is_plain or check.passes(found):
         return found
-    undone = without_final_activation(network, "classes" if hides_softmax else output, by_inverse=True)
+    return without_final_activation(network, output, by_inverse=True)
+
+
+def confirmed(found: LogitNetwork, network: Network, check: AsCalled | None, *, name: str) -> LogitNetwork:
+    """The network, where it gives what the user's model gives, or else does by its activation's inverse function.
+
+    A difference that remains is said in a warning.
+
+    Args:
+        found: the network without its final activation.
+        network: the user's model laid out flat.
+        check: what the model gives; None where that is not known.
+        name: the model's, for the warning.
+    """
+    if check is None or check.passes(found):
+        return found
+    undone = without_final_activation(network, found.output, by_inverse=True)
     if not check.passes(undone):
         _log.warning(
             "%s: the numbers that are explained differ from the model's own by %.1e: do not trust them",

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.cam.backends import PRECISIONS, Backend, CompiledFunction, Precision, check_backend, compile_function
-from live_gradcam.cam.check import AsCalled, check_images, logits_like_the_model
+from live_gradcam.cam.check import AsCalled, check_images, confirmed, logits_like_the_model
 from live_gradcam.cam.coverage import coverage_of
 from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
@@ -161,7 +161,7 @@ class Explainer:
         as_called = flatten(classifier.model, classifier.input_size)
         pictures = _check_picture(classifier)
         check = AsCalled.at(classifier.input_size, classifier.model, check_images(as_called, pictures))
-        logit_network = logits_like_the_model(as_called, classifier.output, check, name=classifier.name)
+        logit_network = logits_like_the_model(as_called, classifier.output, check)
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
@@ -174,10 +174,14 @@ class Explainer:
         self._original = network
         if lowering and fit != "native":  # whose networks are those of the sizes
             for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
-            network, self.rewrites = lower(network, keep=values, for_xla=for_xla, tuner=self._tuner, pictures=pictures)
-            if check and self.rewrites and not check.passes(replace(logit_network, network=network)):
-                _log.warning("the rewritten network differs from the model as it is called, and is not used")
-                network, self.rewrites = logit_network.network, {}
+            found = logit_network
+            accept = None if check is None else lambda scores: check.passes(found, scores)
+            network, self.rewrites = lower(
+                network, keep=values, for_xla=for_xla, tuner=self._tuner, pictures=pictures, accept=accept
+            )
+        if not self.rewrites and fit != "native":
+            logit_network = confirmed(logit_network, as_called, check, name=classifier.name)
+            network = self._original = logit_network.network
         if precision == "bf16" and engine == "xla":
             network = in_bf16(network, keep=values)
         self._network = network

@@ -27,12 +27,14 @@ class LogitNetwork:
         activation: what turns its scores into probabilities or values.
         output: what these are.
         is_left_out: whether the user's model ends in the activation; else it gives the scores themselves.
+        is_plain: whether the layer that lost its activation is known in every respect, or none did.
     """
 
     network: Network
     activation: Activation
     output: Output
     is_left_out: bool
+    is_plain: bool = True
 
     def numbers(self, scores: tf.Tensor) -> tf.Tensor:
         """What the user's model gives, float32 (batch, units), of the scores of that shape."""
@@ -83,9 +85,11 @@ def without_final_activation(
         raise UsageError("the last layer is a softmax, whose numbers exclude each other: use --output-kind classes")
     assert operation is not None
     assert found is not None
+    is_activation = _is_activation(operation.layer)
+    is_plain = not by_inverse and (is_activation or affine_of(operation.layer) is not None)
     scores = _undone(operation, found) if by_inverse else _without_activation(operation)
     operations = tuple(scores if other is operation else other for other in network.operations)
-    return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True)
+    return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True, is_plain=is_plain)
 
 
 def _without_activation(operation: Operation) -> Operation:
@@ -95,13 +99,18 @@ def _without_activation(operation: Operation) -> Operation:
     the same weights and no activation.
     """
     layer: Any = operation.layer
-    is_activation = not isinstance(layer, keras.layers.Wrapper) and not hasattr(layer, "activation")
-    if is_activation or isinstance(layer, keras.layers.Activation):
+    if _is_activation(layer):
         return replace(operation, call=lambda tensors: [tensors[0]])
     affine = affine_of(layer)
     if affine is not None:
         return replaced(operation, replace(affine, activation=keras.activations.linear))
     return replace(operation, call=_call_of(_bare(layer)))
+
+
+def _is_activation(layer: Any) -> bool:
+    """Whether a layer that has an activation is nothing else."""
+    has_none = not isinstance(layer, keras.layers.Wrapper) and not hasattr(layer, "activation")
+    return has_none or isinstance(layer, keras.layers.Activation)
 
 
 def _bare(layer: Any) -> Any:

@@ -54,6 +54,7 @@ def lower(
     for_xla: bool = True,
     tuner: Tuner | None = None,
     pictures: np.ndarray | None = None,
+    accept: Callable[[np.ndarray], bool] | None = None,
 ) -> tuple[Network, dict[str, int]]:
     """Rewrite a network, and check it against the original.
 
@@ -62,6 +63,8 @@ def lower(
         keep: the numbers of the target layers' activations, values that must stay.
         for_xla: rewrite for XLA on a CPU; False: only what helps every engine and device.
         tuner: chooses the forms of layers; None: by rule.
+        accept: whether the rewritten network's logits for the images of `check_images`, float32 (1 + n, units), are
+            those of the user's model; None where that is not known.
         pictures: float32 (n, height, width, channels), real inputs to check on; see `check_images`.
 
     Returns:
@@ -77,9 +80,12 @@ def lower(
         rewritten, rewrites = _apply_rules(network, keep, for_xla, tuner or Tuner("off"), without)
         if not rewrites:
             return network, {}
-        logits, map_ = differences(network, rewritten, keep, images)
+        logits, map_, answers = differences(network, rewritten, keep, images)
         if logits <= of_logits and map_ <= of_map:
-            return rewritten, rewrites
+            if accept is None or accept(answers):
+                return rewritten, rewrites
+            _log.warning("the rewritten network differs from the model as it is called, and is not used")
+            return network, {}
         how = "without Winograd's products, the" if without else "the"
         _log.warning("%s rewritten network differs by %.1e (map: %.1e) and is not used", how, logits, map_)
     return network, {}
