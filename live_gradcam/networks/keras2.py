@@ -49,6 +49,19 @@ _LITERAL_CALLS = ("SlicingOpLambda", "TFOpLambda")
 #: The name of a function of `tensorflow_function`, in translated configurations.
 HARD_SIGMOID = "hard_sigmoid_of_keras_2"
 
+#: Functions and operations that are activations, by Keras' names for these.
+_ACTIVATIONS = {
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+    "math.sigmoid": "sigmoid",
+    "nn.relu": "relu",
+    "nn.relu6": "relu6",
+    "nn.sigmoid": "sigmoid",
+    "nn.softmax": "softmax",
+}
+
 _ABOUT_FUNCTIONS = ("function_type", "module", "output_shape_module", "output_shape_type")
 _ONLY_FOR_TRAINING = ("_constraint", "_initializer", "_regularizer")
 _POLICIES = ("Policy", "PolicyV1")
@@ -145,6 +158,8 @@ class _Translation:
         import keras
 
         kind = _RENAMED.get(part["class_name"], part["class_name"])
+        if kind.removeprefix("Custom>") in _OF_APPLICATIONS:  # Keras registered some of them as a user's
+            kind = kind.removeprefix("Custom>")
         settings = {key: self.of_value(value) for key, value in part["config"].items()}
         if "name" in settings and isinstance(settings["name"], str):
             settings["name"] = layer_name(settings["name"])
@@ -237,7 +252,7 @@ def _takes(kind: str, key: str) -> bool:
 
 def _graph(settings: Mapping[str, Any], translation: _Translation) -> dict[str, Any]:
     """A functional model's settings, with each call of a layer as Keras 3 writes it."""
-    layers = [with_layers_named(layer) for layer in settings["layers"]]
+    layers = [_as_activation(with_layers_named(layer)) for layer in settings["layers"]]
     calls = _Calls(settings, layers)
     translated = []
     for layer in layers:
@@ -253,6 +268,27 @@ def _graph(settings: Mapping[str, Any], translation: _Translation) -> dict[str, 
         "input_layers": calls.ends(settings["input_layers"]),
         "output_layers": calls.ends(settings["output_layers"]),
     }
+
+
+def _as_activation(layer: dict[str, Any]) -> dict[str, Any]:
+    """An activation that was called as a function, as a layer: so one sees that a network ends in a softmax."""
+    settings = layer["config"]
+    if layer["class_name"] == "TFOpLambda":
+        activation = _ACTIVATIONS.get(settings["function"])
+        others = [leaf[3] for node in layer["inbound_nodes"] for leaf in (node, *node) if _has_arguments(leaf)]
+    elif layer["class_name"] == "TensorFlowOpLayer" and isinstance(settings["node_def"], dict):
+        activation, others = _ACTIVATIONS.get(settings["node_def"]["op"]), []
+    else:
+        return layer
+    plain = all(value is None or (key, value) == ("axis", -1) for other in others for key, value in other.items())
+    if activation is None or not plain or settings.get("dtype") != "float32":
+        return layer
+    kept = {"name": settings["name"], "dtype": "float32", "activation": activation}
+    return {**layer, "module": "keras.layers", "class_name": "Activation", "config": kept, "registered_name": None}
+
+
+def _has_arguments(leaf: Any) -> bool:
+    return isinstance(leaf, list) and len(leaf) == 4 and isinstance(leaf[3], dict)
 
 
 class _Calls:
