@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from live_gradcam.display.hud import put_text
+from live_gradcam.display.hud import map_name, put_text
 from live_gradcam.display.overlay import Overlay
 from live_gradcam.networks.runtime import set_compiler_flags
 from live_gradcam.video.reader import VideoReader
@@ -56,10 +56,16 @@ def main() -> None:
     overlay = Overlay()
     first = Explainer(classifier, maps=1)
 
+    top = [first(photograph).predictions[0].index for photograph in photographs]
     panes = []
     for method in (*METHODS, *STILL_METHODS):
         explainer = first.variant(method=method, layer=first.layer)
-        panes.append([pane(overlay.blend(p, explainer(p)), method) for p in photographs])
+        # Nothing speaks against what a photograph shows, so that it is asked what speaks against the next one's class.
+        asked = top[1:] + top[:1] if method == "counterfactual" else top
+        explanations = [explainer(p, target=target) for p, target in zip(photographs, asked, strict=True)]
+        titles = [f"{method}: {map_name(e)}" if e.against else method for e in explanations]
+        drawn = zip(photographs, explanations, titles, strict=True)
+        panes.append([pane(overlay.blend(p, e), title) for p, e, title in drawn])
     write("methods.jpg", [[row[k] for row in panes] for k in range(len(photographs))], columns=5)
 
     explainers = [Explainer(classifier, maps=1, **settings) for _, settings in _RESOLUTIONS]

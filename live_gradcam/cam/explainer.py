@@ -495,6 +495,10 @@ class Explainer:
         raw_maps = self._placed(_raw_maps(batch))
         if self._still:
             raw_maps = self._maps_of_stills(pixels, batch, raw_maps[0], targets, on_progress)
+        signs = None
+        if self._still and self._still.is_signed:
+            signs = np.sign(raw_maps[0][:, 0]).astype(np.int8)
+            raw_maps = [np.abs(raw_maps[0])]
         maps = [self._heatmaps([of_layer[row] for of_layer in raw_maps], tiling) for row, tiling in enumerate(tilings)]
         contrasts = tuple(targets[k].against if k < len(targets) else None for k in range(self._one_pass.maps))
         return [
@@ -512,6 +516,7 @@ class Explainer:
                 region=region,
                 fit=self.fit,
                 tiles=tiles,
+                signs=None if signs is None else signs[row],
             )
             for row, (region, probabilities) in enumerate(zip(regions, batch["probabilities"], strict=True))
         ]

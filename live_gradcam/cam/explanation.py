@@ -88,6 +88,8 @@ class Explanation:
         fit: how the frame entered the network: see `cam.fit.Fit`.
         tiles: as how many overlapping parts it did. The probabilities are then the mean over them, the logits are
             those that give these, and the heatmaps are composed of theirs (`cam.tiles`).
+        signs: int8 (maps, h, w), −1, 0 or 1, of a method whose maps are the strengths of something with a sign, as
+            guided Grad-CAM's: whether the score rises with the pixel (1) or falls. None for other methods.
     """
 
     predictions: tuple[Prediction, ...]
@@ -102,6 +104,7 @@ class Explanation:
     contrasts: tuple[Prediction | None, ...] = ()
     fit: str = "stretch"
     tiles: int = 1
+    signs: np.ndarray | None = None
 
     @property
     def empty(self) -> tuple[bool, ...]:
@@ -135,6 +138,7 @@ class Explanation:
             evidence=self.evidence[some],
             boxes=self.boxes[some],
             contrasts=self.contrasts[some],
+            signs=None if self.signs is None else self.signs[some],
         )
 
     def without_scores(self) -> Explanation:

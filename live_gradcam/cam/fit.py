@@ -172,6 +172,20 @@ def heatmap_patch(heatmap: np.ndarray, region: Region, frame_size: tuple[int, in
     return HeatmapPatch(rows, columns, levels[row_steps, column_steps])
 
 
+def detail_on_frame(detail: np.ndarray, region: Region, frame_size: tuple[int, int]) -> np.ndarray:
+    """Lay a signed map over the frame that it explains, with nothing made smoother than it is.
+
+    Args:
+        detail: float32 (h, w) in -1…1.
+        region: the part of the frame that the map covers.
+        frame_size: (height, width) of the frame in pixels.
+
+    Returns:
+        float32 (height, width) in -1…1; what the network was not shown is 0.
+    """
+    return _cut_to_frame(detail, region, frame_size)
+
+
 def _stretch(levels: np.ndarray, start: float, length: float) -> tuple[slice, slice]:
     """Of steps along an axis, the stretch that is not 0 with one more on either side; and its pixels."""
     places = np.flatnonzero(levels)
@@ -181,12 +195,12 @@ def _stretch(levels: np.ndarray, start: float, length: float) -> tuple[slice, sl
 
 
 def _cut_to_frame(levels: np.ndarray, region: Region, frame_size: tuple[int, int]) -> np.ndarray:
-    """The heatmap at the frame's own resolution, with 0 where the region does not reach."""
+    """A map at the frame's own resolution, with 0 where the region does not reach."""
     height, width = frame_size
     x, y = round(region.x), round(region.y)
     region_width, region_height = max(1, round(region.width)), max(1, round(region.height))
     scaled = cv2.resize(levels, (region_width, region_height), interpolation=cv2.INTER_LINEAR)
-    on_frame = np.zeros((height, width), np.uint8)
+    on_frame = np.zeros((height, width), levels.dtype)
     left, top, right, bottom = max(0, x), max(0, y), min(width, x + region_width), min(height, y + region_height)
     on_frame[top:bottom, left:right] = scaled[top - y : bottom - y, left - x : right - x]
     return on_frame

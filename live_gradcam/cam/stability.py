@@ -103,6 +103,7 @@ class Stabilizer:
                 self._vocabulary.prediction(explanation.targets[position].index, probabilities) for position in order
             ),
             contrasts=tuple(explanation.contrasts[position] for position in order if explanation.contrasts),
+            signs=None if explanation.signs is None else explanation.signs[order],
             evidence=evidence,
             probabilities=probabilities,
         )

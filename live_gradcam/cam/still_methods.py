@@ -57,9 +57,11 @@ class StillMethod(Protocol):
 
     Attributes:
         are_of_input: whether they are of the network's input, and not of the target layer.
+        is_signed: the strength of a map is its absolute value, and its sign says something else.
     """
 
     are_of_input: bool
+    is_signed: bool
 
     def raw_maps(self, explained: ExplainedInput, on_progress: OnProgress | None) -> np.ndarray:
         """The raw maps, float32 (maps, h, w).
@@ -73,14 +75,15 @@ class StillMethod(Protocol):
 class GuidedGradCam:
     """Guided Grad-CAM: guided backpropagation to the network's input, times Grad-CAM enlarged to it.
 
-    Selvaraju et al., as for `cam.methods.grad_cam`, section 3.2. Of the three colour channels the strongest counts, in
-    either direction, so that the result is a map of the input's size.
+    Selvaraju et al., as for `cam.methods.grad_cam`, section 3.2. Of the three colour channels the strongest counts, so
+    that the result is a map of the input's size. It is signed: the score rises with a pixel, or falls.
 
     Raises:
         ModelError: the network has no ReLU, without which guided backpropagation is just the gradient.
     """
 
     are_of_input = True
+    is_signed = True
 
     def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass
@@ -103,13 +106,15 @@ class GuidedGradCam:
         """See `StillMethod`; (h, w) is the network's input size."""
         gradients = self._gradients(*explained.arguments)["gradients"][0]
         maps = [enlarged(heatmap, explained.pixels.shape[:2]) for heatmap in explained.heatmaps]
-        return np.abs(gradients).max(axis=-1) * np.stack(maps)
+        strongest = np.abs(gradients).argmax(axis=-1, keepdims=True)
+        return np.take_along_axis(gradients, strongest, axis=-1)[..., 0] * np.stack(maps)
 
 
 class _ChannelByChannel:
     """Scores that come of one change for each channel of the target layer, and from them a weight for each channel."""
 
     are_of_input = False
+    is_signed = False
 
     def __init__(self, one_pass: OnePass, compile_: Compile, signature: Signature) -> None:
         self._one_pass = one_pass

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.cam.explanation import Explanation
-from live_gradcam.cam.fit import heatmap_on_frame, heatmap_patch
+from live_gradcam.cam.fit import detail_on_frame, heatmap_on_frame, heatmap_patch
 from live_gradcam.errors import UsageError, did_you_mean
 
 #: Name, as `--colormap` spells it, to OpenCV's number.
@@ -31,6 +31,10 @@ _AGAINST = ((0.0, (48, 10, 10)), (0.35, (255, 130, 20)), (0.7, (255, 60, 70)), (
 #: From this share of the maximum on, the colour has its full weight; below, it fades out and the picture stays clear.
 _FULL_WEIGHT_FROM = 0.4
 
+#: Signed detail is drawn as light and dark on this grey. A few pixels are far stronger than all others: with the root
+#: of the strength the others are seen too, and from a third of the strongest on it is white, or black.
+_GREY, _DETAIL_GAIN = 127.5, 1.75
+
 #: From this many numbers on, waking a second thread costs less than it saves.
 _WORTH_A_THREAD = 1_000_000
 
@@ -45,6 +49,14 @@ def _interpolated(colours: Sequence[tuple[float, tuple[int, int, int]]]) -> np.n
 _AGAINST_SCALE = _interpolated(_AGAINST)
 
 
+def _contrast(detail: np.ndarray) -> np.ndarray:
+    """How much lighter or darker than the grey signed detail in -1…1 is drawn: of the same shape, in -1…1."""
+    return np.clip(_DETAIL_GAIN * np.sign(detail) * np.sqrt(np.abs(detail)), -1, 1)
+
+
+_DETAIL_SCALE = np.rint(_GREY * (1 + _contrast(np.linspace(0, 1, 256)))).astype(np.uint8)[:, None, None].repeat(3, 2)
+
+
 class Overlay:
     """Draws heatmaps over frames.
 
@@ -52,6 +64,9 @@ class Overlay:
     map is strong and fades to nothing where the map is 0, so that what the network did not use is seen as it is. Maps
     of what speaks against their class have colours of their own, from azure to violet, so that they are not taken for
     evidence.
+
+    Maps with signs, as guided Grad-CAM's, are drawn as their field does: light where the score rises with the pixel and
+    dark where it falls, on grey. Over a picture, the picture becomes pale, so that it is not taken for detail.
 
     Args:
         colormap: a key of `COLORMAPS`, for maps of what speaks for their class.
@@ -84,7 +99,9 @@ class Overlay:
         self._picture_weights = np.rint(255 * (1 - weights)).astype(np.uint8)
 
     def scale_of(self, explanation: Explanation) -> np.ndarray:
-        """The colour of each level of an explanation's maps: uint8 (256, 1, 3), BGR."""
+        """The colour of each level of an explanation's maps: uint8 (256, 1, 3), BGR. Of detail, where the sign is 1."""
+        if explanation.signs is not None:
+            return _DETAIL_SCALE
         return self._scales[explanation.against]
 
     def change_alpha(self, step: float) -> None:
@@ -100,6 +117,9 @@ class Overlay:
 
     def colours(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
         """The target's heatmap alone, coloured: uint8 (height, width, 3) BGR for a frame of (height, width) pixels."""
+        if explanation.signs is not None:
+            grey = np.full((*frame_size, 3), _GREY, np.float32)
+            return _with_detail(grey, explanation, strength=1)
         levels = heatmap_on_frame(explanation.heatmaps[0], explanation.region, frame_size)
         return cv2.applyColorMap(levels, self.scale_of(explanation))
 
@@ -115,6 +135,11 @@ class Overlay:
             The picture, of the same shape. Not for several threads at a time: buffers are kept for the next call.
         """
         picture = image if in_place else image.copy()
+        if explanation.signs is not None:
+            kept = (1 - self.alpha) ** 2
+            pale = kept * image.astype(np.float32) + (1 - kept) * _GREY
+            picture[:] = _with_detail(pale, explanation, strength=min(1, 2 * self.alpha))
+            return picture
         patch = heatmap_patch(explanation.heatmaps[0], explanation.region, image.shape[:2])
         if patch is not None:
             weighted_scale = self._weighted_scales[explanation.against]
@@ -154,3 +179,12 @@ class Overlay:
         if name not in self._buffers or self._buffers[name].size < size:
             self._buffers[name] = np.empty(size, np.uint8)
         return self._buffers[name][:size].reshape(shape)
+
+
+def _with_detail(picture: np.ndarray, explanation: Explanation, *, strength: float) -> np.ndarray:
+    """A picture, float32 (height, width, 3), made lighter and darker by a signed map: uint8, of the same shape."""
+    assert explanation.signs is not None
+    contrast = _contrast(explanation.heatmaps[0] * explanation.signs[0])
+    on_frame = detail_on_frame(contrast, explanation.region, picture.shape[:2])
+    lit = picture + _GREY * strength * on_frame[..., np.newaxis]
+    return np.rint(np.clip(lit, 0, 255)).astype(np.uint8)

@@ -88,6 +88,7 @@ def mirrored(image: np.ndarray, explanation: Explanation) -> tuple[np.ndarray, E
     return np.asarray(cv2.flip(image, 1)), replace(
         explanation,
         heatmaps=explanation.heatmaps[:, :, ::-1],
+        signs=None if explanation.signs is None else explanation.signs[:, :, ::-1],
         region=replace(region, x=width - region.x - region.width),
         boxes=_moved(explanation, lambda box: Box(width - box.right, box.top, width - box.left, box.bottom)),
     )

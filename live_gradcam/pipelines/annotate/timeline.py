@@ -69,4 +69,5 @@ class Timeline:
 def _lighter(explanation: Explanation) -> Explanation:
     """Without what is large; and with maps of its own, so that it does not keep those of a whole batch in memory."""
     light = explanation.without_scores()
-    return replace(light, heatmaps=light.heatmaps.copy(), evidence=light.evidence.copy())
+    signs = None if light.signs is None else light.signs.copy()
+    return replace(light, heatmaps=light.heatmaps.copy(), evidence=light.evidence.copy(), signs=signs)
