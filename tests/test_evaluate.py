@@ -469,8 +469,16 @@ def test_a_file_that_is_no_picture_is_told_and_left_out(folder: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["nowhere.png"], 1, "there is no picture nowhere.png"),
-        (["both.png", "-m", "toy.keras", "--method", "grid-cam"], 2, "no method 'grid-cam'; did you mean grad-cam"),
-        (["both.png", "-m", "toy.keras", "--methods", "grad-cam,bad"], 2, "there is no method 'bad'"),
+        (
+            ["both.png", "-m", "toy.keras", "--preprocessing", "unit", "--method", "grid-cam"],
+            2,
+            "no method 'grid-cam'; did you mean grad-cam",
+        ),
+        (
+            ["both.png", "-m", "toy.keras", "--preprocessing", "unit", "--methods", "grad-cam,bad"],
+            2,
+            "there is no method 'bad'",
+        ),
         (["both.png", "--methods", ","], 2, "no methods in the list"),
         (["both.png", "--boxes", "none.json"], 1, "the boxes file none.json cannot be read: No such file"),
         (["both.png", "--boxes", "both.png"], 1, "the boxes file both.png is not JSON of the form"),

@@ -25,7 +25,7 @@ def flowers(outputs: int = 3) -> keras.Model:
 def test_a_model_is_used_as_it_is() -> None:
     model = flowers()
     before = model.get_weights()
-    classifier = load_classifier(model, labels=["rose", "tulip", "daisy"])
+    classifier = load_classifier(model, labels=["rose", "tulip", "daisy"], preprocessing="raw")
     assert classifier.model is model
     assert (classifier.name, classifier.labels) == ("flowers", ("rose", "tulip", "daisy"))
     assert (classifier.input_size, classifier.fit) == ((24, 32), "crop")

@@ -269,7 +269,8 @@ def test_two_backbones_joined_late_are_both_looked_at(weights, heat, tmp_path: P
     assert explainer.layer == "blue,red"
     found = explainer(red_left_blue_right(), target=1).heatmaps[0]
     middle = SIDE // 2
-    assert (found[:, : middle - 2].mean(), found[:, middle + 2 :].mean()) == pytest.approx(heat, abs=1e-5)
+    sides = np.array([found[:, : middle - 2].mean(), found[:, middle + 2 :].mean()])  # in the middle they overlap
+    assert sides / sides.max() == pytest.approx(heat, abs=1e-5)
 
 
 def test_gates_and_pictures_are_no_maps_of_their_own(tmp_path: Path) -> None:
