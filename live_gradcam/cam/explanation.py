@@ -26,6 +26,11 @@ class Prediction:
     finest: Prediction | None = None
     value: float | None = None
 
+    @property
+    def number(self) -> float:
+        """The probability, or the value."""
+        return self.probability if self.value is None else self.value
+
     def amount(self, digits: int = 0) -> str:
         """The probability in per cent with so many digits after the point, or the value with four digits in all."""
         return f"{100 * self.probability:.{digits}f} %" if self.value is None else f"{self.value:.4g}"

@@ -186,7 +186,8 @@ def _plot(figure: Figure, samples: Sequence[Sampled], marked: Sequence[Sampled],
     bottom = 1 - (top + _PLOT_HEIGHT) / height
     axes = figure.add_axes((_PLOT_LEFT / _WIDTH, bottom, _PLOT_WIDTH / _WIDTH, _PLOT_HEIGHT / height))
     times = np.array([float(sample.pts) for sample in samples])
-    _prepare_axes(axes, times[0], times[-1])
+    are_values = samples[0].explanation.targets[0].value is not None
+    _prepare_axes(axes, times[0], times[-1], are_values=are_values)
     curves = main_curves([sample.explanation for sample in samples], most=len(_LINES))
     key_left = _PLOT_LEFT + _PLOT_WIDTH + 30
     for position, ((label, curve), (colour, dashes)) in enumerate(zip(curves, _LINES, strict=False)):
@@ -206,18 +207,18 @@ def _plot(figure: Figure, samples: Sequence[Sampled], marked: Sequence[Sampled],
 
 
 def main_curves(explanations: Sequence[Explanation], *, most: int) -> list[tuple[str, np.ndarray]]:
-    """The probabilities of the classes that matter most, see `draw_contact_sheet`.
+    """The probabilities of the classes that matter most, see `draw_contact_sheet`, or the values.
 
     Returns:
-        For each class its label and float64 (explanations,) in 0…1, NaN where it is not known; the one that matters
-        most first.
+        For each class its label and float64 (explanations,), 0…1 of a probability, NaN where it is not known; the one
+        that matters most first.
     """
     known = [_known(explanation) for explanation in explanations]
     labels = {index: prediction.label for frame in known for index, prediction in frame.items()}
     targets = {explanation.target for explanation in explanations}
     always = targets if len(targets) == 1 else set()
     curves = {
-        index: np.array([frame[index].probability if index in frame else np.nan for frame in known]) for index in labels
+        index: np.array([frame[index].number if index in frame else np.nan for frame in known]) for index in labels
     }
 
     def weight(index: int) -> tuple[bool, float, int]:
@@ -238,16 +239,17 @@ def _is_alone(curve: np.ndarray) -> np.ndarray:
     return ~unknown[1:-1] & unknown[:-2] & unknown[2:]
 
 
-def _prepare_axes(axes: Axes, first: float, last: float) -> None:
+def _prepare_axes(axes: Axes, first: float, last: float, *, are_values: bool) -> None:
     step = _step(first, last)
     ticks = [step * number for number in range(math.ceil(first / step), math.floor(last / step) + 1)] or [first]
     axes.set_xlim((first, last) if last > first else (first - 0.5, first + 0.5))
     axes.set_xticks(ticks, [clock(tick, hours=last >= _HOUR, tenths=step < 1) for tick in ticks])
-    axes.set_ylim(0, 1)
-    shares = np.linspace(0, 1, 5)
-    axes.set_yticks(shares, [f"{100 * share:.0f} %" for share in shares])
+    if not are_values:
+        axes.set_ylim(0, 1)
+        shares = np.linspace(0, 1, 5)
+        axes.set_yticks(shares, [f"{100 * share:.0f} %" for share in shares])
     axes.tick_params(labelsize=_points(_SMALL))
-    axes.set_ylabel("probability", fontsize=_points(_SMALL))
+    axes.set_ylabel("value" if are_values else "probability", fontsize=_points(_SMALL))
     axes.grid(axis="y", alpha=0.3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -250,8 +250,8 @@ class Evaluator:
             method once more.
 
     Raises:
-        UsageError: a method that there is not or that is not defined for the network; several classes, a contrast, or
-            the fit native, none of which the measures are defined for.
+        UsageError: a method that there is not or that is not defined for the network; several classes, a contrast,
+            values, or the fit native, none of which the measures are defined for.
         ModelError: the network cannot be given a random head.
     """
 
@@ -260,6 +260,8 @@ class Evaluator:
     ) -> None:
         if len(engine.targets) > 1 or any(target.against is not None for target in engine.targets):
             raise UsageError("maps are evaluated for one class: give one with --class, and no contrast")
+        if engine.explainer.vocabulary.are_values:
+            raise UsageError("maps are evaluated by how probabilities change, and the network gives values")
         if engine.explainer.fit == "native":
             raise UsageError("maps are evaluated at one input size: use --fit tiles, stretch, crop or letterbox")
         self._explainer = engine.explainer
