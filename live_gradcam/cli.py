@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from live_gradcam.pipelines.evaluate import Evaluation, Figures
     from live_gradcam.pipelines.fitting import Look
     from live_gradcam.video.encoding import Encoding
+    from live_gradcam.video.levels import Levels
 
 _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
@@ -244,6 +245,14 @@ TuneFlag = Annotated[
         "--tune",
         help="Time the forms of each layer: auto: what is not remembered, for seconds; remembered: nothing new; full: "
         "all, anew.",
+    ),
+]
+PictureLevels = Annotated[
+    str | None,
+    typer.Option(
+        "--levels",
+        metavar="LOW:HIGH",
+        help="The values that are black and white in pictures: 0:4095. Default: by the file, or by the bits in use.",
     ),
 ]
 JsonPath = Annotated[
@@ -697,6 +706,7 @@ def annotate(
         str, typer.Option("--picture-fps", metavar="N", help="Pictures a second, where SOURCE is a sequence of them.")
     ] = "25",
     source_fps: SourceFps = None,
+    levels: PictureLevels = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="WxH", help="Size of the output; 1280x or x720: in proportion.")
     ] = None,
@@ -771,6 +781,7 @@ def annotate(
         output_fps=_parse_rate(output_fps, "--output-fps") if output_fps else None,
         picture_fps=_parse_rate(picture_fps, "--picture-fps"),
         source_fps=_parse_rate(source_fps, "--source-fps") if source_fps else None,
+        levels=_parse_levels(levels),
         size=_parse_output_size(size) if size else None,
         layout=layout,
         smooth=smooth,
@@ -948,6 +959,7 @@ def explain(
             "--smooth-grad", min=0, max=1000, metavar="N", help="Average the maps of N noisy copies of each picture."
         ),
     ] = 0,
+    levels: PictureLevels = None,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -955,6 +967,7 @@ def explain(
     from live_gradcam.pipelines.explain_image import explain_image, image_record, plan_pictures, write_panels
 
     engine.check()
+    wanted = _parse_levels(levels)
     _check_json_path(json_path, overwrite=overwrite)
     draws = output is not None or json_path is None
     pictures = plan_pictures(images, output, overwrite=overwrite) if draws else [None] * len(images)
@@ -967,6 +980,7 @@ def explain(
                     path,
                     started,
                     box_threshold=boxes.threshold,
+                    levels=wanted,
                     smooth_samples=smooth_grad,
                     on_progress=progress,
                 )
@@ -1028,6 +1042,12 @@ def bench(
         _print_report(report)
     if json_path is not None:
         _write_json(report, json_path)
+
+
+def _parse_levels(text: str | None) -> "Levels | None":
+    from live_gradcam.video.levels import Levels
+
+    return None if text is None else Levels.parse(text)
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -1175,6 +1195,7 @@ def evaluate(
             "--random-head/--no-random-head", help="Compare with the maps of the network with a random last kernel."
         ),
     ] = True,
+    levels: PictureLevels = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE.png", help="Plot the curves: PNG, SVG or PDF.")
     ] = None,
@@ -1201,7 +1222,8 @@ def evaluate(
         check_plot_path(output)
         check_output(output, overwrite=overwrite)
     names = parse_methods(methods) if methods is not None else (engine.method,)
-    files = plan_sources(sources)
+    wanted = _parse_levels(levels)
+    files = plan_sources(sources, wanted)
     object_boxes = read_boxes(boxes, files) if boxes else None
     started = _start_engine(replace(engine, method=names[0], methods=names))
     evaluations: list[Evaluation] = []
@@ -1210,7 +1232,7 @@ def evaluate(
         evaluator = Evaluator(started, names, steps=steps, boxes=object_boxes, random_head=random_head)
         for file in files:
             try:
-                for picture in read_pictures(file, every):
+                for picture in read_pictures(file, every, wanted):
                     evaluations.append(
                         evaluator.evaluate(picture, on_progress=lambda told: status.update(escape(told)))
                     )

@@ -164,8 +164,8 @@ def test_pictures_have_a_flag_of_their_own(tmp_path: Path) -> None:
     for number, image in enumerate(_images()[:3]):
         write_image(folder / f"{number}.png", image)
     summary = annotated(folder, tmp_path / "out.mp4", source_fps=Fraction(10))
-    assert summary.rate_note == f"{folder} is of pictures, which come at --picture-fps, not at --source-fps"
-    assert annotated(folder, tmp_path / "out.mp4").rate_note is None
+    assert summary.notes == [f"{folder} is of pictures, which come at --picture-fps, not at --source-fps"]
+    assert annotated(folder, tmp_path / "out.mp4").notes == []
 
 
 def test_live_bench_and_evaluate_say_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -132,10 +132,6 @@ def _truncated(path: Path) -> None:
     path.write_bytes(_store(path, _noise(50, 50, 3)).read_bytes()[:-1000])
 
 
-def _floating_point(path: Path) -> None:
-    path.write_bytes(cv2.imencode(".tiff", np.full((4, 4, 3), 0.5, np.float32))[1].tobytes())
-
-
 def _nothing(path: Path) -> None:
     """Leave it missing."""
 
@@ -149,7 +145,6 @@ def _nothing(path: Path) -> None:
         (lambda path: path.write_text("not a picture"), "{path} is not a picture that can be read"),
         (_truncated, "{path} is not a picture that can be read"),
         (_gigantic, "{path} is not a picture that can be read"),
-        (_floating_point, "{path} is not a picture that can be read"),
     ],
 )
 def test_what_is_not_a_picture(

@@ -19,7 +19,8 @@ from live_gradcam.cam.fit import enlarged
 from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.sources import check_exists, look_into
-from live_gradcam.video.image import read_image
+from live_gradcam.video.image import check_picture, read_image
+from live_gradcam.video.levels import Levels
 from live_gradcam.video.output import writing
 from live_gradcam.video.pictures import is_picture
 from live_gradcam.video.reader import VideoReader, is_video
@@ -138,11 +139,17 @@ class Evaluation:
     figures: dict[str, Figures]
 
 
-def plan_sources(sources: Sequence[Path]) -> list[Path]:
+def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[Path]:
     """The pictures and videos among the sources: files as they are, of folders their pictures.
 
+    Args:
+        sources: the files and folders.
+        levels: what is asked for of pictures: which of their values are black and white.
+
     Raises:
-        SourceError: a source that does not exist, or a folder without pictures.
+        SourceError: a source that does not exist, a folder without pictures, or a picture that needs a package to be
+            read that is not there.
+        UsageError: levels of a video.
     """
 
     def is_ours(path: Path) -> bool:
@@ -156,21 +163,27 @@ def plan_sources(sources: Sequence[Path]) -> list[Path]:
             files += folder.take(folder.pictures, "pictures")
         else:
             files.append(source)
+    for file in files:
+        if is_picture(file) or not is_video(file):
+            check_picture(file)
+        elif levels is not None:
+            raise UsageError(f"--levels is for pictures: {file} is a video")
     return files
 
 
-def read_pictures(path: Path, every: int | None) -> Iterator[Picture]:
+def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -> Iterator[Picture]:
     """A picture, or frames of a video.
 
     Args:
         path: the file.
         every: of a video every so many frames one; None for one a second.
+        levels: which of a picture's values are black and white; None for what the file and the values say.
 
     Raises:
         SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
     if is_picture(path) or not is_video(path):
-        yield Picture(path.name, read_image(path))
+        yield Picture(path.name, read_image(path, levels))
         return
     with VideoReader(path) as reader:
         if reader.rate_note and every is None:

@@ -15,7 +15,8 @@ from live_gradcam.display.panels import three_panels
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.records import picture_record
-from live_gradcam.video.image import read_image, write_image
+from live_gradcam.video.image import check_picture, read_image, write_image
+from live_gradcam.video.levels import Levels
 from live_gradcam.video.output import check_output
 
 
@@ -25,13 +26,14 @@ def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: boo
     The default is `NAME-gradcam.png` beside the image.
 
     Raises:
-        SourceError: an image that does not exist.
+        SourceError: an image that does not exist, or needs a package to be read that is not there.
         UsageError: two images whose panels would get the same name.
         OutputError: a file that exists or cannot be written.
     """
     for image in images:
         if not image.is_file():
             raise SourceError(f"there is no picture {image}")
+        check_picture(image)
     if output is not None and len(images) == 1 and not output.is_dir():
         pictures = [output if output.suffix else output.with_name(f"{output.name}.png")]
     else:
@@ -48,6 +50,7 @@ def explain_image(
     engine: Engine,
     *,
     box_threshold: float,
+    levels: Levels | None = None,
     smooth_samples: int = 0,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, Explanation]:
@@ -57,13 +60,14 @@ def explain_image(
         path: the picture.
         engine: explains.
         box_threshold: the share of a map's maximum that its boxes surround.
+        levels: which of the picture's values are black and white; None for what the file and the values say.
         smooth_samples: over how many noisy copies the maps are averaged; 0: the map of the picture itself.
         on_progress: is told of each pass: (passes done, passes in all), where there are many.
 
     Raises:
         SourceError: it is not a picture.
     """
-    image = read_image(path)
+    image = read_image(path, levels)
     explanation = engine.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
     return image, with_boxes(explanation, image.shape[:2], threshold=box_threshold)
 

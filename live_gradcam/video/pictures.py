@@ -5,18 +5,40 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property, lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.video.clock import ClockFaults
+from live_gradcam.video.dicom import is_dicom
 from live_gradcam.video.frame import Frame
-from live_gradcam.video.image import read_image
+from live_gradcam.video.image import beginning_of, check_picture, read_pixels
+from live_gradcam.video.levels import Extent, Levels
 from live_gradcam.video.reader import Loss, OnPacket, VideoReader
 
 #: What counts as a picture, by its ending. A GIF is a video.
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+PICTURE_SUFFIXES = frozenset(
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".bmp",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".dcm",
+        ".dicom",
+        ".heic",
+        ".heif",
+    }
+)
 
 _NUMBER = re.compile(r"%0?\d*d")
 
@@ -28,14 +50,23 @@ class PictureReader:
         path: one picture, a folder of pictures, which come by name, or a pattern such as `shots/%04d.png`, whose
             pictures come by number.
         frame_rate: pictures a second.
+        levels: which values are black and white; None for what the files say, or else what the values of all of them
+            are like: one choice for all, so that the brightness does not jump.
+
+    Attributes:
+        notes: what was done, or left out, that its user should know; complete once `frames` has ended.
 
     Raises:
-        SourceError: there are no such pictures.
+        SourceError: there are no such pictures, or a package is missing that reads one of them.
     """
 
-    def __init__(self, path: str | Path, frame_rate: Fraction) -> None:
+    def __init__(self, path: str | Path, frame_rate: Fraction, levels: Levels | None = None) -> None:
         self.path = Path(path)
         self._files = pictures_of(self.path)
+        for file in self._files:
+            check_picture(file)
+        self._levels = levels
+        self.notes: list[str] = []
         self.frame_rate = frame_rate
         self.time_base = 1 / frame_rate
         self.expected_frames: int | None = len(self._files)
@@ -58,13 +89,31 @@ class PictureReader:
             if (start is not None and pts < start) or (end is not None and pts >= end):
                 continue
             try:
-                image = read_image(file)
+                image = self._read(file)
             except LiveGradcamError:
                 unreadable += 1
                 continue
             yield Frame(image, count, pts, time.monotonic())
             count += 1
         self.loss = Loss(unreadable, 0.0)
+
+    def _read(self, file: Path) -> np.ndarray:
+        pixels = read_pixels(file)
+        if pixels.note:
+            self._say(f"{file} {pixels.note}")
+        if self._levels is not None or not pixels.need_levels:
+            return pixels.shown(self._levels)
+        if not self._extent.is_plain:
+            self._say(f"{self.path} has {self._extent}")
+        return pixels.shown(self._extent.levels)
+
+    @cached_property
+    def _extent(self) -> Extent:
+        return _extent_of(tuple((file, _changed(file)) for file in self._files))
+
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[Any]:
         """Pictures have no sound."""
@@ -88,9 +137,32 @@ class PictureReader:
 Recording = VideoReader | PictureReader
 
 
+@lru_cache(maxsize=4)
+def _extent_of(files: tuple[tuple[Path, int], ...]) -> Extent:
+    """The values of all pictures that need levels, of which there is one. Reads them all, once for a time of change."""
+    extents = []
+    for file, _ in files:
+        with suppress(LiveGradcamError):
+            pixels = read_pixels(file)
+            if pixels.need_levels:
+                extents.append(Extent.of(pixels.values))
+    return reduce(Extent.with_, extents)
+
+
+def _changed(file: Path) -> int:
+    with suppress(OSError):
+        return file.stat().st_mtime_ns
+    return 0
+
+
 def is_picture(path: Path) -> bool:
-    """Whether a path is a picture's, by its name."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    """Whether a path is a picture's, by its name; machines also write DICOM without an ending, or with any."""
+    return path.suffix.lower() in PICTURE_SUFFIXES or is_dicom(beginning_of(path))
+
+
+def shows_pictures(path: Path) -> bool:
+    """Whether a path means a picture, or several, and not a video."""
+    return path.is_dir() or is_pattern(path) or is_picture(path)
 
 
 def is_pattern(path: Path) -> bool:

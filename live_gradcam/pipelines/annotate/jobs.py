@@ -14,7 +14,7 @@ from live_gradcam.pipelines.sources import check_exists, look_into
 from live_gradcam.video.encoding import CODECS
 from live_gradcam.video.image import check_image_name
 from live_gradcam.video.output import check_output
-from live_gradcam.video.pictures import is_pattern, is_picture, pictures_of
+from live_gradcam.video.pictures import is_pattern, is_picture, pictures_of, shows_pictures
 
 #: What an output is called after its source; such files in a folder are not annotated again.
 _OURS = "-gradcam"
@@ -110,6 +110,8 @@ def plan_jobs(
         ]
     outputs = [path for job in jobs for path in (job.output, *job.sidecars)]
     for job in jobs:
+        if options.levels is not None and not shows_pictures(job.source):
+            raise UsageError(f"--levels is for pictures: {job.source} is a video")
         options.encoding.of_file(job.output)
         if options.output_fps is not None:
             options.check_rate(job.output, options.output_fps)

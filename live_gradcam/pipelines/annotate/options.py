@@ -13,6 +13,7 @@ from live_gradcam.display.views import View
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.pipelines.engine import EngineOptions
 from live_gradcam.video.encoding import Encoding
+from live_gradcam.video.levels import Levels
 
 #: Overlay, picture and heatmap side by side, each as large as the source.
 PANELS = "panels"
@@ -37,6 +38,7 @@ class AnnotateOptions:
         output_fps: frames a second of the output, each the source's newest at its time; None for the source's own.
         picture_fps: frames a second of sequences of pictures.
         source_fps: frames a second of files that have no times of their own; None for what they name.
+        levels: which values of pictures are black and white; None for what the files and the values say.
         size: (width, height) of the output in pixels, None for what keeps the proportions; None for the source's own.
         layout: one of `LAYOUTS`.
         smooth: time constant of the smoothing of what is drawn, in seconds; 0 for none.
@@ -57,6 +59,7 @@ class AnnotateOptions:
     output_fps: Fraction | None = None
     picture_fps: Fraction = Fraction(25)
     source_fps: Fraction | None = None
+    levels: Levels | None = None
     size: tuple[int | None, int | None] | None = None
     layout: str = View.OVERLAY.value
     smooth: float = 0.0
@@ -103,6 +106,7 @@ class AnnotateOptions:
         """The options as plain values; without those that do not change the result."""
         plain = asdict(self)
         del plain["batch"]
-        if self.source_fps is None:  # as before there was a choice, so that --resume knows what was done then
-            del plain["source_fps"]
+        for name in ("source_fps", "levels"):  # as before there was a choice, so that --resume knows what was done then
+            if plain[name] is None:
+                del plain[name]
         return {name: float(value) if isinstance(value, Fraction) else value for name, value in plain.items()}

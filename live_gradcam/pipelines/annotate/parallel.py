@@ -28,7 +28,7 @@ from live_gradcam.pipelines.annotate.segments import (
     cut,
     lighter,
 )
-from live_gradcam.pipelines.annotate.source import Span, open_recording, rate_note
+from live_gradcam.pipelines.annotate.source import Span, open_recording
 from live_gradcam.pipelines.annotate.summary import AnnotateSummary
 from live_gradcam.pipelines.annotate.workers import Workers
 from live_gradcam.pipelines.stopping import StopRequest
@@ -183,6 +183,7 @@ class _Run:
         self._drawn: dict[int, EncodedSegment] = {}
         self._losses: list[Loss] = []
         self._clock = ClockFaults()
+        self._notes: list[str] = []
         self._frames_explained = 0
         self._parts: list[Path] = []
         self._frames = 0
@@ -236,6 +237,7 @@ class _Run:
         segment = self._segments[len(self._followed)]
         self._losses.append(result.loss)
         self._clock = result.clock
+        self._notes += [note for note in result.notes if note not in self._notes]
         if self._calm is None:
             self._calm = Calm(self._options, result.vocabulary, result.evidence_of_nothing, result.targets)
         changes = [] if self._shown is None else [(segment.first, self._shown)]
@@ -299,7 +301,7 @@ class _Run:
                     end=self._segments[len(self._parts) - 1].end,
                     complete=complete,
                 )
-                hdr, expected, rate = reader.hdr, reader.expected_frames, rate_note(reader, self._options)
+                hdr, expected = reader.hdr, reader.expected_frames
             self._numbers.__exit__(None, None, None)
         except BaseException:
             self.discard()
@@ -316,7 +318,7 @@ class _Run:
             hdr=hdr,
             begins_at=float(self._span.shift),
             clock=self._clock,
-            rate_note=rate,
+            notes=self._notes,
             **notes,
         )
 

@@ -20,7 +20,7 @@ from live_gradcam.pipelines.annotate.numbers import Followed, Numbers
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.output import AnnotatedFile
 from live_gradcam.pipelines.annotate.provenance import Provenance
-from live_gradcam.pipelines.annotate.source import DEPTH, SourceAhead, rate_note
+from live_gradcam.pipelines.annotate.source import DEPTH, SourceAhead, notes_of
 from live_gradcam.pipelines.annotate.summary import AnnotateSummary
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.overlap import Behind
@@ -143,7 +143,7 @@ def annotate(
         hdr=reader.hdr,
         begins_at=float(span.shift),
         clock=reader.clock,
-        rate_note=rate_note(reader, options),
+        notes=notes_of(reader, options),
         **file.notes,
     )
 

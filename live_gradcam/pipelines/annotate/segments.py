@@ -21,7 +21,7 @@ from live_gradcam.pipelines.annotate.explaining import ExplainedFrame, explained
 from live_gradcam.pipelines.annotate.jobs import AnnotateJob
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.annotate.output import time_base_of
-from live_gradcam.pipelines.annotate.source import DEPTH, Span, frames_of, open_recording
+from live_gradcam.pipelines.annotate.source import DEPTH, Span, frames_of, notes_of, open_recording
 from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.clock import ClockFaults
@@ -66,6 +66,7 @@ class ExplainedSegment:
         evidence_of_nothing: what the network finds in noise.
         loss: what could not be read.
         clock: what the recording's clock does that time does not.
+        notes: what was done to the recording, or left out.
     """
 
     explained: list[ExplainedFrame]
@@ -76,6 +77,7 @@ class ExplainedSegment:
     evidence_of_nothing: float
     loss: Loss
     clock: ClockFaults
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,10 @@ class Explain:
         nothing = bench.evidence_of_nothing(found[0].size) if found else 0.0
         vocabulary, targets = engine.explainer.vocabulary, len(engine.targets)
         return ExplainedSegment(
-            *(found, count, frozenset(sizes), vocabulary, targets, nothing), loss=reader.loss, clock=reader.clock
+            *(found, count, frozenset(sizes), vocabulary, targets, nothing),
+            loss=reader.loss,
+            clock=reader.clock,
+            notes=notes_of(reader, options),
         )
 
 

@@ -16,7 +16,7 @@ from live_gradcam.pipelines.fitting import Stream
 from live_gradcam.pipelines.overlap import Ahead
 from live_gradcam.video.clock import LONGEST_PAUSE
 from live_gradcam.video.frame import Frame
-from live_gradcam.video.pictures import PictureReader, Recording, is_pattern, is_picture
+from live_gradcam.video.pictures import PictureReader, Recording, shows_pictures
 from live_gradcam.video.reader import OnPacket, VideoReader
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
@@ -31,18 +31,9 @@ def open_recording(path: Path, options: AnnotateOptions) -> Recording:
     Raises:
         SourceError: it is neither.
     """
-    if path.is_dir() or is_pattern(path) or is_picture(path):
-        return PictureReader(path, options.picture_fps)
+    if shows_pictures(path):
+        return PictureReader(path, options.picture_fps, options.levels)
     return VideoReader(path, rate=options.source_fps)
-
-
-def rate_note(reader: Recording, options: AnnotateOptions) -> str | None:
-    """Which rate was taken for a recording without times, in words; None where there is nothing to say."""
-    if isinstance(reader, VideoReader):
-        return reader.rate_note
-    if options.source_fps is None:
-        return None
-    return f"{reader.path} is of pictures, which come at --picture-fps, not at --source-fps"
 
 
 def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
@@ -52,6 +43,15 @@ def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
     except SourceError as error:
         return error
     return None
+
+
+def notes_of(reader: Recording, options: AnnotateOptions) -> list[str]:
+    """What was done to a recording, or left out, that its user should know; complete once its frames were read."""
+    if isinstance(reader, VideoReader):
+        return [reader.rate_note] if reader.rate_note else []
+    if options.source_fps is None:
+        return reader.notes
+    return [f"{reader.path} is of pictures, which come at --picture-fps, not at --source-fps", *reader.notes]
 
 
 class Span:

@@ -30,7 +30,7 @@ class AnnotateSummary:
         hdr: the source's transfer function where it is one for high dynamic range.
         begins_at: seconds on the source's clock where the output's, which begins at 0, begins.
         clock: what the source's clock does that time does not.
-        rate_note: which rate was taken for a source without times, in words.
+        notes: what was done to the source, or left out, that its user should know.
     """
 
     frames: int
@@ -45,7 +45,7 @@ class AnnotateSummary:
     hdr: str | None = None
     begins_at: float = 0.0
     clock: ClockFaults = field(default_factory=ClockFaults)
-    rate_note: str | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def fps(self) -> float:
@@ -61,7 +61,7 @@ def describe_loss(job: AnnotateJob, summary: AnnotateSummary) -> str:
 
 def describe_notes(job: AnnotateJob, summary: AnnotateSummary) -> list[str]:
     """A line for each thing about a finished job that its user should know."""
-    notes = [summary.rate_note] if summary.rate_note else []
+    notes = list(summary.notes)
     if summary.hdr:
         notes.append(
             f"{job.source} has a high dynamic range ({summary.hdr}): its colours are taken as they are, and look pale"
@@ -122,6 +122,7 @@ class Report:
                 "begins_at": round(summary.begins_at, 6),
                 "clock_jumps": summary.clock.jumps,
                 "clock_standing": summary.clock.standing,
+                "notes": summary.notes,
             }
         )
 
