@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from live_gradcam.addresses import masked, masked_values
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import Engine, EngineOptions
@@ -466,7 +468,7 @@ class _StderrHandler(logging.Handler):
     """Logs to `sys.stderr` as it is at the time, which TensorFlow's start replaces for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        print(masked(self.format(record)), file=sys.stderr)
 
 
 @contextmanager
@@ -475,7 +477,7 @@ def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
         yield
     except LiveGradcamError as error:
         if debug:
-            _terminal.print_exception()
+            _print_traceback()
         _complain(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -484,14 +486,19 @@ def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if debug:
-            raise
+            _print_traceback()
+            raise typer.Exit(_FAILED) from None
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         _complain(f"unexpected {reason} (run it again with --debug for the details)")
         raise typer.Exit(_FAILED) from None
 
 
+def _print_traceback() -> None:
+    print(masked(traceback.format_exc()), end="", file=sys.stderr)
+
+
 def _complain(message: str) -> None:
-    print(f"live-gradcam: {' '.join(message.split())}", file=sys.stderr)
+    print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
 
 
 def _start_engine(options: EngineOptions, look: "Look | None" = None) -> Engine:
@@ -509,7 +516,7 @@ def _start_engine(options: EngineOptions, look: "Look | None" = None) -> Engine:
 def _write_json(content: Any, path: Path) -> None:
     from live_gradcam.video.output import writing
 
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = json.dumps(masked_values(content), indent=2, ensure_ascii=False)
     if str(path) == "-":
         print(text)
         return

@@ -15,6 +15,7 @@ from types import TracebackType
 
 import cv2
 
+from live_gradcam.addresses import masked
 from live_gradcam.errors import SourceError, UsageError, did_you_mean
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import as_bgr
@@ -128,7 +129,7 @@ def _open_capture(source: str, options: CameraOptions) -> cv2.VideoCapture:
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_TIMEOUT_MS]
     capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise SourceError(f"the stream {source} does not open: is it running, and is the address right?")
+        raise SourceError(f"the stream {masked(source)} does not open: is it running, and is the address right?")
     return capture
 
 
@@ -161,7 +162,7 @@ def _captured(capture: cv2.VideoCapture, source: str) -> Iterator[Frame]:
             delivered, image = capture.read()
             now = time.monotonic()
             if not delivered or image is None:
-                raise SourceError(f"the source {source} stopped after {index} frames")
+                raise SourceError(f"the source {masked(source)} stopped after {index} frames")
             yield Frame(image, index, round((now - start) / _MICROSECOND) * _MICROSECOND, now)
             index += 1
     finally:
@@ -348,7 +349,7 @@ class Capture:
             if self._reconnect is not None and failures > self._reconnect:
                 return self._on_end(_last_word(reason, failures - 1))
             wait = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** (failures - 1))
-            self.outage = Outage(str(reason), failures, time.monotonic() + wait)
+            self.outage = Outage(masked(str(reason)), failures, time.monotonic() + wait)
             self._lost = [lost for lost in self._lost if not lost.ended.is_set()]
             if not self._stop.wait(wait) and len(self._lost) < _MOST_LOST_READERS:
                 self._connection = _Connection(None)
@@ -364,7 +365,7 @@ class Capture:
             limit = _STALL_SECONDS if connection.frames is not None else _OPEN_STALL_SECONDS
             if self._is_live and waiting_since is not None and time.monotonic() - waiting_since > limit:
                 connection.given_up = True
-                connection.error = SourceError(f"the source {self._source} gives no more pictures")
+                connection.error = SourceError(f"the source {masked(self._source)} gives no more pictures")
                 self._lost.append(connection)
                 break
         return connection.error
