@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 _HIDDEN = "***"
@@ -16,6 +17,7 @@ _SECRET = re.compile(
     r"((?:[\w.%-]*(?:pass|pwd|psw|token|auth|key|secret|sig|cred|session|jwt)[\w.%-]*|[\w.%-]*pas|\bpw|\bsid)=)[^&\s]+",
     re.IGNORECASE,
 )
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
@@ -45,3 +47,12 @@ def _without_login(address: str) -> str:
         return address
     user, colon, _ = login.partition(":")
     return f"{user}:{_HIDDEN}@{rest}" if colon else f"{_HIDDEN}@{rest}"
+
+
+def address_of(path: Path) -> str | None:
+    """The address that somebody gave where a path was asked for, its slashes put back; None for a path."""
+    scheme, *rest = path.parts or ("",)
+    if not rest or not _SCHEME.fullmatch(scheme) or Path(scheme).exists():
+        return None
+    slashes = "///" if scheme.lower() == "file:" else "//"
+    return f"{scheme}{slashes}{'/'.join(rest)}"

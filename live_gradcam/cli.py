@@ -28,7 +28,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from live_gradcam.addresses import masked, masked_values
+from live_gradcam.addresses import address_of, masked, masked_values
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 from live_gradcam.pipelines.engine import Engine, EngineOptions
@@ -432,6 +432,7 @@ def _command(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Ca
             debug = values["debug"]
             with _errors_in_a_line(debug=debug):
                 _set_up_logging(**{p.name: values.pop(p.name) for p in logging_flags})
+                _refuse_addresses(function.__name__, values)
                 for name, group in groups.items():
                     values[name] = group(**{p.name: values.pop(p.name) for p in shared[name]})
                 function(**values)
@@ -445,6 +446,24 @@ def _command(**groups: Callable[..., Any]) -> Callable[[Callable[..., None]], Ca
         return function
 
     return register
+
+
+def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
+    """Make sure that no file is an address, of which a path has lost a slash."""
+    for name, value in values.items():
+        for path in value if isinstance(value, list) else [value]:
+            address = address_of(path) if isinstance(path, Path) else None
+            if address is None:
+                continue
+            if address.lower().startswith("file:"):
+                raise UsageError(f"{address} is an address: give the path alone, without file://")
+            if name not in ("source", "sources", "images"):
+                flag = name.removesuffix("_path").replace("_", "-")
+                raise UsageError(f"{address} is an address, and --{flag} takes a file or a folder")
+            raise UsageError(
+                f"{address} is an address, and {command} reads files: download it first (curl -LO ADDRESS), or explain "
+                "a stream as it comes with live-gradcam live ADDRESS"
+            )
 
 
 def _set_up_logging(

@@ -104,11 +104,16 @@ def open_source(
 
     Raises:
         SourceError: it cannot be opened, at once; it stops, when a live one does so while it is read.
-        UsageError: no such backend; a rate for a live source.
+        UsageError: no such backend; a rate for a live source; a pipeline of GStreamer, which is not read.
     """
+    if " ! " in source and not Path(source).exists():
+        raise UsageError(
+            "a GStreamer pipeline is not read here: give the camera itself (0, /dev/video0) or an address (rtsp://…); "
+            "or let gst-launch-1.0 run it to the end … ! mpegtsmux ! udpsink port=5000, and give udp://127.0.0.1:5000"
+        )
     if is_live(source):
         if source_rate is not None:
-            raise UsageError(f"--source-fps is for files without times, and {source} is live: leave it out")
+            raise UsageError(f"--source-fps is for files without times, and {masked(source)} is live: leave it out")
         return _captured(_open_capture(source, options), source)
     reader = VideoReader(source, rate=source_rate)
     if reader.rate_note:

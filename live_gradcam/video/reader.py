@@ -25,6 +25,7 @@ from live_gradcam.video.deinterlacing import Deinterlacer
 from live_gradcam.video.frame import Frame
 from live_gradcam.video.image import on_white
 from live_gradcam.video.orientation import upright
+from live_gradcam.video.unfinished import why_unreadable
 from live_gradcam.video.wholeness import breaks
 
 #: What is a video by its ending, whatever is in it. What has another ending is looked into: see `is_video`.
@@ -152,7 +153,8 @@ class VideoReader:
                 metadata_errors="replace",  # not all who write a title know of UTF-8
             )
         except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"{self.path} is not a video that can be read ({_reason(error)})") from error
+            why = why_unreadable(self.path) or _reason(error)
+            raise SourceError(f"{self.path} is not a video that can be read ({why})") from error
         self._stream = self._find_stream()
         self._stream.thread_type = "AUTO"
         self._decoder = _decoder(self._stream)
