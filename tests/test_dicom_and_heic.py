@@ -21,10 +21,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGExtended12Bit, SecondaryCaptureImageStorage, generate_uid
 
 from live_gradcam.errors import SourceError
+from live_gradcam.pipelines.annotate.jobs import plan_jobs
+from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.evaluate import plan_sources, read_pictures
 from live_gradcam.video.image import read_image, read_pixels
+from live_gradcam.video.kinds import Kind, kind_of
 from live_gradcam.video.levels import Levels
-from live_gradcam.video.pictures import PictureReader, is_picture
+from live_gradcam.video.pictures import PictureReader
 
 
 def _dicom(path: Path, stored: Any, *, kind: str = "MONOCHROME2", bits: int = 12, **tags: Any) -> Path:
@@ -156,19 +159,35 @@ def test_as_others_read_it(tmp_path: Path) -> None:
     assert np.abs(read_image(path)[..., 1] - shades).max() <= 0.5001
 
 
-@pytest.mark.parametrize("name", ["IM000001", "1.2.840.10008.55", "scan.dcm", "scan.ima"])
+@pytest.mark.parametrize("name", ["IM000001", "1.2.840.10008.55", "1.2.840.10008.264", "scan.dcm", "scan.ima"])
 def test_a_dicom_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     path = _dicom(tmp_path / name, [0, 2048, 4095])
-    assert is_picture(path)
+    assert kind_of(path) is Kind.PICTURE
     with PictureReader(path, Fraction(25)) as reader:
         assert [frame.image[0, :, 0].tolist() for frame in reader.frames()] == [[0, 128, 255]]
     (picture,) = read_pictures(*plan_sources([path]), None)
     assert picture.image[0, :, 0].tolist() == [0, 128, 255]
 
 
+def test_a_folder_of_a_machine_and_a_phone_without_endings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["IM000001", "IM000002", "photo"]
+    for name in names[:2]:
+        _dicom(tmp_path / name, np.full((64, 96), 200, np.uint8), bits=8)
+    _heic(tmp_path / "photo", _corners())
+    (tmp_path / "LIESMICH").write_text("a line of text\n" * 50)
+    said = f"of the folder {tmp_path} is left out: 1 other file (LIESMICH)"
+    (job,) = plan_jobs([tmp_path], None, AnnotateOptions())
+    assert job.source == tmp_path
+    assert [path.name for path in plan_sources([tmp_path])] == names
+    assert caplog.messages == [said, said]
+    with PictureReader(tmp_path, Fraction(25)) as reader:
+        assert [frame.image[8, 8, 2] > 190 for frame in reader.frames()] == [True] * 3
+        assert not reader.loss
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert not is_picture(tmp_path / "pipe")
+    assert kind_of(tmp_path / "pipe") is Kind.OTHER
 
 
 def test_a_series_has_one_brightness(tmp_path: Path) -> None:

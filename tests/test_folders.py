@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,9 @@ from live_gradcam.errors import SourceError
 from live_gradcam.pipelines.annotate.jobs import plan_jobs
 from live_gradcam.pipelines.annotate.options import AnnotateOptions
 from live_gradcam.pipelines.evaluate import plan_sources, read_pictures
-from live_gradcam.video.reader import VIDEO_SUFFIXES, VideoReader, is_video
+from live_gradcam.video.kinds import VIDEO_SUFFIXES, Kind, kind_of
+from live_gradcam.video.pictures import PictureReader
+from live_gradcam.video.reader import VideoReader
 
 #: Endings of cameras, discs and players: how FFmpeg calls the format, and what it may hold.
 _KINDS = {
@@ -69,29 +72,54 @@ def test_a_folder_that_holds_a_video_of_any_kind_is_not_empty(
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "libx264"), ("mpeg", "mpeg2video"), ("mpegts", "libx264")])
 def test_a_video_is_known_by_its_content(tmp_path: Path, name: str, container: str, codec: str) -> None:
     path = _video(tmp_path / name, container, codec, 12)
-    assert is_video(path)
+    assert kind_of(path) is Kind.VIDEO
     assert _planned(tmp_path) == [name]
     pictures = list(read_pictures(path, 5))
     assert [picture.name for picture in pictures] == [f"{name}#{i}" for i in (0, 5, 10)]
 
 
-def test_what_is_no_video(tmp_path: Path) -> None:
+def test_what_is_neither(tmp_path: Path) -> None:
     contents = {
         "notes.txt": b"a line of text\n" * 50,
         "read.nfo": b"a line of text\n" * 50,
         "list.m3u8": b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.mp4\n#EXT-X-ENDLIST\n",
         "list.ffconcat": b"ffconcat version 1.0\nfile a.mp4\n",
         "page.html": b"<html><body>hello</body></html>",
-        "picture.unknown": cv2.imencode(".png", numbered(0))[1].tobytes(),
-        "photo": cv2.imencode(".jpg", numbered(0))[1].tobytes(),
+        "cars.txt": b"BMW, like the first bytes of a bitmap\n" * 50,
+        "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"></svg>',
         "nothing": b"",
         "noise.bin": np.random.default_rng(0).bytes(100_000),
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    _video(tmp_path / "a.mp4")
-    _video(tmp_path / "still.heic")
-    assert [path.name for path in sorted(tmp_path.iterdir()) if is_video(path)] == ["a.mp4"]
+    assert {name: kind_of(tmp_path / name) for name in contents} == dict.fromkeys(contents, Kind.OTHER)
+
+
+@pytest.mark.parametrize("encoding", [".png", ".jpg", ".bmp", ".webp", ".tif", ".pgm", ".avif"])
+@pytest.mark.parametrize("name", ["photo", "x.0001", "a.THM"])
+def test_a_picture_is_known_by_its_content(tmp_path: Path, encoding: str, name: str) -> None:
+    image = cv2.cvtColor(numbered(5), cv2.COLOR_BGR2GRAY) if encoding == ".pgm" else numbered(5)
+    (tmp_path / name).write_bytes(cv2.imencode(encoding, image)[1].tobytes())
+    assert kind_of(tmp_path / name) is Kind.PICTURE
+    (job,) = plan_jobs([tmp_path], None, AnnotateOptions())
+    assert job.source == tmp_path
+    with PictureReader(tmp_path, Fraction(25)) as reader:
+        assert [number_of(frame.image) for frame in reader.frames()] == [5]
+    assert plan_sources([tmp_path]) == [tmp_path / name]
+    (picture,) = read_pictures(tmp_path / name, None)
+    assert number_of(picture.image) == 5
+
+
+@pytest.mark.parametrize("name", ["still.heic", "still.HIF", "still.avif"])
+def test_a_picture_that_is_built_like_a_video_is_none(tmp_path: Path, name: str) -> None:
+    assert kind_of(_video(tmp_path / name)) is Kind.PICTURE
+
+
+def test_a_gif_is_a_video_by_its_content_too(tmp_path: Path) -> None:
+    make_video(tmp_path / "moving.gif", [numbered(i) for i in range(6)], codec="gif", pix_fmt="rgb8").rename(
+        tmp_path / "moving"
+    )
+    assert kind_of(tmp_path / "moving") is Kind.VIDEO
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,8 @@ from video_files import number_of, numbered
 
 from live_gradcam.errors import OutputError, SourceError
 from live_gradcam.video.image import read_image, write_image
-from live_gradcam.video.pictures import PictureReader, is_pattern, is_picture, pictures_of
+from live_gradcam.video.kinds import Kind, kind_of
+from live_gradcam.video.pictures import PictureReader, is_pattern, pictures_of
 from live_gradcam.video.reader import Loss
 from live_gradcam.video.writer import FolderWriter
 
@@ -102,8 +103,8 @@ def test_what_is_called_like_a_pattern_but_exists_is_a_picture(tmp_path: Path) -
 
 
 def test_pictures_by_their_ending() -> None:
-    assert all(is_picture(Path(name)) for name in ("a.png", "b.JPEG", "c.d.tif", "x/y.webp"))
-    assert not any(is_picture(Path(name)) for name in ("a.gif", "b.mp4", "png", ".png", "c.png.txt"))
+    assert all(kind_of(Path(name)) is Kind.PICTURE for name in ("a.png", "b.JPEG", "c.d.tif", "x/y.webp"))
+    assert not any(kind_of(Path(name)) is Kind.PICTURE for name in ("a.gif", "b.mp4", "png", ".png", "c.png.txt"))
 
 
 def test_unreadable_pictures_are_left_out_and_counted_and_keep_their_time(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.pipelines.engine import Engine
 from live_gradcam.pipelines.sources import check_exists, look_into
 from live_gradcam.video.image import check_picture, read_image
+from live_gradcam.video.kinds import Kind, kind_of
 from live_gradcam.video.levels import Levels
 from live_gradcam.video.output import writing
-from live_gradcam.video.pictures import is_picture
-from live_gradcam.video.reader import VideoReader, is_video
+from live_gradcam.video.reader import VideoReader
 
 if TYPE_CHECKING:
     from live_gradcam.cam.explainer import Explainer
@@ -164,7 +164,7 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
         else:
             files.append(source)
     for file in files:
-        if is_picture(file) or not is_video(file):
+        if kind_of(file) is not Kind.VIDEO:
             check_picture(file)
         elif levels is not None:
             raise UsageError(f"--levels is for pictures: {file} is a video")
@@ -182,7 +182,7 @@ def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -
     Raises:
         SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
-    if is_picture(path) or not is_video(path):
+    if kind_of(path) is not Kind.VIDEO:
         yield Picture(path.name, read_image(path, levels))
         return
     with VideoReader(path) as reader:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from live_gradcam.errors import SourceError
+from live_gradcam.video.kinds import Kind, kind_of
 from live_gradcam.video.output import part_path
-from live_gradcam.video.pictures import is_picture
-from live_gradcam.video.reader import is_video
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ class Folder:
     Attributes:
         path: the folder.
         videos: by their endings or their content.
-        pictures: by their endings.
+        pictures: likewise.
         ours: what we have written there.
         unfinished: what is still being written, or was left when that was cut short.
         hidden: what begins with a dot.
@@ -82,6 +81,7 @@ def look_into(folder: Path, is_ours: Callable[[Path], bool]) -> Folder:
         is_ours: whether a file or a folder in it is one that we have written.
     """
     found = Folder(folder)
+    kinds = {Kind.VIDEO: found.videos, Kind.PICTURE: found.pictures, Kind.OTHER: found.others}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             kind = found.hidden
@@ -91,10 +91,8 @@ def look_into(folder: Path, is_ours: Callable[[Path], bool]) -> Folder:
             kind = found.ours
         elif path.is_dir():
             kind = found.folders
-        elif is_picture(path):
-            kind = found.pictures
         else:
-            kind = found.videos if is_video(path) else found.others
+            kind = kinds[kind_of(path)]
         kind.append(path)
     return found
 

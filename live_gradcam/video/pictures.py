@@ -15,30 +15,11 @@ import numpy as np
 
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.video.clock import ClockFaults
-from live_gradcam.video.dicom import is_dicom
 from live_gradcam.video.frame import Frame
-from live_gradcam.video.image import beginning_of, check_picture, read_pixels
+from live_gradcam.video.image import check_picture, read_pixels
+from live_gradcam.video.kinds import Kind, kind_of
 from live_gradcam.video.levels import Extent, Levels
 from live_gradcam.video.reader import Loss, OnPacket, VideoReader
-
-#: What counts as a picture, by its ending. A GIF is a video.
-PICTURE_SUFFIXES = frozenset(
-    {
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".bmp",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".dcm",
-        ".dicom",
-        ".heic",
-        ".heif",
-    }
-)
 
 _NUMBER = re.compile(r"%0?\d*d")
 
@@ -155,14 +136,9 @@ def _changed(file: Path) -> int:
     return 0
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a path is a picture's, by its name; machines also write DICOM without an ending, or with any."""
-    return path.suffix.lower() in PICTURE_SUFFIXES or is_dicom(beginning_of(path))
-
-
 def shows_pictures(path: Path) -> bool:
     """Whether a path means a picture, or several, and not a video."""
-    return path.is_dir() or is_pattern(path) or is_picture(path)
+    return path.is_dir() or is_pattern(path) or kind_of(path) is Kind.PICTURE
 
 
 def is_pattern(path: Path) -> bool:
@@ -178,7 +154,7 @@ def pictures_of(path: Path) -> list[Path]:
     """
     files: Sequence[Path]
     if path.is_dir():
-        files = sorted(file for file in _list(path) if is_picture(file))
+        files = sorted(file for file in _list(path) if kind_of(file) is Kind.PICTURE)
     elif is_pattern(path):
         files = _numbered(path)
     else:

@@ -28,35 +28,6 @@ from live_gradcam.video.orientation import upright
 from live_gradcam.video.unfinished import why_unreadable
 from live_gradcam.video.wholeness import breaks
 
-#: What is a video by its ending, whatever is in it. What has another ending is looked into: see `is_video`.
-VIDEO_SUFFIXES = frozenset(
-    {
-        *(
-            ".mp4",
-            ".m4v",
-            ".mov",
-            ".qt",
-            ".3gp",
-            ".3g2",
-            ".f4v",
-            ".flv",
-            ".avi",
-            ".divx",
-            ".mkv",
-            ".webm",
-            ".ogv",
-            ".ogm",
-        ),
-        *(".mpg", ".mpeg", ".m2p", ".vob", ".ts", ".m2t", ".mts", ".m2ts", ".wmv", ".asf", ".mxf", ".dv", ".gif"),
-        *(".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".m1v", ".m2v", ".ivf", ".y4m"),
-    }
-)
-#: FFmpeg's names of what it reads as video and is none: text, lists of other files, pictures, of which more end in
-#: "_pipe", and karaoke, for which it takes all kinds of things.
-_NO_VIDEOS = frozenset({"tty", "hls", "dash", "concat", "sdp", "image2", "ico", "fits", "cdg"})
-#: Pictures that are built like videos.
-_PICTURES_LIKE_VIDEOS = frozenset({".heic", ".heif", ".hif", ".avif"})
-
 #: Is given packets of sound and subtitles.
 OnPacket = Callable[[av.Packet], None]
 
@@ -125,6 +96,7 @@ class VideoReader:
             rate that it names.
 
     Attributes:
+        file_format: FFmpeg's name of it, or several names with commas.
         frame_rate: average frames per second.
         rate_note: which rate was taken where the file has no times, or why `rate` was not, in words; None otherwise.
         time_base: the seconds that one tick of the file's clock lasts.
@@ -155,6 +127,7 @@ class VideoReader:
         except (av.error.FFmpegError, OSError) as error:
             why = why_unreadable(self.path) or _reason(error)
             raise SourceError(f"{self.path} is not a video that can be read ({why})") from error
+        self.file_format: str = self._container.format.name
         self._stream = self._find_stream()
         self._stream.thread_type = "AUTO"
         self._decoder = _decoder(self._stream)
@@ -461,22 +434,6 @@ class VideoReader:
             end = float(max(self._ends.values()))
         missing = self.duration - (end - begin)
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is a video: by its ending where that says it, else by what is in it."""
-    suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES:
-        return True
-    if suffix in _PICTURES_LIKE_VIDEOS:
-        return False
-    try:
-        with VideoReader(path) as reader:
-            name = reader._container.format.name
-            is_none = name in _NO_VIDEOS or name.endswith("_pipe")
-            return not is_none and next(reader.frames(), None) is not None
-    except SourceError:
-        return False
 
 
 def _is_set_back(decoded: int | None, dts: int | None) -> bool:

@@ -13,8 +13,9 @@ from live_gradcam.pipelines.annotate.sidecars import check_sidecars
 from live_gradcam.pipelines.sources import check_exists, look_into
 from live_gradcam.video.encoding import CODECS
 from live_gradcam.video.image import check_image_name
+from live_gradcam.video.kinds import Kind, kind_of
 from live_gradcam.video.output import check_output
-from live_gradcam.video.pictures import is_pattern, is_picture, pictures_of, shows_pictures
+from live_gradcam.video.pictures import is_pattern, pictures_of, shows_pictures
 
 #: What an output is called after its source; such files in a folder are not annotated again.
 _OURS = "-gradcam"
@@ -171,7 +172,7 @@ def _recordings_of(source: Path) -> list[Path]:
     """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures."""
 
     def is_ours(path: Path) -> bool:
-        return path.stem.endswith(_OURS) and not is_picture(path)
+        return path.stem.endswith(_OURS) and kind_of(path) is not Kind.PICTURE
 
     if is_pattern(source):
         pictures_of(source)
