@@ -12,6 +12,7 @@ from live_gradcam.cam.graph import flatten
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.cam.split import default_target, find_layer
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.graph import flatten
 
 SIZE = (32, 48)
 
