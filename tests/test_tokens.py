@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
-from live_gradcam.cam.graph import flatten
 
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.cam.split import default_target, find_layer
