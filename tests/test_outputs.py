@@ -155,6 +155,11 @@ def test_what_values_do_not_have_is_refused(tmp_path: Path) -> None:
         Explainer(classifier, method="finer-cam")
 
 
+def test_a_softmax_over_one_number_says_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a softmax over one number, which is 1 for every picture"):
+        classifier_of(model_of(layers.Dense(1, activation="softmax")), tmp_path)
+
+
 def test_values_in_the_command_line(tmp_path: Path) -> None:
     path = saved(model_of(layers.Rescaling(1 / 255), layers.Dense(1, bias_initializer="ones")), tmp_path)
     cv2.imwrite(str(tmp_path / "in.png"), FRAME)

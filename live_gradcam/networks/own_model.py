@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from live_gradcam.errors import LiveGradcamError
+from live_gradcam.errors import LiveGradcamError, ModelError
 from live_gradcam.networks.graph import Network, flatten
 from live_gradcam.networks.labels import read_labels
 from live_gradcam.networks.outputs import Output, entries_of, last_activation, output_of
@@ -57,6 +57,9 @@ def facts_of(
         output: what its numbers are, where the user says so.
         preprocessing: how it wants its pixels, where the user says so.
         find_labels: look for a file of labels beside the model's.
+
+    Raises:
+        ModelError: its numbers say nothing.
     """
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
@@ -94,6 +97,10 @@ def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
 
 def _output(name: str, network: Network | None, units: int, notes: list[str]) -> Output:
     activation = "linear" if network is None else last_activation(network)
+    if activation == "softmax" and units == 1:
+        raise ModelError(
+            f"{name} ends in a softmax over one number, which is 1 for every picture: train it with sigmoid"
+        )
     output = output_of(activation, units)
     if activation == "linear" and output == "classes":
         notes.append(
