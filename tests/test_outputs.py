@@ -156,7 +156,7 @@ def test_what_values_do_not_have_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_softmax_over_one_number_says_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="a softmax over one number, which is 1 for every picture"):
+    with pytest.raises(ModelError, match="a softmax over one number, which is 1 for any picture"):
         classifier_of(model_of(layers.Dense(1, activation="softmax")), tmp_path)
 
 

@@ -98,9 +98,7 @@ def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
 def _output(name: str, network: Network | None, units: int, notes: list[str]) -> Output:
     activation = "linear" if network is None else last_activation(network)
     if activation == "softmax" and units == 1:
-        raise ModelError(
-            f"{name} ends in a softmax over one number, which is 1 for every picture: train it with sigmoid"
-        )
+        raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
     output = output_of(activation, units)
     if activation == "linear" and output == "classes":
         notes.append(
