@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
 
 set_compiler_flags()
 with quiet_tensorflow():
     import keras
-    from model_kinds import KINDS, Kind
-    from model_kinds.comparison import Comparison, compare, tolerance_of
+
+    from tests.model_kinds import KINDS, Kind
+    from tests.model_kinds.comparison import Comparison, compare, tolerance_of
 
 #: One of each family: name to (side in pixels, preprocessing).
 _APPLICATIONS = {

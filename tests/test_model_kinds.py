@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from model_kinds import KINDS
-from model_kinds.comparison import compare, difference_of_maps, tolerance_of
+
+from tests.model_kinds import KINDS
+from tests.model_kinds.comparison import compare, difference_of_maps, tolerance_of
 
 SOME = (
     "Sequential from scratch",

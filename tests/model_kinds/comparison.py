@@ -21,7 +21,7 @@ from skimage import data
 
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.errors import LiveGradcamError
-from model_kinds.kind import Ends, Kind
+from tests.model_kinds.kind import Ends, Kind
 
 #: The largest differences that pass, of probabilities and of maps relative to their largest value: in float32, and
 #: where a layer computes in half precision or in integers.

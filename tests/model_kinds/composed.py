@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from model_kinds.kind import classes, features, kind, picture, stem
+from tests.model_kinds.kind import classes, features, kind, picture, stem
 
 
 def _base(side: int = 32, name: str = "base") -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from model_kinds.kind import classes, features, kind, picture, stem
+from tests.model_kinds.kind import classes, features, kind, picture, stem
 
 
 @kind("Sequential from scratch", "convolutions", preprocessing="raw")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from model_kinds.kind import classes, features, kind, picture, stem
+from tests.model_kinds.kind import classes, features, kind, picture, stem
 
 
 def _in(policy: str) -> keras.Model:

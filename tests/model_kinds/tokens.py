@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from model_kinds.kind import kind, picture, stem
+from tests.model_kinds.kind import kind, picture, stem
 
 
 class Positions(layers.Layer):
