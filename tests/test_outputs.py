@@ -77,6 +77,21 @@ def test_what_numbers_are_by_the_last_layer(head, activation, output: str) -> No
     assert output_of(activation, model.output_shape[-1]) == output
 
 
+@pytest.mark.parametrize("units", [1, 3])
+def test_the_margin_of_a_sigmoid_is_its_logit(units: int) -> None:
+    """log p − log(1 − p) = z: labels do not exclude each other, and one unit's other side is no score of its own."""
+    model = model_of(layers.Dense(units, activation="sigmoid"))
+    maps = {}
+    for score in ("margin", "logit"):
+        options = {"score": score, "maps": 1, "relu": False, "engine": "graph", "tune": "off"}
+        maps[score] = Explainer(load_classifier(model, preprocessing="unit"), **options)(FRAME, target=units // 2 or 1)
+    activations = keras.Model(model.inputs, model.get_layer("target").output)(IMAGE).numpy()[0]
+    raw_map = activations @ model.layers[-1].get_weights()[0][:, units // 2] / (SIDE * SIDE)
+    for explanation in maps.values():
+        np.testing.assert_allclose(explanation.evidence[0], raw_map.max(), rtol=1e-4)
+        np.testing.assert_allclose(explanation.heatmaps[0], (raw_map - raw_map.min()) / np.ptp(raw_map), atol=1e-4)
+
+
 # --- values -------------------------------------------------------------------------------------------------------
 
 

@@ -27,8 +27,9 @@ from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.outputs import Activation, Output
 from live_gradcam.networks.preprocessing import Preprocessing
 
-#: What is differentiated. logit: the class's own score z. margin: z_c − logsumexp of the others, which is
-#: log(p/(1−p)): the softmax's map without its saturation. probability: p itself, as the popular recipe does.
+#: What is differentiated. logit: the class's own score z. margin: log(p/(1−p)), the softmax's map without its
+#: saturation: z_c − logsumexp of the others, and of a sigmoid z_c itself. probability: p itself, as the popular recipe
+#: does.
 Score = Literal["logit", "margin", "probability"]
 SCORES: tuple[str, ...] = get_args(Score)
 
@@ -349,7 +350,7 @@ class OnePass:
 
     def _score_of_one(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
         """The score (n,) of what is picked (n, classes + groups); 0 where nothing is."""
-        if self.score == "logit":
+        if self.score == "logit" or (self.score == "margin" and self.activation == "sigmoid"):
             return self._logit_of(logits, picked)
         classes = self._classes_of(picked)
         if self.score == "probability":
