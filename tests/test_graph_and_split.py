@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from live_gradcam.cam.logits import without_final_activation
-from live_gradcam.cam.split import default_target, find_layer, layers_to_step_through, split_at
+from live_gradcam.cam.split import default_target, default_targets, find_layer, layers_to_step_through, split_at
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.efficientnet_lite import build_efficientnet_lite
 from live_gradcam.networks.graph import flatten, run
@@ -243,3 +243,55 @@ def test_the_layers_to_step_through_are_those_that_all_of_the_way_passes() -> No
     model = keras.Model(inputs, keras.layers.Dense(3, name="classes")(x))
     steps = layers_to_step_through(flatten(model, (16, 16)))
     assert [step.name for step in steps] == ["first_relu", "sum", "last"]
+
+
+def model_with(head) -> keras.Model:
+    image = keras.Input((32, 32, 3))
+    return keras.Model(image, head(layers.Conv2D(6, 3, strides=2, padding="same", name="features")(image)))
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [layers.Permute((3, 1, 2)), lambda x: keras.ops.transpose(x, (0, 3, 1, 2)), lambda x: keras.ops.moveaxis(x, 3, 1)],
+)
+def test_a_map_whose_rows_are_channels_is_no_target(moved) -> None:
+    model = model_with(lambda x: layers.Dense(3)(layers.Flatten()(moved(x))))
+    assert default_target(flatten(model, SIZE)).name == "features"
+
+
+def attention_pooled(softmaxed, channels: int = 1):
+    def head(x):
+        weights = softmaxed(layers.Conv2D(channels, 1, name="how_much")(x))
+        x = layers.Dot(axes=1)([layers.Reshape((256, channels))(weights), layers.Reshape((256, 6))(x)])
+        return layers.Dense(3)(layers.Flatten()(x))
+
+    return head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        attention_pooled(lambda x: layers.Softmax(axis=1)(layers.Reshape((256, 1))(x))),
+        attention_pooled(lambda x: layers.Activation("softmax")(layers.Flatten()(x))),
+        attention_pooled(lambda x: keras.ops.softmax(keras.ops.reshape(x, (-1, 256)))),
+        attention_pooled(layers.Softmax(axis=(1, 2)), channels=4),
+        attention_pooled(lambda x: layers.Softmax()(layers.Permute((2, 1))(layers.Reshape((256, 4))(x))), channels=4),
+    ],
+)
+def test_what_says_how_much_each_place_counts_is_no_target(head) -> None:
+    """Its mean gradient is 0 by the softmax, and rounding alone would be shown."""
+    network = flatten(model_with(head), SIZE)
+    assert [target.name for target in default_targets(network)] == ["features"]
+
+
+@pytest.mark.parametrize(
+    ("head", "target"),
+    [
+        # a softmax over channels, and classes that are as many as places: neither is about places
+        (lambda x: layers.GlobalAveragePooling2D()(layers.Softmax()(layers.Conv2D(4, 3, name="last")(x))), "softmax"),
+        (lambda x: layers.Softmax()(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 8, 8, name="last")(x))), "last"),
+        (lambda x: layers.Softmax()(layers.Flatten()(layers.Conv2D(1, 8, 8, name="last")(x))), "last"),
+    ],
+)
+def test_other_softmaxes_leave_the_target_alone(head, target: str) -> None:
+    assert [one.name.rstrip("_0123456789") for one in default_targets(flatten(model_with(head), SIZE))] == [target]

@@ -15,6 +15,7 @@ import keras
 
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
 from live_gradcam.networks.graph import Network, Operation, Shape
+from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 
 #: Layers between the target layer and the classifier that only thin out, hide or pad the map.
 _NOT_A_TARGET = (
@@ -28,6 +29,8 @@ _NOT_A_TARGET = (
     keras.layers.Identity,
     keras.layers.Reshape,
 )
+#: The names of what changes the order of axes: a layer, and operations of `keras.ops`, which exports none of them.
+_MOVE_AXES = ("Permute", "Moveaxis", "Swapaxes", "Transpose")
 
 #: What only finishes the feature maps that it is given.
 _GOES_ON = (
@@ -157,7 +160,7 @@ def layers_to_step_through(network: Network) -> list[Operation]:
 
 
 def _ends_a_step(network: Network, operation: Operation) -> bool:
-    if isinstance(operation.layer, _NOT_A_TARGET):
+    if _is_no_target(operation):
         return False
     readers = [reader for reader in network.operations if set(reader.inputs).intersection(operation.outputs)]
     return not all(isinstance(reader.layer, _GOES_ON) for reader in readers)
@@ -184,14 +187,14 @@ def default_target(network: Network) -> Operation:
         raise ModelError(
             "the model has no spatial layer: a heatmap needs the feature maps of a convolution, larger than 1 × 1"
         )
-    of_features = [operation for operation in maps if _has_weights_before(network, operation)]
+    of_features = [operation for operation in maps if _is_of_features(network, operation)]
     return _under_pooling(network, (of_features or maps)[-1])
 
 
 def _under_pooling(network: Network, last: Operation) -> Operation:
     """From a map back over what thins it out, hides or pads it."""
     target = last
-    while isinstance(target.layer, _NOT_A_TARGET):
+    while _is_no_target(target):
         producer = network.producer(target.inputs[0])
         if producer is None or not _is_map(network, producer.outputs[0]):
             return last
@@ -209,7 +212,7 @@ def default_targets(network: Network) -> list[Operation]:
     """
     last = default_target(network)
     found = {_under_pooling(network, operation) for operation in _where_space_ends(network)}
-    found = {operation for operation in found if _has_weights_before(network, operation)}
+    found = {operation for operation in found if _is_of_features(network, operation)}
     return sorted({last, *found}, key=network.operations.index)
 
 
@@ -239,6 +242,54 @@ def _where_space_ends(network: Network) -> list[Operation]:
             elif value != network.input:
                 open_values.add(value)
     return list(found.values())
+
+
+def _is_no_target(operation: Operation) -> bool:
+    return isinstance(operation.layer, _NOT_A_TARGET) or _moves_axes(operation)
+
+
+def _moves_axes(operation: Operation) -> bool:
+    """Whether the order of axes is another one afterwards, so that what were rows may be channels."""
+    return type(operation.layer).__name__ in _MOVE_AXES
+
+
+def _is_of_features(network: Network, operation: Operation) -> bool:
+    """Whether a map is one of features: not of pixels, and not of what only says how much each place counts."""
+    return _has_weights_before(network, operation) and not _only_weighs_places(network, operation)
+
+
+def _only_weighs_places(network: Network, operation: Operation) -> bool:
+    """Whether a map is a softmax over its places, or is read by one alone, as attention pooling does.
+
+    More at all places changes nothing then: the mean gradient, and so Grad-CAM, is 0 but for rounding.
+    """
+    *grid, channels = network.shapes[operation.outputs[0]]
+    places = math.prod(side or 0 for side in grid)
+    if channels == places:  # which of the two a softmax is over is not told by how many there are
+        return False
+    if _softmaxed(network, operation) == places:
+        return True
+    values = [operation.outputs[0]]
+    for value in values:
+        readers = network.consumers(value)
+        moving = [reader for reader in readers if only_moves_numbers(reader.layer) or _moves_axes(reader)]
+        values.extend(output for reader in moving for output in reader.outputs)
+        others = [reader for reader in readers if reader not in moving]
+        if not readers or any(
+            network.output in reader.outputs or _softmaxed(network, reader) != places for reader in others
+        ):
+            return False
+    return True
+
+
+def _softmaxed(network: Network, operation: Operation) -> int:
+    """Over how many numbers an operation takes the softmax; 0 for one that is none."""
+    layer: Any = operation.layer
+    if getattr(layer, "weights", None) or activation_of(layer) != "softmax":
+        return 0
+    axes = getattr(layer, "axis", -1)
+    sizes = (None, *network.shapes[operation.inputs[0]])
+    return math.prod(sizes[axis] or 0 for axis in (axes if isinstance(axes, (tuple, list)) else [axes]))
 
 
 def _has_weights_before(network: Network, operation: Operation) -> bool:

@@ -20,6 +20,8 @@ _ACTIVATION_LAYERS: dict[str, Activation] = {
     "Relu": "relu",
     "Tanh": "tanh",
 }
+#: The names of operations of `keras.ops` on a symbolic tensor that change no number; Keras exports none of them.
+_MOVES = ("ExpandDims", "Ravel", "Reshape", "Squeeze")
 
 
 def last_operation(network: Network) -> Operation | None:
@@ -36,6 +38,8 @@ def only_moves_numbers(layer: Any) -> bool:
 
     layers = keras.layers
     if isinstance(layer, (layers.Flatten, layers.Reshape, layers.Dropout, layers.Identity)):
+        return True
+    if not isinstance(layer, keras.Layer) and type(layer).__name__ in _MOVES:
         return True
     return isinstance(layer, layers.Activation) and layer.activation is keras.activations.linear
 
