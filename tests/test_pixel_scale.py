@@ -83,6 +83,12 @@ def test_each_familys_recipe_is_found(family: str) -> None:
         assert found(trained(model, preprocessing)) == PixelScale(preprocessing, "batch norms")
 
 
+@pytest.mark.parametrize("family", ["EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", "ConvNeXtTiny"])
+def test_the_families_that_scale_pixels_themselves_are_given_them_raw(family: str) -> None:
+    model = getattr(keras.applications, family)(weights=None, input_shape=(SIDE, SIDE, 3), classes=5)
+    assert found(model) == PixelScale("raw", "inside")
+
+
 @pytest.mark.parametrize("preprocessing", ["raw", "unit", "tf", "caffe", "torch", "unit-bgr", "tf-bgr"])
 def test_a_small_networks_recipe_is_found(preprocessing: str) -> None:
     assert found(trained(small(), preprocessing)) == PixelScale(preprocessing, "batch norms")
