@@ -134,37 +134,42 @@ def photographs() -> np.ndarray:
 
 # --- what the model does itself -----------------------------------------------------------------------------------
 
-#: What changes no pixel's value, or only near edges.
-_MOVES = (
-    keras.layers.InputLayer,
-    keras.layers.Identity,
-    keras.layers.Dropout,
-    keras.layers.ZeroPadding2D,
-    keras.layers.Cropping2D,
-    keras.layers.CenterCrop,
-    keras.layers.Resizing,
-    keras.layers.Reshape,
-    keras.layers.Permute,
-)
-#: What is left out at inference.
-_AUGMENTATION = "preprocessing.image_preprocessing"
+#: Two greys that a picture is filled with, to see whether a layer changes values.
+_GREYS = (200.0, 37.0)
 
 
 def _scales_inside(network: Network) -> bool:
     """Whether something is done to the pixels' values before the first layer with weights that are trained."""
     pixels = {network.input}
     for operation in network.operations:
-        if not pixels.intersection(operation.inputs):
+        if not pixels.issuperset(operation.inputs):
             continue
-        layer = operation.layer
-        if isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
+        if isinstance(operation.layer, keras.layers.Normalization):
             return True
-        moves = isinstance(layer, _MOVES) or _AUGMENTATION in type(layer).__module__ or operation.name.count("/to_")
-        if moves:
-            pixels.update(operation.outputs)
-        elif not getattr(layer, "weights", None):
-            return True  # arithmetic, or a function of the user's
+        if getattr(operation.layer, "weights", None):
+            continue
+        if not _keeps_values(network, operation):
+            return True
+        pixels.update(operation.outputs)
     return False
+
+
+def _keeps_values(network: Network, operation: Operation) -> bool:
+    """Whether an operation only moves, cuts or pads pixels: of a grey picture it makes one of that grey, and of 0."""
+    for grey in _GREYS:
+        shapes = [[side or 1 for side in network.shapes[value]] for value in operation.inputs]
+        try:
+            outputs = operation.call([tf.fill([1, *shape], grey) for shape in shapes])
+        except Exception:  # it is for another type, or a function of the user's
+            return False
+        for output in outputs:
+            values = np.asarray(tf.cast(output, tf.float32))
+            if (
+                not np.isclose(values, grey, rtol=1e-3).any()
+                or not np.isclose(values * (values - grey), 0, atol=1).all()
+            ):
+                return False
+    return True
 
 
 # --- batch norms --------------------------------------------------------------------------------------------------
