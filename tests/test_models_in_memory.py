@@ -54,3 +54,39 @@ def test_what_is_no_model_of_keras_3() -> None:
         load_classifier(SimpleNamespace(name="torch"))
     with pytest.raises(UsageError, match="flowers has weights of its own"):
         load_classifier(flowers(), weights="other.weights.h5")
+
+
+def with_converter(side: int | None, **settings) -> keras.Model:
+    """A model of KerasHub's sort, whose `predict` converts pictures by itself."""
+    image = keras.Input((side, side, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu", name="map")(image))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(x))
+    settings = {"scale": None, "offset": None, "crop_to_aspect_ratio": True, "image_size": None, **settings}
+    model.preprocessor = SimpleNamespace(image_converter=SimpleNamespace(**settings))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("side", "image_size", "expected"),
+    [(None, (40, 48), (40, 48)), (None, None, (224, 224)), (32, (40, 48), (32, 32)), (32, None, (32, 32))],
+)
+def test_a_free_size_is_that_of_the_models_own_preprocessor(side, image_size, expected) -> None:
+    assert load_classifier(with_converter(side, image_size=image_size)).input_size == expected
+
+
+@pytest.mark.parametrize("crop", [True, False])
+def test_pixels_are_converted_as_by_the_models_own_preprocessor(crop: bool) -> None:
+    scale, offset = [1 / 50, 1 / 60, 1 / 70], [-2.0, -1.5, -1.0]
+    classifier = load_classifier(with_converter(32, scale=scale, offset=offset, crop_to_aspect_ratio=crop))
+    assert classifier.fit == ("crop" if crop else "stretch")
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    explanation = Explainer(classifier, engine="graph", tune="off")(frame)
+    expected = classifier.model((frame[None, :, :, ::-1] * scale + offset).astype(np.float32)).numpy()[0]
+    np.testing.assert_allclose(explanation.probabilities, expected, atol=1e-5)
+
+
+def test_a_converter_without_a_preprocessor_around_it_counts_too() -> None:
+    model = with_converter(None, image_size=(40, 48), scale=1 / 255)
+    model.preprocessor = model.preprocessor.image_converter
+    classifier = load_classifier(model)
+    assert (classifier.input_size, classifier.preprocessing) == ((40, 48), PREPROCESSINGS["unit"])

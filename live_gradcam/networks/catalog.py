@@ -339,8 +339,10 @@ def _require_file(path: str | Path) -> None:
 
 
 def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
-    """(height, width, channels) of the model's input; a free size becomes 224."""
+    """(height, width, channels) of the model's input; a free size becomes its own preprocessor's, or 224."""
     import keras
+
+    from live_gradcam.networks.own_model import size_of_preprocessor
 
     if not getattr(model, "inputs", None):
         if isinstance(model, keras.Sequential):
@@ -355,7 +357,8 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
     if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
         raise ModelError(f"{name} takes an input of shape {shapes[0]}, not images (batch, height, width, 1 or 3)")
     _, height, width, channels = shapes[0]
-    return height or 224, width or 224, channels
+    usual = size_of_preprocessor(model) or (224, 224)
+    return height or usual[0], width or usual[1], channels
 
 
 def _units(name: str, model: keras.Model) -> int:

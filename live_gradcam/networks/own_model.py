@@ -180,7 +180,7 @@ def fit_of(model: keras.Model) -> str | None:
 
 def _own_preprocessing(model: keras.Model) -> tuple[Preprocessing, str | None] | None:
     """The preprocessing and the fit of a KerasHub model's own preprocessor; None for another model."""
-    converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)
+    converter = _converter_of(model)
     if converter is None:
         return None
     scale, offset = (
@@ -192,6 +192,19 @@ def _own_preprocessing(model: keras.Model) -> tuple[Preprocessing, str | None] |
     else:
         fit = "letterbox" if getattr(converter, "pad_to_aspect_ratio", False) else "stretch"
     return Preprocessing((red, green, blue), scale), fit
+
+
+def size_of_preprocessor(model: keras.Model) -> tuple[int, int] | None:
+    """(height, width) that a KerasHub model's own preprocessor makes pictures; None for another model, or any size."""
+    size = getattr(_converter_of(model), "image_size", None)
+    return None if size is None else (int(size[0]), int(size[1]))
+
+
+def _converter_of(model: keras.Model) -> Any | None:
+    """What a KerasHub model's preprocessor converts pictures with: itself, or a part of it."""
+    preprocessor = getattr(model, "preprocessor", None)
+    converter = getattr(preprocessor, "image_converter", preprocessor)
+    return converter if hasattr(converter, "crop_to_aspect_ratio") else None
 
 
 def _per_channel(numbers: Any, usual: float) -> tuple[float, float, float]:
