@@ -3,7 +3,7 @@
     python benchmarks/models.py                       # about 10 minutes on two cores
     python benchmarks/models.py --only tokens         # a part of a kind's name, or a group
     python benchmarks/models.py --engine graph        # without XLA, which is compiled for each kind
-    pip install keras-hub && python benchmarks/models.py --hub --only KerasHub
+    python benchmarks/models.py --hub --only KerasHub # pip install live-gradcam[dev]
 
 Prints a Markdown table. The kinds are those of `tests/model_kinds`, which says how they are built and compared, and one
 of each family of `keras.applications` and of KerasHub's classifiers, all with random weights. The differences are those
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +34,14 @@ with quiet_tensorflow():
     from tests.model_kinds import KINDS, Kind
     from tests.model_kinds.comparison import Comparison, compare, tolerance_of
 
-#: One of each family: name to (side in pixels, preprocessing).
+#: One of each family: name to (side in pixels, so that more than one place is left at the end, preprocessing).
 _APPLICATIONS = {
     "VGG16": (96, "unit"),
     "ResNet50": (96, "unit"),
     "ResNet50V2": (96, "tf"),
     "DenseNet121": (96, "unit"),
-    "InceptionV3": (96, "tf"),
-    "InceptionResNetV2": (96, "tf"),
+    "InceptionV3": (139, "tf"),
+    "InceptionResNetV2": (139, "tf"),
     "Xception": (96, "tf"),
     "NASNetMobile": (96, "tf"),
     "MobileNet": (96, "tf"),
@@ -89,7 +90,8 @@ def row_of(kind: Kind, engine: str, compare: Callable[[Kind, str], Comparison]) 
     """Compare one kind; whatever goes wrong is told in its row."""
     keras.backend.clear_session()
     try:
-        with quiet_tensorflow():
+        with quiet_tensorflow(), warnings.catch_warnings():  # Keras' are not about what is compared
+            warnings.simplefilter("ignore")
             found = compare(kind, engine)
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
