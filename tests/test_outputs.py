@@ -77,6 +77,47 @@ def test_what_numbers_are_by_the_last_layer(head, activation, output: str) -> No
     assert output_of(activation, model.output_shape[-1]) == output
 
 
+def averaged(weigh, *heads) -> keras.Model:
+    """Two models of one picture in one."""
+    image = keras.Input((SIDE, SIDE, 3))
+    members = [head(layers.GlobalAveragePooling2D()(features(image, seed))) for seed, head in enumerate(heads)]
+    return keras.Model(image, weigh(members))
+
+
+@pytest.mark.parametrize(
+    ("activation", "units", "output"), [("softmax", 3, "classes"), ("sigmoid", 1, "classes"), ("sigmoid", 3, "labels")]
+)
+def test_the_mean_of_probabilities_is_one_of_probabilities(activation, units: int, output: str, caplog) -> None:
+    keras.utils.set_random_seed(0)
+    model = averaged(
+        layers.Average(), *(layers.Dense(units, activation=activation, bias_initializer="normal") for _ in "12")
+    )
+    classifier = load_classifier(model, preprocessing="unit")
+    explanation = Explainer(classifier, engine="graph", tune="off")(FRAME)
+    expected = model(IMAGE).numpy()[0]
+    assert classifier.output == output
+    assert not caplog.records
+    np.testing.assert_allclose(explanation.probabilities[-units:], expected, atol=1e-5)
+
+
+def test_a_mean_of_other_numbers_is_none_of_probabilities() -> None:
+    mixed = averaged(layers.Average(), layers.Dense(3, activation="softmax"), layers.Dense(3))
+    values = averaged(layers.Average(), layers.Dense(1, activation="tanh"), layers.Dense(1, activation="tanh"))
+    for model in (mixed, values):
+        assert last_activation(flatten(model, (SIDE, SIDE))) == "linear"
+
+
+def test_numbers_that_add_up_to_1_are_not_said_to_be_logits(caplog) -> None:
+    def weighed(members):
+        return 0.7 * members[0] + 0.3 * members[1]
+
+    heads = [layers.Dense(3, activation="softmax") for _ in "12"]
+    load_classifier(averaged(weighed, *heads), preprocessing="unit")
+    assert not caplog.records
+    load_classifier(averaged(weighed, layers.Dense(3), layers.Dense(3)), preprocessing="unit")
+    assert "are taken for logits" in caplog.text
+
+
 @pytest.mark.parametrize("units", [1, 3])
 def test_the_margin_of_a_sigmoid_is_its_logit(units: int) -> None:
     """log p − log(1 − p) = z: labels do not exclude each other, and one unit's other side is no score of its own."""

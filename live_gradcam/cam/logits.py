@@ -15,7 +15,7 @@ import tensorflow as tf
 from live_gradcam.cam.products import affine_of, replaced
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.graph import Call, Network, Operation
-from live_gradcam.networks.outputs import Activation, Output, activation_of, last_operation, output_of
+from live_gradcam.networks.outputs import Activation, Output, is_mean, last_activation, last_operation, output_of
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,15 @@ def without_final_activation(
         output: what its numbers are; None for what its last layer says (`output_of`). A network whose numbers come
             from no activation gives logits, unless they are values.
         by_inverse: undo the activation by its inverse function, instead of leaving it out: for a layer that does more
-            than its class says, or hides it.
+            than its class says, or hides it. So is the mean of several activations.
 
     Raises:
         UsageError: the numbers cannot be what they are said to be.
     """
     operation = last_operation(network)
-    found = activation_of(operation.layer) if operation else "linear"
+    found = last_activation(network)
+    if operation is not None and is_mean(operation.layer) and found != "linear":
+        by_inverse = True
     units = network.shapes[network.output][-1] or 0
     if output is None:
         output = output_of(found, units)

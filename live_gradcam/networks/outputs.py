@@ -24,9 +24,9 @@ _ACTIVATION_LAYERS: dict[str, Activation] = {
 _MOVES = ("ExpandDims", "Ravel", "Reshape", "Squeeze")
 
 
-def last_operation(network: Network) -> Operation | None:
-    """The last operation on the way to the output that changes numbers."""
-    operation = network.producer(network.output)
+def last_operation(network: Network, value: int | None = None) -> Operation | None:
+    """The last operation on the way to a value that changes numbers; of None, on the way to the output."""
+    operation = network.producer(network.output if value is None else value)
     while operation is not None and only_moves_numbers(operation.layer):
         operation = network.producer(operation.inputs[0])
     return operation
@@ -73,10 +73,26 @@ def activation_of(layer: Any) -> Activation | None:
     return known.get(activation)
 
 
-def last_activation(network: Network) -> Activation | None:
-    """The activation that a network ends in; None for one that is not known here."""
-    operation = last_operation(network)
-    return "linear" if operation is None else activation_of(operation.layer)
+def last_activation(network: Network, value: int | None = None) -> Activation | None:
+    """The activation that a network ends in, or a value in it; None for one that is not known here.
+
+    The mean of softmaxes, or of sigmoids, as an ensemble gives it, is of probabilities as they are.
+    """
+    operation = last_operation(network, value)
+    if operation is None:
+        return "linear"
+    if is_mean(operation.layer):
+        averaged = {last_activation(network, one) for one in operation.inputs}
+        both = averaged.pop()
+        return both if not averaged and both in ("softmax", "sigmoid") else "linear"
+    return activation_of(operation.layer)
+
+
+def is_mean(layer: Any) -> bool:
+    """Whether a layer is the mean of several values."""
+    import keras
+
+    return isinstance(layer, keras.layers.Average)
 
 
 def output_of(activation: Activation | None, units: int) -> Output:

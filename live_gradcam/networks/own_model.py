@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
+import numpy as np
+import tensorflow as tf
 
 from live_gradcam.errors import LiveGradcamError, ModelError
-from live_gradcam.networks.graph import Network, flatten
+from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import read_labels
 from live_gradcam.networks.outputs import Output, entries_of, last_activation, output_of
-from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, remembered_pixel_scale
+from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs, remembered_pixel_scale
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
 
@@ -100,12 +103,22 @@ def _output(name: str, network: Network | None, units: int, notes: list[str]) ->
     if activation == "softmax" and units == 1:
         raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
     output = output_of(activation, units)
-    if activation == "linear" and output == "classes":
+    if activation == "linear" and output == "classes" and not (network and _gives_probabilities(network)):
         notes.append(
             f"{name} ends without softmax or sigmoid: its {units} numbers are taken for logits of classes; "
             "--output-kind labels or values says otherwise"
         )
     return output
+
+
+def _gives_probabilities(network: Network) -> bool:
+    """Whether a network's numbers add up to 1, so that a softmax is hidden in a layer that does not tell."""
+    height, width, channels = (side or 1 for side in network.shapes[network.input])
+    pictures = np.stack([cv2.resize(picture, (width, height)) for picture in photographs()[:2]])
+    images = tf.constant(pictures[..., :channels], tf.float32) / 255
+    each = [run(network.operations, {network.input: image})[network.output] for image in tf.split(images, len(images))]
+    numbers = np.asarray(tf.cast(tf.concat(each, axis=0), tf.float32))
+    return bool(numbers.min() >= 0 and np.allclose(numbers.sum(axis=-1), 1, atol=1e-3))
 
 
 def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...] | None:
