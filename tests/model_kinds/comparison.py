@@ -199,11 +199,11 @@ def _make_healthy(model: keras.Model, images: tf.Tensor, kind: Kind) -> None:
     kernels = [weight for weight in model.weights if weight.name == "kernel" and weight.shape[-1] == units]
     for _ in range(40):
         numbers = np.asarray(tf.cast(kind.numbers(model, images), tf.float64))
-        largest, spread = numbers.max(), np.ptp(numbers) if units > 1 else abs(numbers.item() - 0.5)
-        if largest < 0.95 and spread > 0.1:
+        saturated = numbers.max() > 0.95 or (units == 1 and numbers.min() < 0.05)
+        if not saturated and (units == 1 or np.ptp(numbers) > 0.1):
             return
         for kernel in kernels:
-            kernel.assign(kernel * (0.7 if largest >= 0.95 else 1.4))
+            kernel.assign(kernel * (0.7 if saturated else 1.4))
 
 
 # --- the model itself ---------------------------------------------------------------------------------------------

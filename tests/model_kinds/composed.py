@@ -91,14 +91,35 @@ def _() -> keras.Model:
     return keras.Model(image, {"box": box, "species": species})
 
 
-@kind("ensemble: the mean of two models", "composed")
-def _() -> keras.Model:
+def _ensemble(units: int, activation: str) -> keras.Model:
     image = picture()
     members = []
     for name in ("first", "second"):
         own = picture()
-        members.append(keras.Model(own, classes(features(stem(own))), name=name)(image))
+        members.append(keras.Model(own, classes(features(stem(own)), units, activation), name=name)(image))
     return keras.Model(image, layers.Average()(members))
+
+
+@kind("ensemble: the mean of two softmaxes", "composed")
+def _() -> keras.Model:
+    return _ensemble(5, "softmax")
+
+
+@kind("ensemble: the mean of two decisions", "composed", ends="sigmoid")
+def _() -> keras.Model:
+    return _ensemble(1, "sigmoid")
+
+
+@kind("ensemble: the mean of several labels", "composed", ends="sigmoid")
+def _() -> keras.Model:
+    return _ensemble(4, "sigmoid")
+
+
+@kind("ensemble: a weighted mean", "composed")
+def _() -> keras.Model:
+    image = picture()
+    first, second = _base(name="one")(image), _base(name="other")(image)
+    return keras.Model(image, 0.7 * classes(first) + 0.3 * classes(second))
 
 
 @kind("two backbones, concatenated", "composed")
