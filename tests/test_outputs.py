@@ -59,6 +59,8 @@ def classifier_of(model: keras.Model, folder: Path, **options):
         ([layers.Dense(3)], "linear", "classes"),
         ([layers.Dense(1, activation="sigmoid")], "sigmoid", "classes"),
         ([layers.Dense(3, activation="sigmoid")], "sigmoid", "labels"),
+        ([layers.Dense(3, activation="log_softmax")], "linear", "classes"),
+        ([layers.Dense(3), keras.ops.log_softmax], "linear", "classes"),
         ([layers.Dense(1)], "linear", "values"),
         ([layers.Dense(1), layers.Activation("linear")], "linear", "values"),
         ([layers.Dense(1, activation="relu")], "relu", "values"),
@@ -100,10 +102,39 @@ def test_the_mean_of_probabilities_is_one_of_probabilities(activation, units: in
     np.testing.assert_allclose(explanation.probabilities[-units:], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("activation", "pool", "output"),
+    [
+        ("softmax", layers.GlobalAveragePooling2D, "classes"),
+        ("sigmoid", layers.GlobalAveragePooling2D, "labels"),
+        ("sigmoid", layers.GlobalMaxPooling2D, "labels"),
+    ],
+)
+def test_probabilities_of_places_pooled_are_probabilities(activation: str, pool, output: str, caplog) -> None:
+    """The logit is log p − log(1 − p) of a label, and log p of a class, of the pooled p of each."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIDE, SIDE, 3))
+    places = layers.Conv2D(3, 1, activation=activation, name="places")(features(image))
+    model = keras.Model(image, pool()(places))
+    classifier = load_classifier(model, preprocessing="unit")
+    assert classifier.output == output
+    assert not caplog.records
+    explanation = Explainer(classifier, maps=1, relu=False, engine="graph", tune="off")(FRAME, target=1)
+    of_places, probabilities = (one.numpy()[0] for one in keras.Model(image, [places, model.output])(IMAGE))
+    np.testing.assert_allclose(explanation.probabilities, probabilities, atol=1e-5)
+    slope = 1 / probabilities[1] + (1 / (1 - probabilities[1]) if output == "labels" else 0)
+    raw_map = of_places[..., 1] * slope / (SIDE * SIDE)
+    np.testing.assert_allclose(explanation.evidence[0], raw_map.max(), rtol=1e-4)
+    np.testing.assert_allclose(explanation.heatmaps[0], (raw_map - raw_map.min()) / np.ptp(raw_map), atol=1e-3)
+
+
 def test_a_mean_of_other_numbers_is_none_of_probabilities() -> None:
     mixed = averaged(layers.Average(), layers.Dense(3, activation="softmax"), layers.Dense(3))
     values = averaged(layers.Average(), layers.Dense(1, activation="tanh"), layers.Dense(1, activation="tanh"))
-    for model in (mixed, values):
+    largest = averaged(
+        layers.Maximum(), *(layers.Dense(3, activation="softmax") for _ in "12")
+    )  # add up to more than 1
+    for model in (mixed, values, largest):
         assert last_activation(flatten(model, (SIDE, SIDE))) == "linear"
 
 

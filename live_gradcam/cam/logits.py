@@ -15,7 +15,14 @@ import tensorflow as tf
 from live_gradcam.cam.products import affine_of, replaced
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.graph import Call, Network, Operation
-from live_gradcam.networks.outputs import Activation, Output, is_mean, last_activation, last_operation, output_of
+from live_gradcam.networks.outputs import (
+    Activation,
+    Output,
+    is_mean_or_largest,
+    last_activation,
+    last_operation,
+    output_of,
+)
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,14 @@ def without_final_activation(
         output: what its numbers are; None for what its last layer says (`output_of`). A network whose numbers come
             from no activation gives logits, unless they are values.
         by_inverse: undo the activation by its inverse function, instead of leaving it out: for a layer that does more
-            than its class says, or hides it. So is the mean of several activations.
+            than its class says, or hides it. So is the mean or the largest of several activations.
 
     Raises:
         UsageError: the numbers cannot be what they are said to be.
     """
     operation = last_operation(network)
     found = last_activation(network)
-    if operation is not None and is_mean(operation.layer) and found != "linear":
+    if operation is not None and is_mean_or_largest(operation.layer) and found != "linear":
         by_inverse = True
     units = network.shapes[network.output][-1] or 0
     if output is None:
@@ -87,9 +94,11 @@ def without_final_activation(
         raise UsageError("the last layer is a softmax, whose numbers exclude each other: use --output-kind classes")
     assert operation is not None
     assert found is not None
-    is_activation = _is_activation(operation.layer)
-    is_plain = not by_inverse and (is_activation or affine_of(operation.layer) is not None)
-    scores = _undone(operation, found) if by_inverse else _without_activation(operation)
+    if by_inverse:
+        undone = _undone(network, operation, found)
+        return LogitNetwork(undone, found, output, is_left_out=True, is_plain=False)
+    is_plain = _is_activation(operation.layer) or affine_of(operation.layer) is not None
+    scores = _without_activation(operation)
     operations = tuple(scores if other is operation else other for other in network.operations)
     return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True, is_plain=is_plain)
 
@@ -134,9 +143,18 @@ def _call_of(layer: Any) -> Call:
     return lambda tensors: keras.tree.flatten(layer(*tensors, **arguments))
 
 
-def _undone(operation: Operation, activation: Activation) -> Operation:
+def _undone(network: Network, operation: Operation, activation: Activation) -> Network:
+    """The network with another operation after that one, which undoes its activation."""
     inverse = _logit_of_sigmoid if activation == "sigmoid" else _logit_of_softmax
-    return replace(operation, call=lambda tensors: [inverse(output) for output in operation.call(tensors)])
+    between = max(network.shapes) + 1
+    before = replace(operation, outputs=(between,))
+    layer = keras.layers.Activation(inverse, dtype="float32")
+    after = Operation(operation.name, layer, (between,), operation.outputs, lambda tensors: [inverse(tensors[0])])
+    place = network.operations.index(operation)
+    operations = (*network.operations[:place], before, after, *network.operations[place + 1 :])
+    return replace(
+        network, operations=operations, shapes={**network.shapes, between: network.shapes[operation.outputs[0]]}
+    )
 
 
 def _logit_of_softmax(probability: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,11 @@ _ACTIVATION_LAYERS: dict[str, Activation] = {
     "Sigmoid": "sigmoid",
     "Relu": "relu",
     "Tanh": "tanh",
+    "LogSoftmax": "linear",  # whose softmax is that of its input
 }
+#: The names of Keras' layers that take the mean, or the largest, of several values or of a value's places.
+_MEANS = ("Average", "GlobalAveragePooling1D", "GlobalAveragePooling2D")
+_LARGEST = ("Maximum", "GlobalMaxPooling1D", "GlobalMaxPooling2D")
 #: The names of operations of `keras.ops` on a symbolic tensor that change no number; Keras exports none of them.
 _MOVES = ("ExpandDims", "Ravel", "Reshape", "Squeeze")
 
@@ -69,6 +73,7 @@ def activation_of(layer: Any) -> Activation | None:
         keras.activations.relu: "relu",
         keras.activations.tanh: "tanh",
         keras.activations.linear: "linear",
+        keras.activations.log_softmax: "linear",
     }
     return known.get(activation)
 
@@ -76,23 +81,25 @@ def activation_of(layer: Any) -> Activation | None:
 def last_activation(network: Network, value: int | None = None) -> Activation | None:
     """The activation that a network ends in, or a value in it; None for one that is not known here.
 
-    The mean of softmaxes, or of sigmoids, as an ensemble gives it, is of probabilities as they are.
+    The mean of softmaxes or of sigmoids, over an ensemble's members or over places, is of probabilities as they are, as
+    the largest of sigmoids is.
     """
     operation = last_operation(network, value)
     if operation is None:
         return "linear"
-    if is_mean(operation.layer):
-        averaged = {last_activation(network, one) for one in operation.inputs}
-        both = averaged.pop()
-        return both if not averaged and both in ("softmax", "sigmoid") else "linear"
-    return activation_of(operation.layer)
+    if not is_mean_or_largest(operation.layer):
+        return activation_of(operation.layer)
+    before = {last_activation(network, one) for one in operation.inputs}
+    is_mean = type(operation.layer).__name__ in _MEANS
+    kept = {"softmax", "sigmoid"} if is_mean else {"sigmoid"}
+    return before.pop() if len(before) == 1 and before <= kept else "linear"
 
 
-def is_mean(layer: Any) -> bool:
-    """Whether a layer is the mean of several values."""
+def is_mean_or_largest(layer: Any) -> bool:
+    """Whether a layer is the mean or the largest of several values, or of a value's places."""
     import keras
 
-    return isinstance(layer, keras.layers.Average)
+    return isinstance(layer, keras.Layer) and type(layer).__name__ in (*_MEANS, *_LARGEST)
 
 
 def output_of(activation: Activation | None, units: int) -> Output:
