@@ -15,6 +15,75 @@ def _() -> keras.Model:
     return keras.Model(image, layers.Activation("softmax")(x))
 
 
+@kind("softmax of each place, then the mean", "heads", layer="conv2d_1")
+def _() -> keras.Model:
+    """The map is not of the probabilities of places: by these 1 − p and the sum of the others have other gradients."""
+    image = picture()
+    return keras.Model(
+        image, layers.GlobalAveragePooling2D()(layers.Conv2D(5, 1, activation="softmax")(features(stem(image))))
+    )
+
+
+@kind("sigmoids of each place, then the largest", "heads", ends="sigmoid")
+def _() -> keras.Model:
+    """Weakly supervised localization, as of chest X-rays."""
+    image = picture()
+    return keras.Model(
+        image, layers.GlobalMaxPooling2D()(layers.Conv2D(4, 1, activation="sigmoid")(features(stem(image))))
+    )
+
+
+@kind("features of two depths, pooled and concatenated", "heads")
+def _() -> keras.Model:
+    image = picture()
+    fine = features(stem(image))
+    coarse = features(stem(fine))
+    pooled = [layers.GlobalAveragePooling2D()(x) for x in (fine, coarse)]
+    return keras.Model(image, layers.Dense(5, activation="softmax")(layers.Concatenate()(pooled)))
+
+
+@kind("spatial attention (CBAM)", "heads")
+def _() -> keras.Model:
+    image = picture()
+    x = features(stem(image))
+    both = layers.Concatenate()([ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)])
+    return keras.Model(image, classes(x * layers.Conv2D(1, 7, padding="same", activation="sigmoid")(both)))
+
+
+@kind("feature pyramid", "heads")
+def _() -> keras.Model:
+    image = picture()
+    fine = features(stem(image))
+    coarse = features(stem(fine))
+    x = layers.Add()([fine, layers.UpSampling2D()(coarse)])
+    x = layers.Concatenate()([classes(x, 8, "relu"), classes(coarse, 8, "relu")])
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+@kind("rows and columns exchanged, read by a GRU (CRNN)", "heads")
+def _() -> keras.Model:
+    image = picture()
+    x = layers.Permute((2, 1, 3))(features(stem(image)))
+    x = layers.Bidirectional(layers.GRU(6))(layers.TimeDistributed(layers.Flatten())(x))
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+@kind("channels first and back, as converters write it", "heads")
+def _() -> keras.Model:
+    image = picture()
+    x = layers.Permute((3, 1, 2))(features(stem(image)))
+    x = layers.Permute((2, 3, 1))(layers.BatchNormalization(axis=1)(x))
+    return keras.Model(image, classes(layers.ReLU()(x)))
+
+
+@kind("Gaussian noise, activity regularization, spatial dropout", "heads")
+def _() -> keras.Model:
+    image = picture()
+    x = layers.SpatialDropout2D(0.2)(features(layers.GaussianNoise(0.1)(stem(image))))
+    x = layers.ActivityRegularization(1e-4)(layers.AlphaDropout(0.1)(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
 @kind("GlobalMaxPooling", "heads")
 def _() -> keras.Model:
     image = picture()
@@ -123,6 +192,18 @@ def _() -> keras.Model:
 def _() -> keras.Model:
     image = picture()
     return keras.Model(image, classes(features(stem(image)), 1, None))
+
+
+@kind("log of the softmax", "numbers", ends="logits")
+def _() -> keras.Model:
+    image = picture()
+    return keras.Model(image, classes(features(stem(image)), activation="log_softmax"))
+
+
+@kind("several values, scaled", "numbers", ends="values", options={"output": "values"})
+def _() -> keras.Model:
+    image = picture()
+    return keras.Model(image, 3 * classes(features(stem(image)), 2, "tanh"))
 
 
 @kind("softmax by keras.ops", "numbers")
