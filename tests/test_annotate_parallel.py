@@ -243,10 +243,8 @@ def test_what_two_workers_have_to_say_is_said_once(tmp_path: Path) -> None:
     for workers in (1, 2):
         finished = run(*command, "--workers", workers, "--fit", "stretch")
         assert finished.code == 0
-        guess, empty, both = complaints(finished)
-        assert "0…1 is a guess; --preprocessing sets it" in guess
-        assert "the map is empty: at last nothing speaks for value" in empty
-        assert "with unit pixels, a guess, and value" in both
+        for said in ("sets it", "the map is empty: at last nothing speaks for value", "with unit pixels, a guess"):
+            assert finished.err.count(said) == 1, finished.err
 
 
 RAY = Path(sys.executable).with_name("ray")

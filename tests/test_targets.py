@@ -269,7 +269,7 @@ def explain(toy_file: Path, tmp_path: Path):
 
 
 def test_a_contrast_by_its_labels(explain) -> None:
-    code, err, numbers = explain("-c", "Class 2 > class_3")
+    code, err, numbers = explain("-c", "Class 2 > class_3", "--output-kind", "classes")
     assert (code, err) == (0, "")
     maps = cams(pooled_model())
     assert numbers["target"] == 2
