@@ -124,3 +124,12 @@ def test_the_heat_of_other_methods_lies_there_too(method: str) -> None:
 def test_the_heat_lies_there_in_tiles_and_letterboxed_too() -> None:
     for fit in ("letterbox", "tiles"):
         assert heat_of(FRONTS["cropped"](), fit=fit) == pytest.approx((70, 80), abs=2)
+
+
+def test_without_relu_what_is_cut_off_is_not_the_hottest() -> None:
+    """All that the layer sees speaks against the class: still more than nothing is not to be seen outside."""
+    model = model_of(layers.Cropping2D(((60, 0), (0, 0))))
+    classifier = Classifier("toy", model, ("dark", "bright"), SIZE, PREPROCESSINGS["unit"])
+    heat = Explainer(classifier, maps=1, relu=False, tune="off")(spot(), target=0).heatmaps[0]
+    assert (heat.min(), heat.max()) == (0, 1)
+    assert heat[: heat.shape[0] // 2].max() == 0

@@ -12,6 +12,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from live_gradcam import Explainer, load_classifier
@@ -19,6 +20,7 @@ from live_gradcam.cam.explanation import Prediction
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.outputs import last_activation, output_of
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.pipelines.engine import EngineOptions, parse_feed, start_engine
 from live_gradcam.pipelines.records import explanation_record
 from tests.command_line import run
@@ -245,6 +247,59 @@ def test_what_values_do_not_have_is_refused(tmp_path: Path) -> None:
 def test_a_softmax_over_one_number_says_nothing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="a softmax over one number, which is 1 for any picture"):
         classifier_of(model_of(layers.Dense(1, activation="softmax")), tmp_path)
+    with pytest.raises(ModelError, match="a softmax over one number"):
+        classifier_of(model_of(layers.Dense(1, activation="softmax")), tmp_path, output="classes")
+
+
+def test_tensorflows_own_activations_are_known(tmp_path: Path) -> None:
+    for activation, output in ((tf.nn.softmax, "classes"), (tf.nn.sigmoid, "labels"), (tf.nn.relu, "values")):
+        model = model_of(layers.Dense(3, activation=activation))
+        classifier = load_classifier(model, preprocessing="unit")
+        assert classifier.output == output
+        explanation = Explainer(classifier, tune="off", engine="graph")(FRAME)
+        np.testing.assert_allclose(explanation.probabilities, model(IMAGE).numpy()[0], rtol=1e-4, atol=1e-6)
+    path = saved(model_of(layers.Dense(3, activation=tf.nn.softmax)), tmp_path)
+    assert load_classifier(path, preprocessing="unit").output == "classes"
+
+
+class Hiding(layers.Layer):
+    """A head of the user's own, whose activation nothing tells."""
+
+    def __init__(self, units: int, function, **options) -> None:
+        super().__init__(**options)
+        self.dense, self.function = layers.Dense(units), function
+
+    def call(self, x):
+        return self.function(self.dense(x))
+
+
+def test_hidden_sigmoids_are_not_taken_once_more() -> None:
+    model = model_of(Hiding(4, tf.nn.sigmoid))
+    classifier = load_classifier(model, preprocessing="unit", output="labels")
+    explanation = Explainer(classifier, tune="off", engine="graph")(FRAME)
+    np.testing.assert_allclose(explanation.probabilities, model(IMAGE).numpy()[0], rtol=1e-4)
+
+
+def test_a_hidden_softmax_is_not_taken_once_more_at_another_size() -> None:
+    model = model_of(Hiding(4, tf.nn.softmax))
+    classifier = load_classifier(model, preprocessing="unit")
+    explanation = Explainer(classifier, tune="off", engine="graph", input_size=(2 * SIDE, 2 * SIDE))(FRAME)
+    enlarged = cv2.resize(FRAME, (2 * SIDE, 2 * SIDE), interpolation=cv2.INTER_LINEAR)
+    free = keras.Input((2 * SIDE, 2 * SIDE, 3))
+    x = free
+    for layer in model.layers[1:]:
+        x = layer(x)
+    expected = keras.Model(free, x)((enlarged[None, :, :, ::-1] / 255).astype(np.float32)).numpy()[0]
+    np.testing.assert_allclose(explanation.probabilities, expected, rtol=1e-4)
+
+
+def test_a_model_of_one_image_at_a_time(tmp_path: Path) -> None:
+    image = keras.Input(batch_shape=(1, SIDE, SIDE, 3))
+    x = layers.BatchNormalization()(features(keras.ops.reshape(image, (1, SIDE, SIDE, 3)), name="target"))
+    x = keras.ops.reshape(x, (1, SIDE * SIDE, 4))
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(keras.ops.mean(x, axis=1)))
+    explanation = Explainer(load_classifier(model), layer="target", tune="off")(FRAME)
+    assert explanation.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_values_in_the_command_line(tmp_path: Path) -> None:
@@ -301,6 +356,37 @@ def test_other_inputs_are_held_still(held, tmp_path: Path) -> None:
     expected = model({"image": IMAGE, "age": np.broadcast_to(value, (1, 2)).astype(np.float32)}).numpy()[0]
     np.testing.assert_allclose(explanation.probabilities, expected, rtol=1e-4)
     assert not explanation.empty[0]
+
+
+def test_a_held_input_scales_no_pixels(tmp_path: Path) -> None:
+    """Else its model would be given 0…255 without a word."""
+    classifier = load_classifier(saved(with_age(), tmp_path), feed={"age": 0.5})
+    assert (classifier.pixel_guess, classifier.preprocessing) == ("unit", PREPROCESSINGS["unit"])
+
+
+def test_a_model_in_memory_stays_as_it_is() -> None:
+    model = with_age()
+    for _ in range(2):
+        load_classifier(model, feed={"age": 0.5}, preprocessing="unit")
+    assert len(model._inbound_nodes) == 0
+
+
+def test_outputs_by_the_keys_of_a_dictionary_and_with_several_inputs(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(4)
+    image, age = keras.Input((SIDE, SIDE, 3), name="image"), keras.Input((2,), name="age")
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(features(image)), age])
+    shared = layers.Dense(2, name="shared")
+    outputs = {"box": layers.Dense(4)(x), "kind": layers.Dense(3, activation="softmax")(x), "shared": shared(x)}
+    model = keras.Model([image, age], outputs)
+    kind = model([IMAGE, np.full((1, 2), 0.5, np.float32)])["kind"].numpy()[0]
+    explanation = Explainer(classifier_of(model, tmp_path, feed={"age": 0.5}), tune="off", engine="graph")(FRAME)
+    np.testing.assert_allclose(explanation.probabilities, kind, rtol=1e-4)
+    assert len(classifier_of(model, tmp_path, feed={"age": 0.5}, head="box").labels) == 4
+    twice = keras.Model(
+        image, [shared(layers.Dense(6)(layers.GlobalAveragePooling2D()(features(image)))) for _ in "ab"]
+    )
+    with pytest.raises(UsageError, match=r"has no output 'shared'.*shared:0"):
+        load_classifier(twice, head="shared")
 
 
 def test_what_is_wrong_with_inputs_is_said(tmp_path: Path) -> None:

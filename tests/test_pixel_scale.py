@@ -144,6 +144,18 @@ def test_a_model_that_scales_pixels_itself_is_given_them_raw(front) -> None:
     assert found(small(front)) == PixelScale("raw", "inside")
 
 
+class WithRows(layers.Layer):
+    """CoordConv's: the row of each pixel as a channel beside its own."""
+
+    def call(self, x):
+        rows = tf.linspace(0.0, 1.0, x.shape[1])[None, :, None, None]
+        return tf.concat([x, tf.zeros_like(x[..., :1]) + rows], axis=-1)
+
+
+def test_coordinates_beside_the_pixels_do_not_scale_them() -> None:
+    assert found(small(WithRows(), norm=False)) == PixelScale("unit", "guess")
+
+
 def test_layers_that_only_move_pixels_do_not_scale_them() -> None:
     front = [layers.RandomFlip(), layers.Resizing(SIDE, SIDE), layers.ZeroPadding2D(2), layers.CenterCrop(SIDE, SIDE)]
     front += [lambda x: x[..., ::-1][:, :, ::-1], lambda x: x[..., ::-1]]
@@ -170,8 +182,22 @@ def test_what_was_found_is_said_and_remembered(tmp_path: Path, caplog, monkeypat
         assert caplog.messages == [
             "model.keras: pixels are scaled to −1…1, as its batch norms expect; --preprocessing changes it"
         ]
-        monkeypatch.setattr(pixel_scale, "find_pixel_scale", None)  # the second time it is not asked
+        monkeypatch.setattr(pixel_scale, "_distances", None)  # the second time it is not asked
     assert load_classifier(path, preprocessing="caffe").preprocessing == PREPROCESSINGS["caffe"]
+
+
+def test_other_weights_are_not_what_was_remembered(tmp_path: Path) -> None:
+    trained(small(), "raw").save(tmp_path / "a.keras")
+    other = trained(small(), "tf")
+    other.save_weights(tmp_path / "b.weights.h5")
+    assert load_classifier(tmp_path / "a.keras").preprocessing == PREPROCESSINGS["raw"]
+    replaced = load_classifier(tmp_path / "a.keras", weights=tmp_path / "b.weights.h5")
+    assert replaced.preprocessing == PREPROCESSINGS["tf"]
+
+
+def around(grey: int) -> np.ndarray:
+    noise = np.random.default_rng(0).integers(-8, 9, (SIDE, SIDE, 3))
+    return (grey + noise).astype(np.uint8)
 
 
 def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) -> None:
@@ -186,8 +212,8 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         engine = start_engine(EngineOptions(str(tmp_path / "model.keras"), engine="graph", tune="off"))
         assert engine.explainer.classifier.labels == ("dark", "bright")
-        engine.explain(np.full((SIDE, SIDE, 3), 200, np.uint8))
-        engine.explain(np.full((SIDE, SIDE, 3), 100, np.uint8))
+        engine.explain(around(200))
+        engine.explain(around(100))
     assert "model.keras: the labels are those of labels.txt beside it" in caplog.messages
     assert (
         "model.keras does not say how its pixels were scaled: 0…1 is a guess; --preprocessing sets it"
@@ -198,6 +224,24 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
         "model.keras answers dark 70 % with unit pixels, a guess, and bright 100 % with raw: set yours with "
         "--preprocessing"
     ]
+
+
+def test_a_large_value_is_no_absurd_score(tmp_path: Path, caplog) -> None:
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image))
+    model = keras.Model(image, layers.Dense(1, bias_initializer=keras.initializers.Constant(350.0))(x))
+    engine = start_engine(EngineOptions(str(saved_in(tmp_path, model)), engine="graph", tune="off"))
+    with caplog.at_level(logging.WARNING, "live_gradcam"):
+        engine.explain(np.zeros((SIDE, SIDE, 3), np.uint8))  # of a black frame all scales are alike
+        assert "answers" not in caplog.text
+        engine.explain(training_pictures()[0])
+    assert "absurdly" not in caplog.text
+    assert "with unit pixels, a guess, and value" in caplog.text
+
+
+def saved_in(folder: Path, model: keras.Model) -> Path:
+    model.save(folder / "model.keras")
+    return folder / "model.keras"
 
 
 def test_absurd_scores_are_said(tmp_path: Path, caplog) -> None:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.cam.logits import LogitNetwork, without_final_activation
+from live_gradcam.cam.logits import LogitNetwork, hides_sigmoid, without_final_activation
 from live_gradcam.cam.methods import grad_cam
 from live_gradcam.cam.split import SplitNetwork, split_at
 from live_gradcam.networks.graph import Network, run
@@ -32,12 +32,14 @@ def check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
         pictures: float32 (n, height, width, channels), real inputs; None: noise.
 
     Returns:
-        float32 (1 + n, height, width, channels).
+        float32 (1 + n, height, width, channels); of a network that takes one image at a time, one of them.
     """
     height, width, channels = network.shapes[network.input]
     noise = np.random.default_rng(0).normal(0, 1, (1, height or 1, width or 1, channels or 1))
     if pictures is None:
         return tf.constant(noise, tf.float32)
+    if network.batch is not None:
+        return tf.constant(pictures[:1], tf.float32)
     upside_down = pictures[:1, ::-1] + 0.1 * pictures.std() * noise
     return tf.constant(np.concatenate([upside_down, pictures]), tf.float32)
 
@@ -136,9 +138,8 @@ class AsCalled:
 
     def __init__(self, model: keras.Model, images: tf.Tensor) -> None:
         self._images = images
-        each = [images] if model.inputs[0].shape[0] is None else tf.split(images, len(images))
-        answers = [keras.tree.flatten(model(some, training=False))[0] for some in each]
-        self._expected = np.asarray(tf.cast(tf.concat(answers, axis=0), tf.float32))
+        answer = keras.tree.flatten(model(images, training=False))[0]
+        self._expected = np.asarray(tf.cast(answer, tf.float32))
         few_digits = any(map(has_few_digits, model._flatten_layers()))
         self._tolerance = _TOLERANCE_OF_FEW_DIGITS if few_digits else _TOLERANCE
 
@@ -153,6 +154,11 @@ class AsCalled:
         """Whether its numbers are several that are not below 0 and add up to 1, as those of a softmax are."""
         sums = self._expected.sum(axis=-1)
         return self._expected.shape[-1] > 1 and self._expected.min() >= 0 and np.abs(sums - 1).max() <= self._tolerance
+
+    @property
+    def is_of_probabilities(self) -> bool:
+        """Whether its numbers all lie in 0…1, as those of sigmoids do."""
+        return bool(self._expected.min() >= 0 and self._expected.max() <= 1)
 
     def passes(self, found: LogitNetwork, scores: np.ndarray | None = None) -> bool:
         """Whether a network gives the same, but for rounding.
@@ -189,6 +195,8 @@ def logits_like_the_model(network: Network, output: Output | None, check: AsCall
         return found
     if found.output == "classes" and not found.is_left_out and check.is_distribution:  # by a softmax that it hides
         return without_final_activation(network, "classes", by_inverse=True)
+    if hides_sigmoid(network, found) and check.is_of_probabilities:
+        return without_final_activation(network, found.output, by_inverse=True)
     if found.is_plain or check.passes(found):
         return found
     return without_final_activation(network, output, by_inverse=True)

@@ -153,11 +153,13 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
     """
     height, width, channels = (side or 1 for side in network.shapes[operation.inputs[0]])
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
-    seen = []
-    for picture in (rows, columns, np.ones((height, width))):
-        image = np.repeat(picture[np.newaxis, ..., np.newaxis], channels, axis=-1)
-        seen.append(np.asarray(tf.cast(operation.call([tf.constant(image, tf.float32)])[0], tf.float32))[0, ..., 0])
-    of_rows, of_columns, ones = seen
+    pictures = (rows, columns, np.ones((height, width)))
+    images = [np.repeat(picture[np.newaxis, ..., np.newaxis], channels, axis=-1) for picture in pictures]
+    try:
+        answers = [operation.call([tf.constant(image, tf.float32)])[0] for image in images]
+    except Exception:  # it is for another type, say, and of the user's making
+        return covered
+    of_rows, of_columns, ones = (np.asarray(tf.cast(answer, tf.float32))[0, ..., 0] for answer in answers)
     inside = ones > 1 - 1e-3
     if not inside.any():
         return covered

@@ -23,7 +23,7 @@ from live_gradcam.cam.coverage import coverage_of
 from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.cam.fit import FITS, Fit, fit_frame, native_size
 from live_gradcam.cam.heatmaps import fuse, scale
-from live_gradcam.cam.logits import LogitNetwork
+from live_gradcam.cam.logits import LogitNetwork, without_final_activation
 from live_gradcam.cam.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.cam.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.cam.methods import METHODS, MOST_PLACES, Method
@@ -162,6 +162,8 @@ class Explainer:
         pictures = _check_picture(classifier)
         check = AsCalled.at(classifier.input_size, classifier.model, check_images(as_called, pictures))
         logit_network = logits_like_the_model(as_called, classifier.output, check)
+        if check is None:  # of another size than the model's: what hides there hides here
+            logit_network = _as_at_its_own_size(classifier, as_called)
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
@@ -562,7 +564,7 @@ class Explainer:
         heatmaps, evidence = scaled[-1]
         if len(scaled) == 1:
             return heatmaps, evidence
-        if not self._side_by_side:
+        if not self._side_by_side or not self.relu:  # below 0 there are no parts of a sum
             return fuse([of_layer for of_layer, _ in scaled]), evidence
         each = np.stack([of_layer for _, of_layer in scaled])
         weights = [one * places for one, places in zip(each, self._side_by_side, strict=True)]
@@ -588,11 +590,19 @@ class Explainer:
         return [stacked] if self._still.are_of_input else self._placed([stacked])
 
     def _placed(self, raw_maps: list[np.ndarray]) -> list[np.ndarray]:
-        """Each layer's raw maps (…, h, w) as maps of the whole input."""
-        return [
-            of_layer if coverage is None else coverage.place(of_layer)
-            for of_layer, coverage in zip(raw_maps, self._coverages, strict=True)
-        ]
+        """Each layer's raw maps (…, h, w) as maps of the whole input.
+
+        Where the layer does not look, there is no evidence: 0, or what is nothing where maps are scaled from minimum to
+        maximum.
+        """
+        placed = []
+        for of_layer, coverage in zip(raw_maps, self._coverages, strict=True):
+            if coverage is None:
+                placed.append(of_layer)
+                continue
+            nothing = np.float32(0) if self.relu else of_layer.min(axis=(-2, -1), keepdims=True)
+            placed.append(coverage.place(of_layer - nothing) + nothing)
+        return placed
 
     def _explain_natively(
         self, frames: Sequence[np.ndarray], targets: list[Target], on_progress: OnProgress | None
@@ -720,6 +730,16 @@ class Explainer:
             predicted = self._predict(_MANY, len(filled_up[0]))(np.concatenate(filled_up))
             results.append(predicted["probabilities"][: len(group)])
         return np.concatenate(results)
+
+
+def _as_at_its_own_size(classifier: Classifier, as_called: Network) -> LogitNetwork:
+    """The network without its final activation, left out or undone as it has to be at the model's own size."""
+    height, width = classifier.model.inputs[0].shape[1:3]
+    own = replace(classifier, input_size=(height, width))
+    network = flatten(own.model, own.input_size)
+    check = AsCalled(own.model, check_images(network, _check_picture(own)))
+    found = logits_like_the_model(network, own.output, check)
+    return without_final_activation(as_called, found.output, by_inverse=found.by_inverse)
 
 
 def _check_picture(classifier: Classifier) -> np.ndarray:

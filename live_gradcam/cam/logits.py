@@ -34,6 +34,7 @@ class LogitNetwork:
         activation: what turns its scores into probabilities or values.
         output: what these are.
         is_left_out: whether the user's model ends in the activation; else it gives the scores themselves.
+        by_inverse: whether the activation was undone by its inverse function.
         is_plain: whether the layer that lost its activation is known in every respect, or none did.
     """
 
@@ -42,6 +43,7 @@ class LogitNetwork:
     output: Output
     is_left_out: bool
     is_plain: bool = True
+    by_inverse: bool = False
 
     def numbers(self, scores: tf.Tensor) -> tf.Tensor:
         """What the user's model gives, float32 (batch, units), of the scores of that shape."""
@@ -83,8 +85,8 @@ def without_final_activation(
     if output == "values":
         if operation is None or found not in ("relu", "tanh") or by_inverse:
             return LogitNetwork(network, "linear", output, is_left_out=False)
-    elif by_inverse and found == "linear" and operation is not None:  # which hides its activation
-        found = "softmax" if units > 1 else "sigmoid"
+    elif found is None or (by_inverse and found == "linear" and operation is not None):  # which hides its activation
+        found, by_inverse = "softmax" if output == "classes" and units > 1 else "sigmoid", True
     elif found not in ("softmax", "sigmoid"):
         if found != "linear":
             raise UsageError("the last layer's numbers are no probabilities: use --output-kind values")
@@ -96,11 +98,23 @@ def without_final_activation(
     assert found is not None
     if by_inverse:
         undone = _undone(network, operation, found)
-        return LogitNetwork(undone, found, output, is_left_out=True, is_plain=False)
+        return LogitNetwork(undone, found, output, is_left_out=True, is_plain=False, by_inverse=True)
     is_plain = _is_activation(operation.layer) or affine_of(operation.layer) is not None
     scores = _without_activation(operation)
     operations = tuple(scores if other is operation else other for other in network.operations)
     return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True, is_plain=is_plain)
+
+
+def hides_sigmoid(network: Network, found: LogitNetwork) -> bool:
+    """Whether the last layer may end in a sigmoid that it does not tell: its numbers are to be labels, or a decision.
+
+    Args:
+        network: with its final activation.
+        found: what was made of it.
+    """
+    operation = last_operation(network)
+    by_sigmoid = found.activation == "sigmoid" and not found.is_left_out
+    return by_sigmoid and operation is not None and affine_of(operation.layer) is None
 
 
 def _without_activation(operation: Operation) -> Operation:

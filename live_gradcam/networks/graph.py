@@ -53,12 +53,14 @@ class Network:
         input: the number of the image batch.
         output: the number of the model's answer.
         shapes: the shape of each value, without the batch axis, at the network's input size.
+        batch: how many images it takes at a time, where it is held to that; else None.
     """
 
     operations: tuple[Operation, ...]
     input: int
     output: int
     shapes: dict[int, Shape]
+    batch: int | None = None
 
     def producer(self, value: int) -> Operation | None:
         """The operation that makes a value; None for the network's input."""
@@ -111,7 +113,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
     image = builder.new_value(spec)
     try:
         (output,) = builder.add_graph(function, [image], prefix="")
-        network = _network(builder, image, output)
+        network = _network(builder, image, output, function.inputs[0].shape[0])
         if None not in own_size and not builder.shapes_stand:
             _check_that_it_runs(network, spec)
     except Exception as error:  # each layer has its own for a shape that it does not take
@@ -125,9 +127,9 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
     return network
 
 
-def _network(builder: _Flattener, image: int, output: int) -> Network:
+def _network(builder: _Flattener, image: int, output: int, batch: int | None) -> Network:
     shapes = {number: tuple(spec.shape[1:]) for number, spec in enumerate(builder.specs)}
-    return Network(tuple(builder.operations), image, output, shapes)
+    return Network(tuple(builder.operations), image, output, shapes, batch)
 
 
 def _check_that_it_runs(network: Network, image: keras.KerasTensor) -> None:

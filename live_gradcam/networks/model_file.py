@@ -57,9 +57,16 @@ def load_model_file(path: Path, *, custom_objects: Mapping[str, Any] | None = No
     load = _load_keras_3 if file.keras_version.startswith("3.") else _load_keras_2
     try:
         with nothing_left_out():
-            return load(file, dict(custom_objects or {}), safe_mode=not trust)
+            return load(file, {**_tensorflows_activations(), **(custom_objects or {})}, safe_mode=not trust)
     except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
         raise _in_a_line(file, error) from error
+
+
+def _tensorflows_activations() -> dict[str, Any]:
+    """What a file of `Dense(3, activation=tf.nn.softmax)` calls by another name than Keras."""
+    import keras
+
+    return {"softmax_v2": keras.activations.softmax}
 
 
 def _kind_of(path: Path) -> type[H5File | KerasFile]:

@@ -21,6 +21,14 @@ _ACTIVATION_LAYERS: dict[str, Activation] = {
     "Tanh": "tanh",
     "LogSoftmax": "linear",  # whose softmax is that of its input
 }
+#: TensorFlow's own functions, by their names.
+_OF_TENSORFLOW: dict[str, Activation] = {
+    "softmax": "softmax",
+    "softmax_v2": "softmax",
+    "sigmoid": "sigmoid",
+    "relu": "relu",
+    "tanh": "tanh",
+}
 #: The names of Keras' layers that take the mean, or the largest, of several values or of a value's places.
 _MEANS = ("Average", "GlobalAveragePooling1D", "GlobalAveragePooling2D")
 _LARGEST = ("Maximum", "GlobalMaxPooling1D", "GlobalMaxPooling2D")
@@ -75,7 +83,11 @@ def activation_of(layer: Any) -> Activation | None:
         keras.activations.linear: "linear",
         keras.activations.log_softmax: "linear",
     }
-    return known.get(activation)
+    if activation in known:
+        return known[activation]
+    if getattr(activation, "__module__", "").startswith("tensorflow."):  # such as tf.nn.softmax
+        return _OF_TENSORFLOW.get(activation.__name__)
+    return None
 
 
 def last_activation(network: Network, value: int | None = None) -> Activation | None:

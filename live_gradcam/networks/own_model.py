@@ -14,8 +14,8 @@ import tensorflow as tf
 from live_gradcam.errors import LiveGradcamError, ModelError
 from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import read_labels
-from live_gradcam.networks.outputs import Output, entries_of, last_activation, output_of
-from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs, remembered_pixel_scale
+from live_gradcam.networks.outputs import Activation, Output, entries_of, last_activation, output_of
+from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
 
@@ -67,8 +67,11 @@ def facts_of(
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
     notes: list[str] = []
+    activation = "linear" if network is None else last_activation(network)
+    if activation == "softmax" and units == 1 and output != "values":
+        raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
     if output is None:
-        output = _output(name, network, units, notes)
+        output = _output(name, network, activation, units, notes)
     labels = None
     if find_labels and path is not None:
         labels = _labels_beside(path, entries_of(output, units), notes)
@@ -81,7 +84,7 @@ def facts_of(
             notes.append(f"{name} is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown")
             preprocessing, fit = PREPROCESSINGS["tf"], "crop"
         else:
-            scale = _pixel_scale(name, network, path, notes)
+            scale = _pixel_scale(name, network, notes)
             preprocessing = PREPROCESSINGS[scale.name]
             guess = scale.name if scale.why == "guess" else None
     return Facts(output, preprocessing, fit, guess, labels, tuple(notes))
@@ -98,12 +101,17 @@ def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
 # --- its numbers --------------------------------------------------------------------------------------------------
 
 
-def _output(name: str, network: Network | None, units: int, notes: list[str]) -> Output:
-    activation = "linear" if network is None else last_activation(network)
-    if activation == "softmax" and units == 1:
-        raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
+def _output(name: str, network: Network | None, activation: Activation | None, units: int, notes: list[str]) -> Output:
     output = output_of(activation, units)
-    if activation == "linear" and output == "classes" and not (network and _gives_probabilities(network)):
+    gives_probabilities = units > 1 and network is not None and _gives_probabilities(network)
+    if activation is None and gives_probabilities:
+        return "classes"
+    if activation is None:
+        notes.append(
+            f"{name} ends in an activation that is not known here: its numbers are taken for values; --output-kind "
+            "classes or labels says otherwise"
+        )
+    elif activation == "linear" and output == "classes" and not gives_probabilities:
         notes.append(
             f"{name} ends without softmax or sigmoid: its {units} numbers are taken for logits of classes; "
             "--output-kind labels or values says otherwise"
@@ -146,13 +154,8 @@ def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...
 # --- its pixels ---------------------------------------------------------------------------------------------------
 
 
-def _pixel_scale(name: str, network: Network | None, path: Path | None, notes: list[str]) -> PixelScale:
-    if network is None:
-        scale = PixelScale("raw", "guess")
-    elif path is None or not path.is_file():
-        scale = find_pixel_scale(network)
-    else:
-        scale = remembered_pixel_scale(path, network)
+def _pixel_scale(name: str, network: Network | None, notes: list[str]) -> PixelScale:
+    scale = PixelScale("raw", "guess") if network is None else find_pixel_scale(network)
     what = describe_scale(scale.name)
     if scale.why == "batch norms":
         notes.append(f"{name}: pixels are scaled to {what}, as its batch norms expect; --preprocessing changes it")

@@ -26,6 +26,7 @@ from live_gradcam.networks.graph import Network, Operation, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 from live_gradcam.networks.runtime import cache_folder
+from live_gradcam.networks.single import HeldStill
 
 #: How pixels are scaled, in words.
 SCALES = {
@@ -49,6 +50,8 @@ _NORMS = 3
 _MARGIN, _MARGIN_OF_ORDER = 1.5, 1.25
 #: From this distance on a scale does not fit.
 _FITS_TO = 0.9
+#: Of how a scale is found: what was remembered by another one is found again.
+_VERSION = 2
 #: What is said of a channel at most: one that is far off says no more than one that is farther off.
 _FARTHEST = 1000.0
 
@@ -70,41 +73,43 @@ class PixelScale:
 def find_pixel_scale(network: Network) -> PixelScale:
     """How a network wants its pixels.
 
+    What its batch norms say is remembered in the user's cache folder, by all that it depends on.
+
     Args:
         network: laid out flat.
     """
     if _scales_inside(network):
         return PixelScale("raw", "inside")
     norms = _first_norms(network)
-    if norms:
-        names, distances = zip(*_distances(network, norms).items(), strict=True)
-        ranking = sorted(zip(distances, names, strict=True))
-        (best, name), *others = ranking
-        if best > _FITS_TO:
-            return PixelScale(name, "nearest")
-        if not others or others[0][0] >= _MARGIN * best:
-            return PixelScale(name, "batch norms")
-    return PixelScale(_usual(network), "guess")
-
-
-def remembered_pixel_scale(path: Path, network: Network) -> PixelScale:
-    """How the network of a file wants its pixels; found once, and remembered by the file's content."""
-    table = cache_folder() / "pixel-scales.json"
-    with path.open("rb") as file:
-        key = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+    if not norms:
+        return PixelScale(_usual(network), "guess")
+    operations = _leading_to(network.operations, norms)
+    key, table = _key(network, operations, norms), cache_folder() / "pixel-scales.json"
     known = _read_table(table)
     if key in known:
         return PixelScale(*known[key])
-    found = find_pixel_scale(network)
+    found = _said_by(network, operations, norms)
     _write_table(table, {**known, key: (found.name, found.why)})
     return found
 
 
-def _digest(file: Any) -> str:
-    """As `hashlib.file_digest`, which Python 3.10 does not have."""
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+def _said_by(network: Network, operations: Sequence[Operation], norms: Sequence[Operation]) -> PixelScale:
+    names, distances = zip(*_distances(network, operations, norms).items(), strict=True)
+    (best, name), *others = sorted(zip(distances, names, strict=True))
+    if best > _FITS_TO:
+        return PixelScale(name, "nearest")
+    if not others or others[0][0] >= _MARGIN * best:
+        return PixelScale(name, "batch norms")
+    return PixelScale(_usual(network), "guess")
+
+
+def _key(network: Network, operations: Sequence[Operation], norms: Sequence[Operation]) -> str:
+    """What is remembered depends on it: the layers up to the norms, their weights, the input, and how it is found."""
+    digest = hashlib.sha256(repr((_VERSION, network.shapes[network.input])).encode())
+    for operation in (*operations, *norms):
+        digest.update(f"{operation.name} {type(operation.layer).__name__}".encode())
+        for weight in getattr(operation.layer, "weights", ()):
+            digest.update(np.asarray(weight).tobytes())
     return digest.hexdigest()
 
 
@@ -142,7 +147,7 @@ def _scales_inside(network: Network) -> bool:
     """Whether something is done to the pixels' values before the first layer with weights that are trained."""
     pixels = {network.input}
     for operation in network.operations:
-        if not pixels.issuperset(operation.inputs):
+        if not pixels.issuperset(operation.inputs) or isinstance(operation.layer, HeldStill):
             continue
         if isinstance(operation.layer, keras.layers.Normalization):
             return True
@@ -155,7 +160,10 @@ def _scales_inside(network: Network) -> bool:
 
 
 def _keeps_values(network: Network, operation: Operation) -> bool:
-    """Whether an operation only moves, cuts or pads pixels: of a grey picture it makes one of that grey, and of 0."""
+    """Whether an operation only moves, cuts or pads pixels: of a grey picture it makes one of that grey, and of 0.
+
+    In one channel at least: others may be added.
+    """
     for grey in _GREYS:
         shapes = [[side or 1 for side in network.shapes[value]] for value in operation.inputs]
         try:
@@ -164,10 +172,10 @@ def _keeps_values(network: Network, operation: Operation) -> bool:
             return False
         for output in outputs:
             values = np.asarray(tf.cast(output, tf.float32))
-            if (
-                not np.isclose(values, grey, rtol=1e-3).any()
-                or not np.isclose(values * (values - grey), 0, atol=1).all()
-            ):
+            channels = values.reshape(-1, values.shape[-1])
+            is_grey = np.isclose(channels, grey, rtol=1e-3)
+            kept = is_grey.any(axis=0) & (is_grey | np.isclose(channels, 0)).all(axis=0)
+            if not kept.any():  # others may be coordinates, say
                 return False
     return True
 
@@ -186,10 +194,8 @@ def _first_norms(network: Network) -> list[Operation]:
     return norms[:_NORMS]
 
 
-def _distances(network: Network, norms: Sequence[Operation]) -> dict[str, float]:
+def _distances(network: Network, operations: Sequence[Operation], norms: Sequence[Operation]) -> dict[str, float]:
     """Of each scale, in the better order of channels, how far its statistics are from the norms': name to distance."""
-    last = max(network.operations.index(norm) for norm in norms)
-    operations = _leading_to(network.operations[: last + 1], norms)
     height, width, channels = (side or 224 for side in network.shapes[network.input])
     pixels = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA) for one in photographs()])
     found = {}
@@ -231,11 +237,13 @@ def _distance(
 
     Of a channel: |difference of means| in deviations, plus |log of the deviations' ratio|. The mean over channels.
     """
-    values = run(operations, {network.input: network_input(tf.constant(pixels), preprocessing)})
+    images = network_input(tf.constant(pixels), preprocessing)
+    batches = [images] if network.batch is None else tf.split(images, len(images))
+    values = [run(operations, {network.input: batch}) for batch in batches]
     distances = []
     for norm in norms:
         layer: Any = norm.layer
-        entering = np.asarray(tf.cast(values[norm.inputs[0]], tf.float32), np.float64)
+        entering = np.concatenate([np.asarray(tf.cast(one[norm.inputs[0]], tf.float32), np.float64) for one in values])
         axes = tuple(range(entering.ndim - 1))
         variance = np.asarray(layer.moving_variance, np.float64) + layer.epsilon
         shift = np.abs(entering.mean(axis=axes) - np.asarray(layer.moving_mean, np.float64)) / np.sqrt(variance)

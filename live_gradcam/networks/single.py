@@ -9,9 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_you_mean, first_line
-from live_gradcam.networks.graph import flatten
-from live_gradcam.networks.outputs import last_activation
+from live_gradcam.errors import ModelError, UsageError, did_you_mean, first_line
+from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 
 #: From the likeliest on, the activations that classes and labels come from.
 _LIKE_CLASSES = ("softmax", "sigmoid", "linear")
@@ -34,7 +33,7 @@ def with_one_output(name: str, model: keras.Model, head: str | None, notes: list
     """
     if not getattr(model, "outputs", None):
         return model
-    names = list(getattr(model, "output_names", None) or [model.outputs[0].name])  # of a Sequential
+    names = _output_names(model)
     if head is not None and head not in names:
         hint = did_you_mean(head, names) or f": it has {', '.join(names)}"
         raise UsageError(f"{name} has no output {head!r}{hint}")
@@ -48,29 +47,44 @@ def with_one_output(name: str, model: keras.Model, head: str | None, notes: list
     return keras.Model(model.inputs, model.outputs[names.index(chosen)], name=model.name)
 
 
+def _output_names(model: keras.Model) -> list[str]:
+    """The names of a model's outputs: the keys of a dictionary, else the layers' names, made unique."""
+    struct = getattr(model, "_outputs_struct", None)
+    if isinstance(struct, dict):
+        names = [str(path[0]) for path, _ in keras.tree.flatten_with_path(struct)]
+    else:
+        names = [tensor._keras_history.operation.name for tensor in model.outputs]
+    return [name if names.count(name) == 1 else f"{name}:{position}" for position, name in enumerate(names)]
+
+
 def _most_like_classes(name: str, model: keras.Model, names: list[str]) -> str:
     """Of several outputs, the first of a softmax; else of a sigmoid; else of logits; else of values."""
-    kinds = {}
-    for output_name, tensor in zip(names, model.outputs, strict=True):
-        if len(tensor.shape) == 2 and tensor.shape[1] is not None:
-            alone = keras.Model(model.inputs, tensor)
-            kinds[output_name] = (_unlikeness(alone), names.index(output_name))
-    if not kinds:
+    ranks = {
+        output_name: (_unlikeness(tensor), position)
+        for position, (output_name, tensor) in enumerate(zip(names, model.outputs, strict=True))
+        if len(tensor.shape) == 2 and tensor.shape[1] is not None
+    }
+    if not ranks:
         raise ModelError(f"{name} has {len(names)} outputs ({', '.join(names)}), and none is of shape (batch, classes)")
-    return min(kinds, key=kinds.__getitem__)
+    return min(ranks, key=ranks.__getitem__)
 
 
-def _unlikeness(model: keras.Model) -> int:
-    """How unlike classes the numbers of a model's one output look; its inputs may be several."""
-    image = model.inputs[0].shape
-    try:
-        network = flatten(model, (image[1] or 224, image[2] or 224))
-    except (LiveGradcamError, ValueError, IndexError):
+def _unlikeness(tensor: keras.KerasTensor) -> int:
+    """How unlike classes the numbers of an output look, by the activation of the layer that makes them."""
+    units = tensor.shape[1]
+    while True:
+        operation, node, index = tensor._keras_history
+        inputs = operation._inbound_nodes[node].input_tensors
+        if isinstance(operation, keras.Model):
+            tensor = operation.outputs[index]
+        elif only_moves_numbers(operation) and inputs:
+            tensor = inputs[0]
+        else:
+            break
+    activation = activation_of(operation)
+    if activation not in _LIKE_CLASSES or (activation == "linear" and units == 1):
         return len(_LIKE_CLASSES)
-    activation = last_activation(network)
-    if activation == "linear" and model.outputs[0].shape[1] == 1:
-        return len(_LIKE_CLASSES)
-    return _LIKE_CLASSES.index(activation) if activation in _LIKE_CLASSES else len(_LIKE_CLASSES)
+    return _LIKE_CLASSES.index(activation)
 
 
 def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> keras.Model:
@@ -108,7 +122,8 @@ def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> k
         for other, tensor in inputs.items()
     ]
     packed = keras.tree.pack_sequence_as(model._inputs_struct, tensors)
-    return keras.Model(image, model(packed), name=model.name)
+    same = keras.Model(model._inputs_struct, model.outputs[0], name=model.name)  # so that the user's is not called
+    return keras.Model(image, same(packed), name=model.name)
 
 
 def _is_image(tensor: keras.KerasTensor) -> bool:

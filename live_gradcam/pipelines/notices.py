@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 
 #: Logits of more than this are absurd: of two classes, one would be e^100 times as probable as the other.
 _ABSURD_LOGIT = 100.0
+#: Of a frame's pixels, from which on there is something in it.
+_LEAST_DEVIATION = 2.0
 
 
 class Notice(Protocol):
@@ -65,7 +67,7 @@ class GuessedPixels:
 
     def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
         """See `Notice`."""
-        if self._is_done:
+        if self._is_done or frame.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
             return
         self._is_done = True
         classifier = self._explainer.classifier
@@ -73,7 +75,7 @@ class GuessedPixels:
         asked = "unit" if guess == "raw" else "raw"
         other = self._explainer.asked_with(frame, asked)
         own = explanation.predictions[0]
-        if np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
+        if own.value is None and np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
             _log.warning(
                 "%s: its scores are absurdly large (%.3g), so its pixels are most likely scaled in another way: set "
                 "yours with --preprocessing",

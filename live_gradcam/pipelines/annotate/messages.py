@@ -16,11 +16,12 @@ class Done:
 
     Attributes:
         result: its result.
-        messages: warnings that were logged in its process since the task before.
+        messages: warnings that were logged in its process since the task before: of each what it is of a kind with, and
+            its text.
     """
 
     result: Any
-    messages: tuple[str, ...]
+    messages: tuple[tuple[str, str], ...]
 
 
 class Listener(logging.Handler):
@@ -28,13 +29,13 @@ class Listener(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._messages: list[str] = []
+        self._messages: list[tuple[str, str]] = []
         _log.addHandler(self)
         _log.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning."""
-        self._messages.append(record.getMessage())
+        self._messages.append((str(record.msg), record.getMessage()))
 
     def done(self, result: Any) -> Done:
         """A task's result, with what was said on the way."""
@@ -43,15 +44,15 @@ class Listener(logging.Handler):
 
 
 class Speaker:
-    """Says what is heard of workers, each line once."""
+    """Says what is heard of workers: of each kind of line, which may name another frame's class, the first."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def result(self, done: Done) -> Any:
         """The result of a task; what it had to say is said."""
-        for message in done.messages:
-            if message not in self._said:
-                self._said.add(message)
-                _log.warning("%s", message)
+        for kind, text in done.messages:
+            if kind not in self._said:
+                self._said.add(kind)
+                _log.warning("%s", text)
         return done.result
