@@ -77,8 +77,9 @@ class Explanation:
 
     Attributes:
         predictions: the top k, best first.
-        heatmaps: float32 (maps, h, w) in 0…1 at the target layer's own resolution, one a target, the first for
-            `target`. Each is scaled to its own maximum; a map of no evidence is all zero.
+        heatmaps: float32 (maps, h, w) in 0…1 at the target layer's own resolution, or about twice that where layers in
+            front of it cut or pad pixels; one a target, the first for `target`. Each is scaled to its own maximum; a
+            map of no evidence is all zero.
         targets: the class that each heatmap explains, with its probability.
         evidence: float32 (maps,): each map's maximum before scaling, in units of the score. It tells "nothing here
             speaks for the class" (0) from "something does".
