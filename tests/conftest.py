@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache.
@@ -20,13 +18,6 @@ from skimage import data
 from live_gradcam import Classifier, Explainer, load_classifier
 
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_left_over() -> Iterator[None]:
-    """Networks and compiled programs are cycles, which Python finds late: they would be gigabytes."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="session")
