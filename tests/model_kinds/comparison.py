@@ -270,14 +270,16 @@ def kept_and_watched(model: keras.Model, path: str, tape: tf.GradientTape, kept:
 def placed(
     raw_map: np.ndarray, extent: tuple[float, float, float, float], size: tuple[int, int], shape: tuple[int, int]
 ) -> np.ndarray:
-    """A map of a part of the input as one of all of it, linear between its places' centres, and 0 outside of them."""
+    """A map of a part of the input as one of all of it, linear between its places' centres, and its least outside."""
+    least = raw_map.min()
+    raw_map = raw_map - least
     for axis, (start, end) in enumerate((extent[:2], extent[2:])):
         centres = (np.arange(shape[axis]) + 0.5) * size[axis] / shape[axis]
         places = raw_map.shape[axis]
         known = start + (np.arange(places) + 0.5) * (end - start) / places
         inside = (centres > start) & (centres < end)
         raw_map = np.apply_along_axis(lambda line: np.interp(centres, known, line) * inside, axis, raw_map)  # noqa: B023
-    return raw_map
+    return raw_map + least
 
 
 # --- differences --------------------------------------------------------------------------------------------------
