@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from live_gradcam.cam.products import affine_of, replaced
+from live_gradcam.cam.products import affine_of, kind_of, replaced
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.graph import Call, Network, Operation
 from live_gradcam.networks.outputs import (
@@ -99,7 +99,7 @@ def without_final_activation(
     if by_inverse:
         undone = _undone(network, operation, found)
         return LogitNetwork(undone, found, output, is_left_out=True, is_plain=False, by_inverse=True)
-    is_plain = _is_activation(operation.layer) or affine_of(operation.layer) is not None
+    is_plain = _is_activation(operation.layer) or kind_of(operation.layer) is not None
     scores = _without_activation(operation)
     operations = tuple(scores if other is operation else other for other in network.operations)
     return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True, is_plain=is_plain)
@@ -114,7 +114,7 @@ def hides_sigmoid(network: Network, found: LogitNetwork) -> bool:
     """
     operation = last_operation(network)
     by_sigmoid = found.activation == "sigmoid" and not found.is_left_out
-    return by_sigmoid and operation is not None and affine_of(operation.layer) is None
+    return by_sigmoid and operation is not None and kind_of(operation.layer) is None
 
 
 def _without_activation(operation: Operation) -> Operation:

@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.networks.runtime import cache_folder, compiled_soundly, describe_compiler
+from live_gradcam.networks.runtime import cache_folder, compiled_soundly, describe_compiler, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -141,11 +140,8 @@ class Tuner:
         if not self._timed:
             return
         timings = {**self._remembered(), **{key: self._timings[key] for key in self._timed}}
-        part = self._path.with_suffix(f".{os.getpid()}.part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"runtime": self._runtime, "milliseconds": timings}, indent=1), encoding="utf-8")
-            os.replace(part, self._path)
+            write_json(self._path, {"runtime": self._runtime, "milliseconds": timings})
         except OSError as error:
             _log.info("timings are not remembered: %s", error)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ import tensorflow as tf
 from live_gradcam.networks.graph import Network, Operation, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
-from live_gradcam.networks.runtime import cache_folder
+from live_gradcam.networks.runtime import cache_folder, write_json
 from live_gradcam.networks.single import HeldStill
 
 #: How pixels are scaled, in words.
@@ -63,7 +62,7 @@ class PixelScale:
     Attributes:
         name: of `PREPROCESSINGS`.
         why: "inside": the model scales them itself; "batch norms": their statistics fit this scale and no other;
-            "nearest": they fit none, and this one best; "known": the kind of file is known; "guess": what is usual.
+            "nearest": they fit none, and this one best; "guess": what is usual.
     """
 
     name: str
@@ -122,11 +121,8 @@ def _read_table(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _write_table(path: Path, table: dict[str, tuple[str, str]]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
     with suppress(OSError):  # it is found again the next time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(table, indent=1), "utf-8")
-        os.replace(part, path)
+        write_json(path, table)
 
 
 def photographs() -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import sys
@@ -189,6 +190,18 @@ def _cpuinfo(field: str) -> str:
 def cache_folder() -> Path:
     """Where timings and compiled programs are kept for the next start: the user's cache folder."""
     return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write what is kept for the next start, all of it or nothing: others may read it meanwhile.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_suffix(f".{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(part, path)
 
 
 def describe_compiler() -> dict[str, Any]:
