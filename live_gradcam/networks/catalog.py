@@ -6,7 +6,7 @@ Importing this module does not import TensorFlow; `load_classifier` does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,7 @@ def load_classifier(
     feed: Mapping[str, Held] | None = None,
     custom_objects: str | Path | Mapping[str, Any] | None = None,
     trust: bool = False,
+    say: Callable[[str], None] = _log.warning,
 ) -> Classifier:
     """Load a classifier by name or from a file, or make one of a Keras model in memory.
 
@@ -191,6 +192,7 @@ def load_classifier(
         custom_objects: what a model file needs besides Keras' own classes and those registered with it: name to class
             or function, or a Python file that defines them, which is run.
         trust: run the code that a model file holds (Lambda layers).
+        say: is told in a line each what of a user's own model is a guess or was chosen.
 
     Raises:
         UsageError: no network or preprocessing of that name, an object that is no Keras 3 model, or a weights file
@@ -198,39 +200,10 @@ def load_classifier(
         ModelError: a file that cannot be read, weights that are not there or do not fit, a model that is no image
             classifier, or labels of another number than its classes.
     """
-    classifier = read_classifier(
-        name_or_path,
-        weights=weights,
-        labels=labels,
-        preprocessing=preprocessing,
-        output=output,
-        head=head,
-        feed=feed,
-        custom_objects=custom_objects,
-        trust=trust,
-    )
-    for note in classifier.notes:
-        _log.warning(note)
-    return classifier
-
-
-def read_classifier(
-    name_or_path: str | Path | keras.Model = DEFAULT_MODEL,
-    *,
-    weights: str | Path | None = "imagenet",
-    labels: str | Path | tuple[str, ...] | list[str] | None = None,
-    preprocessing: str | Preprocessing | None = None,
-    output: Output | None = None,
-    head: str | None = None,
-    feed: Mapping[str, Held] | None = None,
-    custom_objects: str | Path | Mapping[str, Any] | None = None,
-    trust: bool = False,
-) -> Classifier:
-    """As `load_classifier`, which also says the classifier's notes."""
     recipe = _recipe(preprocessing)
     if not isinstance(name_or_path, (str, Path)):
         _check_in_memory(name_or_path, weights)
-        return _own_classifier(name_or_path.name, name_or_path, None, labels, recipe, output, head, feed or {})
+        return _own_classifier(name_or_path.name, name_or_path, None, labels, recipe, output, head, feed or {}, say)
     entry = _entry_to_load(name_or_path)
     if entry is None:
         path = Path(name_or_path)
@@ -239,7 +212,7 @@ def read_classifier(
         model = load_model_file(path, custom_objects=custom_objects, trust=trust)
         if weights not in (None, "imagenet"):
             _load_weights(model, weights)
-        return _own_classifier(path.name, model, path, labels, recipe, output, head, feed or {})
+        return _own_classifier(path.name, model, path, labels, recipe, output, head, feed or {}, say)
 
     if head or feed or output not in (None, "classes"):
         raise UsageError(
@@ -266,13 +239,13 @@ def _own_classifier(
     output: Output | None,
     head: str | None,
     feed: Mapping[str, Held],
+    say: Callable[[str], None],
 ) -> Classifier:
     """The classifier of a user's own model, from a file or in memory; for the arguments see `load_classifier`."""
     from live_gradcam.networks.own_model import facts_of
     from live_gradcam.networks.single import with_one_input, with_one_output
 
-    notes: list[str] = []
-    model = with_one_input(name, with_one_output(name, model, head, notes), feed)
+    model = with_one_input(name, with_one_output(name, model, head, say), feed)
     height, width, channels = _input_shape(name, model)
     units = _units(name, model)
     facts = facts_of(
@@ -283,6 +256,7 @@ def _own_classifier(
         output=output,
         preprocessing=preprocessing,
         find_labels=labels is None,
+        say=say,
     )
     return Classifier(
         name=name,
@@ -293,7 +267,6 @@ def _own_classifier(
         fit=facts.fit,
         output=facts.output,
         pixel_guess=facts.guess,
-        notes=(*notes, *facts.notes),
     )
 
 

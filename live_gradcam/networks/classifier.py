@@ -26,7 +26,6 @@ class Classifier:
         preprocessing: how pixels become the network's input.
         output: what its numbers are (`networks.outputs.Output`); None for what its last layer says.
         pixel_guess: the name of the preprocessing, where nobody says that it is the right one; else None.
-        notes: what of all this is a guess or was chosen, a line each, for the user to read.
         fit: how pictures were made to fit the input when the network was trained, as a name of `cam.fit.Fit`, where its
             file says so; None where it does not.
     """
@@ -39,7 +38,6 @@ class Classifier:
     fit: str | None = None
     output: Output | None = None
     pixel_guess: str | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def groups(self) -> Groups | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ class Facts:
         fit: as for `Classifier`.
         guess: the name of the preprocessing, where it is a guess.
         labels: from a file beside the model's; None without one.
-        notes: what is a guess or was chosen, a line each.
     """
 
     output: Output
@@ -37,7 +37,6 @@ class Facts:
     fit: str | None
     guess: str | None
     labels: tuple[str, ...] | None
-    notes: tuple[str, ...]
 
 
 def facts_of(
@@ -49,6 +48,7 @@ def facts_of(
     output: Output | None = None,
     preprocessing: Preprocessing | None = None,
     find_labels: bool = True,
+    say: Callable[[str], None],
 ) -> Facts:
     """Find out what the user has not said.
 
@@ -60,34 +60,34 @@ def facts_of(
         output: what its numbers are, where the user says so.
         preprocessing: how it wants its pixels, where the user says so.
         find_labels: look for a file of labels beside the model's.
+        say: is told what is a guess or was chosen, a line each.
 
     Raises:
         ModelError: its numbers say nothing.
     """
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
-    notes: list[str] = []
     activation = "linear" if network is None else last_activation(network)
     if activation == "softmax" and units == 1 and output != "values":
         raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
     if output is None:
-        output = _output(name, network, activation, units, notes)
+        output = _output(name, network, activation, units, say)
     labels = None
     if find_labels and path is not None:
-        labels = _labels_beside(path, entries_of(output, units), notes)
+        labels = _labels_beside(path, entries_of(output, units), say)
     fit, guess = fit_of(model), None
     if preprocessing is None:
         own = _own_preprocessing(model)
         if own is not None:
             preprocessing, fit = own
         elif _is_teachable_machine(model):
-            notes.append(f"{name} is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown")
+            say(f"{name} is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown")
             preprocessing, fit = PREPROCESSINGS["tf"], "crop"
         else:
-            scale = _pixel_scale(name, network, notes)
+            scale = _pixel_scale(name, network, say)
             preprocessing = PREPROCESSINGS[scale.name]
             guess = scale.name if scale.why == "guess" else None
-    return Facts(output, preprocessing, fit, guess, labels, tuple(notes))
+    return Facts(output, preprocessing, fit, guess, labels)
 
 
 def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
@@ -101,18 +101,20 @@ def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:
 # --- its numbers --------------------------------------------------------------------------------------------------
 
 
-def _output(name: str, network: Network | None, activation: Activation | None, units: int, notes: list[str]) -> Output:
+def _output(
+    name: str, network: Network | None, activation: Activation | None, units: int, say: Callable[[str], None]
+) -> Output:
     output = output_of(activation, units)
     gives_probabilities = units > 1 and network is not None and _gives_probabilities(network)
     if activation is None and gives_probabilities:
         return "classes"
     if activation is None:
-        notes.append(
+        say(
             f"{name} ends in an activation that is not known here: its numbers are taken for values; --output-kind "
             "classes or labels says otherwise"
         )
     elif activation == "linear" and output == "classes" and not gives_probabilities:
-        notes.append(
+        say(
             f"{name} ends without softmax or sigmoid: its {units} numbers are taken for logits of classes; "
             "--output-kind labels or values says otherwise"
         )
@@ -129,13 +131,13 @@ def _gives_probabilities(network: Network) -> bool:
     return bool(numbers.min() >= 0 and np.allclose(numbers.sum(axis=-1), 1, atol=1e-3))
 
 
-def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...] | None:
+def _labels_beside(path: Path, entries: int, say: Callable[[str], None]) -> tuple[str, ...] | None:
     """The labels in a file beside a model's, where it has as many as there are entries.
 
     Args:
         path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
         entries: how many labels it takes.
-        notes: is told of what is taken.
+        say: is told of what is taken.
     """
     for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
         beside = path.with_name(name)
@@ -146,7 +148,7 @@ def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...
         except LiveGradcamError:
             continue
         if len(labels) == entries:
-            notes.append(f"{path.name}: the labels are those of {name} beside it")
+            say(f"{path.name}: the labels are those of {name} beside it")
             return labels
     return None
 
@@ -154,17 +156,15 @@ def _labels_beside(path: Path, entries: int, notes: list[str]) -> tuple[str, ...
 # --- its pixels ---------------------------------------------------------------------------------------------------
 
 
-def _pixel_scale(name: str, network: Network | None, notes: list[str]) -> PixelScale:
+def _pixel_scale(name: str, network: Network | None, say: Callable[[str], None]) -> PixelScale:
     scale = PixelScale("raw", "guess") if network is None else find_pixel_scale(network)
     what = describe_scale(scale.name)
     if scale.why == "batch norms":
-        notes.append(f"{name}: pixels are scaled to {what}, as its batch norms expect; --preprocessing changes it")
+        say(f"{name}: pixels are scaled to {what}, as its batch norms expect; --preprocessing changes it")
     elif scale.why == "nearest":
-        notes.append(
-            f"{name}: its batch norms fit no usual scale of pixels. {what} is the nearest; --preprocessing sets yours"
-        )
+        say(f"{name}: its batch norms fit no usual scale of pixels. {what} is the nearest; --preprocessing sets yours")
     elif scale.why == "guess":
-        notes.append(f"{name} does not say how its pixels were scaled: {what} is a guess; --preprocessing sets it")
+        say(f"{name} does not say how its pixels were scaled: {what} is a guess; --preprocessing sets it")
     return scale
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ _LIKE_CLASSES = ("softmax", "sigmoid", "linear")
 Held = float | np.ndarray | str | Path
 
 
-def with_one_output(name: str, model: keras.Model, head: str | None, notes: list[str]) -> keras.Model:
+def with_one_output(name: str, model: keras.Model, head: str | None, say: Callable[[str], None]) -> keras.Model:
     """The model with one of its outputs alone.
 
     Args:
         name: of the model, for messages.
         model: a functional model.
         head: the output's name; None for the one that looks like classes.
-        notes: is told which one was chosen.
+        say: is told which one was chosen.
 
     Raises:
         UsageError: no output of that name.
@@ -43,7 +43,7 @@ def with_one_output(name: str, model: keras.Model, head: str | None, notes: list
     if chosen is None:
         chosen = _most_like_classes(name, model, names)
         others = ", ".join(other for other in names if other != chosen)
-        notes.append(f"{name} has {len(names)} outputs: {chosen} is explained; --head picks another ({others})")
+        say(f"{name} has {len(names)} outputs: {chosen} is explained; --head picks another ({others})")
     return keras.Model(model.inputs, model.outputs[names.index(chosen)], name=model.name)
 
 

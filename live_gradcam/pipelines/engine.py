@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ import numpy as np
 from live_gradcam.cam.backends import Backend, Precision, check_backend
 from live_gradcam.cam.explanation import Target
 from live_gradcam.errors import ModelError, UsageError
-from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, read_classifier
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
 from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
 from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags, set_threads
@@ -223,7 +223,8 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
         if options.is_live and options.method in STILL_METHODS:
             raise UsageError(f"{options.method} is too slow for a camera: it is for live-gradcam explain and annotate")
         many_passes = any(method in STILL_METHODS for method in (options.method, *options.methods))
-        classifier = _load(options)
+        notes: list[str] = []
+        classifier = _load(options, notes.append)
         names = options.names or _names(options, classifier)
         targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP_CLASS)
         seconds["load"] = time.perf_counter() - start
@@ -267,7 +268,7 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
     engine = Engine(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
     if look:
         engine.expect(stream.frame_size)
-    for note in classifier.notes:
+    for note in notes:  # not before: what goes wrong until here is one line
         _log.warning(note)
     return engine
 
@@ -297,8 +298,8 @@ def _target(name: str, classifier: Classifier, names: Names) -> Target:
     return target
 
 
-def _load(options: EngineOptions) -> Classifier:
-    return read_classifier(
+def _load(options: EngineOptions, say: Callable[[str], None]) -> Classifier:
+    return load_classifier(
         options.model,
         weights=None if options.weights == "none" else options.weights,
         labels=options.labels,
@@ -308,7 +309,12 @@ def _load(options: EngineOptions) -> Classifier:
         feed=parse_feed(options.feed),
         custom_objects=options.custom_objects,
         trust=options.trust,
+        say=say,
     )
+
+
+def _say_nothing(note: str) -> None:
+    """For what asks a network for no answer."""
 
 
 def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
@@ -349,7 +355,7 @@ def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = Fals
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.cam.explainer import Explainer
 
-        explainer = Explainer(_load(options), layer=options.layer, maps=1, tune=options.tune)
+        explainer = Explainer(_load(options, _say_nothing), layer=options.layer, maps=1, tune=options.tune)
         return explainer.describe_rewrites()
 
 
@@ -388,7 +394,7 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
 
         if find_entry(options.model) is None:  # its numbers and pixels do not matter
             options = replace(options, preprocessing="raw", output="values", labels=None)
-        classifier = _load(options)
+        classifier = _load(options, _say_nothing)
         network = flatten(classifier.model, classifier.input_size)
         targets = []
         if options.layer:
