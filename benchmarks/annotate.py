@@ -127,7 +127,7 @@ def ask(process: subprocess.Popen[str], frames: int) -> dict[str, float]:
 
 def serve(part: str, video: Path, batch: int) -> None:
     """Be a part: run whenever a number of frames comes."""
-    from live_gradcam.pipelines.overlap import let_stages_run_on
+    from live_gradcam.flow.overlap import let_stages_run_on
 
     let_stages_run_on()
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ def serve(part: str, video: Path, batch: int) -> None:
 
 def some_frames(video: Path) -> list[np.ndarray]:
     """Frames from all over a video, uint8 BGR."""
-    from live_gradcam.video.reader import VideoReader
+    from live_gradcam.sources.reader import VideoReader
 
     with VideoReader(video) as reader:
         every = max(1, (reader.expected_frames or 0) // KEPT)
@@ -154,13 +154,13 @@ def some_frames(video: Path) -> list[np.ndarray]:
 
 def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     """A file in, an annotated file out, as the command does it."""
-    from live_gradcam.pipelines.annotate.jobs import AnnotateJob
-    from live_gradcam.pipelines.annotate.options import AnnotateOptions
-    from live_gradcam.pipelines.annotate.provenance import Provenance
-    from live_gradcam.pipelines.annotate.run import annotate
-    from live_gradcam.pipelines.engine import EngineOptions, start_engine
-    from live_gradcam.pipelines.stopping import StopRequest
-    from live_gradcam.video.reader import VideoReader
+    from live_gradcam.annotating.jobs import AnnotateJob
+    from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.annotating.provenance import Provenance
+    from live_gradcam.annotating.run import annotate
+    from live_gradcam.attribution.session import EngineOptions, start_engine
+    from live_gradcam.flow.stopping import StopRequest
+    from live_gradcam.sources.reader import VideoReader
 
     with VideoReader(video) as reader:
         times = [frame.pts for frame in reader.frames()]
@@ -179,7 +179,7 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
 
 def make_decode(video: Path, folder: Path, batch: int) -> Run:
     """Decoding and conversion to BGR alone."""
-    from live_gradcam.video.reader import VideoReader
+    from live_gradcam.sources.reader import VideoReader
 
     def run(frames: int) -> None:
         with VideoReader(video) as reader:
@@ -190,7 +190,7 @@ def make_decode(video: Path, folder: Path, batch: int) -> Run:
 
 def make_explain(video: Path, folder: Path, batch: int) -> Run:
     """The network and its maps alone."""
-    from live_gradcam.pipelines.engine import EngineOptions, start_engine
+    from live_gradcam.attribution.session import EngineOptions, start_engine
 
     engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
 
@@ -204,9 +204,9 @@ def make_explain(video: Path, folder: Path, batch: int) -> Run:
 
 def make_draw(video: Path, folder: Path, batch: int) -> Run:
     """The overlay and the text alone."""
-    from live_gradcam.pipelines.annotate.drawing import Calm, Drawing
-    from live_gradcam.pipelines.annotate.options import AnnotateOptions
-    from live_gradcam.pipelines.engine import EngineOptions, start_engine
+    from live_gradcam.annotating.drawing import Calm, Drawing
+    from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.attribution.session import EngineOptions, start_engine
 
     options = AnnotateOptions()
     engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
@@ -223,8 +223,8 @@ def make_draw(video: Path, folder: Path, batch: int) -> Run:
 
 def make_encode(video: Path, folder: Path, batch: int) -> Run:
     """The conversion from BGR and the encoder alone, on annotated frames one after the other."""
-    from live_gradcam.video.reader import VideoReader
-    from live_gradcam.video.writer import VideoWriter
+    from live_gradcam.sinks.writer import VideoWriter
+    from live_gradcam.sources.reader import VideoReader
 
     command = [sys.executable, "-m", "live_gradcam", "annotate", str(video), "-o", str(folder / "annotated.mp4")]
     subprocess.run([*command, "--end", "5"], check=True, stdout=subprocess.DEVNULL)
@@ -249,7 +249,7 @@ def make_script(video: Path, folder: Path, batch: int) -> Run:
     import tensorflow as tf
 
     from live_gradcam import load_classifier
-    from live_gradcam.cam.explainer import Explainer
+    from live_gradcam.attribution.explainer import Explainer
 
     classifier = load_classifier("efficientnet-lite0")
     model = classifier.model

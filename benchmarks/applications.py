@@ -29,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 
-from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 
 TARGET_LAYERS = Path(__file__).parents[1] / "tests" / "fixtures" / "target_layers.json"
 
@@ -97,7 +97,7 @@ def randomize(model: Any, pixels: np.ndarray) -> None:
 
 def photograph(size: tuple[int, int]) -> np.ndarray:
     """The cat that the package brings along, uint8 BGR."""
-    encoded = np.frombuffer(files("live_gradcam.cam").joinpath("cat.jpg").read_bytes(), np.uint8)
+    encoded = np.frombuffer(files("live_gradcam.attribution").joinpath("cat.jpg").read_bytes(), np.uint8)
     picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     assert picture is not None
     return cv2.resize(picture, size[::-1])

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from skimage import data
 
-from live_gradcam.display.hud import map_name, put_text
-from live_gradcam.display.overlay import Overlay
-from live_gradcam.networks.runtime import set_compiler_flags
-from live_gradcam.video.reader import VideoReader
+from live_gradcam.compiling.runtime import set_compiler_flags
+from live_gradcam.drawing.hud import map_name, put_text
+from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.sources.reader import VideoReader
 
 if TYPE_CHECKING:
     from live_gradcam import Classifier
@@ -48,8 +48,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     set_compiler_flags()  # before TensorFlow is imported
     from live_gradcam import Explainer, load_classifier
-    from live_gradcam.cam.methods import METHODS
-    from live_gradcam.cam.still_methods import STILL_METHODS
+    from live_gradcam.attribution.methods import METHODS
+    from live_gradcam.attribution.still_methods import STILL_METHODS
 
     classifier = load_classifier()
     photographs = [np.ascontiguousarray(getattr(data, name)()[..., ::-1]) for name in _PHOTOGRAPHS]

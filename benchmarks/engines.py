@@ -81,7 +81,7 @@ def ours(*, explained: bool, **options: Any) -> Callable[[str], Engine]:
     """Our explainer, or its prediction alone, with its own settings of XLA."""
 
     def build(network: str) -> Engine:
-        from live_gradcam.networks.runtime import set_compiler_flags
+        from live_gradcam.compiling.runtime import set_compiler_flags
 
         set_compiler_flags()
         from live_gradcam import Explainer
@@ -133,8 +133,8 @@ def eager_recipe(network: str) -> Engine:
     import keras
     import tensorflow as tf
 
-    from live_gradcam.cam.split import default_target
     from live_gradcam.networks.graph import flatten
+    from live_gradcam.networks.split import default_target
 
     model, preprocess = keras_model(network)
     layer = default_target(flatten(model, model.input_shape[1:3])).name
@@ -253,7 +253,7 @@ CONTESTANTS = _contestants()
 
 def photograph(size: tuple[int, int]) -> np.ndarray:
     """A cat, uint8 (height, width, 3) BGR."""
-    encoded = np.frombuffer(files("live_gradcam.cam").joinpath("cat.jpg").read_bytes(), np.uint8)
+    encoded = np.frombuffer(files("live_gradcam.attribution").joinpath("cat.jpg").read_bytes(), np.uint8)
     return cv2.resize(cv2.imdecode(encoded, cv2.IMREAD_COLOR), size[::-1])
 
 
@@ -291,7 +291,7 @@ class Runner:
 
 
 def _serve(connection: Any, network: str, name: str, size: tuple[int, int]) -> None:
-    from live_gradcam.networks.runtime import quiet_tensorflow
+    from live_gradcam.compiling.runtime import quiet_tensorflow
 
     try:
         with quiet_tensorflow():

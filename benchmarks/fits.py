@@ -33,8 +33,8 @@ import cv2
 import numpy as np
 import platformdirs
 
+from live_gradcam.compiling.runtime import describe_runtime, quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import UsageError
-from live_gradcam.networks.runtime import describe_runtime, quiet_tensorflow, set_compiler_flags
 
 if TYPE_CHECKING:
     from live_gradcam import Explainer
@@ -342,7 +342,7 @@ def look(explainers: dict[str, Explainer], shown: Iterator[Scene]) -> dict[str, 
 
 def judge(explainer: Explainer, scene: Scene) -> dict[str, Any]:
     """Explain the right class of a frame; of several, the one with the highest probability."""
-    from live_gradcam.cam.fit import heatmap_on_frame
+    from live_gradcam.explanations.fits import heatmap_on_frame
 
     target = scene.classes[0]
     if len(scene.classes) > 1:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from live_gradcam.video.reader import VideoReader
+from live_gradcam.sources.reader import VideoReader
 
 _ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT / "tests"))  # whose camera and screen these are

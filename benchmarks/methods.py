@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from live_gradcam.compiling.runtime import describe_runtime, set_compiler_flags
 from live_gradcam.errors import UsageError
-from live_gradcam.networks.runtime import describe_runtime, set_compiler_flags
 
 if TYPE_CHECKING:
     from live_gradcam import Explainer
@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     set_compiler_flags()  # before TensorFlow is imported
     from live_gradcam import Explainer, load_classifier
-    from live_gradcam.cam.methods import METHODS
+    from live_gradcam.attribution.methods import METHODS
 
     classifier = load_classifier(options.model, weights=None if options.weights == "none" else options.weights)
     first = {maps: Explainer(classifier, maps=maps) for maps in (1, _SEVERAL)}
@@ -132,7 +132,7 @@ def resident_mib() -> float:
 
 def time_stills(explainer: Explainer, frame: np.ndarray) -> dict[str, float]:
     """Seconds of each method for pictures, compiled before."""
-    from live_gradcam.cam.still_methods import STILL_METHODS
+    from live_gradcam.attribution.still_methods import STILL_METHODS
 
     seconds = {}
     for method in STILL_METHODS:

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.networks.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 
 #: A run of a row: whatever it takes, it takes a new frame.
 Run = Callable[[], Any]
@@ -95,8 +95,8 @@ def scale_input(_: str, rounds: int) -> dict[str, float]:
 def scale_frame(network: str, rounds: int) -> dict[str, float]:
     """Fitting a frame into the network, and drawing on it."""
     from live_gradcam import Explainer
-    from live_gradcam.display.hud import draw_predictions
-    from live_gradcam.display.overlay import Overlay
+    from live_gradcam.drawing.hud import draw_predictions
+    from live_gradcam.drawing.overlay import Overlay
 
     explainer = Explainer(load(network), maps=1)
     explainer.warm_up()
@@ -168,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     set_compiler_flags()
     with quiet_tensorflow():
-        import live_gradcam.cam.explainer  # noqa: F401  TensorFlow's greetings
+        import live_gradcam.attribution.explainer  # noqa: F401  TensorFlow's greetings
     results = {name: TABLES[name](options.model, options.rounds) for name in options.only}
     if options.json:
         options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

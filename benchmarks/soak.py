@@ -18,12 +18,12 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from live_gradcam.display.overlay import Overlay
-from live_gradcam.pipelines.bench import synthetic_frames
-from live_gradcam.pipelines.engine import Engine, EngineOptions, start_engine
-from live_gradcam.pipelines.fitting import Look
-from live_gradcam.pipelines.live import LiveOptions, run_live
-from live_gradcam.video.frame import Frame
+from live_gradcam.attribution.fit_choice import Look
+from live_gradcam.attribution.session import Engine, EngineOptions, start_engine
+from live_gradcam.benchmark import synthetic_frames
+from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.live_loop.run import LiveOptions, run_live
+from live_gradcam.sources.frame import Frame
 
 _SAMPLES = 10
 _WARM_SAMPLES = 2

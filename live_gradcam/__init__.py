@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from live_gradcam.cam.explainer import Explainer
-    from live_gradcam.cam.explanation import Explanation, Prediction, Target
+    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.explanations.explanation import Explanation, Prediction, Target
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
 
@@ -18,10 +18,10 @@ __all__ = ["Classifier", "Explainer", "Explanation", "Prediction", "Target", "lo
 
 _ROOMS = {
     "Classifier": "live_gradcam.networks.classifier",
-    "Explainer": "live_gradcam.cam.explainer",
-    "Explanation": "live_gradcam.cam.explanation",
-    "Prediction": "live_gradcam.cam.explanation",
-    "Target": "live_gradcam.cam.explanation",
+    "Explainer": "live_gradcam.attribution.explainer",
+    "Explanation": "live_gradcam.explanations.explanation",
+    "Prediction": "live_gradcam.explanations.explanation",
+    "Target": "live_gradcam.explanations.explanation",
     "load_classifier": "live_gradcam.networks.catalog",
 }
 

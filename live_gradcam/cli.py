@@ -29,24 +29,24 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from live_gradcam.addresses import address_of, masked, masked_values
+from live_gradcam.attribution.fit_choice import describe_fit
+from live_gradcam.attribution.session import Engine, EngineOptions
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
-from live_gradcam.pipelines.engine import Engine, EngineOptions
-from live_gradcam.pipelines.fitting import describe_fit
 
 if TYPE_CHECKING:
-    from live_gradcam.cam.boxes import BoxOptions
-    from live_gradcam.cam.explanation import Prediction
-    from live_gradcam.display.overlay import Overlay
-    from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
-    from live_gradcam.pipelines.annotate.jobs import AnnotateJob
-    from live_gradcam.pipelines.annotate.options import AnnotateOptions
-    from live_gradcam.pipelines.annotate.summary import AnnotateSummary
-    from live_gradcam.pipelines.annotate.workers import ProcessWorkers
-    from live_gradcam.pipelines.evaluate import Evaluation, Figures
-    from live_gradcam.pipelines.fitting import Look
-    from live_gradcam.video.encoding import Encoding
-    from live_gradcam.video.levels import Levels
+    from live_gradcam.annotating.cluster import ClusterWorkers
+    from live_gradcam.annotating.jobs import AnnotateJob
+    from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.annotating.summary import AnnotateSummary
+    from live_gradcam.annotating.workers import ProcessWorkers
+    from live_gradcam.attribution.fit_choice import Look
+    from live_gradcam.drawing.overlay import Overlay
+    from live_gradcam.evaluation import Evaluation, Figures
+    from live_gradcam.explanations.boxes import BoxOptions
+    from live_gradcam.explanations.explanation import Prediction
+    from live_gradcam.sinks.encoding import Encoding
+    from live_gradcam.sources.levels import Levels
 
 _PROCESS_START = time.perf_counter()
 _FAILED, _INTERRUPTED = 1, 130
@@ -395,7 +395,7 @@ def _drawing_flags(
         str, typer.Option("--colormap", metavar="NAME", help="turbo, jet, viridis, inferno, …: OpenCV's names.")
     ] = "turbo",
 ) -> "Overlay":
-    from live_gradcam.display.overlay import Overlay
+    from live_gradcam.drawing.overlay import Overlay
 
     return Overlay(colormap, alpha)
 
@@ -407,7 +407,7 @@ def _box_flags(
         typer.Option("--box-threshold", metavar="0…1", help="The share of the map's maximum where a region ends."),
     ] = 0.15,
 ) -> "BoxOptions":
-    from live_gradcam.cam.boxes import BoxOptions
+    from live_gradcam.explanations.boxes import BoxOptions
 
     return BoxOptions(box_threshold, drawn=box)
 
@@ -521,7 +521,7 @@ def _complain(message: str) -> None:
 
 
 def _start_engine(options: EngineOptions, look: "Look | None" = None) -> Engine:
-    from live_gradcam.pipelines.engine import start_engine
+    from live_gradcam.attribution.session import start_engine
 
     with _terminal.status(f"starting {options.model}"):
         engine = start_engine(options, look=look, let_tensorflow_talk=_is_debugging())
@@ -533,7 +533,7 @@ def _start_engine(options: EngineOptions, look: "Look | None" = None) -> Engine:
 
 
 def _write_json(content: Any, path: Path) -> None:
-    from live_gradcam.video.output import writing
+    from live_gradcam.files import writing
 
     text = json.dumps(masked_values(content), indent=2, ensure_ascii=False)
     if str(path) == "-":
@@ -544,7 +544,7 @@ def _write_json(content: Any, path: Path) -> None:
 
 
 def _check_json_path(path: Path | None, *, overwrite: bool) -> None:
-    from live_gradcam.video.output import check_output
+    from live_gradcam.files import check_output
 
     if path is not None and str(path) != "-":
         check_output(path, overwrite=overwrite)
@@ -614,11 +614,11 @@ def live(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
-    from live_gradcam.display.views import View
-    from live_gradcam.display.window import check_display
-    from live_gradcam.pipelines.live import LiveOptions, run_live
-    from live_gradcam.video.capture import CameraOptions, camera_index, open_source
-    from live_gradcam.video.output import check_output
+    from live_gradcam.drawing.views import View
+    from live_gradcam.files import check_output
+    from live_gradcam.live_loop.run import LiveOptions, run_live
+    from live_gradcam.sources.capture import CameraOptions, camera_index, open_source
+    from live_gradcam.surfaces.window import check_display
 
     engine.check()
     camera = CameraOptions(_parse_size(resolution) if resolution else None, camera_fps, camera_backend)
@@ -691,7 +691,7 @@ def _encoding_flags(
         bool, typer.Option("--hardware", help="Encode on the graphics hardware, where an encoder opens.")
     ] = False,
 ) -> "Encoding":
-    from live_gradcam.video.encoding import Encoding
+    from live_gradcam.sinks.encoding import Encoding
 
     return Encoding(codec, crf, preset, hardware)
 
@@ -787,16 +787,16 @@ def annotate(
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
-    from live_gradcam.pipelines.annotate.jobs import SidecarPaths, check_jobs, plan_jobs
-    from live_gradcam.pipelines.annotate.options import AnnotateOptions
-    from live_gradcam.pipelines.annotate.parallel import annotate_in_parallel, start_workers
-    from live_gradcam.pipelines.annotate.progress import AnnotateProgress
-    from live_gradcam.pipelines.annotate.provenance import Provenance
-    from live_gradcam.pipelines.annotate.run import annotate_all
-    from live_gradcam.pipelines.annotate.source import SourceAhead, obstacle
-    from live_gradcam.pipelines.annotate.summary import Report, describe_loss, describe_notes
-    from live_gradcam.pipelines.overlap import let_stages_run_on
-    from live_gradcam.pipelines.stopping import StopRequest
+    from live_gradcam.annotating.jobs import SidecarPaths, check_jobs, plan_jobs
+    from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
+    from live_gradcam.annotating.progress import AnnotateProgress
+    from live_gradcam.annotating.provenance import Provenance
+    from live_gradcam.annotating.run import annotate_all
+    from live_gradcam.annotating.source import SourceAhead, obstacle
+    from live_gradcam.annotating.summary import Report, describe_loss, describe_notes
+    from live_gradcam.flow.overlap import let_stages_run_on
+    from live_gradcam.flow.stopping import StopRequest
 
     engine.check()
     _check_workers(workers, cluster, encoding)
@@ -891,7 +891,7 @@ def _check_workers(count: int | None, cluster: str | None, encoding: "Encoding")
     if encoding.codec == "png":
         raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
     if cluster is not None:
-        from live_gradcam.pipelines.annotate.cluster import check_cluster
+        from live_gradcam.annotating.cluster import check_cluster
 
         check_cluster()
 
@@ -900,8 +900,8 @@ def _several_workers(
     count: int | None, cluster: str | None, engine: EngineOptions, options: "AnnotateOptions"
 ) -> "ProcessWorkers | ClusterWorkers | None":
     """What works, besides this process; None for nothing."""
-    from live_gradcam.pipelines.annotate.cluster import ClusterWorkers
-    from live_gradcam.pipelines.annotate.workers import ProcessWorkers
+    from live_gradcam.annotating.cluster import ClusterWorkers
+    from live_gradcam.annotating.workers import ProcessWorkers
 
     if cluster is None and count is None:
         return None
@@ -990,7 +990,7 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain pictures: overlay, picture and heatmap side by side. With --json alone, only the numbers."""
-    from live_gradcam.pipelines.explain_image import explain_image, image_record, plan_pictures, write_panels
+    from live_gradcam.pictures import explain_image, image_record, plan_pictures, write_panels
 
     engine.check()
     wanted = _parse_levels(levels)
@@ -1049,7 +1049,7 @@ def bench(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
-    from live_gradcam.pipelines.bench import file_frames, run_bench, synthetic_frames
+    from live_gradcam.benchmark import file_frames, run_bench, synthetic_frames
 
     engine.check()
     _check_json_path(json_path, overwrite=overwrite)
@@ -1071,7 +1071,7 @@ def bench(
 
 
 def _parse_levels(text: str | None) -> "Levels | None":
-    from live_gradcam.video.levels import Levels
+    from live_gradcam.sources.levels import Levels
 
     return None if text is None else Levels.parse(text)
 
@@ -1151,7 +1151,7 @@ def models(
 
 
 def _print_lowering(options: EngineOptions) -> None:
-    from live_gradcam.pipelines.engine import explain_lowering
+    from live_gradcam.attribution.session import explain_lowering
 
     with _terminal.status(f"rewriting {options.model}"):
         rows = explain_lowering(options, let_tensorflow_talk=_is_debugging())
@@ -1167,7 +1167,7 @@ def _print_lowering(options: EngineOptions) -> None:
 @_command(options=_model_flags)
 def layers(options: EngineOptions) -> None:
     """List a model's layers in running order: name, type, output shape; the default target is marked with *."""
-    from live_gradcam.pipelines.engine import list_layers
+    from live_gradcam.attribution.session import list_layers
 
     options.check()
     with _terminal.status(f"loading {options.model}"):
@@ -1183,7 +1183,7 @@ def layers(options: EngineOptions) -> None:
 @_command()
 def cameras() -> None:
     """List the cameras that open and deliver a picture."""
-    from live_gradcam.video.capture import list_cameras
+    from live_gradcam.sources.capture import list_cameras
 
     found = list_cameras()
     for index, description in found:
@@ -1229,7 +1229,7 @@ def evaluate(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure how faithful maps are: deletion, insertion, average drop, pointing game, random head; with controls."""
-    from live_gradcam.pipelines.evaluate import (
+    from live_gradcam.evaluation import (
         Evaluator,
         check_plot_path,
         evaluation_record,
@@ -1240,7 +1240,7 @@ def evaluate(
         read_pictures,
         write_curves,
     )
-    from live_gradcam.video.output import check_output
+    from live_gradcam.files import check_output
 
     engine.check()
     _check_json_path(json_path, overwrite=overwrite)

@@ -20,18 +20,18 @@ import numpy as np
 from command_line import environment
 from video_files import number_of
 
-from live_gradcam.cam.explanation import Explanation, Prediction, Region, Target
-from live_gradcam.cam.vocabulary import Vocabulary
+from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.run import annotate
+from live_gradcam.annotating.summary import AnnotateSummary
+from live_gradcam.attribution import session as engine_module
+from live_gradcam.attribution.session import EngineOptions
 from live_gradcam.errors import UsageError
-from live_gradcam.pipelines import engine as engine_module
-from live_gradcam.pipelines.annotate.jobs import AnnotateJob
-from live_gradcam.pipelines.annotate.options import AnnotateOptions
-from live_gradcam.pipelines.annotate.provenance import Provenance
-from live_gradcam.pipelines.annotate.run import annotate
-from live_gradcam.pipelines.annotate.summary import AnnotateSummary
-from live_gradcam.pipelines.engine import EngineOptions
-from live_gradcam.pipelines.stopping import StopRequest
-from live_gradcam.video.encoding import Encoding
+from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.flow.stopping import StopRequest
+from live_gradcam.sinks.encoding import Encoding
 
 CLASSES = 256
 LABELS = tuple(f"number {index}" for index in range(CLASSES))

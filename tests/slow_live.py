@@ -15,11 +15,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from live_gradcam.cam.explanation import Explanation, Prediction, Region
-from live_gradcam.cam.vocabulary import Vocabulary
-from live_gradcam.display.overlay import Overlay
-from live_gradcam.pipelines.live import LiveOptions, run_live
-from live_gradcam.video.frame import Frame
+from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.explanations.explanation import Explanation, Prediction, Region
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.live_loop.run import LiveOptions, run_live
+from live_gradcam.sources.frame import Frame
 
 _RATE, _ENGINE_SECONDS = 30, 0.2
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from live_gradcam.networks.labels import Groups, everyday_groups, find_class, imagenet_labels
+from live_gradcam.explanations.vocabulary import Groups
+from live_gradcam.networks.labels import everyday_groups, find_class, imagenet_labels
 from live_gradcam.networks.outputs import Output
 from live_gradcam.networks.preprocessing import Preprocessing
 
@@ -26,8 +27,8 @@ class Classifier:
         preprocessing: how pixels become the network's input.
         output: what its numbers are (`networks.outputs.Output`); None for what its last layer says.
         pixel_guess: the name of the preprocessing, where nobody says that it is the right one; else None.
-        fit: how pictures were made to fit the input when the network was trained, as a name of `cam.fit.Fit`, where its
-            file says so; None where it does not.
+        fit: how pictures were made to fit the input when the network was trained, as a name of `explanations.fits.Fit`,
+            where its file says so; None where it does not.
     """
 
     name: str

@@ -5,39 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.explanations.vocabulary import Groups
 
 
 @cache
 def imagenet_labels() -> tuple[str, ...]:
     """The 1000 classes of ILSVRC 2012 in the usual order: the first WordNet lemma of each, made unique."""
     return tuple(files(__package__).joinpath("imagenet_labels.txt").read_text("utf-8").splitlines())
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Classes in groups, each in exactly one.
-
-    Attributes:
-        names: of the groups.
-        of_class: the group of each class, in class order.
-    """
-
-    names: tuple[str, ...]
-    of_class: tuple[int, ...]
-
-    @classmethod
-    def by_name(cls, of_class: Sequence[str]) -> Groups:
-        """The groups that classes with these names of their groups make up."""
-        names = tuple(dict.fromkeys(of_class))
-        number = {name: position for position, name in enumerate(names)}
-        return cls(names, tuple(number[name] for name in of_class))
 
 
 @cache

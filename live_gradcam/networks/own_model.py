@@ -179,7 +179,7 @@ def fit_of(model: keras.Model) -> str | None:
     """How a model itself makes pictures fit, by a Resizing layer before all weights; None where there is none.
 
     Returns:
-        A name of `cam.fit.Fit`.
+        A name of `explanations.fits.Fit`.
     """
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.Resizing):

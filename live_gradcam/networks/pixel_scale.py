@@ -21,10 +21,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from live_gradcam.files import cache_folder, write_json
 from live_gradcam.networks.graph import Network, Operation, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
-from live_gradcam.networks.runtime import cache_folder, write_json
 from live_gradcam.networks.single import HeldStill
 
 #: How pixels are scaled, in words.

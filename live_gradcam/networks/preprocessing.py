@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 ChannelOrder = Literal["rgb", "bgr", "grey"]
 
 
@@ -21,6 +23,17 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: ChannelOrder = "rgb"
+
+    @property
+    def mean_colour(self) -> np.ndarray:
+        """The colour that becomes 0 in the network's input: uint8 (3,), BGR.
+
+        It is black for a network that takes pixels as they are, or normalises them itself.
+        """
+        mean = self.mean if self.channels == "bgr" else self.mean[::-1]
+        if self.channels == "grey":
+            mean = (self.mean[0],) * 3
+        return np.clip(np.rint(mean), 0, 255).astype(np.uint8)
 
 
 def _same(value: float) -> tuple[float, float, float]:

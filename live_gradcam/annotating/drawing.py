@@ -1,0 +1,138 @@
+"""From explanations to annotated frames: calm over time, with the layout that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from live_gradcam.annotating.options import PANELS, AnnotateOptions
+from live_gradcam.drawing.hud import Hud, draw_hud
+from live_gradcam.drawing.panels import three_panels
+from live_gradcam.drawing.views import View, compose, draw_boxes, rescaled, resized
+from live_gradcam.explanations.boxes import SteadyBoxes
+from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.stability import ABOVE_NOTHING, Stabilizer
+from live_gradcam.explanations.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn over a frame, and over those after it until the next one that is explained.
+
+    Attributes:
+        explanation: with maps on the scale that the colours have, and its boxes where they are drawn.
+        full_scale: the evidence that the strongest colour stands for.
+        frame_size: (height, width) of the frame that was explained.
+    """
+
+    explanation: Explanation
+    full_scale: float
+    frame_size: tuple[int, int]
+
+
+class Calm:
+    """Follows a video's explanations: smooths what is drawn, keeps the colours' scale, and boxes steady.
+
+    Args:
+        options: how much.
+        vocabulary: the names.
+        evidence_of_nothing: what the network finds in noise; the scale does not fall near it.
+        targets: how many classes were asked for.
+    """
+
+    def __init__(
+        self, options: AnnotateOptions, vocabulary: Vocabulary, evidence_of_nothing: float, targets: int
+    ) -> None:
+        self._options = options
+        self._targets = targets
+        self._stabilizer = Stabilizer(
+            vocabulary, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * evidence_of_nothing
+        )
+        self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
+        self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
+
+    def shown(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Shown:
+        """What is to be drawn for the next explanation, of a frame of (height, width) at a time in seconds."""
+        stable = self._stabilizer.stabilize(explanation, time, pinned=self._targets)
+        drawn = self._of_shown_maps(stable.explanation)
+        if self._options.boxes.drawn:
+            drawn = self._drawn_boxes.steady(drawn, frame_size, time)
+        return Shown(drawn, stable.full_scale, frame_size)
+
+    def recorded(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Explanation:
+        """What is to be written down of it: the frame's own numbers, with the boxes that are steady over time."""
+        return self._boxes.steady(self._of_shown_maps(explanation), frame_size, time)
+
+    def _of_shown_maps(self, explanation: Explanation) -> Explanation:
+        return explanation.of_maps(slice(self._options.shown_maps(self._targets)))
+
+
+class Drawing:
+    """Draws annotated frames.
+
+    Where the frames change their size on the way, each is drawn in its own shape; its map may be that of a frame of
+    another size, which is stretched over it.
+
+    Args:
+        options: the layout, the size and the colours.
+    """
+
+    def __init__(self, options: AnnotateOptions) -> None:
+        self._options = options
+        self._first_size: tuple[int, int] | None = None
+        self._overlay = options.overlay()
+
+    def picture(self, image: np.ndarray, shown: Shown) -> np.ndarray:
+        """An annotated frame, uint8 (height', width', 3) BGR; the frame's own image may be drawn on."""
+        explanation = shown.explanation
+        if image.shape[:2] != shown.frame_size:
+            explanation = rescaled(explanation, shown.frame_size, image.shape[:2])
+        size = self._size(image)
+        if size != image.shape[:2]:
+            image, explanation = resized(image, explanation, size)
+        if self._options.layout == PANELS:
+            picture = three_panels(image, explanation, self._overlay, boxes=self._options.boxes.drawn)
+            draw_hud(picture, Hud(full_scale=shown.full_scale, names_classes=False), explanation, self._overlay)
+            return picture
+        view = View.GRID if len(explanation.targets) > 1 else View(self._options.layout)
+        if view is View.SIDE_BY_SIDE:  # in a file there is room for both at full size
+            return np.hstack([image.copy(), self._in_view(View.OVERLAY, image, explanation, shown.full_scale)])
+        return self._in_view(view, image, explanation, shown.full_scale)
+
+    def _in_view(self, view: View, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
+        boxes = self._options.boxes.drawn
+        if view is View.OVERLAY:
+            picture = self._overlay.blend(image, explanation, in_place=True)
+            if boxes:
+                draw_boxes(picture, explanation)
+        else:
+            picture, _ = compose(view, image, explanation, self._overlay, boxes=boxes)
+        hud = Hud(full_scale=None if view is View.RAW else full_scale, names_classes=view is not View.GRID)
+        draw_hud(picture, hud, explanation, self._overlay)
+        return picture
+
+    def _size(self, image: np.ndarray) -> tuple[int, int]:
+        """(height, width) of the frame to draw on."""
+        height, width = image.shape[:2]
+        self._first_size = self._first_size or (height, width)
+        if self._options.size is None:
+            return height, width
+        wanted_width, wanted_height = self._options.size
+        if wanted_width is not None and wanted_height is not None:
+            return _within((wanted_height, wanted_width), (height, width), self._first_size)
+        if wanted_width is None:
+            wanted_width = round(width * (wanted_height or height) / height)
+        if wanted_height is None:
+            wanted_height = round(height * wanted_width / width)
+        return max(2, wanted_height), max(2, wanted_width)
+
+
+def _within(room: tuple[int, int], size: tuple[int, int], first_size: tuple[int, int]) -> tuple[int, int]:
+    """The largest (height, width) in a room for a frame of some size, its pixels of the shape of the first frame's.
+
+    The first frame fills the room, so that its shape is what the user wants.
+    """
+    height, width = (side * space / first for side, space, first in zip(size, room, first_size, strict=True))
+    scale = min(room[0] / height, room[1] / width)
+    return max(2, round(scale * height)), max(2, round(scale * width))

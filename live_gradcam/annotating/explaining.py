@@ -1,0 +1,65 @@
+"""Frames in groups through the network, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from live_gradcam.attribution.session import Engine
+from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.sources.frame import Frame
+
+
+@dataclass(frozen=True)
+class ExplainedFrame:
+    """What the network said of a frame.
+
+    Attributes:
+        index: its number in the output.
+        pts: its time in seconds.
+        size: its height and width.
+        explanation: of it.
+    """
+
+    index: int
+    pts: Fraction
+    size: tuple[int, int]
+    explanation: Explanation
+
+
+def explained(
+    frames: Iterable[Frame], engine: Engine, *, stride: int, batch: int
+) -> Iterator[tuple[Frame, Explanation | None]]:
+    """Each frame with its explanation, or None where that of the frame before is held.
+
+    Which frames are explained together, and at which place among them, follows from their numbers alone: the result
+    does not depend on where a part of a video begins.
+
+    Args:
+        frames: by their numbers in the whole video.
+        engine: explains.
+        stride: every so manieth frame is explained.
+        batch: how many are explained at a time.
+    """
+    waiting: list[Frame] = []
+    for frame in frames:
+        waiting.append(frame)
+        number, past = divmod(frame.index, stride)
+        if batch == 1 or (not past and number % batch == batch - 1):
+            yield from _explain(waiting, engine, stride, batch)
+            waiting = []
+    if waiting:
+        yield from _explain(waiting, engine, stride, batch)
+
+
+def _explain(
+    frames: list[Frame], engine: Engine, stride: int, batch: int
+) -> Iterator[tuple[Frame, Explanation | None]]:
+    due = [frame for frame in frames if frame.index % stride == 0]
+    explanations: Iterator[Explanation] = iter(())
+    if due:
+        place = due[0].index // stride % batch
+        explanations = iter(engine.explain_batch([frame.image for frame in due], batch, place=place))
+    for frame in frames:
+        yield frame, next(explanations) if frame.index % stride == 0 else None

@@ -1,0 +1,194 @@
+"""Which recording becomes which file, checked before anything is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.provenance import FILE, Provenance
+from live_gradcam.annotating.sidecars import check_sidecars
+from live_gradcam.errors import OutputError, UsageError
+from live_gradcam.files import check_output
+from live_gradcam.sinks.encoding import CODECS
+from live_gradcam.sinks.image import check_image_name
+from live_gradcam.sources.folders import check_exists, look_into
+from live_gradcam.sources.kinds import Kind, kind_of
+from live_gradcam.sources.pictures import is_pattern, pictures_of, shows_pictures
+
+#: What an output is called after its source; such files in a folder are not annotated again.
+_OURS = "-gradcam"
+
+
+@dataclass(frozen=True)
+class AnnotateJob:
+    """One recording to annotate.
+
+    Attributes:
+        source: a video, a picture, a folder of pictures or a pattern for numbered ones.
+        output: the file to write, or the folder of pictures.
+        jsonl: one line of JSON a frame, or None.
+        csv: one row a frame, or None.
+        heatmaps: the raw maps, `.npz` or `.zarr`, or None.
+        contact_sheet: the summary picture, or None.
+    """
+
+    source: Path
+    output: Path
+    jsonl: Path | None = None
+    csv: Path | None = None
+    heatmaps: Path | None = None
+    contact_sheet: Path | None = None
+
+    @property
+    def sidecars(self) -> list[Path]:
+        """All that is written besides the output."""
+        return [path for path in (self.jsonl, self.csv, self.heatmaps, self.contact_sheet) if path is not None]
+
+
+@dataclass(frozen=True)
+class SidecarPaths:
+    """Where the numbers go: a file of one source, a folder for several.
+
+    Attributes:
+        jsonl: see `AnnotateJob`.
+        csv: see `AnnotateJob`.
+        heatmaps: see `AnnotateJob`; for several sources a folder of `.npz`.
+        contact_sheet: see `AnnotateJob`.
+    """
+
+    jsonl: Path | None = None
+    csv: Path | None = None
+    heatmaps: Path | None = None
+    contact_sheet: Path | None = None
+
+    def job(self, source: Path, output: Path, *, in_folders: bool) -> AnnotateJob:
+        """The job of one source, whose numbers go into the files, or into files of its name in the folders."""
+        if not in_folders:
+            return AnnotateJob(source, output, self.jsonl, self.csv, self.heatmaps, self.contact_sheet)
+        name = _place(source).name
+        return AnnotateJob(
+            source,
+            output,
+            self.jsonl and self.jsonl / f"{name}.jsonl",
+            self.csv and self.csv / f"{name}.csv",
+            self.heatmaps and self.heatmaps / f"{name}.npz",
+            self.contact_sheet and self.contact_sheet / f"{name}.png",
+        )
+
+
+_NO_SIDECARS = SidecarPaths()
+
+
+def plan_jobs(
+    sources: Sequence[Path], output: Path | None, options: AnnotateOptions, sidecars: SidecarPaths = _NO_SIDECARS
+) -> list[AnnotateJob]:
+    """Work out which recording becomes which file.
+
+    One recording becomes the file `output` (or, in a folder, `NAME-gradcam.mp4`; beside the source by default). Several
+    recordings, or a folder's videos, go into the folder `output`, and so do their numbers into folders.
+
+    Raises:
+        UsageError: several sources and no folder for them, two that would get the same name, a kind of file that is
+            not written, or more frames a second than it has.
+        SourceError: a source that does not exist, or a folder with nothing to annotate.
+    """
+    found = [recording for source in sources for recording in _recordings_of(source)]
+    ending = CODECS[options.encoding.codec or "h264"].ending
+    if len(found) == 1 and found[0] == sources[0]:
+        (source,) = found
+        place = _place(source)
+        target = output or place.with_name(f"{place.name}{_OURS}{ending}")
+        if target.is_dir() and ending:
+            target = target / f"{place.name}{_OURS}{ending}"
+        jobs = [sidecars.job(source, target, in_folders=False)]
+    else:
+        if output is None:
+            raise UsageError("several videos need a folder to go into: give it with -o FOLDER")
+        jobs = [
+            sidecars.job(source, output / f"{_place(source).name}{_OURS}{ending}", in_folders=True) for source in found
+        ]
+    outputs = [path for job in jobs for path in (job.output, *job.sidecars)]
+    for job in jobs:
+        if options.levels is not None and not shows_pictures(job.source):
+            raise UsageError(f"--levels is for pictures: {job.source} is a video")
+        options.encoding.of_file(job.output)
+        if options.output_fps is not None:
+            options.check_rate(job.output, options.output_fps)
+        check_sidecars(heatmaps=job.heatmaps)
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise UsageError(f"several outputs would be called {path}: annotate those videos one by one, with -o FILE")
+    return jobs
+
+
+def check_jobs(
+    jobs: Sequence[AnnotateJob],
+    provenances: Sequence[Provenance],
+    options: AnnotateOptions,
+    *,
+    overwrite: bool,
+    resume: bool,
+) -> list[bool]:
+    """Make sure that every output can be written.
+
+    Args:
+        jobs: from `plan_jobs`.
+        provenances: of each job.
+        options: how they are annotated.
+        overwrite: whether outputs that exist may be replaced.
+        resume: whether outputs that were made in the same way need not be made again; those that were cut short may
+            be replaced.
+
+    Returns:
+        Of each job whether it is done already.
+
+    Raises:
+        OutputError: an output that exists, is a folder that was not written by this program, or cannot be written.
+    """
+    done = []
+    for job, provenance in zip(jobs, provenances, strict=True):
+        made = provenance.compare(job.output) if resume else None
+        is_done = made is True and all(path.exists() for path in job.sidecars)
+        done.append(is_done)
+        if is_done:
+            continue
+        replaces = overwrite or made is not None
+        for path in (job.output, *job.sidecars):
+            if path.exists() and job.source.exists() and path.samefile(job.source):
+                raise OutputError(f"{path} is the source itself: give another name with -o")
+        check_output(job.output, overwrite=replaces, folder=options.encoding.codec == "png")
+        if job.output.is_dir() and any(job.output.iterdir()) and not (job.output / FILE).exists():
+            raise OutputError(f"{job.output} is a folder of something else: give another name")
+        if job.contact_sheet:
+            check_image_name(job.contact_sheet)
+        for path in job.sidecars:
+            check_output(path, overwrite=replaces, folder=path.suffix.lower() == ".zarr")
+    return done
+
+
+def _recordings_of(source: Path) -> list[Path]:
+    """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures."""
+
+    def is_ours(path: Path) -> bool:
+        return path.stem.endswith(_OURS) and kind_of(path) is not Kind.PICTURE
+
+    if is_pattern(source):
+        pictures_of(source)
+        return [source]
+    check_exists(source, "file")
+    if not source.is_dir():
+        return [source]
+    folder = look_into(source, is_ours)
+    if folder.videos or not folder.pictures:
+        return folder.take(folder.videos, "videos or pictures")
+    folder.take(folder.pictures, "pictures")
+    return [source]
+
+
+def _place(source: Path) -> Path:
+    """What an output is called after: the source without its ending; of a pattern, its folder."""
+    named = source.parent if is_pattern(source) else source
+    named = named.absolute() if named.name in ("", "..") else named
+    return named if named.is_dir() else named.with_suffix("")

@@ -1,0 +1,112 @@
+"""How recordings are annotated."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
+from live_gradcam.drawing.views import View
+from live_gradcam.errors import UsageError, did_you_mean
+from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
+from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sources.levels import Levels
+
+#: Overlay, picture and heatmap side by side, each as large as the source.
+PANELS = "panels"
+#: What an annotated frame shows: the live window's views, of which side by side takes twice the width, and the panels.
+LAYOUTS = (*(view.value for view in View), PANELS)
+
+#: GIF players show shorter frames for a tenth of a second.
+_GIF_FPS = 50
+
+#: How many maps are smoothed where the top class may change: the smoothed top class is nearly always among so many.
+_FOLLOWED_MAPS = 3
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """How recordings are annotated.
+
+    Attributes:
+        start: seconds after the source's beginning; earlier frames are left out, and the output begins there at 0.
+        end: seconds after the source's beginning; frames from then on are left out.
+        stride: every so manieth frame is explained, and its map held until the next.
+        output_fps: frames a second of the output, each the source's newest at its time; None for the source's own.
+        picture_fps: frames a second of sequences of pictures.
+        source_fps: frames a second of files that have no times of their own; None for what they name.
+        levels: which values of pictures are black and white; None for what the files and the values say.
+        size: (width, height) of the output in pixels, None for what keeps the proportions; None for the source's own.
+        layout: one of `LAYOUTS`.
+        smooth: time constant of the smoothing of what is drawn, in seconds; 0 for none.
+        boxes: which there are, and whether they are drawn; they are steady over the video's time.
+        batch: how many frames are explained at a time; None for what is fastest, where the file is long enough to pay
+            for finding out.
+        colormap: of the overlay.
+        alpha: of the overlay.
+        encoding: of the output.
+
+    Raises:
+        UsageError: a value that is none.
+    """
+
+    start: Fraction | None = None
+    end: Fraction | None = None
+    stride: int = 1
+    output_fps: Fraction | None = None
+    picture_fps: Fraction = Fraction(25)
+    source_fps: Fraction | None = None
+    levels: Levels | None = None
+    size: tuple[int | None, int | None] | None = None
+    layout: str = View.OVERLAY.value
+    smooth: float = 0.0
+    boxes: BoxOptions = DEFAULT_BOXES
+    batch: int | None = None
+    colormap: str = DEFAULT_COLORMAP
+    alpha: float = DEFAULT_ALPHA
+    encoding: Encoding = field(default_factory=Encoding)
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end <= 0:
+            raise UsageError(f"--end is {float(self.end):g} s: nothing comes before that")
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise UsageError(f"--end is {float(self.end):g} s, which is not after --start {float(self.start):g} s")
+        if self.layout not in LAYOUTS:
+            hint = did_you_mean(self.layout, LAYOUTS) or f": use one of {', '.join(LAYOUTS)}"
+            raise UsageError(f"there is no layout {self.layout!r}{hint}")
+        self.overlay()
+
+    def overlay(self) -> Overlay:
+        """What draws the maps."""
+        return Overlay(self.colormap, self.alpha)
+
+    def engine(self, engine: EngineOptions) -> EngineOptions:
+        """The engine's options with as many maps as are needed."""
+        if self.layout == View.GRID.value:
+            return replace(engine, maps=None)
+        return replace(engine, maps=_FOLLOWED_MAPS if self.smooth and not engine.classes else 1)
+
+    def shown_maps(self, targets: int) -> int | None:
+        """How many of a frame's maps are drawn and kept, of so many classes asked for; None for all."""
+        return None if self.layout == View.GRID.value else max(1, targets)
+
+    def check_rate(self, output: Path, rate: Fraction) -> None:
+        """Make sure that an output can have so many frames a second.
+
+        Raises:
+            UsageError: it is a GIF, and they are more than GIFs can show.
+        """
+        if self.encoding.of_file(output).codec == "gif" and rate > _GIF_FPS:
+            raise UsageError(f"a GIF shows {_GIF_FPS} frames a second at most: add --output-fps 25")
+
+    def record(self) -> dict[str, Any]:
+        """The options as plain values; without those that do not change the result."""
+        plain = asdict(self)
+        del plain["batch"]
+        for name in ("source_fps", "levels"):  # as before there was a choice, so that --resume knows what was done then
+            if plain[name] is None:
+                del plain[name]
+        return {name: float(value) if isinstance(value, Fraction) else value for name, value in plain.items()}

@@ -1,0 +1,333 @@
+"""Recordings, and segments of long ones, in parallel, wherever the workers are. The result is that of one process."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.annotating.drawing import Calm, Shown
+from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.numbers import Followed, Numbers
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.output import join_segments
+from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.run import OnProgress, Progress, nothing_to_annotate
+from live_gradcam.annotating.segments import (
+    Draw,
+    EncodedSegment,
+    Explain,
+    ExplainedSegment,
+    Segment,
+    Start,
+    Task,
+    cut,
+    lighter,
+)
+from live_gradcam.annotating.source import Span, open_recording
+from live_gradcam.annotating.summary import AnnotateSummary
+from live_gradcam.annotating.workers import Workers
+from live_gradcam.errors import LiveGradcamError, OutputError
+from live_gradcam.files import writing
+from live_gradcam.flow.stopping import StopRequest
+from live_gradcam.sources.clock import ClockFaults
+from live_gradcam.sources.reader import Loss
+
+_POLL_SECONDS = 0.2
+
+
+def start_workers(workers: Workers, stop: StopRequest) -> dict[str, float]:
+    """Start the engine of one worker, so that what it times is remembered for the others.
+
+    Returns:
+        The seconds of each stage of the start; nothing after a stop request.
+
+    Raises:
+        LiveGradcamError: as `start_engine`.
+    """
+    workers.submit(Start())
+    while not stop.requested:
+        done = workers.next_done(_POLL_SECONDS)
+        if done is not None:
+            return done[1]()
+    return {}
+
+
+def annotate_in_parallel(
+    jobs: Sequence[tuple[AnnotateJob, Provenance]],
+    options: AnnotateOptions,
+    workers: Workers,
+    *,
+    stop: StopRequest,
+    on_done: Callable[[AnnotateJob, AnnotateSummary], None],
+    on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Annotate several recordings; one that fails does not stop the others.
+
+    After a stop request the files are finished with the segments that are done so far.
+
+    Args:
+        jobs: and what their outputs say of themselves.
+        options: how.
+        workers: do the work.
+        stop: ends it.
+        on_done: is told of each file written.
+        on_failed: is told of each file that could not be.
+        on_progress: is told of each segment.
+
+    Raises:
+        LiveGradcamError: the workers are gone.
+    """
+    waiting = deque(jobs)
+    runs: list[_Run] = []
+    running: dict[int, _Run] = {}
+
+    def end(run: _Run, *, complete: bool = True) -> None:
+        runs.remove(run)
+        try:
+            summary = run.finish(complete=complete)
+        except LiveGradcamError as error:
+            on_failed(run.job, error)
+        else:
+            if summary is not None:
+                on_done(run.job, summary)
+
+    def fail(run: _Run, error: LiveGradcamError) -> None:
+        runs.remove(run)
+        run.discard()
+        on_failed(run.job, error)
+
+    def begin(job: AnnotateJob, provenance: Provenance) -> None:
+        try:
+            runs.append(_Run(job, provenance, options, cut(job, options, workers.count)))
+        except LiveGradcamError as error:
+            on_failed(job, error)
+
+    def begin_again(run: _Run) -> None:
+        """In one segment."""
+        run.discard()
+        try:
+            runs[runs.index(run)] = _Run(run.job, run.provenance, options, [run.whole])
+        except LiveGradcamError as error:
+            runs.remove(run)
+            on_failed(run.job, error)
+
+    def next_task() -> tuple[_Run, Task] | None:
+        for run in runs:
+            if (task := run.next_task()) is not None:
+                return run, task
+        if not waiting:
+            return None
+        begin(*waiting.popleft())
+        return next_task()
+
+    def take(run: _Run, task: Task, result: Callable[[], Any]) -> None:
+        if run not in runs:  # it failed, or is done as a whole now
+            return
+        try:
+            run.take(task, result())
+        except _NotCutError:
+            begin_again(run)
+        except LiveGradcamError as error:
+            fail(run, error)
+        else:
+            if on_progress:
+                on_progress(run.job, run.progress)
+            if run.is_drawn:
+                end(run)
+
+    try:
+        while not stop.requested:
+            while len(running) < workers.count and (found := next_task()) is not None:
+                run, task = found
+                running[id(task)] = run
+                workers.submit(task)
+            if not running:
+                return
+            done = workers.next_done(_POLL_SECONDS)
+            if done is not None:
+                take(running.pop(id(done[0])), *done)
+        for run in list(runs):
+            end(run, complete=False)
+    finally:
+        for run in runs:
+            run.discard()
+
+
+class _NotCutError(Exception):
+    """A recording's segments are not what the whole is: it is damaged, its clock jumps, or its frames change size."""
+
+
+class _Run:
+    """How far one recording is."""
+
+    def __init__(
+        self, job: AnnotateJob, provenance: Provenance, options: AnnotateOptions, segments: Sequence[Segment]
+    ) -> None:
+        self.job = job
+        self.provenance = provenance
+        self._options = options
+        self._segments = segments
+        self._begun = time.perf_counter()
+        self._to_explain = deque(range(len(segments)))
+        self._explained: dict[int, ExplainedSegment] = {}
+        self._sizes: set[tuple[int, int]] = set()
+        self._calm: Calm | None = None
+        self._shown: Shown | None = None
+        self._followed: list[list[Followed]] = []
+        self._to_draw: deque[Draw] = deque()
+        self._drawn: dict[int, EncodedSegment] = {}
+        self._losses: list[Loss] = []
+        self._clock = ClockFaults()
+        self._notes: list[str] = []
+        self._frames_explained = 0
+        self._parts: list[Path] = []
+        self._frames = 0
+        self._encoder = ""
+        with open_recording(job.source, options) as reader:
+            self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
+        self._folder = job.output.with_name(f"{job.output.name}.parts")
+        self._numbers = Numbers(job, options).__enter__()
+        try:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            with writing(self._folder):
+                self._folder.mkdir()
+        except OutputError:
+            self.discard()
+            raise
+
+    def next_task(self) -> Task | None:
+        """What can be done now: drawing goes first, so that explanations do not pile up."""
+        if self._to_draw:
+            return self._to_draw.popleft()
+        if self._to_explain:
+            return Explain(self.job.source, self._segments[self._to_explain.popleft()])
+        return None
+
+    def take(self, task: Task, result: Any) -> None:
+        """Go on with a task's result.
+
+        Raises:
+            _NotCutError: the recording has to be done as a whole.
+            OutputError: something cannot be written.
+        """
+        if isinstance(task, Explain):
+            self._check(task.segment, result)
+            self._explained[self._segments.index(task.segment)] = result
+            self._frames_explained += result.frames
+            while len(self._followed) in self._explained:
+                self._follow(self._explained.pop(len(self._followed)))
+        elif isinstance(task, Draw):
+            self._drawn[self._segments.index(task.segment)] = result
+            while len(self._parts) in self._drawn:
+                self._keep(self._drawn.pop(len(self._parts)))
+
+    def _check(self, segment: Segment, result: ExplainedSegment) -> None:
+        self._sizes |= result.sizes
+        is_other = segment.frames is not None and segment.frames != result.frames
+        if len(self._segments) > 1 and (result.loss or result.clock or is_other or len(self._sizes) > 1):
+            raise _NotCutError
+
+    def _follow(self, result: ExplainedSegment) -> None:
+        """Pass a segment's explanations, the next in order, through what depends on those before."""
+        segment = self._segments[len(self._followed)]
+        self._losses.append(result.loss)
+        self._clock = result.clock
+        self._notes += [note for note in result.notes if note not in self._notes]
+        if self._calm is None:
+            self._calm = Calm(self._options, result.vocabulary, result.evidence_of_nothing, result.targets)
+        changes = [] if self._shown is None else [(segment.first, self._shown)]
+        followed = []
+        for frame in result.explained:
+            followed.append(self._numbers.follow(frame, self._calm))
+            self._shown = lighter(followed[-1].shown)
+            changes.append((frame.index, self._shown))
+        self._followed.append(followed)
+        self._to_draw.append(Draw(self.job.source, segment, f"part{self.job.output.suffix}", changes))
+
+    def _keep(self, result: EncodedSegment) -> None:
+        """Write a drawn segment, the next in order, and its numbers."""
+        position = len(self._parts)
+        path = self._folder / f"{position:06d}{self.job.output.suffix}"
+        with writing(self.job.output):
+            path.write_bytes(result.content)
+        for followed in self._followed[position]:
+            self._numbers.add(followed)
+        self._followed[position] = []
+        self._parts.append(path)
+        self._frames += result.frames
+        self._encoder = self._encoder or result.encoder
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all that is left is to put the parts together."""
+        return len(self._parts) == len(self._segments)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is: explaining and drawing count as much as each other."""
+        seconds = (self._frames_explained + self._frames) / 2 / self._rate
+        return Progress(self._frames_explained, seconds, self._span.seconds)
+
+    def finish(self, *, complete: bool) -> AnnotateSummary | None:
+        """Put the parts together, as far as they are there.
+
+        Returns:
+            What became of it; None where not one segment is there.
+
+        Raises:
+            SourceError: there is not one frame.
+            OutputError: something cannot be written. Nothing is left behind.
+        """
+        parts = [path for path in self._parts if path.stat().st_size]
+        if not parts:
+            self.discard()
+            if complete:
+                raise nothing_to_annotate(self.job, self._options)
+            return None
+        try:
+            with open_recording(self.job.source, self._options) as reader:
+                self._numbers.finish()
+                notes = join_segments(
+                    parts,
+                    self.job,
+                    reader,
+                    self._options,
+                    self.provenance,
+                    end=self._segments[len(self._parts) - 1].end,
+                    complete=complete,
+                )
+                hdr, expected = reader.hdr, reader.expected_frames
+            self._numbers.__exit__(None, None, None)
+        except BaseException:
+            self.discard()
+            raise
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return AnnotateSummary(
+            frames=self._frames,
+            explained=self._numbers.explained,
+            expected_frames=expected,
+            seconds=time.perf_counter() - self._begun,
+            loss=self._losses[0],  # one that is damaged has one segment
+            stopped=not complete,
+            encoder=self._encoder,
+            hdr=hdr,
+            begins_at=float(self._span.shift),
+            clock=self._clock,
+            notes=self._notes,
+            **notes,
+        )
+
+    @property
+    def whole(self) -> Segment:
+        """All segments as one."""
+        return Segment(self._segments[0].start, self._segments[-1].end, 0, None)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self._numbers.discard()
+        shutil.rmtree(self._folder, ignore_errors=True)

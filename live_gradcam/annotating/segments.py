@@ -1,0 +1,314 @@
+"""Parts of a recording, and what is done with each wherever that is: explain its frames, and draw and encode them.
+
+A recording is gone through twice: what is drawn over a frame depends on those before it (smoothing, the colours' scale,
+steady boxes), so all explanations pass through one place, in order, before anything is drawn.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+from live_gradcam.annotating.drawing import Drawing, Shown
+from live_gradcam.annotating.explaining import ExplainedFrame, explained
+from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.output import time_base_of
+from live_gradcam.annotating.source import DEPTH, Span, frames_of, notes_of, open_recording
+from live_gradcam.attribution.session import Engine, EngineOptions, start_engine
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.flow.overlap import Ahead
+from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sources.clock import ClockFaults
+from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.reader import Loss
+
+#: The shortest part that is worth a task of its own, in seconds of the recording, and how long one may be: its
+#: explanations wait in memory.
+_SHORTEST, _LONGEST = 1.0, 10.0
+#: How many parts each worker gets of a recording that is short: more even out better.
+_PARTS_EACH = 2
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a recording.
+
+    Attributes:
+        start: seconds on the recording's clock; None for its beginning.
+        end: seconds; None for its end.
+        first: the number of its first frame in the output.
+        frames: how many it must have; None where nobody knows.
+    """
+
+    start: Fraction | None
+    end: Fraction | None
+    first: int
+    frames: int | None
+
+
+@dataclass(frozen=True)
+class ExplainedSegment:
+    """What the network said of a segment.
+
+    Attributes:
+        explained: the frames that were explained.
+        frames: how many there are.
+        sizes: the heights and widths of all of them.
+        vocabulary: the names.
+        targets: how many classes were asked for.
+        evidence_of_nothing: what the network finds in noise.
+        loss: what could not be read.
+        clock: what the recording's clock does that time does not.
+        notes: what was done to the recording, or left out.
+    """
+
+    explained: list[ExplainedFrame]
+    frames: int
+    sizes: frozenset[tuple[int, int]]
+    vocabulary: Vocabulary
+    targets: int
+    evidence_of_nothing: float
+    loss: Loss
+    clock: ClockFaults
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class EncodedSegment:
+    """A drawn and encoded segment.
+
+    Attributes:
+        content: a file of the output's kind; nothing where the segment has no frames.
+        frames: how many there are.
+        encoder: FFmpeg's name of the encoder.
+    """
+
+    content: bytes
+    frames: int
+    encoder: str
+
+
+class StoppedError(Exception):
+    """The work is not wanted any more."""
+
+
+class Bench:
+    """Where the work on segments is done: the engine, once it is started, and what was found out about it.
+
+    Args:
+        engine: what to explain with.
+        options: how recordings are annotated.
+        scratch: a folder for what lies there for a moment; None for the system's own.
+    """
+
+    def __init__(self, engine: EngineOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
+        self.options = options
+        self.scratch = scratch
+        self._engine_options = engine
+        self._engine: Engine | None = None
+        self._evidence_of_nothing: dict[tuple[int, int], float] = {}
+
+    def is_stopped(self) -> bool:
+        """Whether the work is not wanted any more."""
+        return False
+
+    @property
+    def engine(self) -> Engine:
+        """Started when it is first asked for.
+
+        Raises:
+            LiveGradcamError: as `start_engine`.
+        """
+        if self._engine is None:
+            self._engine = start_engine(self._engine_options)
+        return self._engine
+
+    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
+        """See `Engine.evidence_of_nothing`."""
+        if frame_size not in self._evidence_of_nothing:
+            self._evidence_of_nothing[frame_size] = self.engine.evidence_of_nothing(frame_size)
+        return self._evidence_of_nothing[frame_size]
+
+
+class Task(Protocol):
+    """A piece of work that can be done anywhere, and done again."""
+
+    def run(self, bench: Bench) -> Any:
+        """Do it."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start the engine: what is timed on this machine is remembered for those that start after it."""
+
+    def run(self, bench: Bench) -> dict[str, float]:
+        """Do it, and tell the seconds of each stage.
+
+        Raises:
+            LiveGradcamError: as `start_engine`.
+        """
+        return bench.engine.start_s
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Explain the frames of a segment.
+
+    Attributes:
+        source: the recording.
+        segment: which part.
+    """
+
+    source: Path
+    segment: Segment
+
+    def run(self, bench: Bench) -> ExplainedSegment:
+        """Do it.
+
+        Raises:
+            LiveGradcamError: as `start_engine` and the readers.
+        """
+        engine, options = bench.engine, bench.options
+        found: list[ExplainedFrame] = []
+        sizes: set[tuple[int, int]] = set()
+        count = 0
+        with _frames(self.source, self.segment, options, bench) as (frames, reader):
+            first = next(frames, None)
+            if first is not None:
+                engine.expect((first.image.shape[0], first.image.shape[1]))
+            rest = chain([] if first is None else [first], frames)
+            for frame, explanation in explained(rest, engine, stride=options.stride, batch=options.batch or 1):
+                size = frame.image.shape[:2]
+                sizes.add(size)
+                count += 1
+                if explanation is not None:
+                    found.append(ExplainedFrame(frame.index, frame.pts, size, explanation))
+        nothing = bench.evidence_of_nothing(found[0].size) if found else 0.0
+        vocabulary, targets = engine.explainer.vocabulary, len(engine.targets)
+        return ExplainedSegment(
+            *(found, count, frozenset(sizes), vocabulary, targets, nothing),
+            loss=reader.loss,
+            clock=reader.clock,
+            notes=notes_of(reader, options),
+        )
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw the frames of a segment, and encode them.
+
+    Attributes:
+        source: the recording.
+        segment: which part.
+        name: the output's, for its kind.
+        shown: what is drawn, from which frame's number on.
+    """
+
+    source: Path
+    segment: Segment
+    name: str
+    shown: Sequence[tuple[int, Shown]]
+
+    def run(self, bench: Bench) -> EncodedSegment:
+        """Do it.
+
+        Raises:
+            LiveGradcamError: as the readers and `VideoWriter`; a GIF of too many frames a second.
+        """
+        options = bench.options
+        drawing = Drawing(options)
+        changes = iter(self.shown)
+        current: Shown | None = None
+        upcoming = next(changes, None)
+        writer: VideoWriter | None = None
+        with tempfile.TemporaryDirectory(prefix="live-gradcam-", dir=bench.scratch) as folder:
+            path = Path(folder, self.name)
+            with _frames(self.source, self.segment, options, bench) as (frames, reader):
+                shift = Span(reader, options).shift
+                try:
+                    for frame in frames:
+                        while upcoming is not None and upcoming[0] <= frame.index:
+                            current, upcoming = upcoming[1], next(changes, None)
+                        assert current is not None  # something is shown from the first frame on
+                        picture = drawing.picture(frame.image, current)
+                        if writer is None:
+                            rate = options.output_fps or reader.frame_rate
+                            options.check_rate(path, rate)
+                            writer = VideoWriter(
+                                path,
+                                size=picture.shape[:2],
+                                frame_rate=rate,
+                                time_base=time_base_of(reader, options),
+                                encoding=options.encoding,
+                            )
+                        writer.write(picture, frame.pts - shift)
+                    if writer is None:
+                        return EncodedSegment(b"", 0, "")
+                    writer.finish()
+                except BaseException:
+                    if writer is not None:
+                        writer.discard()
+                    raise
+            return EncodedSegment(path.read_bytes(), writer.frames_written, writer.encoder)
+
+
+@contextmanager
+def _frames(
+    source: Path, segment: Segment, options: AnnotateOptions, bench: Bench
+) -> Iterator[tuple[Iterator[Frame], Any]]:
+    """A segment's frames, by their numbers in the output, and their reader."""
+
+    def numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if bench.is_stopped():
+                raise StoppedError
+            yield replace(frame, index=frame.index + segment.first)
+
+    with (
+        open_recording(source, options) as reader,
+        Ahead(frames_of(reader, options, segment.start, segment.end), DEPTH) as ahead,
+    ):
+        yield numbered(ahead), reader
+
+
+def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segment]:
+    """The parts of a recording: from key frame to key frame, a few for each of so many workers.
+
+    One part where the recording cannot be cut so that the parts' frames are those of the whole.
+
+    Raises:
+        SourceError: it is not a video.
+    """
+    with open_recording(job.source, options) as reader:
+        span = Span(reader, options)
+        whole = [Segment(span.start, span.end, 0, None)]
+        if options.output_fps is not None or options.encoding.of_file(job.output).codec == "gif":
+            return whole
+        keys = reader.key_times(span.start)
+        if not keys:
+            return whole
+        length = _LONGEST if span.seconds is None else span.seconds / (_PARTS_EACH * workers)
+        length = min(_LONGEST, max(_SHORTEST, length))
+        cuts: list[tuple[Fraction | None, int]] = [(span.start, 0)]
+        last = span.begin
+        for time, frames_before in keys:
+            if time - last >= length and (span.end is None or time < span.end):
+                cuts.append((time, frames_before))
+                last = time
+        ends = [*cuts[1:], (span.end, None)]
+        return [
+            Segment(start, end, first, None if after is None else after - first)
+            for (start, first), (end, after) in zip(cuts, ends, strict=True)
+        ]
+
+
+def lighter(shown: Shown) -> Shown:
+    """The same without what drawing does not need."""
+    return replace(shown, explanation=shown.explanation.without_scores())

@@ -1,0 +1,163 @@
+"""A recording's frames, as the options want them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.attribution.fit_choice import Stream
+from live_gradcam.errors import SourceError
+from live_gradcam.flow.overlap import Ahead
+from live_gradcam.sources.clock import LONGEST_PAUSE
+from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.pictures import PictureReader, Recording, shows_pictures
+from live_gradcam.sources.reader import OnPacket, VideoReader
+
+#: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
+DEPTH = 6
+#: Seconds of sound before the pictures that are none: decoders warm up with them.
+_WARMING_UP = Fraction(1, 10)
+
+
+def open_recording(path: Path, options: AnnotateOptions) -> Recording:
+    """Open a video, or pictures as a video.
+
+    Raises:
+        SourceError: it is neither.
+    """
+    if shows_pictures(path):
+        return PictureReader(path, options.picture_fps, options.levels)
+    return VideoReader(path, rate=options.source_fps)
+
+
+def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
+    """What is wrong with a recording that cannot be opened; None if nothing is."""
+    try:
+        open_recording(path, options).close()
+    except SourceError as error:
+        return error
+    return None
+
+
+def notes_of(reader: Recording, options: AnnotateOptions) -> list[str]:
+    """What was done to a recording, or left out, that its user should know; complete once its frames were read."""
+    if isinstance(reader, VideoReader):
+        return [reader.rate_note] if reader.rate_note else []
+    if options.source_fps is None:
+        return reader.notes
+    return [f"{reader.path} is of pictures, which come at --picture-fps, not at --source-fps", *reader.notes]
+
+
+class Span:
+    """The part of a recording that is annotated, on the recording's clock, which may begin anywhere.
+
+    The output's clock begins at 0: with the span's start; of a whole recording with its first frame, or with its sound
+    where that begins before.
+
+    Args:
+        reader: the recording.
+        options: where it begins and ends, after the recording's beginning.
+
+    Attributes:
+        start: seconds; None for the beginning.
+        end: seconds; None for the end.
+        begin: seconds, of its first frame or its start.
+        shift: seconds by which the output's times are earlier, a whole number of ticks.
+        seconds: how long it is, as the header says; None if that does not say.
+    """
+
+    def __init__(self, reader: Recording, options: AnnotateOptions) -> None:
+        self.start = None if options.start is None else reader.begin + options.start
+        self.end = None if options.end is None else reader.begin + options.end
+        self.begin = reader.begin if self.start is None else self.start
+        origin = _beginning(reader) if self.start is None else self.start
+        self.shift = origin // reader.time_base * reader.time_base
+        ends = [] if self.end is None else [self.end]
+        if reader.duration is not None:
+            ends.append(reader.begin + Fraction(reader.duration))
+        self.seconds = float(min(ends) - self.begin) if ends else None
+
+
+def _beginning(reader: Recording) -> Fraction:
+    """Seconds on a recording's clock: of what is there first, the pictures or the sound."""
+    sounds = [stream for stream in reader.others if stream.type == "audio" and stream.start_time is not None]
+    earlier = max((reader.begin - stream.start_time * stream.time_base for stream in sounds), default=Fraction(0))
+    return reader.begin - earlier if _WARMING_UP < earlier <= LONGEST_PAUSE else reader.begin
+
+
+class SourceAhead:
+    """A recording that is decoded ahead, from now on. Use as a context manager.
+
+    Args:
+        path: the recording.
+        options: which of its frames, and how many a second.
+
+    Raises:
+        SourceError: it is not a video.
+    """
+
+    def __init__(self, path: Path, options: AnnotateOptions) -> None:
+        self.reader = open_recording(path, options)
+        self.span = Span(self.reader, options)
+        #: Packets of sound and subtitles, as far as the frames are decoded.
+        self.packets: deque[Any] = deque()
+        frames = frames_of(self.reader, options, self.span.start, self.span.end, on_packet=self.packets.append)
+        self._ahead = Ahead(frames, DEPTH)
+        self.frames: Iterator[Frame] = self._ahead
+
+    def look(self) -> Stream | None:
+        """What its first frame tells; None where there is none."""
+        first = next(self.frames, None)
+        if first is None:
+            return None
+        self.frames = chain([first], self._ahead)
+        return Stream((first.image.shape[0], first.image.shape[1]), None)
+
+    def __enter__(self) -> SourceAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ahead.close()
+        self.reader.close()
+
+
+def frames_of(
+    reader: Recording,
+    options: AnnotateOptions,
+    start: Fraction | None,
+    end: Fraction | None,
+    *,
+    on_packet: OnPacket | None = None,
+) -> Iterator[Frame]:
+    """The frames of a part of a recording, as many a second as the options want; see `VideoReader.frames`."""
+    frames = reader.frames(start=start, end=end, on_packet=on_packet)
+    if options.output_fps is None:
+        return frames
+    return resampled(frames, options.output_fps, Span(reader, options).begin, period=1 / reader.frame_rate)
+
+
+def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, period: Fraction) -> Iterator[Frame]:
+    """So many frames a second, each the newest at its time.
+
+    Args:
+        frames: with times that increase.
+        rate: frames a second.
+        begin: the time of the first one, in seconds; before the first frame there is that.
+        period: how long the last frame is shown, in seconds.
+    """
+    count = 0
+    newest: Frame | None = None
+    for frame in frames:
+        while newest is not None and begin + count / rate < frame.pts:
+            yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+            count += 1
+        newest = frame
+    while newest is not None and (begin + count / rate < newest.pts + period or not count):
+        yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+        count += 1

@@ -1,0 +1,152 @@
+"""Processes on this machine that work on segments."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from live_gradcam.annotating.messages import Done, Listener, Speaker
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.segments import Bench, Task
+from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.errors import LiveGradcamError
+
+
+class Workers(Protocol):
+    """Do tasks, one each at a time. A context manager.
+
+    Attributes:
+        count: how many there are.
+    """
+
+    count: int
+
+    def submit(self, task: Task) -> None:
+        """Have a task done."""
+
+    def next_done(self, seconds: float) -> tuple[Task, Callable[[], Any]] | None:
+        """A task that is done, and a function that gives its result or raises what it raised.
+
+        None where none is done after so many seconds.
+        """
+
+
+class WorkersLostError(LiveGradcamError):
+    """The processes that work are gone."""
+
+
+class ProcessWorkers:
+    """Processes on this machine. Use as a context manager; leaving it stops what they are at.
+
+    Args:
+        count: how many.
+        engine: what each explains with.
+        options: how recordings are annotated.
+    """
+
+    def __init__(self, count: int, engine: EngineOptions, options: AnnotateOptions) -> None:
+        self.count = count
+        if engine.threads is None:
+            engine = replace(engine, threads=max(1, (os.cpu_count() or 1) // count))
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        self._stop = context.Event()
+        self._scratch = tempfile.TemporaryDirectory(prefix="live-gradcam-")
+        self._pool = ProcessPoolExecutor(
+            count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop, self._scratch.name)
+        )
+        self._tasks: dict[Future, Task] = {}
+        self._speaker = Speaker()
+
+    def submit(self, task: Task) -> None:
+        """Have a task done.
+
+        Raises:
+            WorkersLostError: a process died.
+        """
+        try:
+            with _deaf_to_interrupts():  # the process that is started now may be
+                self._tasks[self._pool.submit(_run, task)] = task
+        except BrokenProcessPool:
+            raise WorkersLostError(_LOST) from None
+
+    def next_done(self, seconds: float) -> tuple[Task, Callable[[], Any]] | None:
+        """See `Workers`."""
+        done, _ = wait(self._tasks, timeout=seconds, return_when=FIRST_COMPLETED)
+        if not done:
+            return None
+        future = done.pop()
+        task = self._tasks.pop(future)
+        if isinstance(future.exception(), BrokenProcessPool):
+            raise WorkersLostError(_LOST)
+        return task, lambda: self._speaker.result(future.result())
+
+    def __enter__(self) -> ProcessWorkers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+        self._scratch.cleanup()  # of processes that died, too
+
+
+_LOST = "a worker process died, perhaps for want of memory: try fewer --workers; what was finished is kept"
+
+
+class _ProcessBench(Bench):
+    """A bench in a process of its own, which ends with the one that started it."""
+
+    def __init__(self, engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+        super().__init__(engine, options, scratch)
+        self._stop = stop
+
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+
+_bench: _ProcessBench
+_listener: Listener
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal: those that are started here do not take it, from their first moment.
+
+    In this one it takes effect on leaving.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+    global _bench, _listener
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
+    _bench, _listener = _ProcessBench(engine, options, stop, scratch), Listener()
+
+
+def _end_with_parent(scratch: str) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        shutil.rmtree(scratch, ignore_errors=True)
+        os._exit(1)
+
+
+def _run(task: Task) -> Done:
+    return _listener.done(task.run(_bench))

@@ -1,0 +1,95 @@
+"""What is said once of a network's answers, where nobody can be sure of them: empty maps, and guessed pixels."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.explanations.explanation import Explanation
+
+_log = logging.getLogger(__name__)
+
+#: Logits of more than this are absurd: of two classes, one would be e^100 times as probable as the other.
+_ABSURD_LOGIT = 100.0
+#: Of a frame's pixels, from which on there is something in it.
+_LEAST_DEVIATION = 2.0
+
+
+class Notice(Protocol):
+    """Looks at what is explained, and says something once where there is something to say."""
+
+    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
+        """Take note of an explained frame, uint8 (height, width, 3) BGR."""
+
+
+class EmptyMaps:
+    """Says that a map is 0 everywhere, and what can be the reason.
+
+    Args:
+        layer: the target layer, for the message.
+    """
+
+    def __init__(self, layer: str) -> None:
+        self._layer = layer
+        self._is_said = False
+
+    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
+        """See `Notice`."""
+        if self._is_said or not explanation.empty[0]:
+            return
+        self._is_said = True
+        target = explanation.targets[0].label
+        if explanation.against:
+            _log.warning("the map is empty: at %s nothing speaks against %s", self._layer, target)
+            return
+        _log.warning(
+            "the map is empty: at %s nothing speaks for %s. All may speak against it (--method counterfactual shows "
+            "that), or the layer has no part in the answer (--layer names another)",
+            self._layer,
+            target,
+        )
+
+
+class GuessedPixels:
+    """Asks about the first frame with raw pixels too, where their scale is a guess, and says where the answers differ.
+
+    Args:
+        explainer: of a classifier whose pixels are a guess.
+    """
+
+    def __init__(self, explainer: Explainer) -> None:
+        self._explainer = explainer
+        self._is_done = False
+
+    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
+        """See `Notice`."""
+        if self._is_done or frame.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
+            return
+        self._is_done = True
+        classifier = self._explainer.classifier
+        guess = classifier.pixel_guess or ""
+        asked = "unit" if guess == "raw" else "raw"
+        other = self._explainer.asked_with(frame, asked)
+        own = explanation.predictions[0]
+        if own.value is None and np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
+            _log.warning(
+                "%s: its scores are absurdly large (%.3g), so its pixels are most likely scaled in another way: set "
+                "yours with --preprocessing",
+                classifier.name,
+                np.abs(explanation.logits).max(),
+            )
+        elif other.index != own.index or other.value is not None:
+            _log.warning(
+                "%s answers %s %s with %s pixels, a guess, and %s %s with %s: set yours with --preprocessing",
+                classifier.name,
+                own.label,
+                own.amount(),
+                guess,
+                other.label,
+                other.amount(),
+                asked,
+            )

@@ -1,0 +1,437 @@
+"""The function that is compiled: pixels in; predictions, logits and class activation maps out, in one pass.
+
+A frame may be several overlapping tiles (`cam.tiles`), which are rows of one batch. What is said of the frame is then
+the mean of the tiles' probabilities. What is explained is the sum of the tiles' scores: as no tile sees another, the
+gradient by one tile's activations is that of its own score, so that each has the map that it has alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.attribution.coverage import Coverage
+from live_gradcam.attribution.logits import ACTIVATIONS
+from live_gradcam.attribution.mean_gradient import OffsetPath
+from live_gradcam.attribution.methods import Method
+from live_gradcam.attribution.plain_gradients import plain_gradients
+from live_gradcam.attribution.shared_start import SharedStart
+from live_gradcam.networks.graph import Operation, run
+from live_gradcam.networks.network_input import network_input
+from live_gradcam.networks.outputs import Activation, Output
+from live_gradcam.networks.preprocessing import Preprocessing
+from live_gradcam.networks.split import SplitNetwork
+
+#: What is differentiated. logit: the class's own score z. margin: log(p/(1−p)), the softmax's map without its
+#: saturation: z_c − logsumexp of the others, and of a sigmoid z_c itself. probability: p itself, as the popular recipe
+#: does.
+Score = Literal["logit", "margin", "probability"]
+SCORES: tuple[str, ...] = get_args(Score)
+
+#: As the class to explain: the frame's own best that is not asked for. As the class to contrast with: none.
+TOP_CLASS = NO_CLASS = -1
+
+#: What is below it is 0 to a sum of exponentials whose largest is 1.
+_TINY = 1e-30
+
+
+class _Head(NamedTuple):
+    """What the head gives.
+
+    Attributes:
+        values: of the trunk and, but for rows of several classes, of the head, by number.
+        logits: float32 (batch, classes), of whole frames.
+        targets: int32 (batch, maps): the classes to map.
+        given: for each target layer, in running order, and each map what the method is given besides the activations.
+    """
+
+    values: dict[int, tf.Tensor]
+    logits: tf.Tensor
+    targets: tf.Tensor
+    given: dict[int, list[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class OnePass:
+    """Trunk → head → the head's gradient → maps, as pure functions of tensors.
+
+    Attributes:
+        split: the network, cut at the target layer or layers.
+        offset_path: how far the head has to be differentiated for the mean gradient.
+        preprocessing: how pixels become its input.
+        activation: what turns its logits into probabilities or values.
+        output: what these are.
+        method: how activations become a map.
+        score: what is differentiated, unless the method says so itself.
+        topk: how many predictions.
+        maps: how many classes get a map.
+        members: float32 (groups, classes), 1 where a class belongs to a group (`cam.vocabulary`). Where there are any,
+            groups are listed instead of classes, and a group's index is the number of classes plus its own.
+        tiles: how many rows of the batch of pixels are one frame.
+        apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
+        coverage: what of the input the target layer's map covers; None for all of it.
+        shared: what tiles share; the pixels are then those of whole frames, (batch, *the tiling's size, 3).
+    """
+
+    split: SplitNetwork
+    offset_path: OffsetPath
+    preprocessing: Preprocessing
+    activation: Activation
+    output: Output
+    method: Method
+    score: Score
+    topk: int
+    maps: int
+    members: np.ndarray
+    tiles: int = 1
+    apart: int = 0
+    shared: SharedStart | None = None
+    coverage: Coverage | None = None
+
+    def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The predictions alone.
+
+        Args:
+            pixels: uint8 (batch · tiles, height, width, 3), BGR, of the network's input size.
+
+        Returns:
+            `indices` int32 (batch, topk), best first; `logits` float32 (batch, classes) and `probabilities` float32
+            (batch, classes + groups).
+        """
+        return self._predictions(self.whole(self.logits(run(self.split.head, self.trunk_values(pixels)))))
+
+    def explain(
+        self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The predictions and the maps. To be traced: gradients are those of a graph.
+
+        Args:
+            pixels: as for `predict`.
+            target_classes: int32 (batch, maps): the classes to explain, then `TOP_CLASS` for the best others.
+            contrast_classes: int32 (batch, maps): what to explain them against, or `NO_CLASS`.
+
+        Returns:
+            As `predict`, and `targets` int32 (batch, maps); for each target layer, in running order, `raw_maps_0`, …,
+            float32 (batch · tiles, maps, h, w), in units of the score.
+        """
+        with plain_gradients():
+            head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
+        raw_maps = {}
+        for position, (layer, given) in enumerate(head.given.items()):
+            activations = self._as_map(layer, head.values[layer])
+            of_layer = [self.method.raw_map(activations, one) for one in given]
+            raw_maps[f"raw_maps_{position}"] = tf.stack(of_layer, axis=1)
+        predictions = self._predictions(head.logits)
+        return {
+            **predictions,
+            "targets": head.targets,
+            **raw_maps,
+        }
+
+    def _head(self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor) -> _Head:
+        """Run the head on the trunk's values, and work out what the method is given."""
+        if self.method.asks_for in ("nothing", "scores"):
+            return self._without_gradient(values, target_classes, contrast_classes)
+        path = self.offset_path if self._takes_means else self.offset_path.from_activations(self.split)
+        values = run(path.before, values)
+        if path.takes_rows and self.maps > 1:
+            return self._gradients_in_rows(path, values, target_classes, contrast_classes)
+        values = run(path.after, values)
+        logits = self.logits(values)
+        whole = self.whole(logits)
+        targets = _targets(self._ranked(whole), target_classes)
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        scores = [self.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
+        if self._takes_means:
+            gradients = [tf.gradients(score, values[path.point])[0] for score in scores]
+            return _Head(values, whole, targets, {self.split.target: self._means(gradients, path)})
+        layers = self.split.targets
+        rows = [tf.gradients(score, [values[layer] for layer in layers]) for score in scores]
+        given = {layer: [self._as_map(layer, row[k]) for row in rows] for k, layer in enumerate(layers)}
+        return _Head(values, whole, targets, given)
+
+    def _gradients_in_rows(
+        self,
+        path: OffsetPath,
+        values: dict[int, tf.Tensor],
+        target_classes: tf.Tensor,
+        contrast_classes: tf.Tensor,
+    ) -> _Head:
+        """All classes together, a row each.
+
+        From a vector on, the head is a few products whose cost is that of reading their kernels. Maps would be costly
+        to repeat: there each class has a pass of its own.
+        """
+        point = tf.repeat(values[path.point], self.maps, axis=0)
+        rows = self.logits(run(path.after, {**values, path.point: point}))
+        whole = self.whole(rows[:: self.maps])
+        targets = _targets(self._ranked(whole), target_classes)
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        score = self.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
+        gradient = tf.gradients(score, point)[0]
+        gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
+        return _Head(values, whole, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
+
+    @property
+    def _takes_means(self) -> bool:
+        """Whether mean gradients are enough: the method asks for no more, of one layer of maps.
+
+        An offset of tokens would be one of the class token too.
+        """
+        return self.method.asks_for == "mean gradient" and self.split.grids == (None,)
+
+    def _means(self, gradients: list[tf.Tensor], path: OffsetPath) -> list[tf.Tensor]:
+        return [path.mean_gradient(tf.cast(gradient, tf.float32)) for gradient in gradients]
+
+    def _as_map(self, layer: int, values: tf.Tensor) -> tf.Tensor:
+        """A target layer's activations or gradients, float32 (batch, h, w, channels)."""
+        return self.split.as_map(layer, tf.cast(values, tf.float32))
+
+    def _without_gradient(
+        self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> _Head:
+        """For a method that is given nothing, or what scores other activations."""
+        values = run(self.split.head, values)
+        whole = self.whole(self.logits(values))
+        targets = _targets(self._ranked(whole), target_classes)
+        if self.method.asks_for == "nothing":
+            return _Head(values, whole, targets, {layer: [None] * self.maps for layer in self.split.targets})
+        explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        scored = [
+            lambda activations, k=k: self._scores_of(activations, values, *(classes[:, k] for classes in explained))
+            for k in range(self.maps)
+        ]
+        return _Head(values, whole, targets, {self.split.target: scored})
+
+    def _scores_of(
+        self, activations: tf.Tensor, values: dict[int, tf.Tensor], classes: tf.Tensor, contrasts: tf.Tensor
+    ) -> tf.Tensor:
+        """The scores (batch, n) of other activations (batch, n, h, w, channels)."""
+        count = activations.shape[1]
+        logits = self.logits_of(tf.reshape(activations, [-1, *activations.shape[2:]]), values, count)
+        scores = self.score_of(logits, tf.repeat(classes, count), tf.repeat(contrasts, count))
+        return tf.reshape(scores, [-1, count])
+
+    def logits_of(self, activations: tf.Tensor, values: dict[int, tf.Tensor], count: int) -> tf.Tensor:
+        """The logits (batch · count, classes) of other activations.
+
+        Args:
+            activations: float32 (batch · count, h, w, channels): for each frame, `count` in the target layer's place.
+            values: of the trunk for the batch of frames; the head may read more of them than the target layer's.
+            count: how many for each frame.
+        """
+        split = self.split
+        made = {value for operation in split.head for value in operation.outputs}
+        read = {value for operation in split.head for value in operation.inputs} - made - {split.target}
+        rows = {value: tf.repeat(values[value], count, axis=0) for value in read}
+        return self.logits(run(split.head, {**rows, split.target: tf.cast(activations, values[split.target].dtype)}))
+
+    def trunk_values(self, pixels: tf.Tensor) -> dict[int, tf.Tensor]:
+        """All values before the head, of pixels as for `predict`."""
+        value, x = self.split.input, network_input(pixels, self.preprocessing)
+        trunk, apart = self.split.trunk, self.apart
+        if self.shared is not None:
+            value, x = self.shared.value, self.shared.values_of_tiles(x)
+            trunk = trunk[len(self.shared.operations) :]
+            apart = max(0, apart - len(self.shared.operations))
+        return run_apart(trunk, {value: x}, apart, self._read_later)
+
+    @property
+    def _read_later(self) -> set[int]:
+        """What the head reads of the trunk's values."""
+        return {
+            *self.split.targets,
+            self.split.output,
+            *(value for operation in self.split.head for value in operation.inputs),
+        }
+
+    def on_input(self, maps: tf.Tensor) -> tf.Tensor:
+        """Maps (n, h, w) of the target layer, enlarged to the input: (n, height, width)."""
+        size = self.split.input_size
+        if self.coverage is None:
+            return resized(maps, size)
+        rows, columns = map(tf.constant, self.coverage.matrices(tuple(maps.shape[1:]), size))
+        return tf.linalg.matmul(tf.linalg.matmul(rows, maps), columns, transpose_b=True)
+
+    def activations(self, pixels: tf.Tensor) -> tf.Tensor:
+        """The target layer's, float32 (batch, h, w, channels)."""
+        return self._as_map(self.split.target, self.trunk_values(pixels)[self.split.target])
+
+    def logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
+        """The logits float32 (batch, classes) among all values.
+
+        One unit z of a sigmoid becomes the two classes that it decides between: -z and z.
+        """
+        logits = tf.cast(values[self.split.output], tf.float32)
+        decides = self.output == "classes" and logits.shape[-1] == 1
+        return tf.concat([-logits, logits], axis=-1) if decides else logits
+
+    def whole(self, logits: tf.Tensor) -> tf.Tensor:
+        """The logits (batch, classes) of frames, from those of their tiles (batch · tiles, classes).
+
+        Their softmax, or sigmoid, is the mean of the tiles' probabilities. With softmax a number may be added to
+        all: it is the mean over tiles of logsumexp, so that a single tile's logits are its own. Of values it is the
+        mean of the tiles' scores.
+        """
+        if self.tiles == 1:
+            return logits
+        logits = tf.reshape(logits, [-1, self.tiles, logits.shape[-1]])
+        if self.output == "values":
+            return tf.reduce_mean(logits, axis=1)
+        if self.activation == "softmax":
+            total = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
+            mean = tf.reduce_logsumexp(logits - total, axis=1) - math.log(self.tiles)
+            return mean + tf.reduce_mean(total, axis=1)
+        log_odds = [tf.reduce_logsumexp(tf.math.log_sigmoid(sign * logits), axis=1) for sign in (1, -1)]
+        return log_odds[0] - log_odds[1]
+
+    def _of_tiles(self, classes: tf.Tensor) -> tf.Tensor:
+        """Classes of frames, int32 (batch, maps), for each of their tiles."""
+        return tf.repeat(classes, self.tiles, axis=0) if self.tiles > 1 else classes
+
+    def numbers(self, logits: tf.Tensor) -> tf.Tensor:
+        """The probabilities, or the values, of logits."""
+        return ACTIVATIONS[self.activation](logits)
+
+    def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        indices = tf.math.top_k(self._ranked(logits), self.topk).indices
+        probabilities = self.numbers(logits)
+        if self._has_groups:
+            probabilities = tf.concat([probabilities, self._sums_of_groups(probabilities)], axis=-1)
+        return {
+            "indices": indices,
+            "logits": logits,
+            "probabilities": probabilities,
+        }
+
+    @property
+    def _has_groups(self) -> bool:
+        return len(self.members) > 0
+
+    def _sums_of_groups(self, values: tf.Tensor) -> tf.Tensor:
+        """Values (n, classes) added up over each group's classes, (n, groups)."""
+        return tf.linalg.matmul(values, tf.constant(self.members), transpose_b=True)
+
+    def _ranked(self, logits: tf.Tensor) -> tf.Tensor:
+        """What the best are the best by, (n, classes + groups); where there are groups, they are before all classes.
+
+        Values come in their own order.
+        """
+        if self.output == "values":
+            return tf.zeros_like(logits) - tf.range(logits.shape[-1], dtype=tf.float32)
+        if not self._has_groups:
+            return logits
+        return tf.concat([tf.fill(tf.shape(logits), -1.0), self._sums_of_groups(self.numbers(logits))], axis=-1)
+
+    def score_of(self, logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
+        """The score (n,) that is differentiated, of the classes (n,), less that of what they are contrasted with.
+
+        A group's logit is log Σ exp(z) over its classes, as if it were one class: exp of it is in the same proportion
+        to the probability as exp(z) of a class, and the logit of a group of one class is that class's.
+        """
+        picked, against = self._one_hot(classes), self._one_hot(contrasts)
+        if self.method.score is not None:
+            own = self._finer_score(logits, picked)
+            return tf.where(contrasts < 0, own, self._logit_of(logits, picked) - self._logit_of(logits, against))
+        return self._score_of_one(logits, picked) - self._score_of_one(logits, against)
+
+    def _one_hot(self, classes: tf.Tensor) -> tf.Tensor:
+        """float32 (n, classes + groups): 1 for the class; no class is the row of zeros.
+
+        By comparing: XLA would compile anew for every class that slices, and to ONNX's one-hot -1 is the last class.
+        """
+        groups, count = self.members.shape
+        return tf.cast(classes[:, tf.newaxis] == tf.range(count + groups), tf.float32)
+
+    def _score_of_one(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        """The score (n,) of what is picked (n, classes + groups); 0 where nothing is."""
+        if self.score == "logit" or (self.score == "margin" and self.activation == "sigmoid"):
+            return self._logit_of(logits, picked)
+        classes = self._classes_of(picked)
+        if self.score == "probability":
+            return tf.reduce_sum(self.numbers(logits) * classes, axis=-1)
+        others = tf.reduce_logsumexp(tf.where(classes > 0, logits.dtype.min, logits), axis=-1)
+        return self._logit_of(logits, picked) - tf.reduce_max(classes, axis=-1) * others
+
+    def _logit_of(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        if not self._has_groups:
+            return tf.reduce_sum(logits * picked, axis=-1)
+        classes = self._classes_of(picked)
+        total = tf.reduce_logsumexp(tf.where(classes > 0, logits, logits.dtype.min), axis=-1)
+        return tf.where(tf.reduce_max(classes, axis=-1) > 0, total, 0)
+
+    def _classes_of(self, picked: tf.Tensor) -> tf.Tensor:
+        """float32 (n, classes): 1 for each class that is picked, by itself or in its group."""
+        if not self._has_groups:
+            return picked
+        count = self.members.shape[1]
+        return picked[:, :count] + tf.linalg.matmul(picked[:, count:], tf.constant(self.members))
+
+    def _finer_score(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
+        """The method's own score: of a class among the classes, of a group among the groups."""
+        assert self.method.score is not None
+        if not self._has_groups:
+            return self.method.score(logits, picked)
+        count = self.members.shape[1]
+        highest = tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+        total = self._sums_of_groups(tf.exp(logits - highest))
+        of_groups = self.method.score(tf.math.log(tf.maximum(total, _TINY)) + highest, picked[:, count:])
+        is_group = tf.reduce_max(picked[:, count:], axis=-1) > 0
+        return tf.where(is_group, of_groups, self.method.score(logits, picked[:, :count]))
+
+
+def run_apart(
+    operations: Sequence[Operation], values: dict[int, tf.Tensor], apart: int, read_later: Collection[int]
+) -> dict[int, tf.Tensor]:
+    """Run operations, the first ones for each row of the batch by itself: what they make stays small, in the cache.
+
+    Args:
+        operations: what to run.
+        values: what the first one reads, and no more.
+        apart: how many operations are run for each row.
+        read_later: which values somebody reads besides the other operations.
+
+    Returns:
+        The values that are read.
+    """
+    first, others = operations[:apart], operations[apart:]
+    if first:
+        ((number, pixels),) = values.items()
+        rows = [run(first, {number: row}) for row in tf.split(pixels, pixels.shape[0])]
+        read = {value for operation in others for value in operation.inputs} | set(read_later)
+        values = {value: tf.concat([row[value] for row in rows], axis=0) for value in rows[0] if value in read}
+    return run(others, values)
+
+
+def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:
+    """The classes to map, int32 (batch, maps): those asked for, then (-1) the best others, best first."""
+    maps = target_classes.shape[1]
+    is_open = target_classes < 0
+    is_asked_for = tf.reduce_any(target_classes[..., tf.newaxis] == tf.range(logits.shape[-1]), axis=1)
+    others = tf.math.top_k(tf.where(is_asked_for, logits.dtype.min, logits), maps).indices
+    places = tf.cumsum(tf.cast(is_open, tf.int32), axis=1) - 1  # of the open ones among the others
+    filled = tf.reduce_sum(
+        tf.where(places[..., tf.newaxis] == tf.range(maps), others[:, tf.newaxis], 0),
+        axis=-1,
+    )
+    return tf.where(is_open, filled, target_classes)
+
+
+def resized(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Maps (…, h, w) bilinearly at another (height, width), pixel centres and edges as OpenCV has them.
+
+    As two small products, which every engine has.
+    """
+    height, width = (tf.constant(_interpolation(*sizes)) for sizes in zip(maps.shape[-2:], size, strict=True))
+    return tf.linalg.matmul(tf.linalg.matmul(height, maps), width, transpose_b=True)
+
+
+def _interpolation(before: int, after: int) -> np.ndarray:
+    """float32 (after, before): what of each value goes into each interpolated one."""
+    places = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(before))).astype(np.float32)

@@ -1,0 +1,415 @@
+"""From the options that every command shares to a warmed-up explainer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from live_gradcam.attribution.fit_choice import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
+from live_gradcam.attribution.notices import EmptyMaps, GuessedPixels, Notice
+from live_gradcam.compiling.engines import Backend, Precision, check_backend
+from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
+from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.explanations.explanation import Target
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
+from live_gradcam.networks.custom_objects import check_custom_objects
+from live_gradcam.networks.labels import find_class, is_everyday_alone
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.explainer import Explainer, Names
+    from live_gradcam.attribution.one_pass import Score
+    from live_gradcam.attribution.still_methods import OnProgress
+    from live_gradcam.compiling.lowering import LayerRewrite
+    from live_gradcam.compiling.tuning import Tune
+    from live_gradcam.explanations.explanation import Explanation
+    from live_gradcam.explanations.fits import Fit, FitChoice
+    from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.networks.outputs import Output
+
+_log = logging.getLogger(__name__)
+
+TOP_CLASS = "top1"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings.
+
+    Attributes:
+        classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
+        fit: of "auto", `attribution.fit_choice` makes one.
+        feed: "NAME=VALUE" or "NAME=FILE.npy": what inputs other than the picture are held at.
+        names: None for everyday names where a camera is looked at, or where a class is asked for by one.
+        is_live: whether only methods will do that are quick enough for a camera.
+        methods: of several that are compared, all of them; empty for the one.
+    """
+
+    model: str = DEFAULT_MODEL
+    weights: str = "imagenet"
+    labels: str | None = None
+    preprocessing: str | None = None
+    output: Output | None = None
+    head: str | None = None
+    feed: tuple[str, ...] = ()
+    layer: str | None = None
+    classes: tuple[str, ...] = ()
+    topk: int = 5
+    score: Score = "logit"
+    fit: FitChoice = "auto"
+    tiles: int | None = None
+    names: Names | None = None
+    lowering: bool = True
+    engine: Backend = "xla"
+    tune: Tune = "auto"
+    precision: Precision = "f32"
+    threads: int | None = None
+    method: str = "grad-cam"
+    maps: int | None = 1
+    input_size: tuple[int, int] | None = None
+    is_live: bool = False
+    methods: tuple[str, ...] = ()
+    custom_objects: str | None = None
+    trust: bool = False
+
+    def check(self) -> None:
+        """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
+
+        Raises:
+            UsageError: no such model or engine, an engine that is not installed, or does not have the precision; a
+                number of tiles for another fit.
+            ModelError: no such model file, or one that cannot be explained; no such file of custom objects.
+        """
+        check_model_name(self.model)
+        if self.custom_objects is not None:
+            check_custom_objects(self.custom_objects)
+        check_backend(self.engine, self.precision)
+        parse_feed(self.feed)
+        if self.tiles is not None and self.fit not in ("auto", "tiles"):
+            raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A warmed-up explainer with the class to explain.
+
+    Attributes:
+        explainer: ready for its first frame.
+        targets: the classes to explain; empty for each frame's top class.
+        start_s: seconds spent on importing TensorFlow, loading the model, building the explainer, timing the forms of
+            its layers, and tracing and compiling it.
+        frame_size: (height, width) of the frames that it is warmed up for.
+        fit_guess: says that the fit is a guess, where it is one.
+        notices: what looks at the explanations, and says what is not sure.
+    """
+
+    explainer: Explainer
+    targets: tuple[Target, ...]
+    start_s: dict[str, float]
+    frame_size: tuple[int, int] = Stream().frame_size
+    fit_guess: FitGuess | None = None
+    notices: tuple[Notice, ...] = ()
+
+    def explain(
+        self, image: np.ndarray, *, smooth_samples: int = 0, on_progress: OnProgress | None = None
+    ) -> Explanation:
+        """Explain a frame, uint8 (height, width, 3) BGR; with samples, the mean over so many noisy copies."""
+        if self.fit_guess is not None:
+            self.fit_guess.look_at((image.shape[0], image.shape[1]))
+        if smooth_samples:
+            explanation = self.explainer.explain_smoothed(
+                image, samples=smooth_samples, target=self.targets, on_progress=on_progress
+            )
+        else:
+            explanation = self.explainer(image, target=self.targets, on_progress=on_progress)
+        self._look_at(image, explanation)
+        return explanation
+
+    def _look_at(self, image: np.ndarray, explanation: Explanation) -> None:
+        for notice in self.notices:
+            notice.look_at(image, explanation)
+
+    def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
+        """Explain up to `size` frames in the pass for that many, the first of them at a place among so many."""
+        before, after = [images[0]] * place, [images[-1]] * (size - place - len(images))
+        explanations = self.explainer.explain_batch([*before, *images, *after], target=self.targets)
+        explanations = explanations[place : place + len(images)]
+        for image, explanation in zip(images, explanations, strict=True):
+            self._look_at(image, explanation)
+        return explanations
+
+    def expect(self, frame_size: tuple[int, int]) -> None:
+        """Say that many frames of (height, width) pixels will come: see `Explainer.expect`."""
+        self.explainer.expect(frame_size)
+        if self.fit_guess is not None:
+            self.fit_guess.look_at(frame_size)
+
+    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Engine:
+        """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
+
+        Raises:
+            LiveGradcamError: as `Explainer` does.
+        """
+        start = time.perf_counter()
+        if fit == self.explainer.fit:
+            fit = None  # with as many tiles
+        explainer = self.explainer.variant(method=method, layer=layer, fit=fit)
+        explainer.warm_up(frame_size=self.frame_size)
+        others = [notice for notice in self.notices if not isinstance(notice, EmptyMaps)]
+        notices = (EmptyMaps(explainer.layer), *others)
+        seconds = {"compile": time.perf_counter() - start}
+        return replace(self, explainer=explainer, start_s=seconds, notices=notices)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the methods that are quick enough for a camera."""
+        from live_gradcam.attribution.methods import METHODS
+
+        return tuple(METHODS)
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the network's weights are."""
+        return int(self.explainer.classifier.model.count_params())
+
+    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
+        """The evidence found in noise, where there is nothing to see, in units of the score.
+
+        Args:
+            frame_size: (height, width) of the frames. The noise is as fine as the network's input for them: shrunk to
+                that, finer noise would be grey.
+        """
+        size = self.explainer.input_size_for(frame_size)
+        noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        return float(self.explainer(noise).evidence[0])
+
+    @property
+    def description(self) -> tuple[str, str]:
+        """Two short lines: the model; the method and the target layer."""
+        return self.explainer.classifier.name, f"{self.explainer.method} · {self.explainer.layer}"
+
+
+def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensorflow_talk: bool = False) -> Engine:
+    """Load, build and warm up.
+
+    Args:
+        options: what to explain with.
+        look: says what is known of the frames when the network is there. Without it, as of pictures that may have any
+            shape, what depends on that is compiled for the first frame.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `load_classifier` and `Explainer` do; for a wrong model name or an engine that is not
+            installed before TensorFlow is imported.
+    """
+    options.check()
+    seconds: dict[str, float] = {}
+    set_compiler_flags()
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        start = time.perf_counter()
+        from live_gradcam.attribution.explainer import Explainer
+        from live_gradcam.attribution.still_methods import STILL_METHODS
+
+        if options.threads is not None:
+            set_threads(options.threads)
+        seconds["import"] = time.perf_counter() - start
+        start = time.perf_counter()
+        if options.is_live and options.method in STILL_METHODS:
+            raise UsageError(f"{options.method} is too slow for a camera: it is for live-gradcam explain and annotate")
+        many_passes = any(method in STILL_METHODS for method in (options.method, *options.methods))
+        notes: list[str] = []
+        classifier = _load(options, notes.append)
+        names = options.names or _names(options, classifier)
+        targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP_CLASS)
+        seconds["load"] = time.perf_counter() - start
+        start = time.perf_counter()
+        fit = options.fit
+        if fit == "auto":
+            fit = "tiles" if options.tiles else most_accurate_fit(classifier, options.model, many_passes=many_passes)
+        explainer = Explainer(
+            classifier,
+            layer=options.layer,
+            topk=options.topk,
+            score=options.score,
+            fit=fit,
+            tiles=options.tiles,
+            names=names,
+            maps=max(options.topk if options.maps is None else options.maps, len(targets)),
+            input_size=options.input_size,
+            method=options.method,
+            lowering=options.lowering,
+            engine=options.engine,
+            tune=options.tune,
+            precision=options.precision,
+        )
+        seconds["build"] = time.perf_counter() - start - explainer.tune_s
+        seconds["tune"] = explainer.tune_s
+        start = time.perf_counter()
+        stream = (look() if look else None) or Stream()
+        if options.is_live and options.fit == "auto" and options.tiles is None:
+            explainer = keeping_up(explainer, stream)
+            start += explainer.tune_s - seconds["tune"]
+            seconds["tune"] = explainer.tune_s
+        if look or explainer.fit != "tiles":
+            explainer.warm_up(frame_size=stream.frame_size)
+        seconds["compile"] = time.perf_counter() - start
+    guess = None
+    if options.fit == "auto" and options.tiles is None and is_guess(classifier, options.model):
+        guess = FitGuess(classifier)
+    notices: list[Notice] = [EmptyMaps(explainer.layer)]
+    if classifier.pixel_guess is not None:
+        notices.append(GuessedPixels(explainer))
+    engine = Engine(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
+    if look:
+        engine.expect(stream.frame_size)
+    for note in notes:  # not before: what goes wrong until here is one line
+        _log.warning(note)
+    return engine
+
+
+def _names(options: EngineOptions, classifier: Classifier) -> Names:
+    """Everyday names where a camera is looked at by a network of ImageNet's, or where one of them is asked for."""
+    if classifier.groups is None:
+        return "imagenet"
+    asked_for = [part.strip() for name in options.classes for part in (name, *name.split(">"))]
+    is_everyday = any(is_everyday_alone(name, classifier.labels, classifier.groups) for name in asked_for)
+    return "everyday" if is_everyday or (options.is_live and find_entry(options.model) is not None) else "imagenet"
+
+
+def _target(name: str, classifier: Classifier, names: Names) -> Target:
+    """The class of an index or a label; of "A>B" the contrast of two, where no class is called that."""
+    groups = classifier.groups if names == "everyday" else None
+
+    def index_of(one: str) -> int:
+        return find_class(one, classifier.labels, groups)
+
+    first, separator, second = name.partition(">")
+    if not separator or name in classifier.labels:
+        return Target(index_of(name))
+    target = Target(index_of(first.strip()), index_of(second.strip()))
+    if target.index == target.against:
+        raise UsageError(f"{name!r} contrasts a class with itself")
+    return target
+
+
+def _load(options: EngineOptions, say: Callable[[str], None]) -> Classifier:
+    return load_classifier(
+        options.model,
+        weights=None if options.weights == "none" else options.weights,
+        labels=options.labels,
+        preprocessing=options.preprocessing,
+        output=options.output,
+        head=options.head,
+        feed=parse_feed(options.feed),
+        custom_objects=options.custom_objects,
+        trust=options.trust,
+        say=say,
+    )
+
+
+def _say_nothing(note: str) -> None:
+    """For what asks a network for no answer."""
+
+
+def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
+    """What inputs are held at, by name, of "NAME=VALUE" and "NAME=FILE.npy".
+
+    Raises:
+        UsageError: a text of another form.
+        ModelError: there is no such file.
+    """
+    feed: dict[str, float | str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise UsageError(f"--feed {text!r} is not of the form NAME=VALUE or NAME=FILE.npy")
+        try:
+            feed[name] = float(value)
+        except ValueError:
+            if not value.endswith(".npy"):
+                raise UsageError(f"--feed {text!r}: {value!r} is neither a number nor a .npy file") from None
+            if not Path(value).is_file():
+                raise ModelError(f"there is no file {value} to feed {name} with") from None
+            feed[name] = value
+    return feed
+
+
+def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
+    """What the lowering makes of each layer of a model, in running order.
+
+    Args:
+        options: which model, and how much to time.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `start_engine`.
+    """
+    options.check()
+    set_compiler_flags()
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        from live_gradcam.attribution.explainer import Explainer
+
+        explainer = Explainer(_load(options, _say_nothing), layer=options.layer, maps=1, tune=options.tune)
+        return explainer.describe_rewrites()
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer of a model.
+
+    Attributes:
+        name: its full name, as `--layer` takes it.
+        kind: the class of the layer.
+        shape: of its output, without the batch.
+        is_candidate: whether it can be the target layer.
+        is_default: whether it is by default.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...]
+    is_candidate: bool
+    is_default: bool
+
+
+def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRow]:
+    """The layers of a model in running order, nested ones opened.
+
+    Args:
+        options: which model, and the layer to mark.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `start_engine`, or a `layer` that cannot be the target.
+    """
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        from live_gradcam.networks.graph import flatten
+        from live_gradcam.networks.split import candidate_layers, default_targets, find_layer
+
+        if find_entry(options.model) is None:  # its numbers and pixels do not matter
+            options = replace(options, preprocessing="raw", output="values", labels=None)
+        classifier = _load(options, _say_nothing)
+        network = flatten(classifier.model, classifier.input_size)
+        targets = []
+        if options.layer:
+            targets = [find_layer(network, options.layer)]
+        else:
+            with suppress(ModelError):  # such a model is listed too, so that a layer can be named
+                targets = default_targets(network)
+        candidates = candidate_layers(network)
+        return [
+            LayerRow(
+                operation.name,
+                type(operation.layer).__name__,
+                network.shapes[operation.outputs[0]],
+                operation in candidates,
+                operation in targets,
+            )
+            for operation in network.operations
+        ]

@@ -1,0 +1,209 @@
+"""Measuring: how many explained frames a second, and what the map costs over the prediction."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from live_gradcam.attribution.fit_choice import Look, Stream
+from live_gradcam.attribution.session import Engine
+from live_gradcam.compiling.runtime import describe_runtime
+from live_gradcam.drawing.hud import draw_predictions
+from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.errors import SourceError
+from live_gradcam.flow.metrics import StageTimings, percentiles_ms
+from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.reader import VideoReader
+
+_log = logging.getLogger(__name__)
+
+_SYNTHETIC_RATE = Fraction(30)
+_TIME_BASE = Fraction(1, 90_000)
+_SETTLING_PAIRS = 5
+_DRIFT_PIXELS = 7
+
+
+def synthetic_frames(size: tuple[int, int]) -> Iterator[Frame]:
+    """An endless stream of a soft coloured pattern that drifts by, no two frames in a row alike.
+
+    Args:
+        size: (height, width) in pixels.
+    """
+    height, width = size
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 32, 3), np.uint8)
+    pattern = cv2.resize(coarse, (2 * width, height), interpolation=cv2.INTER_CUBIC)
+    panorama = np.concatenate([pattern, pattern[:, ::-1]], axis=1)  # mirrored, so that its ends meet
+    panorama = np.concatenate([panorama, panorama[:, :width]], axis=1)
+    for index in itertools.count():
+        left = _DRIFT_PIXELS * index % (4 * width)
+        image = np.ascontiguousarray(panorama[:, left : left + width])
+        yield Frame(image, index, index / _SYNTHETIC_RATE, time.monotonic())
+
+
+def file_frames(path: str | Path) -> Iterator[Frame]:
+    """The frames of a file, over and over, their times going on.
+
+    Raises:
+        SourceError: it is not a video.
+    """
+    offset = Fraction(0)
+    index = 0
+    while True:
+        with VideoReader(path) as reader:
+            if reader.rate_note and not index:
+                _log.warning(reader.rate_note)
+            before = index
+            last = offset
+            for frame in reader.frames():
+                last = offset + frame.pts
+                yield Frame(frame.image, index, last, frame.captured_at)
+                index += 1
+            if index == before:
+                raise SourceError(f"not one frame of {path} can be read")
+            offset = last + 1 / reader.frame_rate
+
+
+def run_bench(
+    stream: Iterator[Frame],
+    start_engine: Callable[[Look], Engine],
+    overlay: Overlay,
+    *,
+    frames: int,
+    process_start: float,
+    start_reference: Callable[[Look], Engine] | None = None,
+) -> dict[str, Any]:
+    """Measure the whole way of a frame, and explaining against predicting.
+
+    Args:
+        stream: endless frames.
+        start_engine: makes the engine; its time is part of the report.
+        overlay: draws.
+        frames: how many frames to measure.
+        process_start: `time.perf_counter()` at which the command began.
+        start_reference: makes an engine of full precision, to compare this one's explanations with.
+
+    Returns:
+        The report. `fps` counts frames that are read, explained, drawn and encoded one after the other;
+        `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`, `forward_ms` (predictions
+        only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is the median of the ratios
+        of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing and compiling, and
+        `start_s` the whole start by part; `agreement` with the reference is None without one, else the share of frames
+        with the same top class, and the mean and least correlation of the maps of one class;
+        `time_to_first_frame_s` counts from the command's start.
+    """
+    first = next(stream)
+    height, width = first.image.shape[:2]
+
+    def look() -> Stream:
+        return Stream((height, width), None)
+
+    engine = start_engine(look)
+    engine.explain(first.image)
+    time_to_first_frame = time.perf_counter() - process_start
+    forward, explain, ratios = _compare(stream, engine, frames)
+    timings, latencies, seconds = _run_stages(stream, engine, overlay, frames)
+    agreement = _compare_answers(stream, engine, start_reference(look), frames) if start_reference else None
+    explainer = engine.explainer
+    return {
+        "model": explainer.classifier.name,
+        "method": explainer.method,
+        "layer": explainer.layer,
+        "engine": explainer.engine,
+        "precision": explainer.precision,
+        "fit": explainer.fit,
+        "tiles": explainer.tiles_for((height, width)),
+        "input_size": list(explainer.classifier.input_size),
+        "frame_size": [height, width],
+        "frames": frames,
+        "fps": frames / seconds,
+        "latency_ms": percentiles_ms(latencies),
+        "stages_ms": timings.medians_ms(),
+        "forward_ms": 1e3 * float(np.median(forward)),
+        "explain_ms": 1e3 * float(np.median(explain)),
+        "gradcam_overhead": float(np.median(ratios)),
+        "agreement": agreement,
+        "compile_s": engine.start_s["compile"],
+        "start_s": engine.start_s,
+        "time_to_first_frame_s": time_to_first_frame,
+        "rewrites": explainer.rewrites,
+        **describe_runtime(),
+    }
+
+
+def _compare(stream: Iterator[Frame], engine: Engine, pairs: int) -> tuple[list[float], list[float], list[float]]:
+    """Predicting and explaining in turn, a new frame for each pair, the order swapped from pair to pair."""
+    forward, explain, ratios = [], [], []
+    for pair in range(-_SETTLING_PAIRS, pairs):
+        image = next(stream).image
+        first_predict = pair % 2 == 0
+        seconds = {}
+        for predicting in (first_predict, not first_predict):
+            start = time.perf_counter()
+            if predicting:
+                engine.explainer.predict(image)
+            else:
+                engine.explain(image)
+            seconds[predicting] = time.perf_counter() - start
+        if pair >= 0:
+            forward.append(seconds[True])
+            explain.append(seconds[False])
+            ratios.append(seconds[False] / seconds[True])
+    return forward, explain, ratios
+
+
+def _compare_answers(stream: Iterator[Frame], engine: Engine, reference: Engine, frames: int) -> dict[str, float]:
+    """Over frames: the share with the same top class, and the correlation of the maps of the reference's class."""
+    same, correlations = [], []
+    for frame in itertools.islice(stream, frames):
+        expected = reference.explain(frame.image)
+        actual = engine.explainer(frame.image, target=expected.target)
+        same.append(actual.predictions[0].index == expected.predictions[0].index)
+        if expected.heatmaps[0].std() > 0 and actual.heatmaps[0].std() > 0:
+            correlations.append(np.corrcoef(expected.heatmaps[0].ravel(), actual.heatmaps[0].ravel())[0, 1])
+    return {
+        "top1": float(np.mean(same)),
+        "map_correlation": float(np.mean(correlations)) if correlations else 1.0,
+        "map_correlation_min": float(np.min(correlations)) if correlations else 1.0,
+    }
+
+
+def _run_stages(
+    stream: Iterator[Frame], engine: Engine, overlay: Overlay, frames: int
+) -> tuple[StageTimings, list[float], float]:
+    """Read, explain, draw and write: the stages' times, each frame's latency and the seconds in all.
+
+    The latency is from the frame being there to its picture being drawn.
+    """
+    timings = StageTimings()
+    latencies: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        with timings.measure("read"):
+            frame = next(stream)
+        size = frame.image.shape[:2]
+        output = Path(folder, "bench.mp4")
+        with VideoWriter(output, size=size, frame_rate=_SYNTHETIC_RATE, time_base=_TIME_BASE) as writer:
+            for remaining in reversed(range(frames)):
+                there = time.perf_counter()
+                with timings.measure("explain"):
+                    explanation = engine.explain(frame.image)
+                with timings.measure("draw"):
+                    picture = overlay.blend(frame.image, explanation, in_place=True)
+                    draw_predictions(picture, explanation)
+                latencies.append(time.perf_counter() - there)
+                with timings.measure("write"):
+                    writer.write(picture, frame.pts)
+                if remaining:
+                    with timings.measure("read"):
+                        frame = next(stream)
+        return timings, latencies, time.perf_counter() - begun

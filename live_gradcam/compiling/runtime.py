@@ -1,0 +1,195 @@
+"""Starting TensorFlow: its settings, and its silence."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from live_gradcam.errors import UsageError
+from live_gradcam.files import cache_folder
+
+#: XLA flags that win on x86-64, by the TensorFlow version that they were measured with: YNN's matrix products for those
+#: that are written as such (the stem's by patches). XLA ends the process for a flag that it does not know, so that no
+#: other version gets one.
+_XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
+_CACHE_FLAG = "--tf_xla_persistent_cache_directory"
+
+_silence = threading.Lock()
+
+Compiled = TypeVar("Compiled")
+
+
+def set_compiler_flags() -> None:
+    """Set the XLA flags that win, and where XLA keeps compiled programs for the next start.
+
+    To be called before TensorFlow is imported. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
+    if platform.machine() in ("x86_64", "AMD64"):
+        for flag, value in _XLA_FLAGS.get(version, {}).items():
+            _add_flag("XLA_FLAGS", flag, value)
+    folder = _programs_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not any(character.isspace() for character in str(folder)):
+        _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
+
+
+def _programs_folder() -> Path:
+    """Of this machine alone: a program must never be run on another processor, in a home folder that machines share."""
+    of_this_machine = hashlib.sha256(repr(sorted(describe_compiler().items())).encode()).hexdigest()[:16]
+    return cache_folder() / f"compiled-{of_this_machine}"
+
+
+def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
+    """What `compile_` returns. Where it fails and XLA keeps programs, they are thrown away and it is called once more.
+
+    XLA fails for ever at a kept program that is damaged (by a full disk, or a machine that went down).
+    """
+    try:
+        return compile_()
+    except Exception:  # XLA's for a damaged file is of no type of its own
+        if not _throw_programs_away():
+            raise
+    return compile_()
+
+
+def _throw_programs_away() -> bool:
+    """Delete the programs in our own folder, if that is the one in use. Returns whether there were any."""
+    folder = _programs_folder()
+    if f"{_CACHE_FLAG}={folder}" not in os.environ.get("TF_XLA_FLAGS", "").split():
+        return False
+    programs = list(folder.glob("*.pb"))
+    for program in programs:
+        program.unlink(missing_ok=True)
+    return bool(programs)
+
+
+def _add_flag(variable: str, flag: str, value: str) -> None:
+    flags = os.environ.get(variable, "")
+    if flag not in flags:
+        os.environ[variable] = f"{flags} {flag}={value}".strip()
+
+
+def set_threads(count: int) -> None:
+    """Let TensorFlow, the other engines and OpenCV compute with this many threads each. Imports TensorFlow.
+
+    By default each takes one a processor: on two cores, one thread takes 1.4 to 1.8 times as long for a frame, and
+    three or four 1.05 to 1.15 times.
+
+    Raises:
+        UsageError: TensorFlow has computed something already, and keeps the threads that it has.
+    """
+    import cv2
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != count:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(count)
+        except RuntimeError as error:
+            raise UsageError("the number of threads cannot change once TensorFlow runs") from error
+    cv2.setNumThreads(count)
+
+
+@contextmanager
+def quiet_tensorflow(*, enabled: bool = True) -> Iterator[None]:
+    """Keep what TensorFlow's C++ code prints off the terminal while it starts and compiles.
+
+    It writes to file descriptor 2 before any setting of its own is read. Python's own stderr goes on working, and
+    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results. Within another
+    silence, or beside one of another thread, it does nothing.
+
+    Args:
+        enabled: False lets everything through.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if not enabled or not _silence.acquire(blocking=False):
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = _second_stderr()
+    os.dup2(2, terminal.fileno(), inheritable=False)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        with redirect_stderr(terminal), redirect_stdout(terminal):
+            yield
+    finally:
+        os.dup2(terminal.fileno(), 2)
+        _silence.release()
+
+
+@lru_cache(maxsize=1)
+def _second_stderr() -> TextIO:
+    """Where Python's stderr goes during a silence. It stays open: loggers that are made in the silence keep it."""
+    return open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace", closefd=False)
+
+
+def describe_runtime() -> dict[str, Any]:
+    """The device, the versions and the thread counts that a measurement depends on. Imports TensorFlow."""
+    import av
+    import cv2
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "device": gpus[0].name if gpus else f"CPU ({_processor_name()})",
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+            "pyav": av.__version__,
+        },
+        "threads": {
+            "cpus": os.cpu_count(),
+            "tensorflow_intra_op": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
+            "tensorflow_inter_op": tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count(),
+            "opencv": cv2.getNumThreads(),
+        },
+    }
+
+
+def _processor_name() -> str:
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _processor() -> str:
+    """The processor and what it can do: two of one name can differ in their instructions."""
+    details = [_cpuinfo(field) for field in ("cpu family", "model\t", "flags", "Features")]
+    return " ".join([_processor_name(), hashlib.sha256(repr(details).encode()).hexdigest()[:12]])
+
+
+def _cpuinfo(field: str) -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.partition(":")[2].strip() for line in file if line.startswith(field))
+    except (OSError, StopIteration):
+        return ""
+
+
+def describe_compiler() -> dict[str, Any]:
+    """What a compiled program and its speed depend on: versions, processor and flags. Does not import TensorFlow."""
+    return {
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }

@@ -1,1 +1,0 @@
-"""What a person sees: the overlay, the head-up display, the window and its keys."""

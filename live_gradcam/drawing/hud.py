@@ -1,0 +1,354 @@
+"""Text and bars over the picture, legible on any background and at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
+
+import cv2
+import numpy as np
+
+from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.explanations.explanation import Explanation, Prediction
+
+#: full: predictions, rates, model and colour scale. minimal: the class and the frame rate. none: only what the
+#: program must say, such as that the source is gone.
+HudLevel = Literal["full", "minimal", "none"]
+HUD_LEVELS: tuple[str, ...] = get_args(HudLevel)
+
+_WHITE = (255, 255, 255)
+#: Of what is said besides; on the darkened panel it is legible over any picture.
+_PALE = (200, 200, 200)
+_RED = (60, 60, 250)
+_BAR = (200, 160, 60)
+_TARGET_BAR = (60, 180, 250)
+_PANEL_DARKNESS = 0.35
+#: Of the class behind a group's name: how large it is written, and how many of its letters' heights it must have.
+_FINEST_SIZE, _LEAST_FINEST = 0.85, 3
+_REGULAR, _BOLD = 400, 600
+_FONT = cv2.FontFace("sans")
+
+
+class BarArea(NamedTuple):
+    """Where on the picture a class is drawn, in pixels: left and top inside, right and bottom just outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    class_index: int
+
+
+@dataclass(frozen=True)
+class Hud:
+    """What is said over a live picture, besides the predictions.
+
+    Attributes:
+        notes: lines under the predictions: rates, model, method and layer, class.
+        minimal_note: what is left of them where there is to be little.
+        banner: what is so important that it stands in the middle; None for nothing.
+        notice: what was just done, at the bottom.
+        recording: how long has been recorded, as it is to be written; None when it is not.
+        full_scale: the evidence that the strongest colour stands for; None draws no scale.
+        help: what to show of the keys: the name of each and what it does; empty to show nothing.
+        level: how much of it is said.
+        names_classes: False where the view itself names them.
+        notes_in_a_line: at the bottom, where the view has no room for a panel.
+    """
+
+    notes: Sequence[str] = ()
+    minimal_note: str = ""
+    banner: str | None = None
+    notice: str | None = None
+    recording: str | None = None
+    full_scale: float | None = None
+    help: Sequence[tuple[str, str]] = ()
+    level: HudLevel = "full"
+    names_classes: bool = True
+    notes_in_a_line: bool = False
+
+
+def map_name(explanation: Explanation, position: int = 0) -> str:
+    """What a map shows: "tabby", "tabby > tiger cat" for a contrast, "against tabby" for what speaks against.
+
+    Of a map that is 0 everywhere the name says so, as the picture cannot.
+    """
+    name = explanation.targets[position].label
+    contrast = explanation.contrasts[position] if explanation.contrasts else None
+    if contrast is not None:
+        name = f"{name} > {contrast.label}"
+    name = f"against {name}" if explanation.against else name
+    return f"{name} (empty map)" if explanation.empty[position] else name
+
+
+def draw_hud(
+    image: np.ndarray,
+    hud: Hud,
+    explanation: Explanation | None,
+    overlay: Overlay,
+) -> list[BarArea]:
+    """Draw all that is said over a live picture.
+
+    Args:
+        image: uint8 (height, width, 3), BGR; it is drawn on.
+        hud: what is said.
+        explanation: of the picture; None while there is none.
+        overlay: what the map is drawn with, for the scale of its colours.
+
+    Returns:
+        Where the bars of the classes are.
+    """
+    areas: list[BarArea] = []
+    if hud.level == "full":
+        predictions = _rows_of(explanation) if explanation is not None and hud.names_classes else []
+        target = explanation.target if explanation is not None else -1
+        notes = _notes_of(explanation, hud.notes) if explanation is not None and hud.names_classes else hud.notes
+        areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else notes)
+        if hud.notes_in_a_line and notes:
+            _draw_bottom_line(image, " · ".join(notes))
+        if hud.full_scale is not None and explanation is not None:
+            _draw_scale(image, explanation, overlay, hud.full_scale)
+    elif hud.level == "minimal":
+        named = []
+        if explanation is not None and hud.names_classes:
+            named = [replace(explanation.targets[0], label=map_name(explanation))]
+        areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
+    if hud.recording is not None and hud.level != "none":
+        _draw_recording(image, hud.recording)
+    if hud.notice and hud.level != "none":
+        _draw_line(image, hud.notice, place=0.85)
+    if hud.help:
+        _draw_help(image, hud.help)
+    elif hud.banner:
+        _draw_line(image, hud.banner, place=0.5, enlarged=1.6)
+    return areas
+
+
+def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequence[str] = ()) -> list[BarArea]:
+    """Draw the predictions as bars, and lines of notes under them, onto a picture.
+
+    Sizes follow the picture. The bar of the class that the heatmap explains has another colour; when that class is not
+    among the predictions, it gets a line of its own. A heatmap of something else than what speaks for that class is
+    named in the first note.
+
+    Args:
+        image: uint8 (height, width, 3), BGR; it is drawn on.
+        explanation: what to show.
+        notes: lines such as the frame rate, drawn under the bars.
+
+    Returns:
+        Where the bars are.
+    """
+    return _draw_panel(image, _rows_of(explanation), explanation.target, _notes_of(explanation, notes))
+
+
+def _rows_of(explanation: Explanation) -> list[Prediction]:
+    rows = list(explanation.predictions)
+    if all(prediction.index != explanation.target for prediction in rows):
+        rows.append(explanation.targets[0])
+    return rows
+
+
+def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
+    """The notes, below the map's name where that says more than the highlighted bar does."""
+    name = map_name(explanation)
+    return notes if name == explanation.targets[0].label else [name, *notes]
+
+
+def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
+    text_size = text_size_for(image.shape[:2])
+    row, margin = round(1.6 * text_size), round(0.7 * text_size)
+    width = min(image.shape[1] - 2 * margin, 19 * text_size)
+    height = min(image.shape[0] - 2 * margin, row * (len(rows) + len(notes)) + margin)
+    if width < 4 * text_size or height < row:
+        return []
+    panel = image[margin : margin + height, margin : margin + width]
+    _darken(panel)
+    baseline = margin // 2 + round(1.15 * text_size)
+    areas = []
+    for prediction in rows:
+        _draw_bar(panel, baseline, row, text_size, prediction, is_target=prediction.index == target)
+        bottom = margin + baseline + round(0.4 * text_size)
+        areas.append(BarArea(margin, bottom - row, margin + width, bottom, prediction.index))
+        baseline += row
+    for note in notes:
+        put_text(panel, note, (margin // 2, baseline), text_size, max_width=width - margin)
+        baseline += row
+    return areas
+
+
+def draw_title(strip: np.ndarray, prediction: Prediction, text_size: int, *, is_target: bool) -> None:
+    """Draw a class's name, probability and bar into the strip over its map, uint8 (height, width, 3) BGR."""
+    baseline = round(1.15 * text_size)
+    _draw_bar(strip, baseline, round(1.6 * text_size), text_size, prediction, is_target=is_target)
+
+
+def put_text(
+    image: np.ndarray,
+    text: str,
+    origin: tuple[int, int],
+    size: int,
+    *,
+    max_width: int,
+    bold: bool = False,
+    colour: tuple[int, int, int] = _WHITE,
+) -> None:
+    """Write a line, shortened with an ellipsis where it is too long.
+
+    Args:
+        image: uint8 (height, width, 3), BGR; it is drawn on.
+        text: any Unicode text; what the built-in fonts lack becomes a question mark.
+        origin: left end of the baseline, in pixels.
+        size: height of the font in pixels.
+        max_width: the room there is, in pixels.
+        bold: in heavier letters.
+        colour: BGR.
+    """
+    weight = _BOLD if bold else _REGULAR
+    shown = text
+    while text and text_width(shown, size, bold=bold) > max_width:
+        text = text[:-1]
+        shown = f"{text.rstrip()}…"
+    cv2.putText(image, shown, origin, colour, _FONT, size, weight)
+
+
+@lru_cache(maxsize=1024)
+def text_width(text: str, size: int, *, bold: bool = False) -> int:
+    """The width of a line in pixels."""
+    return int(cv2.getTextSize((1, 1), text, (0, 0), _FONT, size, _BOLD if bold else _REGULAR)[2])
+
+
+def text_size_for(frame_size: tuple[int, int]) -> int:
+    """Font height in pixels for a frame of (height, width): readable at 320×240, in proportion at 4K."""
+    height, width = frame_size
+    return max(11, round(min(height / 32, width / 42)))
+
+
+def _darken(panel: np.ndarray) -> None:
+    cv2.convertScaleAbs(panel, panel, alpha=_PANEL_DARKNESS)
+
+
+def _draw_bar(
+    panel: np.ndarray, baseline: int, row: int, text_size: int, prediction: Prediction, *, is_target: bool
+) -> None:
+    inset = text_size // 3
+    room = panel.shape[1] - 2 * inset
+    bottom, top = baseline + round(0.4 * text_size), baseline + round(0.4 * text_size) - max(2, row // 8)
+    if prediction.value is None:  # which has no full length
+        length, colour = round(room * prediction.probability), _TARGET_BAR if is_target else _BAR
+        cv2.rectangle(panel, (inset, top), (inset + max(1, length), bottom), colour, cv2.FILLED)
+    probability = prediction.amount()
+    probability_width = text_width(probability, text_size, bold=is_target)
+    put_text(
+        panel,
+        probability,
+        (inset + room - probability_width, baseline),
+        text_size,
+        max_width=probability_width,
+        bold=is_target,
+    )
+    label_room = room - probability_width - text_size // 2
+    put_text(panel, prediction.label, (inset, baseline), text_size, max_width=label_room, bold=is_target)
+    if prediction.finest is not None and prediction.finest.label != prediction.label:
+        _put_finest(panel, prediction, (inset, baseline), text_size, max_width=label_room, bold=is_target)
+
+
+def _put_finest(
+    panel: np.ndarray,
+    prediction: Prediction,
+    origin: tuple[int, int],
+    text_size: int,
+    *,
+    max_width: int,
+    bold: bool,
+) -> None:
+    """Write the most probable class of a group behind its name, smaller and paler, where there is room for it."""
+    assert prediction.finest is not None
+    size = round(_FINEST_SIZE * text_size)
+    gap = text_width(prediction.label, text_size, bold=bold) + text_size // 2
+    if max_width - gap >= _LEAST_FINEST * size:
+        x, baseline = origin
+        place = x + gap, baseline
+        put_text(panel, prediction.finest.label, place, size, max_width=max_width - gap, colour=_PALE)
+
+
+def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float) -> None:
+    """The colours from no evidence to the strongest, with the number that the strongest stands for."""
+    size = text_size_for(image.shape[:2])
+    margin, width, thickness = round(0.7 * size), 9 * size, max(4, size // 2)
+    height = round(2.2 * size)
+    if image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
+        return
+    panel = image[-margin - height : -margin or None, -margin - width : -margin or None]
+    _darken(panel)
+    inset = size // 3
+    room = width - 2 * inset
+    ramp = np.linspace(0, 255, room).astype(np.intp)
+    colours = overlay.scale_of(explanation)[ramp].reshape(1, room, 3)
+    panel[height - inset - thickness : height - inset, inset : inset + room] = colours
+    baseline = round(1.1 * size)
+    strongest = f"{full_scale:.2g}"
+    meaning = "0  against" if explanation.against else "0  evidence"
+    put_text(panel, meaning, (inset, baseline), size, max_width=room - text_width(strongest, size) - inset)
+    put_text(panel, strongest, (width - inset - text_width(strongest, size), baseline), size, max_width=room)
+
+
+def _draw_recording(image: np.ndarray, text: str) -> None:
+    size = text_size_for(image.shape[:2])
+    margin, height = round(0.7 * size), round(1.6 * size)
+    width = text_width(text, size) + round(2.2 * size)
+    if image.shape[1] < width + 2 * margin or image.shape[0] < 2 * height:
+        return
+    panel = image[margin : margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
+    _darken(panel)
+    cv2.circle(panel, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
+    put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
+
+
+def _draw_bottom_line(image: np.ndarray, text: str) -> None:
+    """A line in the lower left corner, beside the scale of the colours."""
+    size = text_size_for(image.shape[:2])
+    margin, height = round(0.7 * size), round(1.6 * size)
+    room = image.shape[1] - 11 * size - 3 * margin
+    if room < 4 * size or image.shape[0] < 4 * height:
+        return
+    width = min(room, text_width(text, size) + size)
+    panel = image[-margin - height : -margin or None, margin : margin + width]
+    _darken(panel)
+    put_text(panel, text, (size // 2, round(1.15 * size)), size, max_width=width - size)
+
+
+def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 1.0) -> None:
+    """A line on a dark band, centred, at a place from 0 (top) to 1 (bottom)."""
+    size = round(enlarged * text_size_for(image.shape[:2]))
+    room = image.shape[1] - 2 * size
+    height = round(2 * size)
+    if room < size or image.shape[0] < height:
+        return
+    width = min(room, text_width(text, size, bold=True))
+    top = min(image.shape[0] - height, max(0, round(place * image.shape[0]) - height // 2))
+    left = (image.shape[1] - width) // 2
+    band = image[top : top + height, max(0, left - size) : left + width + size]
+    _darken(band)
+    put_text(band, text, (min(size, left), round(1.35 * size)), size, max_width=width, bold=True)
+
+
+def _draw_help(image: np.ndarray, keys: Sequence[tuple[str, str]]) -> None:
+    """The keys, each on a line with what it does."""
+    height, width = image.shape[:2]
+    size = max(9, min(text_size_for((height, width)), round(height / (1.5 * (len(keys) + 2)))))
+    row, margin = min(1.7 * size, (height - size) / (len(keys) + 1)), size
+    panel_height = min(height, round(row * len(keys) + size))
+    names_width = max(text_width(name, size, bold=True) for name, _ in keys) + size
+    helps_width = max(text_width(what, size) for _, what in keys)
+    panel_width = min(width, names_width + helps_width + 2 * margin)
+    top, left = (height - panel_height) // 2, (width - panel_width) // 2
+    panel = image[top : top + panel_height, left : left + panel_width]
+    _darken(panel)
+    _darken(panel)
+    for line, (name, what) in enumerate(keys):
+        baseline = round(size * 1.2 + line * row)
+        put_text(panel, name, (margin, baseline), size, max_width=names_width, bold=True)
+        put_text(panel, what, (margin + names_width, baseline), size, max_width=panel_width - names_width - 2 * margin)

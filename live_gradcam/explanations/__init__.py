@@ -1,0 +1,1 @@
+"""What an explanation is: its maps, boxes, names and numbers. NumPy only."""

@@ -1,0 +1,132 @@
+"""Calm over time: predictions and maps smoothed, and colours on a scale that follows the evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from live_gradcam.explanations.explanation import Explanation, Target
+from live_gradcam.explanations.vocabulary import Vocabulary
+
+#: Seconds in which the full scale falls by a factor of e when what was seen is gone.
+RELEASE_SECONDS = 10.0
+#: The scale of the colours does not fall below so many times the evidence that the network finds in noise.
+ABOVE_NOTHING = 1.5
+
+
+def weight_of_new(elapsed: float, seconds: float) -> float:
+    """What a new value weighs against those before, after so many seconds, by a time constant; 0: everything."""
+    return 1.0 if seconds <= 0 else -math.expm1(-max(0.0, elapsed) / seconds)
+
+
+@dataclass(frozen=True)
+class StableExplanation:
+    """An explanation as it is to be drawn.
+
+    Attributes:
+        explanation: with smoothed predictions and maps. Its heatmaps are scaled to `full_scale`, not each to its own
+            maximum; its evidence is that of the smoothed maps.
+        full_scale: the evidence that a heatmap's 1 stands for.
+    """
+
+    explanation: Explanation
+    full_scale: float
+
+
+@dataclass
+class _SmoothedMap:
+    """A class's map, in units of the score, as it was at a time."""
+
+    values: np.ndarray
+    time: float
+
+
+class Stabilizer:
+    """Smooths one explainer's explanations over time.
+
+    Exponential by time, not by frame count: after `seconds`, a new picture has 1 − 1/e of the weight, at any frame
+    rate. The scale of the colours is the largest evidence of late of the class that is shown: it rises at once and
+    falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
+
+    Args:
+        vocabulary: the names.
+        seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
+        least_full_scale: where the scale does not fall below: what the explainer finds where there is nothing.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, seconds: float, least_full_scale: float = 0.0) -> None:
+        self._vocabulary = vocabulary
+        self._seconds = seconds
+        self._least_full_scale = least_full_scale
+        self._maps: dict[Target, _SmoothedMap] = {}
+        self._probabilities: np.ndarray | None = None
+        self._full_scale = 0.0
+        self._time = -math.inf
+
+    @property
+    def top_class(self) -> int | None:
+        """What has the highest smoothed probability so far of all that is listed; None before the first frame."""
+        return None if self._probabilities is None else self._vocabulary.best(self._probabilities, 1)[0].index
+
+    def stabilize(self, explanation: Explanation, time: float, *, pinned: int) -> StableExplanation:
+        """Take the next explanation in.
+
+        Args:
+            explanation: of the next frame.
+            time: of the frame, in seconds, on any clock.
+            pinned: how many of its maps stand first, as they are. The others follow by smoothed probability: without
+                a pinned one, the first is that of the highest, if there is a map of that class.
+        """
+        probabilities = self._smooth_probabilities(explanation.probabilities, time)
+        raw_maps = [
+            self._smooth_map(target, heatmap * evidence, time)
+            for target, heatmap, evidence in zip(
+                explanation.explained, explanation.heatmaps, explanation.evidence, strict=True
+            )
+        ]
+        self._forget(time)
+        released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
+        self._time = time
+        ranks = self._vocabulary.ranks(probabilities)
+        others = sorted(range(pinned, len(raw_maps)), key=lambda position: -ranks[explanation.targets[position].index])
+        order = [*range(pinned), *others]
+        evidence = np.array([raw_maps[position].max() for position in order], np.float32)
+        self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
+        scale = self._full_scale or 1.0
+        stable = replace(
+            explanation,
+            predictions=self._vocabulary.best(probabilities, len(explanation.predictions)),
+            heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / np.float32(scale), 0, 1),
+            targets=tuple(
+                self._vocabulary.prediction(explanation.targets[position].index, probabilities) for position in order
+            ),
+            contrasts=tuple(explanation.contrasts[position] for position in order if explanation.contrasts),
+            signs=None if explanation.signs is None else explanation.signs[order],
+            evidence=evidence,
+            probabilities=probabilities,
+        )
+        return StableExplanation(stable, self._full_scale)
+
+    def _smooth_probabilities(self, probabilities: np.ndarray, time: float) -> np.ndarray:
+        if self._probabilities is None:
+            self._probabilities = probabilities
+        else:
+            weight = np.float32(weight_of_new(time - self._time, self._seconds))
+            self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
+        return self._probabilities
+
+    def _smooth_map(self, target: Target, raw_map: np.ndarray, time: float) -> np.ndarray:
+        before = self._maps.get(target)
+        if before is not None and before.values.shape == raw_map.shape:
+            raw_map = before.values + np.float32(weight_of_new(time - before.time, self._seconds)) * (
+                raw_map - before.values
+            )
+        self._maps[target] = _SmoothedMap(raw_map, time)
+        return raw_map
+
+    def _forget(self, time: float) -> None:
+        """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""
+        limit = time - 5 * self._seconds
+        self._maps = {target: smoothed for target, smoothed in self._maps.items() if smoothed.time >= limit}

@@ -1,0 +1,107 @@
+"""What there is to name in a frame: the network's classes, or groups of them with everyday names. NumPy only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from live_gradcam.explanations.explanation import Prediction
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Classes in groups, each in exactly one.
+
+    Attributes:
+        names: of the groups.
+        of_class: the group of each class, in class order.
+    """
+
+    names: tuple[str, ...]
+    of_class: tuple[int, ...]
+
+    @classmethod
+    def by_name(cls, of_class: Sequence[str]) -> Groups:
+        """The groups that classes with these names of their groups make up."""
+        names = tuple(dict.fromkeys(of_class))
+        number = {name: position for position, name in enumerate(names)}
+        return cls(names, tuple(number[name] for name in of_class))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names by index: those of the classes, and after them those of the groups, where there are any.
+
+    With groups, the list of the best consists of groups alone, which never overlap; a class can be asked for all the
+    same.
+
+    Attributes:
+        classes: the names of the classes, in class order.
+        groups: what the classes are parted into; None to list the classes themselves.
+        are_values: whether the network's numbers are values and no probabilities. They are listed in their own order.
+    """
+
+    classes: tuple[str, ...]
+    groups: Groups | None = None
+    are_values: bool = False
+
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[tuple[str, ...], Groups | None, bool]]:
+        return Vocabulary, (self.classes, self.groups, self.are_values)  # and not what is worked out of them
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names, by index."""
+        return self.classes + (self.groups.names if self.groups else ())
+
+    @property
+    def first_listed(self) -> int:
+        """The first index of those that are listed; they go on to the end."""
+        return len(self.classes) if self.groups else 0
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Which classes each group has: float32 (groups, classes), 1 for a member, else 0; no rows without groups."""
+        rows = np.arange(len(self.groups.names) if self.groups else 0)[:, np.newaxis]
+        of_class = self.groups.of_class if self.groups else [-1] * len(self.classes)
+        return (rows == np.array(of_class)).astype(np.float32)
+
+    def prediction(self, index: int, probabilities: np.ndarray) -> Prediction:
+        """A class or a group with its probability; a group with the most probable of its classes. Or a value.
+
+        Args:
+            index: see the class.
+            probabilities: float32 (classes + groups,), or the values.
+        """
+        if self.are_values:
+            return Prediction(index, self.names[index], math.nan, value=float(probabilities[index]))
+        finest = None
+        group = index - len(self.classes)
+        if self.groups is not None and group >= 0 and self._of_group[group].size > 1:
+            of_group = self._of_group[group]
+            finest = self.prediction(int(of_group[np.argmax(probabilities[of_group])]), probabilities)
+        return Prediction(index, self.names[index], float(probabilities[index]), finest)
+
+    def best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
+        """The most probable of those that are listed, best first; the first ones, where they are values.
+
+        Args:
+            probabilities: float32 (classes + groups,).
+            count: how many, at most as many as are listed.
+        """
+        listed = self.ranks(probabilities)[self.first_listed :]
+        best = np.argpartition(-listed, count - 1)[:count]
+        best = best[np.argsort(-listed[best], kind="stable")]
+        return tuple(self.prediction(self.first_listed + int(index), probabilities) for index in best)
+
+    def ranks(self, probabilities: np.ndarray) -> np.ndarray:
+        """What the best are the best by, for each index: the probability; values come in their own order."""
+        return -np.arange(len(probabilities)) if self.are_values else probabilities
+
+    @cached_property
+    def _of_group(self) -> list[np.ndarray]:
+        """The classes of each group."""
+        return [np.flatnonzero(row) for row in self.members]

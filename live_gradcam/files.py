@@ -1,0 +1,132 @@
+"""Output files: refused before the work begins where they cannot be, and whole or not there when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from live_gradcam.errors import OutputError
+
+
+@contextmanager
+def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:
+    """What the system, or an error of one of the other kinds, says while a file is written, as one line about the file.
+
+    Raises:
+        OutputError: in place of any of these.
+    """
+    kinds: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except kinds as error:
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> Path:
+    """Make sure that a file, or a folder of files, can be written, making the folder that it is in where it is missing.
+
+    Raises:
+        OutputError: it exists and may not be overwritten, is a folder, or its folder cannot be made or written.
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir() and not folder:
+            raise OutputError(f"{path} is a folder: give a file name")
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} exists already: give another name, or --overwrite to replace it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {path.parent}")
+    return path
+
+
+def part_path(path: Path) -> Path:
+    """Where a file grows until it is finished."""
+    return path.with_name(f"{path.name}.part")
+
+
+def publish(path: Path) -> None:
+    """Give what grew at `part_path(path)` its name: on the disk first, so that not even a power cut leaves less of it.
+
+    Args:
+        path: the file, or the folder of files, which replaces one of the same name.
+
+    Raises:
+        OSError: it cannot be written or replaced.
+    """
+    part = part_path(path)
+    for file in (part, *part.rglob("*")) if part.is_dir() else (part,):
+        _to_disk(file)
+    if part.is_dir() and path.exists():
+        _exchange(part, path)
+    else:
+        os.replace(part, path)
+    if os.name == "posix":
+        _to_disk(path.absolute().parent)
+
+
+def _exchange(part: Path, path: Path) -> None:
+    """Put a folder in the place of what is there: it cannot replace a folder that is not empty."""
+    aside = Path(tempfile.mkdtemp(prefix=f"{path.name}.", suffix=".old", dir=path.absolute().parent))
+    try:
+        os.replace(path, aside / path.name)
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            os.replace(aside / path.name, path)
+        with suppress(OSError):
+            aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Have the system write what it holds of a file or a folder's list."""
+    if path.is_dir() and os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_part(path: Path) -> None:
+    """Remove what grew at `part_path(path)`, if anything did."""
+    part = part_path(path)
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            part.unlink()
+
+
+def timestamped_name(suffix: str) -> str:
+    """A file name of now, down to the millisecond: live-gradcam-20261124-154210-123."""
+    return f"live-gradcam-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3] + suffix
+
+
+def cache_folder() -> Path:
+    """Where timings and compiled programs are kept for the next start: the user's cache folder."""
+    return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write what is kept for the next start, all of it or nothing: others may read it meanwhile.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_suffix(f".{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,1 @@
+"""How things pass between threads, and how long they take."""

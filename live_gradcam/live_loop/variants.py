@@ -1,0 +1,125 @@
+"""Target layer, method and fit can change while frames run: the new function is compiled in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+from live_gradcam.attribution.session import Engine
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.explanations.fits import Fit
+from live_gradcam.flow.slot import Slot
+
+#: How many compiled engines are kept. Each has the network's weights in the form that runs, about 8 bytes a number:
+#: of a small network one of each method stays, and of a large one a few.
+_LEAST_KEPT, _MOST_KEPT, _KEPT_WEIGHTS = 4, 16, 100_000_000
+_WAKE_SECONDS = 0.2
+#: Without native, which is compiled for the first frame; the one that a run begins with is stepped through too.
+FITS_TO_STEP_THROUGH: tuple[Fit, ...] = ("tiles", "crop", "stretch", "letterbox")
+
+
+class Variant(NamedTuple):
+    """What an engine is compiled for."""
+
+    method: str
+    layer: str
+    fit: Fit
+
+
+def _variant_of(engine: Engine) -> Variant:
+    explainer = engine.explainer
+    return Variant(explainer.method, explainer.layer, explainer.fit)
+
+
+class Variants:
+    """One network's engines by method, layer and fit; one of them is current. Use as a context manager.
+
+    Args:
+        first: the engine to begin with.
+
+    Attributes:
+        current: the engine to explain with.
+        wanted: what was asked for last; `current` becomes that when it is compiled.
+        failure: why what was asked for last cannot be had; None if it can.
+        error: the exception that ended the compiling, if it was none of ours; None while all is well.
+    """
+
+    def __init__(self, first: Engine) -> None:
+        self.current = first
+        self.wanted = _variant_of(first)
+        self.failure: str | None = None
+        self.error: BaseException | None = None
+        self._first = first
+        self._methods = first.methods
+        self._method = first.explainer.method  # asked for last: the one after it is next, even if it could not be had
+        self._fits = tuple(dict.fromkeys((*FITS_TO_STEP_THROUGH, first.explainer.fit)))
+        self._layers = first.explainer.layers
+        self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
+        self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
+        self._asked: Slot[Variant] = Slot()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="compile", daemon=True)
+
+    @property
+    def compiling(self) -> str | None:
+        """What the current engine is to be replaced by, in words; None when nothing is."""
+        wanted, current = self.wanted, _variant_of(self.current)
+        if wanted.layer != current.layer:
+            return wanted.layer
+        if wanted.method != current.method:
+            return wanted.method
+        return wanted.fit if wanted.fit != current.fit else None
+
+    def step_layer(self, step: int) -> None:
+        """Ask for the layer so many steps further towards the prediction."""
+        position = self._layers.index(self.wanted.layer) if self.wanted.layer in self._layers else len(self._layers)
+        position = min(len(self._layers) - 1, max(0, position + step))
+        self._ask(self.wanted._replace(layer=self._layers[position]))
+
+    def step_method(self) -> None:
+        """Ask for the next method."""
+        self._method = self._methods[(self._methods.index(self._method) + 1) % len(self._methods)]
+        self._ask(self.wanted._replace(method=self._method))
+
+    def step_fit(self) -> None:
+        """Ask for the next way in which frames enter the network."""
+        position = self._fits.index(self.wanted.fit)
+        self._ask(self.wanted._replace(fit=self._fits[(position + 1) % len(self._fits)]))
+
+    def _ask(self, variant: Variant) -> None:
+        self.wanted, self.failure = variant, None
+        self._asked.put(variant)
+
+    def _work(self) -> None:
+        try:
+            self._compile_what_is_asked()
+        except BaseException as error:  # raised again in the thread that explains
+            self.error = error
+
+    def _compile_what_is_asked(self) -> None:
+        while not self._stop.is_set():
+            variant = self._asked.take(_WAKE_SECONDS)
+            if variant is None or variant != self.wanted:
+                continue
+            try:
+                engine = self._kept.get(variant) or self._first.variant(**variant._asdict())
+            except LiveGradcamError as error:
+                if variant == self.wanted:
+                    self.failure, self.wanted = str(error), _variant_of(self.current)
+                continue
+            self._kept[variant] = engine
+            self._kept.move_to_end(variant)
+            if variant == self.wanted:
+                self.current = engine
+            while len(self._kept) > self._most_kept:
+                self._kept.popitem(last=False)
+
+    def __enter__(self) -> Variants:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._asked.close()
+        self._thread.join(_WAKE_SECONDS)  # which a compilation outlasts

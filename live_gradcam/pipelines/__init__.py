@@ -1,1 +1,0 @@
-"""Who waits for whom: the live loop, annotating files, explaining pictures, measuring."""

@@ -1,0 +1,1 @@
+"""Frames out: into files."""

@@ -1,0 +1,128 @@
+"""Encoded parts of a video made one file, without encoding anything again."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from live_gradcam.errors import OutputError
+from live_gradcam.files import publish, remove_part, writing
+from live_gradcam.sinks.accompaniment import Accompaniment
+from live_gradcam.sinks.encoding import container_of
+from live_gradcam.sinks.writer import open_output
+from live_gradcam.sources.pictures import Recording
+
+
+def join(
+    parts: Sequence[Path],
+    path: Path,
+    *,
+    time_base: Fraction,
+    companion: Recording,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    shift: Fraction = Fraction(0),
+    metadata: Mapping[str, str] | None = None,
+    chapters: Sequence[Any] = (),
+) -> Accompaniment:
+    """Join parts in the order of their times, which stay as they are, and add sound and subtitles once.
+
+    Args:
+        parts: files of the same encoder with the same settings, each with all times later than those before it.
+        path: the file, of the parts' kind. It grows as `NAME.part`.
+        time_base: the seconds of one tick of the parts' times.
+        companion: whose sound and subtitles are added.
+        start: seconds of the companion's time; earlier packets are left out.
+        end: seconds of the companion's time; packets from then on are left out.
+        shift: seconds by which the file's times are earlier than the companion's.
+        metadata: what the file says of itself.
+        chapters: as PyAV has them.
+
+    Returns:
+        What became of the sound and subtitles.
+
+    Raises:
+        OutputError: the parts do not fit together, or the file cannot be written. Nothing is left behind.
+    """
+    try:
+        with writing(path, av.error.FFmpegError), ExitStack() as stack:
+            output: Any = stack.enter_context(open_output(path, time_base))
+            output.metadata.update(metadata or {})
+            output.set_chapters(list(chapters))
+            first = stack.enter_context(av.open(str(parts[0].absolute())))
+            source = first.streams.video[0]
+            video = output.add_stream_from_template(source, opaque=True)
+            kind = container_of(path)
+            if kind.format == "mp4":
+                video.codec_context.codec_tag = source.codec_context.codec_tag  # hvc1, which FFmpeg would not choose
+            accompaniment = Accompaniment(companion.others, output, kind, shift=shift)
+            output.start_encoding()
+            others = companion.other_packets(start, end)
+            waiting: Any = next(others, None)
+            for packet in _in_decoding_order(parts, _settings(source)):
+                time = packet.dts * packet.time_base + shift
+                while waiting is not None and waiting.dts * waiting.time_base <= time:
+                    output.mux(accompaniment.packets(waiting))
+                    waiting = next(others, None)
+                packet.stream = video
+                output.mux(packet)
+            while waiting is not None:
+                output.mux(accompaniment.packets(waiting))
+                waiting = next(others, None)
+            output.mux(accompaniment.rest())
+        with writing(path):
+            publish(path)
+    except BaseException:
+        remove_part(path)
+        raise
+    return accompaniment
+
+
+def _settings(stream: Any) -> tuple[Any, ...]:
+    """What the packets of two streams must have in common to be one stream."""
+    context = stream.codec_context
+    return context.name, context.width, context.height, context.pix_fmt, context.extradata, stream.time_base
+
+
+def _in_decoding_order(parts: Sequence[Path], settings: tuple[Any, ...]) -> Iterator[Any]:
+    """The packets of all parts with decoding times that increase over all of them.
+
+    Each encoder counted those for itself, from before its first picture. Here a packet is decoded when the picture is
+    shown that is as many places earlier as an encoder looks ahead at most.
+    """
+    times, lookahead, step = _presentation_times(parts)
+    position = 0
+    for part in parts:
+        with av.open(str(part.absolute())) as container:
+            stream = container.streams.video[0]
+            if _settings(stream) != settings:
+                raise OutputError(f"the parts of a video were encoded in different ways: {parts[0].name}, {part.name}")
+            for packet in container.demux(stream):
+                if not packet.size:
+                    continue
+                before = position - lookahead
+                packet.dts = times[before] if before >= 0 else times[0] + before * step
+                position += 1
+                yield packet
+
+
+def _presentation_times(parts: Sequence[Path]) -> tuple[array[int], int, int]:
+    """All times in ticks, increasing; how many places a packet comes before its turn at most; the first step."""
+    times: array[int] = array("q")
+    lookahead = 0
+    for part in parts:
+        with av.open(str(part.absolute())) as container:
+            stream = container.streams.video[0]
+            own = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
+        shown = sorted(own)
+        turns = {time: turn for turn, time in enumerate(shown)}
+        lookahead = max([lookahead, *(place - turns[time] for place, time in enumerate(own))])
+        times.extend(shown)
+    step = max(1, times[1] - times[0]) if len(times) > 1 else 1
+    return times, lookahead, step

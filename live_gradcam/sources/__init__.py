@@ -1,0 +1,1 @@
+"""Frames in: from files and cameras."""

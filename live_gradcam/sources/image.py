@@ -1,0 +1,189 @@
+"""Still pictures: any image file in, 8-bit BGR out."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from live_gradcam.errors import SourceError
+from live_gradcam.sources.dicom import is_dicom, read_dicom
+from live_gradcam.sources.heic import is_heic, read_heic
+from live_gradcam.sources.levels import Extent, Levels, Pixels
+from live_gradcam.sources.silence import silence_opencv
+from live_gradcam.sources.tiff import is_tiff, is_white_at_zero, pages
+
+_log = logging.getLogger(__name__)
+
+_BEGINNING = 132  # DICOM's mark is the last four of these
+
+
+def read_image(path: str | Path, levels: Levels | None = None) -> np.ndarray:
+    """Read a picture: grey ones become three channels, transparency is laid on white, other values become 8 bits.
+
+    The camera's orientation (EXIF) is applied to pictures without transparency. What 8 bits are made of where the file
+    does not say it, such as 12 bits in 16, is said in the log.
+
+    Args:
+        path: any format that OpenCV reads, and DICOM and HEIC.
+        levels: which values are black and white; None for what the file says, or else what its values are like.
+
+    Returns:
+        uint8 (height, width, 3), BGR.
+
+    Raises:
+        SourceError: there is no such file, it is not a picture, or a package is missing that reads it.
+    """
+    pixels = read_pixels(path)
+    if pixels.note:
+        _log.warning("%s %s", path, pixels.note)
+    if levels is None and pixels.need_levels:
+        extent = Extent.of(pixels.values)
+        if not extent.is_plain:
+            _log.warning("%s has %s", path, extent)
+        levels = extent.levels
+    return pixels.shown(levels)
+
+
+def read_pixels(path: str | Path) -> Pixels:
+    """Read a picture's values as its file has them; transparency is laid on white.
+
+    Raises:
+        SourceError: as `read_image`.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    kind = _kind_of(content)
+    if kind is None:
+        pixels = _decoded(content)
+    else:
+        kind.check(path)
+        try:
+            pixels = kind.read(content)
+        except SourceError as error:
+            raise SourceError(f"cannot read {path}: {error}") from error
+    if pixels is None:
+        raise SourceError(f"{path} is not a picture that can be read")
+    return pixels
+
+
+def check_picture(path: Path) -> None:
+    """Make sure, from a file's first bytes alone, that what reads it is installed.
+
+    Raises:
+        SourceError: a package is missing.
+    """
+    kind = _kind_of(beginning_of(path))
+    if kind is not None:
+        kind.check(path)
+
+
+def beginning_of(path: Path) -> bytes:
+    """The bytes of a file that tell its format; none of what is no file, or cannot be read."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return b""
+        with path.open("rb") as file:
+            return file.read(_BEGINNING)
+    except OSError:
+        return b""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A format that a package of its own reads, which not everybody needs.
+
+    Attributes:
+        called: its name.
+        package: what reads it.
+        extra: of this program, that brings the package.
+        is_one: whether a file is of this format, by its first bytes.
+        read: its pixels; raises SourceError.
+    """
+
+    called: str
+    package: str
+    extra: str
+    is_one: Callable[[bytes], bool]
+    read: Callable[[bytes], Pixels]
+
+    def check(self, path: str | Path) -> None:
+        """Raise a SourceError if the package is missing."""
+        if importlib.util.find_spec(self.package) is None:
+            raise SourceError(f"{path} is a {self.called} picture: pip install 'live-gradcam[{self.extra}]' to read it")
+
+
+_KINDS = (
+    _Kind("DICOM", "pydicom", "dicom", is_dicom, read_dicom),
+    _Kind("HEIC", "pillow_heif", "heic", is_heic, read_heic),
+)
+
+
+def _kind_of(content: bytes) -> _Kind | None:
+    return next((kind for kind in _KINDS if kind.is_one(content)), None)
+
+
+def _decoded(content: bytes) -> Pixels | None:
+    """The pixels of a format that OpenCV reads; None if it is none, or of more pixels than OpenCV takes."""
+    silence_opencv()
+    encoded = np.frombuffer(content, np.uint8)
+    image = _decode(encoded, cv2.IMREAD_UNCHANGED)
+    if image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
+        return Pixels(on_white(image))
+    is_deep = image is not None and image.dtype != np.uint8
+    # Unlike IMREAD_UNCHANGED, these turn the picture as its EXIF says.
+    image = _decode(encoded, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_deep else cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    if not is_tiff(content):
+        return Pixels(image)
+    count = pages(content)
+    # OpenCV turns what has its lowest value as white only where it has 8 bits.
+    return Pixels(
+        image,
+        is_inverted=image.dtype != np.uint8 and is_white_at_zero(content),
+        note=f"has {count} pages: only the first one is read" if count > 1 else None,
+    )
+
+
+def _decode(encoded: np.ndarray, flags: int) -> np.ndarray | None:
+    """The picture; None if it is none, or one of more pixels than OpenCV takes."""
+    try:
+        return cv2.imdecode(encoded, flags) if encoded.size else None
+    except cv2.error:
+        return None
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
+
+
+def on_white(image: np.ndarray) -> np.ndarray:
+    """A picture with transparency, uint8 or uint16 (height, width, 4), laid on white: the same with three channels."""
+    white = np.iinfo(image.dtype).max
+    opacity = image[:, :, 3:].astype(np.float32) / white
+    return np.rint(image[:, :, :3] * opacity + white * (1 - opacity)).astype(image.dtype)
+
+
+def as_bgr(image: np.ndarray | None) -> np.ndarray | None:
+    """Whatever a camera gives as uint8 (height, width, 3) BGR: grey, with transparency, of 16 bits.
+
+    Returns:
+        The picture; None if it is empty or none of these.
+    """
+    if image is None or image.size == 0 or image.dtype not in (np.uint8, np.uint16):
+        return None
+    image = _eight_bits(image)
+    channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    if channels == 3:
+        return image
+    if channels not in (1, 4):
+        return None
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR if channels == 1 else cv2.COLOR_BGRA2BGR)

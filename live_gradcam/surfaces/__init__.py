@@ -1,0 +1,1 @@
+"""Where a live run is shown, and what gives it commands."""

@@ -1,1 +1,0 @@
-"""Where frames come from and go to: files, cameras, streams and pictures. Never TensorFlow."""

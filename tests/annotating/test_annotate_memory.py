@@ -1,0 +1,84 @@
+"""A long recording does not grow the process that annotates it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import environment
+
+FPS, SECONDS = 10, 20 * 60
+FRAMES = FPS * SECONDS
+#: What a frame's numbers are in memory: 256 probabilities and logits, a map of 49, all float32, and the objects around
+#: them: 3 KiB. Of the frames after the first quarter, 26 MiB, were they kept. Half of that is allowed to the allocator,
+#: to the contact sheet's thousand samples, and to FFmpeg, which keeps an MP4's index until its end: some 70 bytes for
+#: each of 25,000 packets, 2 MiB.
+MOST_MIB = 13
+
+_ANNOTATE = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from fake_engine import annotated
+from memory import resident_mib
+
+folder = Path(sys.argv[1])
+measured = {}
+
+def note(job, done):
+    if done.frames in (FRAMES // 4, FRAMES // 2, FRAMES):
+        measured[done.frames] = resident_mib()
+
+summary = annotated(
+    folder / "in.mp4",
+    folder / "out.mp4",
+    layout="overlay",
+    smooth=0.2,
+    jsonl=folder / "n.jsonl",
+    csv=folder / "n.csv",
+    heatmaps=folder / "n.npz",
+    contact_sheet=folder / "n.png",
+    on_progress=note,
+)
+print(json.dumps([summary.frames, summary.explained, list(measured.values())]))
+"""
+
+_MAKE = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from video_files import make_video, numbered
+
+class Pictures:
+    def __getitem__(self, index):
+        if index >= FRAMES:
+            raise IndexError
+        return images[index % 256]
+
+images = [numbered(index) for index in range(256)]
+options = {"preset": "ultrafast"}
+make_video(
+    Path(sys.argv[1], "in.mp4"), Pictures(), rate=FPS, codec_options=options, audio_codec="flac", audio_seconds=SECONDS
+)
+"""
+
+
+def _run(script: str, folder: Path) -> str:
+    head = f"FPS, SECONDS, FRAMES = {FPS}, {SECONDS}, {FRAMES}\n"
+    command = [sys.executable, "-c", head + script, folder, Path(__file__).parents[1]]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment()).stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_twenty_minutes(tmp_path: Path) -> None:
+    """With all the numbers, the sound and the contact sheet."""
+    _run(_MAKE, tmp_path)
+    frames, explained, measured = json.loads(_run(_ANNOTATE, tmp_path))
+    assert frames == explained == FRAMES == 12_000
+    quarter, half, last = measured
+    assert abs(last - quarter) < MOST_MIB, measured
+    assert abs(last - half) < MOST_MIB, measured
+    assert len((tmp_path / "n.jsonl").read_text().splitlines()) == FRAMES

@@ -1,0 +1,179 @@
+"""What is told while recordings are annotated, and wrong arguments, which are told before anything begins."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import environment
+from rich.console import Console
+
+from live_gradcam.annotating import progress
+from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.progress import AnnotateProgress
+from live_gradcam.annotating.run import Progress
+
+A, B = (AnnotateJob(Path(name), Path(name).with_suffix(".out")) for name in ("a [1].mp4", "b.mp4"))
+
+
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_a_line_every_ten_seconds_where_there_is_no_terminal(clock: Clock) -> None:
+    told = io.StringIO()
+    with AnnotateProgress(Console(file=told, width=40), 2) as shown:
+        for second in range(41):
+            clock.now = 100 + second + 0.5
+            shown.update(A, Progress(25 * second, second / 2, 40.0))
+        shown.done(A)
+        clock.now = 151.0
+        shown.update(B, Progress(100, 3.0, None))
+    assert told.getvalue().splitlines() == [
+        "live-gradcam: a [1].mp4: 12 %, 250 frames, 23.8 FPS, 74 s to go, recording 1 of 2",
+        "live-gradcam: a [1].mp4: 25 %, 500 frames, 24.4 FPS, 62 s to go, recording 1 of 2",
+        "live-gradcam: a [1].mp4: 38 %, 750 frames, 24.6 FPS, 51 s to go, recording 1 of 2",
+        "live-gradcam: a [1].mp4: 50 %, 1000 frames, 24.7 FPS, 40 s to go, recording 1 of 2",
+        "live-gradcam: b.mp4: 100 frames, 9.5 FPS, recording 2 of 2",  # since the first was done
+    ]
+
+
+def test_nothing_is_told_of_what_is_quick(clock: Clock) -> None:
+    told = io.StringIO()
+    shown = AnnotateProgress(Console(file=told), 1)
+    clock.now += 30  # the engine starts
+    with shown:
+        shown.update(A, Progress(1, 0.04, 1.0))
+        clock.now += 9
+        shown.update(A, Progress(25, 1.0, 1.0))
+    assert told.getvalue() == ""
+
+
+def terminal() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=120)
+
+
+def test_bars_on_a_terminal_go_by_the_recordings_time(clock: Clock) -> None:
+    console = terminal()
+    with AnnotateProgress(console, 1) as shown:
+        clock.now = 102
+        shown.update(A, Progress(60, 15.0, 60.0))
+        (task,) = shown._bars.tasks
+        assert (task.description, task.percentage) == ("a [1].mp4", 25)
+        assert task.fields["note"] == "60 frames  30.0 FPS"
+        shown.update(A, Progress(61, 70.0, 60.0))  # longer than its header says
+        assert task.percentage == 100
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "60 frames" in text or "61 frames" in text
+    assert "100%" in text
+
+
+def test_the_batch_has_a_bar_of_its_own(clock: Clock) -> None:
+    with AnnotateProgress(terminal(), 4) as shown:
+        shown.update(A, Progress(1, 30.0, 60.0))
+        total, _ = shown._bars.tasks
+        assert (total.description, total.total, total.completed) == ("all", 4, 0.5)
+        shown.update(B, Progress(1, 6.0, 60.0))  # at the same time, in another worker
+        assert total.completed == pytest.approx(0.6)
+        assert total.fields["note"] == "2 of 4 recordings"
+        shown.update(A, Progress(1, 33.0, 60.0))
+        assert total.completed == pytest.approx(0.65)
+        shown.done(A)
+        assert total.completed == pytest.approx(1.1)
+        shown.done(AnnotateJob(Path("c.mp4"), Path("c.out")))  # of which nothing became
+        shown.done(B)
+        assert total.completed == 3
+
+
+def test_what_is_printed_into_a_file_gets_there_while_there_are_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    console = terminal()
+    with AnnotateProgress(console, 1) as shown:
+        shown.update(A, Progress(1, 30.0, 60.0))
+        print("a result")
+    assert capsys.readouterr().out == "a result\n"
+    assert "a result" not in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+# --- wrong arguments ----------------------------------------------------------------------------------------------
+
+WRONG: list[tuple[list[Any], str]] = [
+    (["--start", "soon"], "--start 'soon' is not a time: give seconds, m:ss or h:mm:ss"),
+    (["--start", "-1"], "--start '-1' is not a time"),
+    (["--start", "1:2:3:4"], "--start '1:2:3:4' is not a time"),
+    (["--end", "1/0"], "--end '1/0' is not a time"),
+    (["--end", "nan"], "--end 'nan' is not a time"),
+    (["--end", "0"], "--end is 0 s: nothing comes before that"),
+    (["--start", "1:00", "--end", "59.5"], "--end is 59.5 s, which is not after --start 60 s"),
+    (["--output-fps", "0"], "--output-fps '0' is not a frame rate"),
+    (["--output-fps", "1001"], "--output-fps '1001' is not a frame rate"),
+    (["--output-fps", "inf"], "--output-fps 'inf' is not a frame rate"),
+    (["--picture-fps", "x"], "--picture-fps 'x' is not a frame rate"),
+    (["--size", "big"], "the size 'big' is not WIDTHxHEIGHT"),
+    (["--size", "x"], "the size 'x' is not WIDTHxHEIGHT"),
+    (["--size", "8x8"], "the size '8x8' is not WIDTHxHEIGHT"),
+    (["--size", "1280"], "the size '1280' is not WIDTHxHEIGHT"),
+    (["--crf", "52"], "--crf is 52: for h264 it is from 0 (best) to 51 (smallest)"),
+    (["--codec", "av1", "--crf", "64"], "--crf is 64: for av1 it is from 0 (best) to 63 (smallest)"),
+    (["--codec", "gif", "--crf", "3"], "gif has no --crf: leave it out"),
+    (["--preset", "fastest"], "h264 has no preset 'fastest': it is one of ultrafast, "),
+    (["--codec", "h265"], "there is no codec 'h265'"),
+    (["--codec", "vp9", "-o", "x.mkv", "--preset", "9"], "vp9 has no preset '9'"),
+    (["--codec", "hevc", "-o", "x.webm"], "x.webm cannot hold hevc: it is for vp9 or av1"),
+    (["-o", "x.avi"], "x.avi is not a name of a video that can be written"),
+    (["-o", "x.gif", "--output-fps", "60"], "a GIF shows 50 frames a second at most: add --output-fps 25"),
+    (["--layout", "panel"], "there is no layout 'panel'; did you mean panels?"),
+    (["--view", "everything"], "there is no layout 'everything'"),
+    (["--batch", "65"], "the batch '65' is not auto, nor a number of frames from 1 to 64"),
+    (["--heatmaps", "x.npy"], "x.npy is neither an .npz file's nor a .zarr folder's name"),
+    (["--workers", "2", "--cluster", "auto"], "give one of them"),
+]
+
+_EACH = """
+import contextlib, io, json, sys
+from live_gradcam.cli import app
+answers = []
+for flags in json.loads(sys.argv[2]):
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            app(["annotate", sys.argv[1], *flags])
+    except SystemExit as end:
+        answers.append((end.code, told.getvalue()))
+heavy = [name for name in ("tensorflow", "keras", "ray") if name in sys.modules]
+print(json.dumps([answers, heavy]))
+"""
+
+
+def test_wrong_arguments_are_a_line_each_without_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "in.mp4").write_text("not looked at")
+    flags = json.dumps([flags for flags, _ in WRONG])
+    command = [sys.executable, "-c", _EACH, "in.mp4", flags]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
+    assert finished.stderr == ""
+    answers, heavy = json.loads(finished.stdout)
+    assert heavy == []
+    assert len(answers) == len(WRONG)
+    for (code, told), (given, message) in zip(answers, WRONG, strict=True):
+        assert code == 2, given
+        assert told.startswith("live-gradcam: "), given
+        assert message in told, given
+        assert told.count("\n") == 1, given
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

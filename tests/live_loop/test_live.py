@@ -1,0 +1,443 @@
+"""The live loop: a real stream, a real window, real keys."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from command_line import SECONDS, environment, finish, run, start
+from mjpeg_server import MjpegServer
+from screen import Screen, virtual_screen, wait_until
+
+from live_gradcam.flow.metrics import Durations, FrameRate, StageTimings, percentiles_ms
+from live_gradcam.surfaces.commands import Action, wish_of
+
+TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
+
+
+def recorded(path: Path) -> list[tuple[float, np.ndarray]]:
+    with av.open(str(path)) as container:
+        return [(float(frame.time), frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
+
+
+def start_recording(server: MjpegServer, recording: Path, *options: object) -> subprocess.Popen[str]:
+    """A live command without a window that has begun to record."""
+    process = start("live", server.url, "--headless", "--record", recording, *options)
+    wait_until(recording.with_name(f"{recording.name}.part").exists, process)
+    return process
+
+
+def test_a_network_stream_is_explained_and_recorded(tmp_path: Path, coffee: np.ndarray) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee, coffee[:, ::-1].copy()], fps=25) as server:
+        finished = run("live", server.url, "--headless", "--max-frames", 100, "--record", recording)
+    assert finished.code == 0, finished
+    assert finished.err == ""
+    assert finished.out.startswith("100 frames explained at ")
+    frames = recorded(recording)
+    times = [seconds for seconds, _ in frames]
+    assert len(frames) == 100
+    assert times[0] == 0
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+    assert frames[0][1].shape == coffee.shape
+    with av.open(str(recording)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.name, context.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_a_stream_that_stops_keeps_what_was_recorded(tmp_path: Path, coffee: np.ndarray) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee], fps=25) as server:
+        process = start_recording(server, recording, "--reconnect", 0)
+        time.sleep(1)
+        server.stop()
+        finished = finish(process)
+    assert finished.code == 1
+    assert finished.err.count("\n") == 1
+    assert "stopped after" in finished.err
+    assert len(recorded(recording)) > 0
+
+
+def test_a_file_plays_to_its_end(tmp_path: Path) -> None:
+    finished = run("live", TOUR, "--headless", "--record", tmp_path / "x.mp4")
+    assert finished.code == 0, finished
+    frames = recorded(tmp_path / "x.mp4")
+    explained, dropped = int(finished.out.split()[0]), int(finished.out.split(", ")[1].split()[0])
+    assert explained == len(frames)
+    assert explained + dropped == 360
+    assert frames[-1][0] == pytest.approx(12, abs=1)  # its own rate, however slow the machine
+
+
+# --- sources that misbehave ---------------------------------------------------------------------------------------
+
+
+def test_a_camera_that_is_restarted_is_found_again_and_the_recording_goes_on(
+    tmp_path: Path, coffee: np.ndarray, chelsea: np.ndarray
+) -> None:
+    recording, summary = tmp_path / "x.mp4", tmp_path / "x.json"
+    with MjpegServer([coffee], fps=25) as server:
+        process = start_recording(server, recording, "--json", summary)
+        time.sleep(1)
+        server.stop()
+        time.sleep(1)
+        with MjpegServer([chelsea], fps=25, port=server.port):
+            time.sleep(4)
+            process.send_signal(signal.SIGINT)
+            finished = finish(process)
+    assert finished.code == 130, finished
+    assert finished.err == ""
+    assert json.loads(summary.read_text())["reconnects"] == 1
+    frames = recorded(recording)
+    assert max(np.diff([seconds for seconds, _ in frames])) > 0.9  # the outage: no frame was made up
+    assert np.abs(frames[-1][1].astype(int) - frames[0][1]).mean() > 20  # the other picture is there
+    assert all(picture.any() for _, picture in frames)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_though_the_source_has_frozen(
+    tmp_path: Path, coffee: np.ndarray, ending: signal.Signals
+) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee], fps=25) as server:
+        process = start_recording(server, recording)
+        time.sleep(0.5)
+        server.stall()
+        time.sleep(0.5)
+        process.send_signal(ending)
+        start_of_end = time.monotonic()
+        finished = finish(process)
+        assert time.monotonic() - start_of_end < 20
+    assert finished.code == 130, finished
+    assert finished.err == ""
+    assert recorded(recording)
+
+
+def test_what_was_recorded_until_a_kill_plays(tmp_path: Path, coffee: np.ndarray) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee], fps=25) as server:
+        process = start_recording(server, recording)
+        time.sleep(5)
+        process.kill()
+        process.communicate()
+    frames = recorded(tmp_path / "x.mp4.part")
+    assert frames[-1][0] > 2.5  # all but the last fragment, of a second, and what was under way
+    assert frames[-1][1].shape == coffee.shape
+
+
+def test_a_stream_that_changes_its_size_is_recorded_in_one_size(
+    tmp_path: Path, coffee: np.ndarray, chelsea: np.ndarray
+) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee], fps=25) as server:
+        process = start_recording(server, recording)
+        time.sleep(1)
+        server.show([chelsea])
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        finished = finish(process)
+    assert (finished.code, finished.err) == (130, "")
+    frames = recorded(recording)
+    assert {picture.shape for _, picture in frames} == {coffee.shape}
+    assert np.abs(frames[-1][1].astype(int) - frames[0][1]).mean() > 20
+
+
+# --- the window ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    """A virtual X screen."""
+    if not (shutil.which("Xvfb") and shutil.which("xdotool")):
+        pytest.skip("needs Xvfb and xdotool (.ci/run installs them)")
+    with virtual_screen() as screen:
+        yield screen
+
+
+class Live:
+    """A live command with a window, on a stream of photographs; `summary` is what it tells at its end."""
+
+    def __init__(self, screen: Screen, folder: Path, server: MjpegServer, *options: object) -> None:
+        self.folder = folder
+        self._summary = folder / "summary.json"
+        self.process = start(
+            "live", server.url, "--snapshots", folder, "--json", self._summary, *options, DISPLAY=screen.display
+        )
+        self.window = screen.window(self.process)
+        self.screen = screen
+        self._count = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Take a snapshot by its key, once the engine is ready: the numbers, and the pictures `shown` and `clean`."""
+        self._count += 1
+        deadline = time.monotonic() + 60
+        while len(list(self.folder.glob("live-gradcam-*.json"))) < self._count:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            self.window.press("s")
+            time.sleep(1)
+        self._count = len(list(self.folder.glob("live-gradcam-*.json")))
+        newest = max(self.folder.glob("live-gradcam-*.json"))
+        return {
+            **json.loads(newest.read_text()),
+            "shown": cv2.imread(str(newest.with_suffix(".png"))),
+            "clean": cv2.imread(str(newest.with_name(f"{newest.stem}-clean.png"))),
+        }
+
+    def snapshot_when(self, condition: Callable[[dict[str, Any]], bool], seconds: float = 60) -> dict[str, Any]:
+        """The first snapshot that is as it must be."""
+        deadline = time.monotonic() + seconds
+        while not condition(snapshot := self.snapshot()):
+            assert time.monotonic() < deadline, {key: snapshot[key] for key in ("method", "layer", "target_label")}
+        return snapshot
+
+    def end(self, how: Callable[[], None]) -> dict[str, Any]:
+        """End it, and return its summary."""
+        how()
+        finished = finish(self.process)
+        assert (finished.code, finished.err) == (0, ""), finished
+        return json.loads(self._summary.read_text())
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Xvfb is a Linux screen")
+def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffee: np.ndarray) -> None:
+    with MjpegServer([coffee], fps=25) as server:
+        live = Live(screen, tmp_path, server, "--hud", "none")
+        press = live.window.press
+        tried = set()
+
+        def try_key(*keys: str) -> None:
+            tried.update(action_of_x_key(key) for key in keys)
+            press(*keys)
+            time.sleep(0.5)
+
+        first = live.snapshot()
+        tried.add(Action.SNAPSHOT)
+        assert first["target_label"] == "coffee"
+        assert difference(first["clean"], coffee) < 3  # as the stream's JPEG has it
+        assert difference(first["shown"], first["clean"]) > 5  # the map is drawn
+
+        try_key("Tab")
+        side = live.snapshot()["shown"]
+        width = coffee.shape[1]
+        assert not side[:50].any()  # two halves, in their own shape
+        small = cv2.resize(first["clean"], (width // 2 - 1, round(coffee.shape[0] / 2)), interpolation=cv2.INTER_AREA)
+        top = (side.shape[0] - small.shape[0]) // 2
+        assert difference(side[top : top + 199, : small.shape[1]], small[:199]) < 6
+        try_key("Tab")
+        heatmap = live.snapshot()
+        hottest = np.unravel_index(np.argmax(np.array(heatmap["heatmap"])), np.shape(heatmap["heatmap"]))
+        assert hottest[0] in (2, 3, 4)
+        assert difference(heatmap["shown"], heatmap["clean"]) > 30
+        try_key("Tab")
+        raw = live.snapshot()
+        assert difference(raw["shown"], raw["clean"]) == 0
+        try_key("m")
+        mirrored = live.snapshot()
+        assert difference(mirrored["shown"][:, ::-1], mirrored["clean"]) == 0
+        try_key("m", "b")
+        boxed = live.snapshot()
+        left, top, _, bottom = boxed["box"]
+        assert difference(boxed["shown"], boxed["clean"]) > 0
+        rim = boxed["shown"][(top + bottom) // 2, left]
+        assert rim.tolist() == [255, 255, 255]
+        try_key("b", "Tab")
+        grid = live.snapshot()["shown"]
+        assert difference(grid, raw["clean"]) > 20
+        try_key("Tab")
+
+        before = live.snapshot()["shown"]
+        try_key("plus", "plus")
+        assert difference(live.snapshot()["shown"], first["clean"]) > difference(before, first["clean"])
+        try_key("minus", "minus", "minus", "minus")
+        assert difference(live.snapshot()["shown"], first["clean"]) < difference(before, first["clean"])
+        try_key("plus", "plus")
+        turbo = live.snapshot()["shown"]
+        try_key("c")
+        assert difference(live.snapshot()["shown"], turbo) > 3
+
+        try_key("2")
+        pinned = live.snapshot_when(lambda snapshot: snapshot["target_label"] == snapshot["predictions"][1]["label"])
+        assert pinned["target_label"] != "coffee"
+        server.show([coffee[:, ::-1].copy()])
+        try_key("t")
+        live.snapshot_when(lambda snapshot: snapshot["target_label"] == "coffee")
+        try_key("f")
+        server.show([np.full_like(coffee, 90)])  # the class leaves the list, and stays pinned
+        frozen = live.snapshot_when(lambda s: all(p["label"] != "coffee" for p in s["predictions"]))
+        assert frozen["target_label"] == "coffee"
+        server.show([coffee])
+        try_key("t")
+        live.snapshot_when(lambda snapshot: snapshot["predictions"][0]["label"] == "coffee")
+
+        last_layer = first["layer"]
+        try_key("bracketleft")
+        live.snapshot_when(lambda snapshot: snapshot["layer"] == "block15_project_norm")
+        try_key("bracketright")
+        live.snapshot_when(lambda snapshot: snapshot["layer"] == last_layer)
+        try_key("g")
+        live.snapshot_when(lambda snapshot: snapshot["method"] == "grad-cam++")
+        fits = ("tiles", "crop", "stretch", "letterbox")
+        next_fit = fits[(fits.index(first["fit"]) + 1) % len(fits)]
+        try_key("w")
+        live.snapshot_when(lambda snapshot: snapshot["fit"] == next_fit)
+
+        plain = live.snapshot()["shown"]
+        try_key("h")
+        help_ = live.snapshot()["shown"]
+        assert difference(help_, plain) > 20
+        try_key("h", "d")
+        assert difference(live.snapshot()["shown"], plain) < 10
+
+        try_key("r")
+        time.sleep(2)
+        try_key("r")
+        (recording,) = tmp_path.glob("*.mp4")
+        assert recorded(recording)
+
+        try_key("space")
+        paused = live.snapshot()
+        time.sleep(1)
+        assert live.snapshot()["time"] == paused["time"]
+        try_key("space")
+        time.sleep(0.5)
+        assert live.snapshot()["time"] > paused["time"]
+        tried.add(Action.QUIT)
+        assert tried == set(Action)
+        summary = live.end(lambda: press("q"))
+    assert summary["displayed"] > 100
+
+
+def action_of_x_key(name: str) -> Action:
+    """The action of a key by its X name."""
+    characters = {"Tab": "\t", "space": " ", "plus": "+", "minus": "-", "bracketleft": "[", "bracketright": "]"}
+    wish = wish_of(ord(characters.get(name, name)))
+    assert wish is not None
+    return wish.action
+
+
+def test_the_hud_a_click_another_size_and_escape(screen: Screen, tmp_path: Path, coffee: np.ndarray) -> None:
+    with MjpegServer([coffee], fps=25) as server:
+        live = Live(screen, tmp_path, server)
+        first = live.snapshot()
+        assert difference(first["shown"][:120, :220], first["clean"][:120, :220]) > 40  # the panel
+        live.window.press("d")
+        timed = live.snapshot()["shown"]
+        below = (slice(235, 290), slice(10, 220))  # where the panel goes on with the stages
+        assert timed[below].mean() < 0.6 * first["shown"][below].mean()
+        live.window.click(60, 40)  # on the second bar
+        pinned = live.snapshot_when(lambda snapshot: snapshot["target_label"] != "coffee")
+        assert pinned["target_label"] == first["predictions"][1]["label"]
+        live.window.resize(900, 900)
+        time.sleep(1)
+        shot = screen.shot()
+        shown = shot[150:750, :900]  # 900 × 600, in its own shape, between bars
+        assert difference(cv2.resize(live.snapshot()["shown"], (900, 600))[300:500], shown[300:500]) < 12
+        live.end(lambda: live.window.press("Escape"))
+
+
+def test_closing_the_window_ends_it_and_finishes_the_recording(
+    screen: Screen, tmp_path: Path, coffee: np.ndarray
+) -> None:
+    recording = tmp_path / "x.mp4"
+    with MjpegServer([coffee], fps=25) as server:
+        live = Live(screen, tmp_path, server, "--record", recording)
+        wait_until((tmp_path / "x.mp4.part").exists, live.process)
+        time.sleep(1)
+        live.end(live.window.press_close_button)
+    assert recorded(recording)
+
+
+def test_the_window_shows_the_camera_while_the_engine_starts_and_dims_it_when_it_is_gone(
+    screen: Screen, tmp_path: Path, coffee: np.ndarray
+) -> None:
+    with MjpegServer([coffee], fps=25) as server:
+        live = Live(screen, tmp_path, server, "--hud", "none")
+        wait_until(lambda: difference(screen.shot()[:100, :600], coffee[:100]) < 6, live.process, 5)
+        warming = screen.shot()[:400, :600]
+        assert difference(warming[190:210, 200:400], coffee[190:210, 200:400]) > 20  # "warming up"
+        shown = live.snapshot()["shown"]
+        server.stop()
+        wait_until(lambda: screen.shot()[:150, :600].mean() < 0.6 * shown[:150].mean(), live.process, 6)
+        live.end(lambda: live.window.press("q"))
+
+
+def test_the_picture_is_as_new_as_the_engine_allows_for_a_minute(screen: Screen) -> None:
+    """A source of 30 frames a second, an engine slowed to 5: the latency does not grow, and each frame is counted."""
+    script = Path(__file__).parents[1] / "slow_live.py"
+    run = subprocess.run(
+        [sys.executable, str(script), "60"],
+        env=environment(DISPLAY=screen.display),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    summary = json.loads(run.stdout)
+    assert summary["explained_fps"] == pytest.approx(5, rel=0.1)
+    assert summary["camera_fps"] == pytest.approx(30, rel=0.1)
+    assert summary["latency_ms"]["max"] < 2 * 200
+    assert summary["displayed"] == summary["frames"]
+    assert 0 <= summary["captured"] - summary["frames"] - summary["dropped"] <= 1  # one may be under way at the end
+
+
+def test_frames_leak_nothing() -> None:
+    """The short form of benchmarks/soak.py."""
+    script = Path(__file__).parents[2] / "benchmarks" / "soak.py"
+    run = subprocess.run(
+        [sys.executable, str(script), "--frames", "1500"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+# --- measuring ----------------------------------------------------------------------------------------------------
+
+
+def test_the_frame_rate_looks_back_over_its_window() -> None:
+    rate = FrameRate(window=2.0)
+    assert rate.tick(0.0) == 0
+    assert [rate.tick(0.1 * tick) for tick in range(1, 40)][-1] == pytest.approx(10)
+    assert [rate.tick(4 + 0.5 * tick) for tick in range(8)][-1] == pytest.approx(2)
+
+
+def test_the_frame_rate_of_a_slow_source() -> None:
+    rate = FrameRate(window=2.0)
+    assert [rate.tick(5.0 * tick) for tick in range(4)][-1] == pytest.approx(0.2)
+
+
+def test_percentiles_and_medians() -> None:
+    assert percentiles_ms([0.001 * value for value in range(101)]) == pytest.approx({"p50": 50, "p95": 95, "p99": 99})
+    timings = StageTimings()
+    for _ in range(3):
+        with timings.measure("draw"):
+            pass
+    assert 0 <= timings.medians_ms()["draw"] < 1000
+
+
+def test_durations_keep_their_percentiles_in_the_same_memory() -> None:
+    durations = Durations()
+    assert durations.percentile_ms(50) is None
+    for milliseconds in range(1, 1001):
+        durations.add(1e-3 * milliseconds)
+    for percent in (50, 95, 99, 100):
+        assert durations.percentile_ms(percent) == pytest.approx(10 * percent, rel=0.011)

@@ -1,0 +1,83 @@
+"""Recording while frames come: what the encoder cannot take is counted, and what a full disk cuts short is kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_files import numbered
+
+from live_gradcam.live_loop.recording import Recorder
+from live_gradcam.sources.reader import VideoReader
+
+
+def recorded(path: Path) -> list[np.ndarray]:
+    with VideoReader(path) as reader:
+        return [frame.image for frame in reader.frames()]
+
+
+def test_what_the_encoder_has_no_time_for_is_left_out_and_counted(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    with Recorder(wait=False) as recorder:
+        recorder.start(tmp_path / "x.mp4")
+        for index in range(40):
+            recorder.write(noise, Fraction(index, 30))
+    assert recorder.left_out > 0
+    assert len(recorded(tmp_path / "x.mp4")) + recorder.left_out == 40
+
+
+def test_nothing_is_left_out_where_the_giver_waits(tmp_path: Path) -> None:
+    with Recorder(wait=True) as recorder:
+        recorder.start(tmp_path / "x.mp4")
+        for index in range(40):
+            recorder.write(numbered(index), Fraction(index, 30))
+        assert recorder.stop() == tmp_path / "x.mp4"
+        assert not recorder.is_on
+        recorder.write(numbered(0), Fraction(2))  # off: it goes nowhere
+    assert recorder.files == [tmp_path / "x.mp4"]
+    assert len(recorded(tmp_path / "x.mp4")) == 40
+
+
+def test_a_recording_without_a_picture_is_no_file(tmp_path: Path) -> None:
+    with Recorder(wait=True) as recorder:
+        recorder.start(tmp_path / "x.mp4")
+        assert recorder.stop() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+_FILL_THE_DISK = """
+import resource, signal, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from live_gradcam.errors import OutputError
+from live_gradcam.live_loop.recording import Recorder
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+generator = np.random.default_rng(0)
+try:
+    with Recorder(wait=True) as recorder:
+        recorder.start(Path(sys.argv[1]))
+        for index in range(200):
+            recorder.write(generator.integers(0, 256, (240, 320, 3), np.uint8), Fraction(index, 30))
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_is_told_and_what_was_recorded_until_then_plays(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    run = subprocess.run(
+        [sys.executable, "-c", _FILL_THE_DISK, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    part = path.with_name("x.mp4.part")
+    assert run.stdout.startswith(f"cannot write {path}: ")
+    assert run.stdout.endswith(f"; what was recorded until then is in {part}\n")
+    assert not path.exists()
+    assert len(recorded(part)) > 20

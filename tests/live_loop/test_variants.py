@@ -1,0 +1,171 @@
+"""Other layers and methods are compiled in the background, and kept."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from memory import resident_mib
+
+from live_gradcam import Classifier, Explainer
+from live_gradcam.attribution.session import Engine
+from live_gradcam.errors import ModelError
+from live_gradcam.live_loop import variants as module
+from live_gradcam.live_loop.variants import Variants
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
+
+
+class Compiler:
+    """Stands for a network whose engines take as long to compile as the test wants."""
+
+    def __init__(self) -> None:
+        self.compiled: list[tuple[str, str]] = []
+        self.may_finish = threading.Event()
+        self.may_finish.set()
+
+    def engine(self, method: str = "grad-cam", layer: str = "c", fit: str = "tiles") -> SimpleNamespace:
+        explainer = SimpleNamespace(method=method, layer=layer, fit=fit, layers=("a", "b", "c"))
+        return SimpleNamespace(
+            explainer=explainer, methods=("grad-cam", "layercam"), weights=10**9, variant=self.variant
+        )
+
+    def variant(self, *, method: str, layer: str, fit: str) -> SimpleNamespace:
+        self.may_finish.wait(20)
+        self.compiled.append((method, layer))
+        if layer == "a":
+            raise ModelError("a cannot be compiled")
+        return self.engine(method, layer, fit)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
+    compiler = Compiler()
+    compiler.may_finish.clear()
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-1)
+        assert variants.compiling == "b"
+        assert variants.current.explainer.layer == "c"
+        compiler.may_finish.set()
+        wait_for(lambda: variants.current.explainer.layer == "b")
+        assert variants.compiling is None
+        variants.step_layer(1)  # which is kept
+        wait_for(lambda: variants.current.explainer.layer == "c")
+        variants.step_layer(1)  # there is no layer after the last
+        variants.step_method()
+        assert variants.compiling == "layercam"
+        wait_for(lambda: variants.current.explainer.method == "layercam")
+        assert compiler.compiled == [("grad-cam", "b"), ("layercam", "c")]
+
+
+def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None:
+    with Variants(Compiler().engine()) as variants:
+        seen = []
+        for _ in range(4):
+            variants.step_fit()
+            wait_for(lambda: variants.compiling is None)
+            explainer = variants.current.explainer
+            seen.append((explainer.method, explainer.layer, explainer.fit))
+            variants.step_layer(0)
+            assert variants.wanted == seen[-1]
+        assert [fit for _, _, fit in seen] == ["crop", "stretch", "letterbox", "tiles"]
+        assert {pair[:2] for pair in seen} == {("grad-cam", "c")}
+
+
+def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
+    with Variants(Compiler().engine()) as variants:
+        variants.step_layer(-2)
+        wait_for(lambda: variants.failure)
+        assert variants.failure == "a cannot be compiled"
+        assert variants.current.explainer.layer == "c"
+        assert variants.compiling is None
+
+
+def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST_KEPT", 2)
+    compiler = Compiler()
+    with Variants(compiler.engine()) as variants:
+        for _ in range(2):
+            for step, layer in ((-1, "b"), (1, "c")):
+                variants.step_layer(step)
+                wait_for(lambda layer=layer: variants.current.explainer.layer == layer)
+                variants.step_method()
+                wait_for(lambda: variants.compiling is None)
+        assert len(variants._kept) == 2
+
+
+def test_a_wish_is_not_lost_to_the_failure_of_an_earlier_one() -> None:
+    compiler = Compiler()
+    compiler.may_finish.clear()
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-2)  # which fails when it may
+        time.sleep(0.1)
+        variants.step_layer(1)
+        compiler.may_finish.set()
+        wait_for(lambda: variants.current.explainer.layer == "b")
+        assert variants.failure is None
+
+
+def test_a_mistake_is_handed_over() -> None:
+    compiler = Compiler()
+    compiler.compiled = None  # so that recording what was compiled raises AttributeError
+    with Variants(compiler.engine()) as variants:
+        variants.step_layer(-1)
+        wait_for(lambda: variants.error)
+        assert isinstance(variants.error, AttributeError)
+
+
+def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
+    compiler = Compiler()
+    first = compiler.engine()
+    first.methods = ("grad-cam", "cam", "layercam")
+
+    def variant(*, method: str, layer: str, fit: str) -> SimpleNamespace:
+        if method == "cam":
+            raise ModelError("cam cannot be had")
+        return compiler.engine(method, layer)
+
+    first.variant = variant
+    with Variants(first) as variants:
+        variants.step_method()
+        wait_for(lambda: variants.failure)
+        assert variants.current.explainer.method == "grad-cam"
+        variants.step_method()
+        wait_for(lambda: variants.current.explainer.method == "layercam")
+
+
+def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
+    """Each method of a camera is traced once; after the first round, memory stays where it is."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(image))
+    model = keras.Model(image, layers.Dense(5)(x))
+    classifier = Classifier("toy", model, tuple("abcde"), (32, 32), PREPROCESSINGS["unit"])
+    engine = Engine(Explainer(classifier, maps=2), (), {})
+    engine.explainer.warm_up()
+    frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    seen = {"grad-cam": engine.explainer}
+    count = len(engine.methods)
+    with Variants(engine) as variants:
+        for switch in range(200):
+            variants.step_method()
+            wait_for(lambda: variants.compiling is None)
+            explainer = variants.current.explainer
+            assert seen.setdefault(explainer.method, explainer) is explainer
+            explainer(frame)
+            if switch == 2 * count:
+                before = resident_mib()
+    assert len(seen) == count == 12
+    assert {explainer.trace_count for explainer in seen.values()} == {1}
+    assert resident_mib() - before < 10

@@ -1,0 +1,196 @@
+"""Still pictures: every kind that people have, as 8-bit BGR, and what is said of those that cannot be read."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from live_gradcam.errors import OutputError, SourceError
+from live_gradcam.sinks.image import write_image
+from live_gradcam.sources.image import read_image
+
+
+def _noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)
+
+
+def _store(path: Path, image: np.ndarray) -> Path:
+    path.write_bytes(cv2.imencode(path.suffix, image)[1].tobytes())
+    return path
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "ppm", "PNG"])
+def test_colours_are_read_exactly_whatever_the_size(tmp_path: Path, ending: str) -> None:
+    image = _noise(13, 7, 3)
+    np.testing.assert_array_equal(read_image(_store(tmp_path / f"colour.{ending}", image)), image)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "webp"])
+def test_a_photograph_comes_back(tmp_path: Path, ending: str, coffee: np.ndarray) -> None:
+    image = read_image(str(_store(tmp_path / f"photo.{ending}", coffee)))
+    assert image.shape == coffee.shape
+    assert np.abs(image.astype(int) - coffee).mean() < 3
+
+
+def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
+    grey = _noise(5, 9)
+    image = read_image(_store(tmp_path / "grey.png", grey))
+    np.testing.assert_array_equal(image, np.stack([grey] * 3, axis=-1))
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    pixels = np.array([[(0, 0, 200, 255), (0, 0, 200, 0), (0, 0, 200, 128), (10, 100, 250, 51)]], np.uint8)
+    image = read_image(_store(tmp_path / "clear.png", pixels))
+    # 128/255 of 200 and the rest of white: 200 · 0.50196 + 255 · 0.49804 = 227.39; 51/255 is a fifth
+    expected = [(0, 0, 200), (255, 255, 255), (127, 127, 227), (206, 224, 254)]
+    np.testing.assert_array_equal(image, [expected])
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    levels = np.array([[0, 255, 256, 257 * 100, 32_767, 32_768, 65_279, 65_535]], np.uint16)
+    expected = [0, 0, 1, 100, 127, 128, 254, 255]
+    for channels in (1, 3, 4):
+        pixels = np.repeat(levels[..., None], channels, axis=-1)
+        if channels == 4:
+            pixels[..., 3] = 65_535  # opaque
+        image = read_image(_store(tmp_path / "deep.png", pixels))
+        assert image.dtype == np.uint8
+        np.testing.assert_array_equal(image, np.repeat(np.array(expected)[None, :, None], 3, axis=-1))
+
+
+def test_sixteen_bits_of_transparency(tmp_path: Path) -> None:
+    pixels = np.array([[(0, 0, 65_535, 65_535), (0, 0, 65_535, 0), (0, 0, 0, 128 << 8)]], np.uint16)
+    image = read_image(_store(tmp_path / "deep.png", pixels))
+    np.testing.assert_array_equal(image, [[(0, 0, 255), (255, 255, 255), (127, 127, 127)]])
+
+
+def _exif(orientation: int) -> bytes:
+    """An APP1 segment with one field, the orientation (EXIF 2.3, tag 0x0112, a SHORT)."""
+    field = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1) + field + struct.pack(">I", 0)
+    content = b"Exif\0\0" + tiff
+    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda image: image),
+        (2, np.fliplr),
+        (3, lambda image: np.rot90(image, 2)),
+        (4, np.flipud),
+        (6, lambda image: np.rot90(image, -1)),
+        (8, lambda image: np.rot90(image, 1)),
+    ],
+)
+def test_a_photograph_is_turned_as_its_exif_says(
+    tmp_path: Path, orientation: int, upright: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:16, :24], stored[:16, 24:], stored[16:, :24] = (0, 0, 220), (0, 200, 0), (220, 0, 0)
+    jpeg = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(jpeg[:2] + _exif(orientation) + jpeg[2:])
+    image, expected = read_image(path), upright(stored)
+    assert image.shape == expected.shape
+    quarters = np.ix_(*(np.array([1, 3]) * side // 4 for side in expected.shape[:2]))
+    assert np.abs(image[quarters].astype(int) - expected[quarters]).max() <= 4
+
+
+def test_any_name_that_a_folder_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = _noise(4, 4, 3)
+    for name in ("12:30.png", "a b – ü 猫.png", "50 %d.png"):
+        write_image(name, image)
+        np.testing.assert_array_equal(read_image(name), image)
+
+
+# --- what cannot be read ------------------------------------------------------------------------------------------
+
+
+def _gigantic(path: Path) -> None:
+    """A PNG of 60 000 × 60 000 pixels, by its header."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b""))
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(_store(path, _noise(50, 50, 3)).read_bytes()[:-1000])
+
+
+def _nothing(path: Path) -> None:
+    """Leave it missing."""
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_nothing, "cannot read {path}: No such file or directory"),
+        (Path.mkdir, "cannot read {path}: Is a directory"),
+        (Path.touch, "{path} is not a picture that can be read"),
+        (lambda path: path.write_text("not a picture"), "{path} is not a picture that can be read"),
+        (_truncated, "{path} is not a picture that can be read"),
+        (_gigantic, "{path} is not a picture that can be read"),
+    ],
+)
+def test_what_is_not_a_picture(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], make: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "picture.png"
+    make(path)
+    with pytest.raises(SourceError) as caught:
+        read_image(path)
+    assert str(caught.value) == message.format(path=path)
+    assert capfd.readouterr() == ("", "")
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tiff", "PNG"])
+def test_what_is_written_is_what_is_read(tmp_path: Path, ending: str) -> None:
+    image = _noise(11, 6, 3)
+    write_image(tmp_path / f"out.{ending}", image)
+    np.testing.assert_array_equal(read_image(tmp_path / f"out.{ending}"), image)
+
+
+def test_the_ending_gives_the_format(tmp_path: Path) -> None:
+    beginnings = {"png": b"\x89PNG", "jpg": b"\xff\xd8\xff", "webp": b"RIFF", "bmp": b"BM"}
+    for ending, beginning in beginnings.items():
+        write_image(str(tmp_path / f"out.{ending}"), _noise(8, 8, 3))
+        assert (tmp_path / f"out.{ending}").read_bytes().startswith(beginning)
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "out.mp4", "out.pgm", ".png"])
+def test_an_ending_that_is_no_colour_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(OutputError) as caught:
+        write_image(tmp_path / name, _noise(4, 4, 3))
+    assert str(caught.value) == f"cannot write a picture as {name!r}: give it an ending such as .png"
+    assert not (tmp_path / name).exists()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for path, reason in (
+        (tmp_path / "nowhere" / "out.png", "No such file or directory"),
+        (tmp_path / "folder.png", "Is a directory"),
+    ):
+        with pytest.raises(OutputError) as caught:
+            write_image(path, _noise(4, 4, 3))
+        assert str(caught.value) == f"cannot write {path}: {reason}"

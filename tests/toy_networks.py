@@ -1,0 +1,25 @@
+"""Small networks with random weights, and a frame for them."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import layers
+
+from live_gradcam import Classifier
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
+
+FRAME = np.random.default_rng(3).integers(0, 256, (12, 14, 3), np.uint8)
+
+
+def classifier_of(model: keras.Model) -> Classifier:
+    labels = tuple(f"class {index}" for index in range(model.output_shape[-1]))
+    return Classifier("toy", model, labels, tuple(model.input_shape[1:3]), PREPROCESSINGS["unit"])
+
+
+def two_dense_layers() -> keras.Model:
+    keras.utils.set_random_seed(5)
+    image = keras.Input((12, 14, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="maps")(image)
+    x = layers.Dense(9, activation="relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
+    return keras.Model(image, layers.Dense(5, activation="softmax", name="scores")(x))
