@@ -158,15 +158,15 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.annotating.provenance import Provenance
     from live_gradcam.annotating.run import annotate
-    from live_gradcam.attribution.session import EngineOptions, start_engine
+    from live_gradcam.attribution.session import SessionOptions, start_session
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.sources.reader import VideoReader
 
     with VideoReader(video) as reader:
         times = [frame.pts for frame in reader.frames()]
     options = AnnotateOptions(batch=batch)
-    engine_options = options.engine(EngineOptions(fit=os.environ[FIT_VARIABLE]))
-    engine = start_engine(engine_options)
+    engine_options = options.engine(SessionOptions(fit=os.environ[FIT_VARIABLE]))
+    engine = start_session(engine_options)
     job = AnnotateJob(video, folder / "annotated.mp4")
 
     def run(frames: int) -> None:
@@ -190,9 +190,9 @@ def make_decode(video: Path, folder: Path, batch: int) -> Run:
 
 def make_explain(video: Path, folder: Path, batch: int) -> Run:
     """The network and its maps alone."""
-    from live_gradcam.attribution.session import EngineOptions, start_engine
+    from live_gradcam.attribution.session import SessionOptions, start_session
 
-    engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    engine, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
 
     def run(frames: int) -> None:
         source = cycle(images)
@@ -206,10 +206,10 @@ def make_draw(video: Path, folder: Path, batch: int) -> Run:
     """The overlay and the text alone."""
     from live_gradcam.annotating.drawing import Calm, Drawing
     from live_gradcam.annotating.options import AnnotateOptions
-    from live_gradcam.attribution.session import EngineOptions, start_engine
+    from live_gradcam.attribution.session import SessionOptions, start_session
 
     options = AnnotateOptions()
-    engine, images = start_engine(EngineOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    engine, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
     explanations = [engine.explain(image) for image in images]
 
     def run(frames: int) -> None:

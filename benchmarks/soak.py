@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from live_gradcam.attribution.fit_choice import Look
-from live_gradcam.attribution.session import Engine, EngineOptions, start_engine
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.benchmark import synthetic_frames
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.live_loop.run import LiveOptions, run_live
@@ -43,10 +43,10 @@ def main() -> int:
     parser.add_argument("--no-record", action="store_true", help="encode nothing")
     arguments = parser.parse_args()
     memory: list[float] = []
-    engines: list[Engine] = []
+    engines: list[Session] = []
 
-    def engine(look: Look) -> Engine:
-        engines.append(start_engine(EngineOptions(maps=None), look=look))
+    def engine(look: Look) -> Session:
+        engines.append(start_session(SessionOptions(maps=None), look=look))
         return engines[-1]
 
     def source(_: str) -> Iterator[Frame]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.attribution.fit_choice import Look, Stream
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.drawing.hud import draw_predictions
 from live_gradcam.drawing.overlay import Overlay
@@ -75,18 +75,18 @@ def file_frames(path: str | Path) -> Iterator[Frame]:
 
 def run_bench(
     stream: Iterator[Frame],
-    start_engine: Callable[[Look], Engine],
+    start_session: Callable[[Look], Session],
     overlay: Overlay,
     *,
     frames: int,
     process_start: float,
-    start_reference: Callable[[Look], Engine] | None = None,
+    start_reference: Callable[[Look], Session] | None = None,
 ) -> dict[str, Any]:
     """Measure the whole way of a frame, and explaining against predicting.
 
     Args:
         stream: endless frames.
-        start_engine: makes the engine; its time is part of the report.
+        start_session: makes the engine; its time is part of the report.
         overlay: draws.
         frames: how many frames to measure.
         process_start: `time.perf_counter()` at which the command began.
@@ -107,7 +107,7 @@ def run_bench(
     def look() -> Stream:
         return Stream((height, width), None)
 
-    engine = start_engine(look)
+    engine = start_session(look)
     engine.explain(first.image)
     time_to_first_frame = time.perf_counter() - process_start
     forward, explain, ratios = _compare(stream, engine, frames)
@@ -140,7 +140,7 @@ def run_bench(
     }
 
 
-def _compare(stream: Iterator[Frame], engine: Engine, pairs: int) -> tuple[list[float], list[float], list[float]]:
+def _compare(stream: Iterator[Frame], engine: Session, pairs: int) -> tuple[list[float], list[float], list[float]]:
     """Predicting and explaining in turn, a new frame for each pair, the order swapped from pair to pair."""
     forward, explain, ratios = [], [], []
     for pair in range(-_SETTLING_PAIRS, pairs):
@@ -161,7 +161,7 @@ def _compare(stream: Iterator[Frame], engine: Engine, pairs: int) -> tuple[list[
     return forward, explain, ratios
 
 
-def _compare_answers(stream: Iterator[Frame], engine: Engine, reference: Engine, frames: int) -> dict[str, float]:
+def _compare_answers(stream: Iterator[Frame], engine: Session, reference: Session, frames: int) -> dict[str, float]:
     """Over frames: the share with the same top class, and the correlation of the maps of the reference's class."""
     same, correlations = [], []
     for frame in itertools.islice(stream, frames):
@@ -178,7 +178,7 @@ def _compare_answers(stream: Iterator[Frame], engine: Engine, reference: Engine,
 
 
 def _run_stages(
-    stream: Iterator[Frame], engine: Engine, overlay: Overlay, frames: int
+    stream: Iterator[Frame], engine: Session, overlay: Overlay, frames: int
 ) -> tuple[StageTimings, list[float], float]:
     """Read, explain, draw and write: the stages' times, each frame's latency and the seconds in all.
 

@@ -38,11 +38,13 @@ def first_line(error: BaseException) -> str:
 
 def did_you_mean(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
-    spellings = {_plain(candidate): candidate for candidate in known}
+    spellings: dict[str, list[str]] = {}
+    for candidate in known:
+        spellings.setdefault(_plain(candidate), []).append(candidate)
     wanted = _plain(name)
     containing = sorted((s for s in spellings if wanted in s), key=len) if wanted else []
     similar = difflib.get_close_matches(wanted, spellings, n=count, cutoff=0.5)
-    closest = [spellings[s] for s in dict.fromkeys(containing + similar)][:count]
+    closest = [candidate for s in dict.fromkeys(containing + similar) for candidate in spellings[s]][:count]
     if not closest:
         return ""
     listed = closest[0] if len(closest) == 1 else f"{', '.join(closest[:-1])} or {closest[-1]}"

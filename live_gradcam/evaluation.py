@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import ModelError, SourceError, UsageError, first_line
 from live_gradcam.explanations import faithfulness
 from live_gradcam.explanations.explanation import Prediction, Region
@@ -269,7 +269,7 @@ class Evaluator:
     """
 
     def __init__(
-        self, engine: Engine, methods: Sequence[str], *, steps: int, boxes: Boxes | None = None, random_head: bool
+        self, engine: Session, methods: Sequence[str], *, steps: int, boxes: Boxes | None = None, random_head: bool
     ) -> None:
         if len(engine.targets) > 1 or any(target.against is not None for target in engine.targets):
             raise UsageError("maps are evaluated for one class: give one with --class, and no contrast")
@@ -399,7 +399,7 @@ def mean_figures(evaluations: Sequence[Evaluation]) -> dict[str, Figures]:
     }
 
 
-def evaluation_record(evaluations: Sequence[Evaluation], engine: Engine, *, steps: int) -> dict[str, Any]:
+def evaluation_record(evaluations: Sequence[Evaluation], engine: Session, *, steps: int) -> dict[str, Any]:
     """All numbers, for JSON.
 
     Returns:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.errors import SourceError, UsageError
@@ -48,7 +48,7 @@ def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: boo
 
 def explain_image(
     path: Path,
-    engine: Engine,
+    engine: Session,
     *,
     box_threshold: float,
     levels: Levels | None = None,
@@ -85,7 +85,7 @@ def write_panels(
     write_image(path, np.concatenate(rows))
 
 
-def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Engine) -> dict[str, Any]:
+def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Session) -> dict[str, Any]:
     """The numbers of an explained picture: `image`, its path, and those of `picture_record`."""
     explainer = engine.explainer
     return {

@@ -26,7 +26,7 @@ from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.run import annotate
 from live_gradcam.annotating.summary import AnnotateSummary
 from live_gradcam.attribution import session as engine_module
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.explanations.vocabulary import Vocabulary
@@ -114,8 +114,8 @@ class FakeEngine:
         )
 
 
-def start_fake_engine(options: EngineOptions, *, look: Any = None, let_tensorflow_talk: bool = False) -> Any:
-    """In place of `start_engine`."""
+def start_fake_engine(options: SessionOptions, *, look: Any = None, let_tensorflow_talk: bool = False) -> Any:
+    """In place of `start_session`."""
     if options.layer is not None:
         raise UsageError(f"there is no layer {options.layer!r}")
     return FakeEngine(
@@ -146,7 +146,7 @@ def annotated(
     """
     wanted = AnnotateOptions(**{"layout": "raw", "encoding": Encoding(), **options})
     job = AnnotateJob(source, output, jsonl, csv, heatmaps, contact_sheet)
-    provenance = Provenance.of(source, EngineOptions(), wanted)
+    provenance = Provenance.of(source, SessionOptions(), wanted)
     fake: Any = engine or FakeEngine()
     return annotate(job, provenance, fake, wanted, stop=stop or StopRequest(), on_progress=on_progress)
 
@@ -180,7 +180,7 @@ def start_fake(
 
 
 if __name__ in ("__main__", "__mp_main__"):  # worker processes are spawned: they come by here too
-    engine_module.start_engine = start_fake_engine
+    engine_module.start_session = start_fake_engine
 if __name__ == "__main__":
     from live_gradcam.cli import main
 

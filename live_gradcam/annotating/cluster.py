@@ -13,7 +13,7 @@ from typing import Any
 from live_gradcam.annotating.messages import Done, Listener, Speaker
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.segments import Bench, Task
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 
@@ -55,7 +55,7 @@ class ClusterWorkers:
         ClusterError: the cluster cannot be reached, or has not even the cores for one actor.
     """
 
-    def __init__(self, address: str, engine: EngineOptions, options: AnnotateOptions) -> None:
+    def __init__(self, address: str, engine: SessionOptions, options: AnnotateOptions) -> None:
         check_cluster()
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said in one line of ours
         import ray
@@ -130,7 +130,7 @@ def _knock(address: str) -> None:
 class _Actor:
     """A bench on the cluster."""
 
-    def __init__(self, engine: EngineOptions, options: AnnotateOptions) -> None:
+    def __init__(self, engine: SessionOptions, options: AnnotateOptions) -> None:
         self._bench, self._listener = Bench(engine, options), Listener()
 
     def run(self, task: Task) -> Done:

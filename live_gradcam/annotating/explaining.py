@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.sources.frame import Frame
 
@@ -29,7 +29,7 @@ class ExplainedFrame:
 
 
 def explained(
-    frames: Iterable[Frame], engine: Engine, *, stride: int, batch: int
+    frames: Iterable[Frame], engine: Session, *, stride: int, batch: int
 ) -> Iterator[tuple[Frame, Explanation | None]]:
     """Each frame with its explanation, or None where that of the frame before is held.
 
@@ -54,7 +54,7 @@ def explained(
 
 
 def _explain(
-    frames: list[Frame], engine: Engine, stride: int, batch: int
+    frames: list[Frame], engine: Session, stride: int, batch: int
 ) -> Iterator[tuple[Frame, Explanation | None]]:
     due = [frame for frame in frames if frame.index % stride == 0]
     explanations: Iterator[Explanation] = iter(())

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
 from live_gradcam.drawing.views import View
 from live_gradcam.errors import UsageError, did_you_mean
@@ -83,7 +83,7 @@ class AnnotateOptions:
         """What draws the maps."""
         return Overlay(self.colormap, self.alpha)
 
-    def engine(self, engine: EngineOptions) -> EngineOptions:
+    def engine(self, engine: SessionOptions) -> SessionOptions:
         """The engine's options with as many maps as are needed."""
         if self.layout == View.GRID.value:
             return replace(engine, maps=None)

@@ -46,7 +46,7 @@ def start_workers(workers: Workers, stop: StopRequest) -> dict[str, float]:
         The seconds of each stage of the start; nothing after a stop request.
 
     Raises:
-        LiveGradcamError: as `start_engine`.
+        LiveGradcamError: as `start_session`.
     """
     workers.submit(Start())
     while not stop.requested:

@@ -12,7 +12,7 @@ from typing import Any
 import av
 
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.sources.pictures import pictures_of
 
 #: The tag of it: a text of any length that MP4, Matroska and WebM all have, and hardly anybody else uses.
@@ -44,7 +44,7 @@ class Provenance:
     options: dict[str, Any]
 
     @staticmethod
-    def of(source: Path, engine: EngineOptions, options: AnnotateOptions) -> Provenance:
+    def of(source: Path, engine: SessionOptions, options: AnnotateOptions) -> Provenance:
         """What a file made of a source in a way says."""
         explained = {name: value for name, value in asdict(engine).items() if name not in _OF_NO_EFFECT}
         files = [Path(name) for name in (engine.model, engine.weights, engine.labels) if name and Path(name).is_file()]

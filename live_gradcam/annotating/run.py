@@ -20,7 +20,7 @@ from live_gradcam.annotating.output import AnnotatedFile
 from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.source import DEPTH, SourceAhead, notes_of
 from live_gradcam.annotating.summary import AnnotateSummary
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.flow.overlap import Behind
@@ -52,7 +52,7 @@ OnProgress = Callable[[AnnotateJob, Progress], None]
 def annotate(
     job: AnnotateJob,
     provenance: Provenance,
-    engine: Engine,
+    engine: Session,
     options: AnnotateOptions,
     *,
     stop: StopRequest,
@@ -156,7 +156,7 @@ def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceErr
 
 
 def _fastest_batch(
-    engine: Engine, frame_size: tuple[int, int], options: AnnotateOptions, expected_frames: int | None
+    engine: Session, frame_size: tuple[int, int], options: AnnotateOptions, expected_frames: int | None
 ) -> int:
     is_worth_it = options.stride == 1 and (expected_frames or 0) >= _WORTH_TIMING
     return engine.explainer.fastest_batch(frame_size) if is_worth_it else 1
@@ -164,7 +164,7 @@ def _fastest_batch(
 
 def annotate_all(
     jobs: Sequence[tuple[AnnotateJob, Provenance]],
-    engine: Engine,
+    engine: Session,
     options: AnnotateOptions,
     *,
     stop: StopRequest,

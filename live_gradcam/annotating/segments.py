@@ -21,7 +21,7 @@ from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import time_base_of
 from live_gradcam.annotating.source import DEPTH, Span, frames_of, notes_of, open_recording
-from live_gradcam.attribution.session import Engine, EngineOptions, start_engine
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.overlap import Ahead
 from live_gradcam.sinks.writer import VideoWriter
@@ -108,11 +108,11 @@ class Bench:
         scratch: a folder for what lies there for a moment; None for the system's own.
     """
 
-    def __init__(self, engine: EngineOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
+    def __init__(self, engine: SessionOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
         self.options = options
         self.scratch = scratch
         self._engine_options = engine
-        self._engine: Engine | None = None
+        self._engine: Session | None = None
         self._evidence_of_nothing: dict[tuple[int, int], float] = {}
 
     def is_stopped(self) -> bool:
@@ -120,18 +120,18 @@ class Bench:
         return False
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Session:
         """Started when it is first asked for.
 
         Raises:
-            LiveGradcamError: as `start_engine`.
+            LiveGradcamError: as `start_session`.
         """
         if self._engine is None:
-            self._engine = start_engine(self._engine_options)
+            self._engine = start_session(self._engine_options)
         return self._engine
 
     def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
-        """See `Engine.evidence_of_nothing`."""
+        """See `Session.evidence_of_nothing`."""
         if frame_size not in self._evidence_of_nothing:
             self._evidence_of_nothing[frame_size] = self.engine.evidence_of_nothing(frame_size)
         return self._evidence_of_nothing[frame_size]
@@ -152,7 +152,7 @@ class Start:
         """Do it, and tell the seconds of each stage.
 
         Raises:
-            LiveGradcamError: as `start_engine`.
+            LiveGradcamError: as `start_session`.
         """
         return bench.engine.start_s
 
@@ -173,7 +173,7 @@ class Explain:
         """Do it.
 
         Raises:
-            LiveGradcamError: as `start_engine` and the readers.
+            LiveGradcamError: as `start_session` and the readers.
         """
         engine, options = bench.engine, bench.options
         found: list[ExplainedFrame] = []

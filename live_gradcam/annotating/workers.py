@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from live_gradcam.annotating.messages import Done, Listener, Speaker
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.segments import Bench, Task
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
 
 
@@ -54,7 +54,7 @@ class ProcessWorkers:
         options: how recordings are annotated.
     """
 
-    def __init__(self, count: int, engine: EngineOptions, options: AnnotateOptions) -> None:
+    def __init__(self, count: int, engine: SessionOptions, options: AnnotateOptions) -> None:
         self.count = count
         if engine.threads is None:
             engine = replace(engine, threads=max(1, (os.cpu_count() or 1) // count))
@@ -105,7 +105,7 @@ _LOST = "a worker process died, perhaps for want of memory: try fewer --workers;
 class _ProcessBench(Bench):
     """A bench in a process of its own, which ends with the one that started it."""
 
-    def __init__(self, engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+    def __init__(self, engine: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
         super().__init__(engine, options, scratch)
         self._stop = stop
 
@@ -133,7 +133,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(engine: EngineOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+def _begin(engine: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
     global _bench, _listener
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from live_gradcam.attribution.logits import LogitNetwork, hides_sigmoid, without_final_activation
+from live_gradcam.choices import Output
 from live_gradcam.compiling.comparison import has_few_digits
 from live_gradcam.networks.graph import Network, run
-from live_gradcam.networks.outputs import Output
 from live_gradcam.networks.split import split_at
 
 _log = logging.getLogger(__name__)

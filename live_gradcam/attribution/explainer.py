@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import cycle, islice
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,23 +22,17 @@ from live_gradcam.attribution.coverage import coverage_of
 from live_gradcam.attribution.logits import LogitNetwork, without_final_activation
 from live_gradcam.attribution.mean_gradient import is_pooled_head, offset_path
 from live_gradcam.attribution.methods import METHODS, MOST_PLACES, Method
-from live_gradcam.attribution.one_pass import NO_CLASS, SCORES, TOP_CLASS, OnePass, Score
+from live_gradcam.attribution.one_pass import NO_CLASS, TOP_CLASS, OnePass
 from live_gradcam.attribution.shared_start import SharedStart, shared_start
 from live_gradcam.attribution.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
+from live_gradcam.choices import FITS, NAMES, PRECISIONS, SCORES, TUNES, Fit, Names, Precision, Score, Tune
 from live_gradcam.compiling.comparison import check_images
-from live_gradcam.compiling.engines import (
-    PRECISIONS,
-    Backend,
-    CompiledFunction,
-    Precision,
-    check_backend,
-    compile_function,
-)
+from live_gradcam.compiling.engines import Backend, CompiledFunction, check_backend, compile_function
 from live_gradcam.compiling.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
-from live_gradcam.compiling.tuning import TUNES, Tune, Tuner
+from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.errors import ModelError, UsageError, did_you_mean
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
-from live_gradcam.explanations.fits import FITS, Fit, fit_frame, native_size
+from live_gradcam.explanations.fits import fit_frame, native_size
 from live_gradcam.explanations.heatmaps import fuse, scale
 from live_gradcam.explanations.tiles import Cut, Tiling, plan_tiling
 from live_gradcam.explanations.vocabulary import Groups, Vocabulary
@@ -64,9 +58,6 @@ _MOST_APART = 4
 _LARGE_MAP = 28 * 28
 #: The largest difference that passes for rounding: see `Explainer._difference`.
 _SHARING_TOLERANCE = 1e-5
-#: What is listed: ImageNet's own classes (or those of any other network), or groups of them as people speak.
-Names = Literal["imagenet", "everyday"]
-NAMES: tuple[str, ...] = get_args(Names)
 #: (height, width) of the frames that tiles are compiled for before the first frame has come.
 USUAL_FRAME = (720, 1280)
 
@@ -126,11 +117,11 @@ class Explainer:
         tiles: int | None = None,
         names: Names = "imagenet",
     ) -> None:
-        _check_choice("score", score, SCORES)
-        _check_choice("fit", fit, FITS)
-        _check_choice("tune", tune, TUNES)
-        _check_choice("precision", precision, PRECISIONS)
-        _check_choice("set of names", names, NAMES)
+        SCORES.check(score)
+        FITS.check(fit)
+        TUNES.check(tune)
+        PRECISIONS.check(precision)
+        NAMES.check(names)
         check_backend(engine, precision)
         one_pass_method = _find_method(method)
         if topk < 1 or (maps is not None and maps < 1) or (tiles is not None and tiles < 1):

@@ -15,7 +15,7 @@ from live_gradcam.networks.catalog import find_entry
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
-    from live_gradcam.explanations.fits import Fit
+    from live_gradcam.choices import Fit
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,17 +21,12 @@ from live_gradcam.attribution.mean_gradient import OffsetPath
 from live_gradcam.attribution.methods import Method
 from live_gradcam.attribution.plain_gradients import plain_gradients
 from live_gradcam.attribution.shared_start import SharedStart
+from live_gradcam.choices import Output, Score
 from live_gradcam.networks.graph import Operation, run
 from live_gradcam.networks.network_input import network_input
-from live_gradcam.networks.outputs import Activation, Output
+from live_gradcam.networks.outputs import Activation
 from live_gradcam.networks.preprocessing import Preprocessing
 from live_gradcam.networks.split import SplitNetwork
-
-#: What is differentiated. logit: the class's own score z. margin: log(p/(1−p)), the softmax's map without its
-#: saturation: z_c − logsumexp of the others, and of a sigmoid z_c itself. probability: p itself, as the popular recipe
-#: does.
-Score = Literal["logit", "margin", "probability"]
-SCORES: tuple[str, ...] = get_args(Score)
 
 #: As the class to explain: the frame's own best that is not asked for. As the class to contrast with: none.
 TOP_CLASS = NO_CLASS = -1

@@ -14,7 +14,8 @@ import numpy as np
 
 from live_gradcam.attribution.fit_choice import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
 from live_gradcam.attribution.notices import EmptyMaps, GuessedPixels, Notice
-from live_gradcam.compiling.engines import Backend, Precision, check_backend
+from live_gradcam.choices import Precision
+from live_gradcam.compiling.engines import Backend, check_backend
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Target
@@ -23,15 +24,12 @@ from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer, Names
-    from live_gradcam.attribution.one_pass import Score
+    from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.still_methods import OnProgress
+    from live_gradcam.choices import Fit, FitChoice, Names, Output, Score, Tune
     from live_gradcam.compiling.lowering import LayerRewrite
-    from live_gradcam.compiling.tuning import Tune
     from live_gradcam.explanations.explanation import Explanation
-    from live_gradcam.explanations.fits import Fit, FitChoice
     from live_gradcam.networks.classifier import Classifier
-    from live_gradcam.networks.outputs import Output
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ TOP_CLASS = "top1"
 
 
 @dataclass(frozen=True)
-class EngineOptions:
+class SessionOptions:
     """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings.
 
     Attributes:
@@ -96,7 +94,7 @@ class EngineOptions:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Session:
     """A warmed-up explainer with the class to explain.
 
     Attributes:
@@ -150,7 +148,7 @@ class Engine:
         if self.fit_guess is not None:
             self.fit_guess.look_at(frame_size)
 
-    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Engine:
+    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Session:
         """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
 
         Raises:
@@ -195,7 +193,7 @@ class Engine:
         return self.explainer.classifier.name, f"{self.explainer.method} · {self.explainer.layer}"
 
 
-def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensorflow_talk: bool = False) -> Engine:
+def start_session(options: SessionOptions, *, look: Look | None = None, let_tensorflow_talk: bool = False) -> Session:
     """Load, build and warm up.
 
     Args:
@@ -265,7 +263,7 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
     notices: list[Notice] = [EmptyMaps(explainer.layer)]
     if classifier.pixel_guess is not None:
         notices.append(GuessedPixels(explainer))
-    engine = Engine(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
+    engine = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
     if look:
         engine.expect(stream.frame_size)
     for note in notes:  # not before: what goes wrong until here is one line
@@ -273,7 +271,7 @@ def start_engine(options: EngineOptions, *, look: Look | None = None, let_tensor
     return engine
 
 
-def _names(options: EngineOptions, classifier: Classifier) -> Names:
+def _names(options: SessionOptions, classifier: Classifier) -> Names:
     """Everyday names where a camera is looked at by a network of ImageNet's, or where one of them is asked for."""
     if classifier.groups is None:
         return "imagenet"
@@ -298,7 +296,7 @@ def _target(name: str, classifier: Classifier, names: Names) -> Target:
     return target
 
 
-def _load(options: EngineOptions, say: Callable[[str], None]) -> Classifier:
+def _load(options: SessionOptions, say: Callable[[str], None]) -> Classifier:
     return load_classifier(
         options.model,
         weights=None if options.weights == "none" else options.weights,
@@ -340,7 +338,7 @@ def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
     return feed
 
 
-def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
+def explain_lowering(options: SessionOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
     """What the lowering makes of each layer of a model, in running order.
 
     Args:
@@ -348,7 +346,7 @@ def explain_lowering(options: EngineOptions, *, let_tensorflow_talk: bool = Fals
         let_tensorflow_talk: let TensorFlow's own messages through.
 
     Raises:
-        LiveGradcamError: as `start_engine`.
+        LiveGradcamError: as `start_session`.
     """
     options.check()
     set_compiler_flags()
@@ -378,7 +376,7 @@ class LayerRow:
     is_default: bool
 
 
-def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRow]:
+def list_layers(options: SessionOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRow]:
     """The layers of a model in running order, nested ones opened.
 
     Args:
@@ -386,7 +384,7 @@ def list_layers(options: EngineOptions, *, let_tensorflow_talk: bool = False) ->
         let_tensorflow_talk: let TensorFlow's own messages through.
 
     Raises:
-        LiveGradcamError: as `start_engine`, or a `layer` that cannot be the target.
+        LiveGradcamError: as `start_session`, or a `layer` that cannot be the target.
     """
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.networks.graph import flatten

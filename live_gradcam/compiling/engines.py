@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
+from live_gradcam.choices import ENGINES, Precision
 from live_gradcam.compiling.runtime import compiled_soundly
-from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_you_mean
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
 
 #: xla: TensorFlow's compiler, the default. graph: TensorFlow's own kernels. openvino, onnxruntime: other runtimes, on
 #: the CPU in float32.
-Backend = Literal["xla", "graph", "openvino", "onnxruntime"]
-BACKENDS: tuple[str, ...] = get_args(Backend)
+Backend = str
 
-#: Of products: f32, or bf16 with sums in f32: two digits instead of seven, and half the memory to read.
-Precision = Literal["f32", "bf16"]
-PRECISIONS: tuple[str, ...] = get_args(Precision)
+#: bf16 has two digits instead of seven, and half the memory to read.
 _BF16_ENGINES = ("xla", "openvino")
 
 #: Takes arrays in the order of the signature, gives the function's results by name.
@@ -48,9 +46,7 @@ def check_backend(name: str, precision: str = "f32") -> None:
     Raises:
         UsageError: no such engine, one that is not installed, or one that does not compute in this precision.
     """
-    if name not in BACKENDS:
-        hint = did_you_mean(name, BACKENDS) or f": use one of {', '.join(BACKENDS)}"
-        raise UsageError(f"there is no engine {name!r}{hint}")
+    ENGINES.check(name)
     if precision == "bf16" and name not in _BF16_ENGINES:
         raise UsageError(f"the engine {name} does not compute in bf16: use --engine {' or '.join(_BF16_ENGINES)}")
     extra, packages = _OPTIONAL.get(name, ("", ()))

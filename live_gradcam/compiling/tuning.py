@@ -9,20 +9,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from live_gradcam.choices import Tune
 from live_gradcam.compiling.runtime import compiled_soundly, describe_compiler
 from live_gradcam.files import cache_folder, write_json
 
 _log = logging.getLogger(__name__)
-
-#: off: forms by rule. remembered: what was timed before, nothing new. auto: what is remembered, and timing of what is
-#: not, within a few seconds. full: timing of everything anew, without haste.
-Tune = Literal["off", "remembered", "auto", "full"]
-TUNES: tuple[str, ...] = get_args(Tune)
 
 #: What `auto` may spend on one network; what is not timed by then goes by rule, until the next start.
 _SECONDS = 8.0

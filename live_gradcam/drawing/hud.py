@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from live_gradcam.choices import HudLevel
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.explanations.explanation import Explanation, Prediction
-
-#: full: predictions, rates, model and colour scale. minimal: the class and the frame rate. none: only what the
-#: program must say, such as that the source is gone.
-HudLevel = Literal["full", "minimal", "none"]
-HUD_LEVELS: tuple[str, ...] = get_args(HudLevel)
 
 _WHITE = (255, 255, 255)
 #: Of what is said besides; on the darkened panel it is legible over any picture.

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from live_gradcam.choices import Fit
 from live_gradcam.explanations.explanation import Region
-
-#: stretch: the whole frame, squeezed. crop: the largest centred part of the network's shape.
-#: letterbox: the whole frame in its own shape, with grey bars. native: the same, with an input of the frame's shape, so
-#: that the bars are narrow. tiles: the whole frame in its own shape, as several overlapping inputs (`cam.tiles`).
-Fit = Literal["stretch", "crop", "letterbox", "native", "tiles"]
-FITS: tuple[str, ...] = get_args(Fit)
-#: auto: the most accurate fit that keeps up (`attribution.fit_choice`).
-FitChoice = Literal["auto", "stretch", "crop", "letterbox", "native", "tiles"]
 
 _BAR_VALUE = 127
 #: Of native inputs: their sides are multiples of this, and one is at most so many times the other.

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from live_gradcam.attribution.fit_choice import Look
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.explanations.explanation import Explanation, Target
 from live_gradcam.explanations.stability import ABOVE_NOTHING, Stabilizer
 from live_gradcam.flow.metrics import Durations, FrameRate
@@ -47,7 +47,7 @@ class ExplainingThread:
     """Starts the engine, then explains frame after frame. Use as a context manager.
 
     Args:
-        start_engine: makes the engine, in the thread, with a function that says what is known of the source.
+        start_session: makes the engine, in the thread, with a function that says what is known of the source.
         look: that function.
         frames: where the frames come from.
         results: where the explained ones go; closed at the end, with the exception that was the end of it, if any.
@@ -68,7 +68,7 @@ class ExplainingThread:
 
     def __init__(
         self,
-        start_engine: Callable[[Look], Engine],
+        start_session: Callable[[Look], Session],
         look: Look,
         frames: Slot[Frame],
         results: Slot[ExplainedFrame],
@@ -84,7 +84,7 @@ class ExplainingThread:
         self.rate = FrameRate()
         self.begun_at: float | None = None
         self.waiting, self.explaining = Durations(), Durations()
-        self._start_engine = start_engine
+        self._start_engine = start_session
         self._look = look
         self._frames = frames
         self._results = results
@@ -123,11 +123,11 @@ class ExplainingThread:
                     stabilizer = self._stabilizer(engine, frame.image.shape[:2])
                 self._explain(frame, engine, stabilizer)
 
-    def _stabilizer(self, engine: Engine, frame_size: tuple[int, int]) -> Stabilizer:
+    def _stabilizer(self, engine: Session, frame_size: tuple[int, int]) -> Stabilizer:
         nothing = engine.evidence_of_nothing(frame_size)
         return Stabilizer(engine.explainer.vocabulary, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
 
-    def _explain(self, frame: Frame, engine: Engine, stabilizer: Stabilizer) -> None:
+    def _explain(self, frame: Frame, engine: Session, stabilizer: Stabilizer) -> None:
         start = time.monotonic()
         self.begun_at = start if self.begun_at is None else self.begun_at
         self.waiting.add(start - frame.captured_at)

@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from live_gradcam.attribution.fit_choice import Look, Stream, describe_fit
-from live_gradcam.attribution.session import Engine
-from live_gradcam.drawing.hud import BarArea, Hud, HudLevel, draw_hud
+from live_gradcam.attribution.session import Session
+from live_gradcam.choices import HudLevel
+from live_gradcam.drawing.hud import BarArea, Hud, draw_hud
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.views import View, compose, mirrored
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions, SteadyBoxes
@@ -139,7 +140,7 @@ class LiveSummary:
 
 def run_live(
     source: str,
-    start_engine: Callable[[Look], Engine],
+    start_session: Callable[[Look], Session],
     overlay: Overlay,
     options: LiveOptions = LiveOptions(),
     *,
@@ -150,7 +151,7 @@ def run_live(
     Args:
         source: see `sources.capture.open_source`. It is opened before anything slow is done, and shown while the engine
             starts; a file begins to play when the engine is ready.
-        start_engine: makes the engine, in a thread of its own. It is given a function that says what is known of the
+        start_session: makes the engine, in a thread of its own. It is given a function that says what is known of the
             source.
         overlay: draws the maps.
         options: how it goes.
@@ -194,7 +195,7 @@ def run_live(
         return Stream(first_sizes[0], rate)
 
     explaining = ExplainingThread(
-        start_engine, look, frames, results, smooth=options.smooth, max_frames=options.max_frames
+        start_session, look, frames, results, smooth=options.smooth, max_frames=options.max_frames
     )
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())

@@ -6,9 +6,9 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
+from live_gradcam.choices import Fit
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.explanations.fits import Fit
 from live_gradcam.flow.slot import Slot
 
 #: How many compiled engines are kept. Each has the network's weights in the form that runs, about 8 bytes a number:
@@ -27,7 +27,7 @@ class Variant(NamedTuple):
     fit: Fit
 
 
-def _variant_of(engine: Engine) -> Variant:
+def _variant_of(engine: Session) -> Variant:
     explainer = engine.explainer
     return Variant(explainer.method, explainer.layer, explainer.fit)
 
@@ -45,7 +45,7 @@ class Variants:
         error: the exception that ended the compiling, if it was none of ours; None while all is well.
     """
 
-    def __init__(self, first: Engine) -> None:
+    def __init__(self, first: Session) -> None:
         self.current = first
         self.wanted = _variant_of(first)
         self.failure: str | None = None
@@ -56,7 +56,7 @@ class Variants:
         self._fits = tuple(dict.fromkeys((*FITS_TO_STEP_THROUGH, first.explainer.fit)))
         self._layers = first.explainer.layers
         self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
-        self._kept: OrderedDict[Variant, Engine] = OrderedDict({self.wanted: first})
+        self._kept: OrderedDict[Variant, Session] = OrderedDict({self.wanted: first})
         self._asked: Slot[Variant] = Slot()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="compile", daemon=True)

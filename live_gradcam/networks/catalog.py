@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from live_gradcam.choices import Output
 from live_gradcam.errors import ModelError, UsageError, did_you_mean, first_line
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.labels import imagenet_labels, read_labels
 from live_gradcam.networks.model_file import check_model_file, load_model_file
-from live_gradcam.networks.outputs import Output, entries_of
+from live_gradcam.networks.outputs import entries_of
 from live_gradcam.networks.preprocessing import AUTO, PREPROCESSINGS, Preprocessing
 from live_gradcam.networks.saved_model import is_saved_model, layers_cannot_be_seen
 from live_gradcam.networks.weights_file import load_weights

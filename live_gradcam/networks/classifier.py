@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from live_gradcam.choices import Output
 from live_gradcam.explanations.vocabulary import Groups
 from live_gradcam.networks.labels import everyday_groups, find_class, imagenet_labels
-from live_gradcam.networks.outputs import Output
 from live_gradcam.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

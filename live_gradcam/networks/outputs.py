@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
+
+from live_gradcam.choices import Output
 
 if TYPE_CHECKING:
     from live_gradcam.networks.graph import Network, Operation
 
-#: classes: one of them is right, and their probabilities add up to 1. labels: each has a probability of its own.
-#: values: numbers that are no probabilities, such as an age or the corners of a box.
-Output = Literal["classes", "labels", "values"]
-OUTPUTS: tuple[str, ...] = get_args(Output)
 #: What the last layer does to its numbers, of what is known here.
 Activation = Literal["softmax", "sigmoid", "relu", "tanh", "linear"]
 

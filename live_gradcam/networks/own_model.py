@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from live_gradcam.choices import Output
 from live_gradcam.errors import LiveGradcamError, ModelError
 from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import read_labels
-from live_gradcam.networks.outputs import Activation, Output, entries_of, last_activation, output_of
+from live_gradcam.networks.outputs import Activation, entries_of, last_activation, output_of
 from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 

@@ -22,7 +22,7 @@ from video_files import audio_packets, make_video, number_of, numbered
 from live_gradcam.annotating.drawing import Calm
 from live_gradcam.annotating.jobs import SidecarPaths, plan_jobs
 from live_gradcam.annotating.options import LAYOUTS, AnnotateOptions
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.drawing.views import View, compose
@@ -698,8 +698,8 @@ def test_names_of_files_that_are_not_written(tmp_path: Path) -> None:
 
 
 def test_as_many_maps_are_computed_as_are_needed() -> None:
-    engine = EngineOptions(topk=4)
+    engine = SessionOptions(topk=4)
     assert AnnotateOptions().engine(engine).maps == 1
     assert AnnotateOptions(layout="grid").engine(engine).maps is None
     assert AnnotateOptions(smooth=0.2).engine(engine).maps == 3
-    assert AnnotateOptions(smooth=0.2).engine(EngineOptions(classes=("5",))).maps == 1
+    assert AnnotateOptions(smooth=0.2).engine(SessionOptions(classes=("5",))).maps == 1

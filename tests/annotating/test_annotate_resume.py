@@ -23,7 +23,7 @@ from live_gradcam.annotating.jobs import AnnotateJob, check_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.attribution import session as engine_module
-from live_gradcam.attribution.session import EngineOptions
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
 from live_gradcam.errors import OutputError
 from live_gradcam.flow.stopping import StopRequest
@@ -53,7 +53,7 @@ def annotate(source: Path, output: Path, options: AnnotateOptions, **more: Any) 
 
 
 def is_done(job: AnnotateJob, options: AnnotateOptions, *, resume: bool = True, overwrite: bool = False) -> bool:
-    made = Provenance.of(job.source, EngineOptions(), options)
+    made = Provenance.of(job.source, SessionOptions(), options)
     return check_jobs([job], [made], options, overwrite=overwrite, resume=resume)[0]
 
 
@@ -251,7 +251,7 @@ def here(capfd: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]
             code = end.code if isinstance(end.code, int) else 1
         return Finished(code, *capfd.readouterr())
 
-    monkeypatch.setattr(engine_module, "start_engine", start_fake_engine)
+    monkeypatch.setattr(engine_module, "start_session", start_fake_engine)
     return run_here
 
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from live_gradcam import Classifier, Explainer, load_classifier
 from live_gradcam.attribution.fit_choice import Stream, is_guess, keeping_up, most_accurate_fit
-from live_gradcam.attribution.session import EngineOptions, start_engine
+from live_gradcam.attribution.session import SessionOptions, start_session
 from live_gradcam.cli import app
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.errors import UsageError
@@ -56,13 +56,13 @@ def test_a_model_file_says_how_pictures_were_made_to_fit(tmp_path: Path, first, 
     path = tmp_path / "mine.keras"
     pooled_model(*first, side=None).save(path)
     classifier = load_classifier(path, preprocessing="unit")
-    options = EngineOptions(model=str(path), preprocessing="unit", engine="graph", tune="off")
+    options = SessionOptions(model=str(path), preprocessing="unit", engine="graph", tune="off")
     frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     caplog.clear()
     assert classifier.fit == fit
     assert most_accurate_fit(classifier, str(path), many_passes=False) == (fit or "stretch")
     assert is_guess(classifier, str(path)) == (fit is None)
-    engine = start_engine(options)
+    engine = start_session(options)
     assert engine.explainer.fit == (fit or "stretch")
     engine.explain(frame[:, :34])  # of nearly the input's shape: it makes no difference
     assert not said_of_fit(caplog)
@@ -72,7 +72,7 @@ def test_a_model_file_says_how_pictures_were_made_to_fit(tmp_path: Path, first, 
     says_so = "does not say how pictures were made to fit" in caplog.text and "--fit" in caplog.text
     assert says_so == (fit is None)
     caplog.clear()
-    cropping = start_engine(replace(options, fit="crop"))
+    cropping = start_session(replace(options, fit="crop"))
     cropping.explain(frame)
     assert not said_of_fit(caplog)
 
@@ -86,16 +86,16 @@ def test_a_network_of_the_catalogue_takes_tiles_unless_a_method_takes_many_passe
 
 def test_what_is_asked_for_is_done() -> None:
     for options, fit, tiles in (
-        (EngineOptions(fit="stretch"), "stretch", 1),
-        (EngineOptions(), "tiles", 3),
-        (EngineOptions(tiles=2), "tiles", 2),
-        (EngineOptions(method="guided-grad-cam"), "stretch", 1),
-        (EngineOptions(methods=("grad-cam", "score-cam")), "stretch", 1),
+        (SessionOptions(fit="stretch"), "stretch", 1),
+        (SessionOptions(), "tiles", 3),
+        (SessionOptions(tiles=2), "tiles", 2),
+        (SessionOptions(method="guided-grad-cam"), "stretch", 1),
+        (SessionOptions(methods=("grad-cam", "score-cam")), "stretch", 1),
     ):
-        explainer = start_engine(EngineOptions(**{**vars(options), "engine": "graph", "tune": "off"})).explainer
+        explainer = start_session(SessionOptions(**{**vars(options), "engine": "graph", "tune": "off"})).explainer
         assert (explainer.fit, explainer.tiles_for((720, 1280))) == (fit, tiles)
     with pytest.raises(UsageError, match="--tiles is a number for --fit tiles, and the fit is crop"):
-        EngineOptions(fit="crop", tiles=3).check()
+        SessionOptions(fit="crop", tiles=3).check()
 
 
 def test_a_wide_picture_says_in_its_numbers_how_it_was_seen(tmp_path: Path) -> None:

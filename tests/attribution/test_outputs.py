@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import layers
 
 from live_gradcam import Explainer, load_classifier
-from live_gradcam.attribution.session import EngineOptions, parse_feed, start_engine
+from live_gradcam.attribution.session import SessionOptions, parse_feed, start_session
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Prediction
 from live_gradcam.explanations.records import explanation_record
@@ -475,8 +475,8 @@ def test_a_method_of_one_layer_names_those_that_there_are(tmp_path: Path) -> Non
 def test_an_empty_map_is_said_once_and_recorded(tmp_path: Path, caplog) -> None:
     model = two_backbones(-8, 0)
     path = saved(model, tmp_path)
-    options = EngineOptions(str(path), preprocessing="unit", layer="red", classes=("1",), engine="graph", tune="off")
-    engine = start_engine(options)
+    options = SessionOptions(str(path), preprocessing="unit", layer="red", classes=("1",), engine="graph", tune="off")
+    engine = start_session(options)
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         explanation = engine.explain(red_left_blue_right())
         engine.explain(red_left_blue_right())

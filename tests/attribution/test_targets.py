@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.one_pass import resized
-from live_gradcam.attribution.session import Engine, EngineOptions, start_engine
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Target
@@ -210,7 +210,7 @@ def test_what_is_found_in_nothing_does_not_depend_on_the_frames_size() -> None:
     """Noise of the frame's size would be shrunk to grey."""
     explainer = Explainer(classifier_of(pooled_model()), maps=1, engine="graph")
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    engine = Engine(explainer, (), {})
+    engine = Session(explainer, (), {})
     for frame_size in ((32, 32), (720, 1280)):
         assert engine.evidence_of_nothing(frame_size) == explainer(noise).evidence[0]
 
@@ -314,7 +314,7 @@ def test_usage_errors_are_one_line(explain, options: list[str], message: str) ->
 
 def test_a_live_camera_refuses_what_is_too_slow() -> None:
     with pytest.raises(UsageError, match=r"^score-cam is too slow for a camera"):
-        start_engine(EngineOptions(method="score-cam", is_live=True))
+        start_session(SessionOptions(method="score-cam", is_live=True))
 
 
 def test_the_default_network_sees_the_cat_in_finer_maps(lite0: Classifier, chelsea: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.methods import METHODS
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
 from live_gradcam.evaluation import Evaluator, Picture
 from live_gradcam.explanations.explanation import Region, Target
@@ -339,7 +339,7 @@ def test_maps_of_tiles_are_evaluated_on_the_whole_frame() -> None:
     explainer = Explainer(classifier_of(spot_model()), fit="tiles", maps=1, engine="graph")
     frame = spot_at(130, 160)
     evaluator = Evaluator(
-        Engine(explainer, (Target(1),), {}),
+        Session(explainer, (Target(1),), {}),
         ["grad-cam"],
         steps=20,
         boxes={"a": [(110, 30, 150, 60)]},

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from video_files import cut, make_video, number_of, numbered
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, SourceError, UsageError
 from live_gradcam.evaluation import (
@@ -236,9 +236,9 @@ def toy(kernel: list[list[float]]) -> Classifier:
     return Classifier("toy", model, ("red", "blue"), (8, 8), PREPROCESSINGS["unit"])
 
 
-def toy_engine(classifier: Classifier, target: int | None = 0) -> Engine:
+def toy_engine(classifier: Classifier, target: int | None = 0) -> Session:
     explainer = Explainer(classifier, maps=1, lowering=False, engine="graph", tune="off")
-    return Engine(explainer, () if target is None else (Target(target),), {})
+    return Session(explainer, () if target is None else (Target(target),), {})
 
 
 def red_and_blue() -> np.ndarray:
@@ -341,10 +341,10 @@ def test_what_cannot_be_evaluated_is_said() -> None:
     engine = toy_engine(toy([[1, 0], [0, 1], [0, 0]]))
     for targets in ((Target(0), Target(1)), (Target(0, 1),)):
         with pytest.raises(UsageError, match="one class"):
-            Evaluator(Engine(engine.explainer, targets, {}), ["grad-cam"], steps=1, random_head=False)
+            Evaluator(Session(engine.explainer, targets, {}), ["grad-cam"], steps=1, random_head=False)
     native = Explainer(engine.explainer.classifier, fit="native", engine="graph", tune="off")
     with pytest.raises(UsageError, match="one input size"):
-        Evaluator(Engine(native, (), {}), ["grad-cam"], steps=1, random_head=False)
+        Evaluator(Session(native, (), {}), ["grad-cam"], steps=1, random_head=False)
     inputs = keras.Input((8, 8, 3))
     pooled = keras.Model(inputs, layers.Softmax()(layers.GlobalAveragePooling2D()(layers.ReLU()(inputs))))
     with pytest.raises(ModelError, match="no dense layer"):

@@ -14,7 +14,7 @@ from keras import layers
 from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.attribution.session import Engine
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import ModelError
 from live_gradcam.live_loop import variants as module
 from live_gradcam.live_loop.variants import Variants
@@ -152,7 +152,7 @@ def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(image))
     model = keras.Model(image, layers.Dense(5)(x))
     classifier = Classifier("toy", model, tuple("abcde"), (32, 32), PREPROCESSINGS["unit"])
-    engine = Engine(Explainer(classifier, maps=2), (), {})
+    engine = Session(Explainer(classifier, maps=2), (), {})
     engine.explainer.warm_up()
     frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     seen = {"grad-cam": engine.explainer}

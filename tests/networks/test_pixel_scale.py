@@ -14,7 +14,7 @@ from keras import layers
 from skimage import data
 
 from live_gradcam import Explainer, load_classifier
-from live_gradcam.attribution.session import EngineOptions, start_engine
+from live_gradcam.attribution.session import SessionOptions, start_session
 from live_gradcam.networks import pixel_scale
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.network_input import network_input
@@ -210,7 +210,7 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
     model.save(tmp_path / "model.keras")
     (tmp_path / "labels.txt").write_text("dark\nbright\n")
     with caplog.at_level(logging.WARNING, "live_gradcam"):
-        engine = start_engine(EngineOptions(str(tmp_path / "model.keras"), engine="graph", tune="off"))
+        engine = start_session(SessionOptions(str(tmp_path / "model.keras"), engine="graph", tune="off"))
         assert engine.explainer.classifier.labels == ("dark", "bright")
         engine.explain(around(200))
         engine.explain(around(100))
@@ -230,7 +230,7 @@ def test_a_large_value_is_no_absurd_score(tmp_path: Path, caplog) -> None:
     image = keras.Input((SIDE, SIDE, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image))
     model = keras.Model(image, layers.Dense(1, bias_initializer=keras.initializers.Constant(350.0))(x))
-    engine = start_engine(EngineOptions(str(saved_in(tmp_path, model)), engine="graph", tune="off"))
+    engine = start_session(SessionOptions(str(saved_in(tmp_path, model)), engine="graph", tune="off"))
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         engine.explain(np.zeros((SIDE, SIDE, 3), np.uint8))  # of a black frame all scales are alike
         assert "answers" not in caplog.text
@@ -248,7 +248,7 @@ def test_absurd_scores_are_said(tmp_path: Path, caplog) -> None:
     model = small(norm=False)
     model.layers[-1].set_weights([10_000 * weight for weight in model.layers[-1].get_weights()])
     model.save(tmp_path / "model.keras")
-    engine = start_engine(EngineOptions(str(tmp_path / "model.keras"), engine="graph", tune="off"))
+    engine = start_session(SessionOptions(str(tmp_path / "model.keras"), engine="graph", tune="off"))
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         engine.explain(training_pictures()[0])
     assert "its scores are absurdly large" in caplog.text

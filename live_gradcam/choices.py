@@ -1,0 +1,243 @@
+"""What can be chosen by name, each with a line of help. Nothing heavy is imported to know a name, or to refuse one.
+
+A closed set of names is a `Choices`. A set that other packages can add to is a `Family`: each member is one object in
+one module, which is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, NamedTuple
+
+from live_gradcam.errors import LiveGradcamError, UsageError, did_you_mean, first_line
+
+
+class Choices:
+    """Names to choose from, in the order in which they are listed.
+
+    Args:
+        kind: what one of them is called in an error, such as "method".
+        helps: each name with a line of help.
+    """
+
+    def __init__(self, kind: str, helps: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._helps = dict(helps)
+
+    @property
+    def helps(self) -> Mapping[str, str]:
+        """Each name with its line of help."""
+        return self._helps
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.helps)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.helps
+
+    def __len__(self) -> int:
+        return len(self.helps)
+
+    def check(self, name: str) -> None:
+        """Refuse a name that does not exist.
+
+        Raises:
+            UsageError: there is no such name; the closest ones are suggested.
+        """
+        if name not in self.helps:
+            hint = did_you_mean(name, self) or f": use one of {', '.join(self)}"
+            raise UsageError(f"there is no {self.kind} {name!r}{hint}")
+
+
+class Member(NamedTuple):
+    """A member of a family.
+
+    Attributes:
+        help: one line.
+        place: where the object is: "package.module:name".
+    """
+
+    help: str
+    place: str
+
+
+class Family(Choices):
+    """Names whose objects are loaded when they are asked for; other packages can add to them by entry points.
+
+    A name of this package cannot be taken by another one.
+
+    Args:
+        kind: as for `Choices`.
+        group: of the entry points: the name of each is the member's name, and what it points to is the member's object.
+        members: those of this package, by name.
+    """
+
+    def __init__(self, kind: str, group: str, members: Mapping[str, Member]) -> None:
+        super().__init__(kind, {name: member.help for name, member in members.items()})
+        self.group = group
+        self._members = dict(members)
+
+    @cached_property
+    def _added(self) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=self.group) if point.name not in self._members}
+
+    @property
+    def helps(self) -> Mapping[str, str]:
+        """Each name with its line of help; of a name that another package adds, that package."""
+        added = {
+            name: f"from the package {point.dist.name if point.dist else point.module}"
+            for name, point in self._added.items()
+        }
+        return {**self._helps, **added}
+
+    @property
+    def of_this_package(self) -> tuple[str, ...]:
+        """The names that no other package added."""
+        return tuple(self._members)
+
+    def load(self, name: str) -> Any:
+        """The object of a name.
+
+        Raises:
+            UsageError: there is no such name.
+            LiveGradcamError: the package that adds it cannot be imported.
+        """
+        self.check(name)
+        if name in self._members:
+            module, _, attribute = self._members[name].place.partition(":")
+            return getattr(import_module(module), attribute)
+        try:
+            return self._added[name].load()
+        except Exception as error:  # of a package that is not ours: whatever its import raises
+            raise LiveGradcamError(
+                f"the {self.kind} {name} {self.helps[name]} cannot be loaded: {first_line(error)}"
+            ) from error
+
+
+# --- what is computed ---------------------------------------------------------------------------------------------
+
+#: What is differentiated.
+Score = Literal["logit", "margin", "probability"]
+SCORES = Choices(
+    "score",
+    {
+        "logit": "the class's own number before the softmax",
+        "margin": "the logit against all other classes together",
+        "probability": "the probability; its map fades where the network is sure",
+    },
+)
+
+#: How a frame is made to fit the network's input.
+Fit = Literal["stretch", "crop", "letterbox", "native", "tiles"]
+#: A fit, or "auto" to have one chosen.
+FitChoice = Literal["auto", "stretch", "crop", "letterbox", "native", "tiles"]
+FITS = Choices(
+    "fit",
+    {
+        "stretch": "squeeze the whole frame into the input",
+        "crop": "take the middle of the frame",
+        "letterbox": "show the whole frame with grey bars",
+        "native": "run the network at the frame's own shape",
+        "tiles": "cut the frame into squares that overlap",
+    },
+)
+FIT_CHOICES = Choices("fit", {"auto": "the most accurate fit that keeps up", **FITS.helps})
+
+#: What a network's numbers are.
+Output = Literal["classes", "labels", "values"]
+OUTPUTS = Choices(
+    "kind of output",
+    {
+        "classes": "one of them is right, and they add up to 1",
+        "labels": "each is right or wrong by itself",
+        "values": "they are no probabilities",
+    },
+)
+
+#: What is listed: ImageNet's own classes (or those of any other network), or groups of them with everyday names.
+Names = Literal["imagenet", "everyday"]
+NAMES = Choices("set of names", {"imagenet": "the network's own classes", "everyday": "what people call them"})
+
+#: How much is timed to find the fastest form of each layer.
+Tune = Literal["off", "remembered", "auto", "full"]
+TUNES = Choices(
+    "tune",
+    {
+        "off": "time nothing, and choose by rule",
+        "remembered": "use what was timed before, and time nothing new",
+        "auto": "time for a few seconds what was not timed before",
+        "full": "time everything again",
+    },
+)
+
+#: Whether the network is rewritten into a faster form that gives the same.
+LOWERINGS = Choices("lowering", {"on": "rewrite it", "off": "run it as Keras has it"})
+
+#: The numbers in which products are computed.
+Precision = Literal["f32", "bf16"]
+PRECISIONS = Choices("precision", {"f32": "32 bits", "bf16": "16 bits, with sums in 32: faster on some processors"})
+
+_OF_METHODS = "live_gradcam.attribution.methods"
+
+#: How a map is made.
+METHODS = Family(
+    "method",
+    "live_gradcam.methods",
+    {
+        "grad-cam": Member("feature maps weighted by their mean gradient", f"{_OF_METHODS}.grad_cam:METHOD"),
+        "grad-cam++": Member("weights for several objects of one class", f"{_OF_METHODS}.grad_cam_plus_plus:METHOD"),
+        "hirescam": Member("feature maps times gradients, place by place", f"{_OF_METHODS}.hirescam:METHOD"),
+        "xgrad-cam": Member("weights by each place's share of the feature map", f"{_OF_METHODS}.xgrad_cam:METHOD"),
+        "layercam": Member("positive gradients only, for early layers", f"{_OF_METHODS}.layercam:METHOD"),
+        "elementwise": Member("positive parts of maps times gradients", f"{_OF_METHODS}.elementwise:METHOD"),
+        "cam": Member("the dense layer's own weights, after global pooling only", f"{_OF_METHODS}.cam:METHOD"),
+        "eigen-cam": Member("what the feature maps have most in common", f"{_OF_METHODS}.eigen_cam:METHOD"),
+        "eigengrad-cam": Member("the same of maps times gradients", f"{_OF_METHODS}.eigengrad_cam:METHOD"),
+        "finer-cam": Member("what tells the class from the most similar ones", f"{_OF_METHODS}.finer_cam:METHOD"),
+        "recipro-cam": Member("the score of each place alone, without gradients", f"{_OF_METHODS}.recipro_cam:METHOD"),
+        "counterfactual": Member("what speaks against the class", f"{_OF_METHODS}.counterfactual:METHOD"),
+        "guided-grad-cam": Member("pixels that raise the score; not live", f"{_OF_METHODS}.guided_grad_cam:METHOD"),
+        "score-cam": Member("the score of the picture under each map; not live", f"{_OF_METHODS}.score_cam:METHOD"),
+        "ablation-cam": Member("the score without each map; not live", f"{_OF_METHODS}.ablation_cam:METHOD"),
+    },
+)
+
+_OF_ENGINES = "live_gradcam.compiling.engines"
+
+#: What runs the network and its gradient.
+ENGINES = Family(
+    "engine",
+    "live_gradcam.engines",
+    {
+        "xla": Member("TensorFlow's compiler", f"{_OF_ENGINES}.xla:ENGINE"),
+        "graph": Member("TensorFlow's own kernels", f"{_OF_ENGINES}.graph:ENGINE"),
+        "openvino": Member("Intel's OpenVINO, on the processor", f"{_OF_ENGINES}.openvino:ENGINE"),
+        "onnxruntime": Member("ONNX Runtime, on the processor", f"{_OF_ENGINES}.onnxruntime:ENGINE"),
+    },
+)
+
+# --- what is seen -------------------------------------------------------------------------------------------------
+
+#: What is shown of an explained frame, in the order of the Tab key.
+VIEWS = Choices(
+    "view",
+    {
+        "overlay": "the heatmap over the frame",
+        "side-by-side": "the frame beside the overlay",
+        "heatmap": "the heatmap alone",
+        "raw": "the frame alone",
+        "grid": "an overlay for each of the best classes",
+    },
+)
+
+#: What an annotated file shows.
+LAYOUTS = Choices("layout", {**VIEWS.helps, "panels": "overlay, frame and heatmap side by side"})
+
+#: How much is written over the picture.
+HudLevel = Literal["full", "minimal", "none"]
+HUD_LEVELS = Choices(
+    "level of the display", {"full": "all of it", "minimal": "the class and the frame rate", "none": "nothing"}
+)

@@ -1,0 +1,9 @@
+"""The command line: each command parses, calls one function that a Python user can call too, and prints.
+
+One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
+"""
+
+from live_gradcam.cli import annotate, bench, cameras, evaluate, explain, live, models
+from live_gradcam.cli.app import app, main
+
+__all__ = ["annotate", "app", "bench", "cameras", "evaluate", "explain", "live", "main", "models"]

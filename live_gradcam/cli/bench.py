@@ -1,0 +1,88 @@
+"""`live-gradcam bench`."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from live_gradcam.attribution.fit_choice import describe_fit
+from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.cli.command import command
+from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags
+from live_gradcam.cli.parsing import parse_size
+from live_gradcam.cli.terminal import PROCESS_START, check_json_path, print_table, start_session, write_json
+
+if TYPE_CHECKING:
+    from live_gradcam.drawing.overlay import Overlay
+
+
+@command
+def bench(
+    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SOURCE]", help="A video file. Default: a synthetic stream.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option("--frames", "-n", min=1, metavar="N", help="How many frames to measure.")
+    ] = 200,
+    size: Annotated[
+        str, typer.Option("--size", metavar="WxH", help="Frame size of the synthetic stream.")
+    ] = "1280x720",
+    json_path: JsonPath = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
+    from live_gradcam.benchmark import file_frames, run_bench, synthetic_frames
+
+    engine.check()
+    check_json_path(json_path, overwrite=overwrite)
+    stream = file_frames(source) if source else synthetic_frames(parse_size(size))
+    report = run_bench(
+        stream,
+        lambda look: start_session(engine, look),
+        overlay,
+        frames=frames,
+        process_start=PROCESS_START,
+        start_reference=None
+        if engine.precision == "f32"
+        else lambda look: start_session(replace(engine, precision="f32"), look),
+    )
+    if str(json_path) != "-":
+        _print_report(report)
+    if json_path is not None:
+        write_json(report, json_path)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    height, width = report["frame_size"]
+    latency, stages, threads = report["latency_ms"], report["stages_ms"], report["threads"]
+    rows = {
+        "model": f"{report['model']} · {report['method']} · {report['layer']}",
+        "engine": report["engine"],
+        "fit": describe_fit(report["fit"], report["tiles"]),
+        "device": report["device"],
+        "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
+        "frames": f"{report['frames']} of {width}×{height}",
+        "throughput": f"{report['fps']:.1f} FPS (read, explain, draw and write, one after the other)",
+        "latency": f"{latency['p50']:.1f} ms p50, {latency['p95']:.1f} p95, {latency['p99']:.1f} p99 (explain, draw)",
+        "stages": ", ".join(f"{stage} {milliseconds:.1f} ms" for stage, milliseconds in stages.items()),
+        "prediction only": f"{report['forward_ms']:.2f} ms",
+        "with Grad-CAM": f"{report['explain_ms']:.2f} ms, {report['gradcam_overhead']:.3f} × the prediction",
+        **({"agreement": _describe_agreement(report["agreement"])} if report["agreement"] else {}),
+        "compiling": f"{report['compile_s']:.1f} s",
+        "first frame after": f"{report['time_to_first_frame_s']:.1f} s",
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, value)
+    print_table(table)
+
+
+def _describe_agreement(agreement: dict[str, float]) -> str:
+    return (
+        f"{100 * agreement['top1']:.1f} % of top classes, maps correlated by {agreement['map_correlation']:.4f} "
+        f"(worst {agreement['map_correlation_min']:.4f}) with f32"
+    )

@@ -1,0 +1,146 @@
+"""What surrounds every command: shared flags, names that are checked first, and errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import typer
+from typer.models import OptionInfo
+
+from live_gradcam.addresses import address_of
+from live_gradcam.choices import Choices
+from live_gradcam.cli.app import app
+from live_gradcam.cli.flags import Flags
+from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
+from live_gradcam.errors import LiveGradcamError, UsageError
+
+Mark = TypeVar("Mark")
+
+#: What takes sources; all other parameters with paths are flags.
+_SOURCES = ("source", "sources", "images")
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command, with `-v` and `--debug` besides its own flags.
+
+    A parameter that is marked with `Flags` is no flag: its value is made of the flags of the function in the mark. A
+    name that is marked with its `Choices` is checked before anything else is done.
+    """
+    flags = {**_flags_of(function), **_flags_of(set_up_logging)}
+
+    def run(**values: Any) -> None:
+        with _errors_in_a_line(debug=values["debug"]):
+            _call(set_up_logging, values)
+            _check_names(flags, values)
+            _refuse_addresses(function.__name__, values)
+            _call(function, values)
+
+    for_typer = [_for_typer(flag) for flag in flags.values()]
+    run.__signature__ = inspect.Signature(for_typer)  # type: ignore[attr-defined]
+    run.__annotations__ = {flag.name: flag.annotation for flag in for_typer}
+    run.__doc__ = function.__doc__
+    app.command(name=function.__name__)(run)
+    return function
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _mark(parameter: inspect.Parameter, kind: type[Mark]) -> Mark | None:
+    """What a parameter is marked with, of a kind; None where it is not."""
+    return next((mark for mark in getattr(parameter.annotation, "__metadata__", ()) if isinstance(mark, kind)), None)
+
+
+def _flags_of(function: Callable[..., Any], panel: str | None = None) -> dict[str, inspect.Parameter]:
+    """The flags of a function, and those of the functions that its parameters are marked with, by name."""
+    flags: dict[str, inspect.Parameter] = {}
+    shared: dict[str, inspect.Parameter] = {}
+    for parameter in _parameters(function):
+        made_of = _mark(parameter, Flags)
+        if made_of is None:
+            flags[parameter.name] = _in_panel(parameter, panel)
+        else:
+            shared |= _flags_of(made_of.function, made_of.panel)
+    return flags | shared
+
+
+def _in_panel(flag: inspect.Parameter, panel: str | None) -> inspect.Parameter:
+    """A flag that the help lists in a panel."""
+    info = _mark(flag, OptionInfo)
+    if info is None or panel is None:
+        return flag
+    in_panel = copy(info)
+    in_panel.rich_help_panel = panel
+    marks = [in_panel if mark is info else mark for mark in flag.annotation.__metadata__]
+    return flag.replace(annotation=Annotated[(flag.annotation.__origin__, *marks)])
+
+
+def _call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+    """Call a function with the flags' values, and with what is made of them."""
+    arguments = {}
+    for parameter in _parameters(function):
+        made_of = _mark(parameter, Flags)
+        arguments[parameter.name] = values[parameter.name] if made_of is None else _call(made_of.function, values)
+    return function(**arguments)
+
+
+def _for_typer(flag: inspect.Parameter) -> inspect.Parameter:
+    """A flag as Typer is to see it: any text for a name, which is checked here, with the closest ones in the error."""
+    annotation = flag.annotation
+    if _mark(flag, Choices) is not None:
+        kind = str | None if type(None) in get_args(annotation.__origin__) else str
+        annotation = Annotated[(kind, *annotation.__metadata__)]
+    return flag.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+def _check_names(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
+    for name, flag in flags.items():
+        choices = _mark(flag, Choices)
+        if choices is not None and values[name] is not None:
+            choices.check(values[name])
+
+
+def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
+    """Make sure that no file is an address, of which a path has lost a slash."""
+    for name, value in values.items():
+        for path in value if isinstance(value, list) else [value]:
+            address = address_of(path) if isinstance(path, Path) else None
+            if address is None:
+                continue
+            if address.lower().startswith("file:"):
+                raise UsageError(f"{address} is an address: give the path alone, without file://")
+            if name not in _SOURCES:
+                flag = name.removesuffix("_path").replace("_", "-")
+                raise UsageError(f"{address} is an address, and --{flag} takes a file or a folder")
+            raise UsageError(
+                f"{address} is an address, and {command} reads files: download it first (curl -LO ADDRESS), or explain "
+                "a stream as it comes with live-gradcam live ADDRESS"
+            )
+
+
+@contextmanager
+def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except LiveGradcamError as error:
+        if debug:
+            print_traceback()
+        complain(str(error))
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except typer.Exit:
+        raise
+    except Exception as error:
+        if debug:
+            print_traceback()
+            raise typer.Exit(FAILED) from None
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        complain(f"unexpected {reason} (run it again with --debug for the details)")
+        raise typer.Exit(FAILED) from None

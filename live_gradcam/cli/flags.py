@@ -1,0 +1,356 @@
+"""Flags that commands share: one spelling everywhere."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import (
+    ENGINES,
+    FIT_CHOICES,
+    LOWERINGS,
+    METHODS,
+    NAMES,
+    OUTPUTS,
+    PRECISIONS,
+    SCORES,
+    TUNES,
+    Choices,
+    FitChoice,
+    Names,
+    Output,
+    Precision,
+    Score,
+    Tune,
+)
+from live_gradcam.cli.parsing import parse_input_size
+from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from live_gradcam.drawing.overlay import Overlay
+    from live_gradcam.explanations.boxes import BoxOptions
+    from live_gradcam.sinks.encoding import Encoding
+
+
+_LONGEST_METAVAR = 32
+
+
+class Flags(NamedTuple):
+    """Marks a parameter whose value a function makes of flags of its own: those are the function's parameters.
+
+    Attributes:
+        function: makes the value.
+        panel: the title of the flags in the help.
+    """
+
+    function: Callable[..., Any]
+    panel: str
+
+
+def chosen(choices: Choices, *names: str, help: str) -> Any:
+    """A flag that takes one of some names; the shell completes them.
+
+    Args:
+        choices: the names. Put them into the annotation too, so that the command checks the name before all else.
+        names: of the flag.
+        help: what it does. Many names are listed after it.
+    """
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        return [(name, told) for name, told in choices.helps.items() if name.startswith(incomplete)]
+
+    metavar = "|".join(choices)
+    if len(metavar) > _LONGEST_METAVAR:
+        metavar, help = "NAME", f"{help} One of {', '.join(choices)}."
+    return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|PATH",
+        help="A network's name (see live-gradcam models), or a .keras or .h5 file.",
+        autocompletion=lambda incomplete: [name for name in CATALOG if name.startswith(incomplete)],
+    ),
+]
+Weights = Annotated[
+    str,
+    typer.Option("--weights", metavar="FILE|imagenet|none", help="A weights file. none: random weights."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE|imagenet",
+        help="A file of class names: a line each, JSON or CSV. imagenet: its 1000.",
+    ),
+]
+Preprocessing = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocessing",
+        metavar="NAME",
+        help="How pixels become input: raw (0…255), unit (0…1), tf (-1…1), caffe, torch; raw-bgr, unit-bgr, tf-bgr. "
+        "auto: guess from the model's batch norms. Default: the network's own, or auto.",
+    ),
+]
+OutputKind = Annotated[
+    Output | None,
+    chosen(
+        OUTPUTS,
+        "--output-kind",
+        help="What the numbers of a model file are. classes: one is right. labels: each is right or wrong by itself. "
+        "values: no probabilities. Default: what the last layer says.",
+    ),
+    OUTPUTS,
+]
+Head = Annotated[
+    str | None,
+    typer.Option("--head", metavar="NAME", help="Which output of a model file to explain, if it has several."),
+]
+Feed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        metavar="NAME=VALUE|FILE.npy",
+        help="Set an input of a model file that is not the picture. Repeat it for several inputs.",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        metavar="NAME[,NAME…]",
+        help="The target layer, or several to combine. Default: the last feature maps. See live-gradcam layers.",
+    ),
+]
+CustomObjects = Annotated[
+    str | None,
+    typer.Option(
+        "--custom-objects",
+        metavar="FILE.py",
+        help="Run this Python file first. It defines the model's own layers and functions.",
+    ),
+]
+TrustModel = Annotated[
+    bool,
+    typer.Option("--trust-model", help="Run the code in a model file (Lambda layers). Only for files you trust."),
+]
+SourceFps = Annotated[
+    str | None,
+    typer.Option(
+        "--source-fps",
+        metavar="N",
+        help="Frames per second of a file without times, such as .h264. Default: what the file says.",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+TuneFlag = Annotated[
+    Tune,
+    chosen(
+        TUNES,
+        "--tune",
+        help="How much time to spend on finding the fastest form of each layer. auto: a few seconds, once per network. "
+        "remembered: none, use earlier results. full: measure everything again. off: none, choose by rule.",
+    ),
+    TUNES,
+]
+PictureLevels = Annotated[
+    str | None,
+    typer.Option(
+        "--levels",
+        metavar="LOW:HIGH",
+        help="Which values are black and white in pictures, such as 0:4095. Default: what the file says, or the bits "
+        "in use.",
+    ),
+]
+JsonPath = Annotated[
+    Path | None, typer.Option("--json", metavar="PATH|-", help="Write the numbers as JSON. -: to stdout.")
+]
+
+
+def model_flags(
+    model: Model = DEFAULT_MODEL,
+    weights: Weights = "imagenet",
+    labels: Labels = None,
+    preprocessing: Preprocessing = None,
+    output_kind: OutputKind = None,
+    head: Head = None,
+    feed: Feed = None,
+    layer: Layer = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
+) -> SessionOptions:
+    """Which network."""
+    return SessionOptions(
+        model,
+        weights,
+        labels,
+        preprocessing,
+        output_kind,
+        head,
+        tuple(feed or ()),
+        layer,
+        custom_objects=custom_objects,
+        trust=trust_model,
+    )
+
+
+def session_flags(
+    options: Annotated[SessionOptions, Flags(model_flags, "Network")],
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            "-c",
+            metavar="top1|INDEX|LABEL|A>B",
+            help="The class to explain, or A>B: why A and not B. Repeat it for several classes.",
+        ),
+    ] = None,
+    topk: Annotated[int, typer.Option("--topk", "-k", min=1, metavar="N", help="How many predictions to list.")] = 5,
+    score: Annotated[
+        Score,
+        chosen(
+            SCORES,
+            "--score",
+            help="Which number the map explains. logit: the class's own score. margin: the class against all others. "
+            "probability: its map fades where the network is sure.",
+        ),
+        SCORES,
+    ] = "logit",
+    fit: Annotated[
+        FitChoice,
+        chosen(
+            FIT_CHOICES,
+            "--fit",
+            help="How to fit a frame into the network's input. auto: the most accurate way that is fast enough.",
+        ),
+        FIT_CHOICES,
+    ] = "auto",
+    tiles: Annotated[
+        int | None,
+        typer.Option(
+            "--tiles",
+            min=1,
+            max=16,
+            metavar="N",
+            help="Cut a frame into N overlapping squares. Default: by its shape, 3 for 16:9.",
+        ),
+    ] = None,
+    names: Annotated[
+        Names | None,
+        chosen(
+            NAMES,
+            "--names",
+            help='Which names to list. imagenet: its classes, such as "Egyptian cat". everyday: what people say, such '
+            'as "cat". Default: everyday for live, and where -c is such a name.',
+        ),
+        NAMES,
+    ] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            "--input-size",
+            metavar="N|WxH",
+            help="Run the network at another size, if it takes any. A larger size gives finer maps.",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        chosen(METHODS, "--method", help="How to make the map."),
+        METHODS,
+    ] = "grad-cam",
+    lowering: Annotated[
+        str,
+        chosen(LOWERINGS, "--lowering", help="Rewrite the network into a faster form that gives the same."),
+        LOWERINGS,
+    ] = "on",
+    engine: Annotated[
+        str, chosen(ENGINES, "--engine", help="What runs the network and its gradient."), ENGINES
+    ] = "xla",
+    tune: TuneFlag = "auto",
+    precision: Annotated[
+        Precision,
+        chosen(
+            PRECISIONS,
+            "--precision",
+            help="f32: 32-bit numbers. bf16: 16-bit products before the target layer, faster on some processors.",
+        ),
+        PRECISIONS,
+    ] = "f32",
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, metavar="N", help="How many threads compute. Default: one per processor."),
+    ] = None,
+) -> SessionOptions:
+    """What to explain with."""
+    return replace(
+        options,
+        classes=tuple(classes or ()),
+        topk=topk,
+        score=score,
+        fit=fit,
+        tiles=tiles,
+        names=names,
+        lowering=lowering == "on",
+        engine=engine,
+        tune=tune,
+        precision=precision,
+        threads=threads,
+        method=method,
+        input_size=parse_input_size(input_size) if input_size else None,
+    )
+
+
+def overlay_flags(
+    alpha: Annotated[
+        float, typer.Option("--alpha", metavar="0…1", help="How strong the heatmap's colours are over the frame.")
+    ] = 0.5,
+    colormap: Annotated[
+        str, typer.Option("--colormap", metavar="NAME", help="The heatmap's colours: turbo, jet, viridis, inferno, …")
+    ] = "turbo",
+) -> "Overlay":
+    """How maps are drawn."""
+    from live_gradcam.drawing.overlay import Overlay
+
+    return Overlay(colormap, alpha)
+
+
+def box_flags(
+    box: Annotated[bool, typer.Option("--box/--no-box", help="Draw a box around each region of the map.")] = False,
+    box_threshold: Annotated[
+        float,
+        typer.Option("--box-threshold", metavar="0…1", help="Where a region ends, as a share of the map's maximum."),
+    ] = 0.15,
+) -> "BoxOptions":
+    """Which boxes there are."""
+    from live_gradcam.explanations.boxes import BoxOptions
+
+    return BoxOptions(box_threshold, drawn=box)
+
+
+def encoding_flags(
+    codec: Annotated[
+        str | None,
+        typer.Option("--codec", metavar="NAME", help="h264, hevc, av1, vp9, gif or png. Default: by the ending."),
+    ] = None,
+    crf: Annotated[
+        int | None, typer.Option("--crf", min=0, metavar="N", help="Quality. A lower number is better and larger.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="The encoder's speed: veryfast, slow, …; of av1: 0…13."),
+    ] = None,
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="Encode on the graphics card, if one of its encoders works.")
+    ] = False,
+) -> "Encoding":
+    """How a file is encoded."""
+    from live_gradcam.sinks.encoding import Encoding
+
+    return Encoding(codec, crf, preset, hardware)

@@ -1,0 +1,81 @@
+"""What the command line's texts stand for: times, rates, sizes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from live_gradcam.errors import UsageError
+
+if TYPE_CHECKING:
+    from live_gradcam.sources.levels import Levels
+
+_LARGEST_BATCH = 64
+_HIGHEST_RATE = 1000
+_SMALLEST_INPUT, _LARGEST_INPUT = 32, 4096
+
+
+def parse_levels(text: str | None) -> Levels | None:
+    """Which values are black and white, of "LOW:HIGH"."""
+    from live_gradcam.sources.levels import Levels
+
+    return None if text is None else Levels.parse(text)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "WIDTHxHEIGHT"."""
+    width, separator, height = text.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal() and int(width) >= 2 and int(height) >= 2):
+        raise UsageError(f"the size {text!r} is not of the form WIDTHxHEIGHT, such as 1280x720")
+    return int(height), int(width)
+
+
+def parse_input_size(text: str) -> tuple[int, int]:
+    """(height, width) of "N" or "WIDTHxHEIGHT", at least 32 pixels each."""
+    height, width = (int(text), int(text)) if text.isdecimal() else parse_size(text)
+    if min(height, width) < _SMALLEST_INPUT or max(height, width) > _LARGEST_INPUT:
+        raise UsageError(f"the input size {text!r} is not from {_SMALLEST_INPUT} to {_LARGEST_INPUT} pixels")
+    return height, width
+
+
+def parse_batch(text: str) -> int | None:
+    """A number of frames; None for "auto"."""
+    if text == "auto":
+        return None
+    if not (text.isdecimal() and 1 <= int(text) <= _LARGEST_BATCH):
+        raise UsageError(f"the batch {text!r} is not auto, nor a number of frames from 1 to {_LARGEST_BATCH}")
+    return int(text)
+
+
+def parse_time(text: str | None, flag: str) -> Fraction | None:
+    """Seconds of "75", "1:15" or "0:01:15.5"."""
+    if text is None:
+        return None
+    parts = text.split(":")
+    try:
+        numbers = [Fraction(part) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        numbers = []
+    if not numbers or len(numbers) > 3 or any(number < 0 for number in numbers):
+        raise UsageError(f"{flag} {text!r} is not a time: give seconds, m:ss or h:mm:ss, such as 75, 1:15 or 0:01:15.5")
+    return sum((number * 60**place for place, number in enumerate(reversed(numbers))), Fraction(0))
+
+
+def parse_rate(text: str, flag: str) -> Fraction:
+    """Frames per second of "25", "29.97" or "30000/1001"."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= _HIGHEST_RATE:
+        raise UsageError(f"{flag} {text!r} is not a frame rate: give a number such as 25, 29.97 or 30000/1001")
+    return rate
+
+
+def parse_output_size(text: str) -> tuple[int | None, int | None]:
+    """(width, height) of "1280x720", "1280x" or "x720": None for the side that follows from the other."""
+    width, separator, height = text.lower().partition("x")
+    sides = [int(side) if side.isdecimal() else 0 if side else None for side in (width, height)]
+    if not separator or sides == [None, None] or any(side is not None and not 16 <= side <= 16384 for side in sides):
+        raise UsageError(f"the size {text!r} is not WIDTHxHEIGHT: give it like 1280x720, 1280x or x720")
+    return sides[0], sides[1]

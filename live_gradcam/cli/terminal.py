@@ -1,0 +1,122 @@
+"""What the commands print: tables and JSON on stdout, everything else on stderr."""
+
+import json
+import logging
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from live_gradcam.addresses import masked, masked_values
+from live_gradcam.attribution.session import Session, SessionOptions
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.fit_choice import Look
+
+PROCESS_START = time.perf_counter()
+FAILED, INTERRUPTED = 1, 130
+_PIPE_WIDTH = 200
+
+terminal = Console(stderr=True, highlight=False)
+
+
+def set_up_logging(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is being done.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and TensorFlow's own messages.")] = False,
+) -> None:
+    """Have what the package logs written to stderr, a line each."""
+    handler = _StderrHandler()
+    handler.setFormatter(logging.Formatter("live-gradcam: %(message)s"))
+    logger = logging.getLogger("live_gradcam")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    if not debug:
+        warnings.simplefilter("ignore")  # libraries' notes to programmers
+
+
+def is_debugging() -> bool:
+    """Whether `--debug` was given."""
+    return logging.getLogger("live_gradcam").level == logging.DEBUG
+
+
+class _StderrHandler(logging.Handler):
+    """Logs to `sys.stderr` as it is at the time, which TensorFlow's start replaces for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(masked(self.format(record)), file=sys.stderr)
+
+
+def print_traceback() -> None:
+    """Print the traceback of the exception in hand, without passwords."""
+    print(masked(traceback.format_exc()), end="", file=sys.stderr)
+
+
+def complain(message: str) -> None:
+    """Print a line on stderr, without passwords."""
+    print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
+
+
+def start_session(options: SessionOptions, look: "Look | None" = None) -> Session:
+    """Load, build and warm up, with a line on a terminal while it takes."""
+    from live_gradcam.attribution.session import start_session
+
+    with terminal.status(f"starting {options.model}"):
+        engine = start_session(options, look=look, let_tensorflow_talk=is_debugging())
+    log = logging.getLogger(__name__)
+    log.info("%s, ready in %.1f s", " · ".join(engine.description), sum(engine.start_s.values()))
+    for rule, count in engine.explainer.rewrites.items():
+        log.info("lowering: %s, %d times", rule, count)
+    return engine
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write JSON to a file, or to stdout for "-"."""
+    from live_gradcam.files import writing
+
+    text = json.dumps(masked_values(content), indent=2, ensure_ascii=False)
+    if str(path) == "-":
+        print(text)
+        return
+    with writing(path):
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def check_json_path(path: Path | None, *, overwrite: bool) -> None:
+    """Make sure that the file of `--json` can be written."""
+    from live_gradcam.files import check_output
+
+    if path is not None and str(path) != "-":
+        check_output(path, overwrite=overwrite)
+
+
+def print_table(table: Table) -> None:
+    """Print a table: as wide as the terminal, or unbroken into a pipe or file."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console.print(table)
+
+
+@contextmanager
+def passes_bar(path: Path) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a picture that takes many passes, on a terminal."""
+    if not terminal.is_terminal:  # before 14.3 rich ends even a disabled bar with an empty line
+        yield lambda done, total: None
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} passes")
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task: TaskID | None = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal task
+            task = bar.add_task(path.name, total=total) if task is None else task
+            bar.update(task, completed=done)
+
+        yield progress
