@@ -86,11 +86,11 @@ def run_bench(
 
     Args:
         stream: endless frames.
-        start_session: makes the engine; its time is part of the report.
+        start_session: makes the session; its time is part of the report.
         overlay: draws.
         frames: how many frames to measure.
         process_start: `time.perf_counter()` at which the command began.
-        start_reference: makes an engine of full precision, to compare this one's explanations with.
+        start_reference: makes an session of full precision, to compare this one's explanations with.
 
     Returns:
         The report. `fps` counts frames that are read, explained, drawn and encoded one after the other;
@@ -107,13 +107,13 @@ def run_bench(
     def look() -> Stream:
         return Stream((height, width), None)
 
-    engine = start_session(look)
-    engine.explain(first.image)
+    session = start_session(look)
+    session.explain(first.image)
     time_to_first_frame = time.perf_counter() - process_start
-    forward, explain, ratios = _compare(stream, engine, frames)
-    timings, latencies, seconds = _run_stages(stream, engine, overlay, frames)
-    agreement = _compare_answers(stream, engine, start_reference(look), frames) if start_reference else None
-    explainer = engine.explainer
+    forward, explain, ratios = _compare(stream, session, frames)
+    timings, latencies, seconds = _run_stages(stream, session, overlay, frames)
+    agreement = _compare_answers(stream, session, start_reference(look), frames) if start_reference else None
+    explainer = session.explainer
     return {
         "model": explainer.classifier.name,
         "method": explainer.method,
@@ -132,15 +132,15 @@ def run_bench(
         "explain_ms": 1e3 * float(np.median(explain)),
         "gradcam_overhead": float(np.median(ratios)),
         "agreement": agreement,
-        "compile_s": engine.start_s["compile"],
-        "start_s": engine.start_s,
+        "compile_s": session.start_s["compile"],
+        "start_s": session.start_s,
         "time_to_first_frame_s": time_to_first_frame,
         "rewrites": explainer.rewrites,
         **describe_runtime(),
     }
 
 
-def _compare(stream: Iterator[Frame], engine: Session, pairs: int) -> tuple[list[float], list[float], list[float]]:
+def _compare(stream: Iterator[Frame], session: Session, pairs: int) -> tuple[list[float], list[float], list[float]]:
     """Predicting and explaining in turn, a new frame for each pair, the order swapped from pair to pair."""
     forward, explain, ratios = [], [], []
     for pair in range(-_SETTLING_PAIRS, pairs):
@@ -150,9 +150,9 @@ def _compare(stream: Iterator[Frame], engine: Session, pairs: int) -> tuple[list
         for predicting in (first_predict, not first_predict):
             start = time.perf_counter()
             if predicting:
-                engine.explainer.predict(image)
+                session.explainer.predict(image)
             else:
-                engine.explain(image)
+                session.explain(image)
             seconds[predicting] = time.perf_counter() - start
         if pair >= 0:
             forward.append(seconds[True])
@@ -161,12 +161,12 @@ def _compare(stream: Iterator[Frame], engine: Session, pairs: int) -> tuple[list
     return forward, explain, ratios
 
 
-def _compare_answers(stream: Iterator[Frame], engine: Session, reference: Session, frames: int) -> dict[str, float]:
+def _compare_answers(stream: Iterator[Frame], session: Session, reference: Session, frames: int) -> dict[str, float]:
     """Over frames: the share with the same top class, and the correlation of the maps of the reference's class."""
     same, correlations = [], []
     for frame in itertools.islice(stream, frames):
         expected = reference.explain(frame.image)
-        actual = engine.explainer(frame.image, target=expected.target)
+        actual = session.explainer(frame.image, target=expected.target)
         same.append(actual.predictions[0].index == expected.predictions[0].index)
         if expected.heatmaps[0].std() > 0 and actual.heatmaps[0].std() > 0:
             correlations.append(np.corrcoef(expected.heatmaps[0].ravel(), actual.heatmaps[0].ravel())[0, 1])
@@ -178,7 +178,7 @@ def _compare_answers(stream: Iterator[Frame], engine: Session, reference: Sessio
 
 
 def _run_stages(
-    stream: Iterator[Frame], engine: Session, overlay: Overlay, frames: int
+    stream: Iterator[Frame], session: Session, overlay: Overlay, frames: int
 ) -> tuple[StageTimings, list[float], float]:
     """Read, explain, draw and write: the stages' times, each frame's latency and the seconds in all.
 
@@ -196,7 +196,7 @@ def _run_stages(
             for remaining in reversed(range(frames)):
                 there = time.perf_counter()
                 with timings.measure("explain"):
-                    explanation = engine.explain(frame.image)
+                    explanation = session.explain(frame.image)
                 with timings.measure("draw"):
                     picture = overlay.blend(frame.image, explanation, in_place=True)
                     draw_predictions(picture, explanation)

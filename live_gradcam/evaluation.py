@@ -251,11 +251,11 @@ def parse_methods(text: str) -> tuple[str, ...]:
 class Evaluator:
     """Measures the maps of several methods, and of the two controls, on one picture after the other.
 
-    The controls are random maps of the resolution of the engine's own, whose figures are averaged, and a blob in the
+    The controls are random maps of the resolution of the session's own, whose figures are averaged, and a blob in the
     middle of the input.
 
     Args:
-        engine: the network, the target layer and the class, if one is pinned.
+        session: the network, the target layer and the class, if one is pinned.
         methods: the methods' names.
         steps: of deletion and insertion.
         boxes: of the objects, by the picture's name.
@@ -269,24 +269,24 @@ class Evaluator:
     """
 
     def __init__(
-        self, engine: Session, methods: Sequence[str], *, steps: int, boxes: Boxes | None = None, random_head: bool
+        self, session: Session, methods: Sequence[str], *, steps: int, boxes: Boxes | None = None, random_head: bool
     ) -> None:
-        if len(engine.targets) > 1 or any(target.against is not None for target in engine.targets):
+        if len(session.targets) > 1 or any(target.against is not None for target in session.targets):
             raise UsageError("maps are evaluated for one class: give one with --class, and no contrast")
-        if engine.explainer.vocabulary.are_values:
+        if session.explainer.vocabulary.are_values:
             raise UsageError("maps are evaluated by how probabilities change, and the network gives values")
-        if engine.explainer.fit == "native":
+        if session.explainer.fit == "native":
             raise UsageError("maps are evaluated at one input size: use --fit tiles, stretch, crop or letterbox")
-        self._explainer = engine.explainer
-        self._target = engine.targets
+        self._explainer = session.explainer
+        self._target = session.targets
         self._steps = steps
         self._boxes = boxes or {}
-        self._colour = engine.explainer.classifier.preprocessing.mean_colour
-        self._methods = _with_methods(engine.explainer, methods)
+        self._colour = session.explainer.classifier.preprocessing.mean_colour
+        self._methods = _with_methods(session.explainer, methods)
         self._with_random_head: dict[str, Explainer] = {}
         if random_head:
-            classifier = with_random_head(engine.explainer.classifier)
-            self._with_random_head = _with_methods(engine.explainer.of_classifier(classifier), methods)
+            classifier = with_random_head(session.explainer.classifier)
+            self._with_random_head = _with_methods(session.explainer.of_classifier(classifier), methods)
 
     def evaluate(self, picture: Picture, *, on_progress: Callable[[str], None] = lambda map_: None) -> Evaluation:
         """Measure everything on one picture.
@@ -399,7 +399,7 @@ def mean_figures(evaluations: Sequence[Evaluation]) -> dict[str, Figures]:
     }
 
 
-def evaluation_record(evaluations: Sequence[Evaluation], engine: Session, *, steps: int) -> dict[str, Any]:
+def evaluation_record(evaluations: Sequence[Evaluation], session: Session, *, steps: int) -> dict[str, Any]:
     """All numbers, for JSON.
 
     Returns:
@@ -411,8 +411,8 @@ def evaluation_record(evaluations: Sequence[Evaluation], engine: Session, *, ste
         return {name: one.record() for name, one in figures.items()}
 
     return {
-        "model": engine.explainer.classifier.name,
-        "layer": engine.explainer.layer,
+        "model": session.explainer.classifier.name,
+        "layer": session.explainer.layer,
         "steps": steps,
         "maps": records(mean_figures(evaluations)),
         "pictures": [

@@ -48,7 +48,7 @@ def plan_pictures(images: Sequence[Path], output: Path | None, *, overwrite: boo
 
 def explain_image(
     path: Path,
-    engine: Session,
+    session: Session,
     *,
     box_threshold: float,
     levels: Levels | None = None,
@@ -59,7 +59,7 @@ def explain_image(
 
     Args:
         path: the picture.
-        engine: explains.
+        session: explains.
         box_threshold: the share of a map's maximum that its boxes surround.
         levels: which of the picture's values are black and white; None for what the file and the values say.
         smooth_samples: over how many noisy copies the maps are averaged; 0: the map of the picture itself.
@@ -69,7 +69,7 @@ def explain_image(
         SourceError: it is not a picture.
     """
     image = read_image(path, levels)
-    explanation = engine.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
+    explanation = session.explain(image, smooth_samples=smooth_samples, on_progress=on_progress)
     return image, with_boxes(explanation, image.shape[:2], threshold=box_threshold)
 
 
@@ -85,16 +85,15 @@ def write_panels(
     write_image(path, np.concatenate(rows))
 
 
-def image_record(path: Path, image: np.ndarray, explanation: Explanation, engine: Session) -> dict[str, Any]:
+def image_record(path: Path, image: np.ndarray, explanation: Explanation, session: Session) -> dict[str, Any]:
     """The numbers of an explained picture: `image`, its path, and those of `picture_record`."""
-    explainer = engine.explainer
     return {
         "image": str(path),
         **picture_record(
             explanation,
             image.shape[:2],
-            model=explainer.classifier.name,
-            method=explainer.method,
-            layer=explainer.layer,
+            model=session.model,
+            method=session.method,
+            layer=session.layer,
         ),
     }

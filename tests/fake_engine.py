@@ -77,18 +77,17 @@ class FakeEngine:
         self.start_s: dict[str, float] = {}
         self.calls: list[tuple[list[int], int, int]] = []
         self.description = ("fake", "grad-cam")
-        self.explainer = SimpleNamespace(
-            classifier=SimpleNamespace(name="fake", labels=LABELS),
-            vocabulary=Vocabulary(LABELS),
-            rewrites={},
-            fastest_batch=lambda frame_size: 4,
-        )
+        self.vocabulary = Vocabulary(LABELS)
+        self.explainer = SimpleNamespace(rewrites={})
         self._maps, self._topk, self._seconds = maps, topk, seconds
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """It is always ready."""
 
-    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
+    def fastest_batch(self, frame_size: tuple[int, int]) -> int:
+        return 4
+
+    def noise_floor(self, frame_size: tuple[int, int]) -> float:
         return 0.25
 
     def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:

@@ -33,7 +33,7 @@ def camera() -> Iterator[Frame]:
         yield Frame(np.full((360, 640, 3), 1 + index % 250, np.uint8), index, Fraction(index, _RATE), time.monotonic())
 
 
-def explain(image: np.ndarray, *, target: object = None) -> Explanation:
+def explain(image: np.ndarray, *, targets: object = None) -> Explanation:
     time.sleep(_ENGINE_SECONDS)
     best = (Prediction(0, "something", 0.75),)
     height, width = image.shape[:2]
@@ -44,16 +44,23 @@ def explain(image: np.ndarray, *, target: object = None) -> Explanation:
     )
 
 
-def slow_engine(look: object) -> SimpleNamespace:
-    explain.classifier = SimpleNamespace(name="slow")
-    explain.vocabulary = Vocabulary(("something", "else"))
-    explain.method, explain.layer, explain.layers, explain.fit = "grad-cam", "last", ("last",), "stretch"
+def slow_session(look: object) -> SimpleNamespace:
     return SimpleNamespace(
-        explainer=explain, targets=(), methods=("grad-cam",), weights=0, evidence_of_nothing=lambda frame_size: 0.0
+        explain=explain,
+        targets=(),
+        model="slow",
+        method="grad-cam",
+        layer="last",
+        fit="stretch",
+        layers=("last",),
+        methods=("grad-cam",),
+        vocabulary=Vocabulary(("something", "else")),
+        weights=0,
+        noise_floor=lambda frame_size: 0.0,
     )
 
 
 if __name__ == "__main__":
     options = LiveOptions(smooth=0.2, max_frames=round(float(sys.argv[1]) / _ENGINE_SECONDS))
-    summary = run_live("0", slow_engine, Overlay(), options, opener=lambda _: camera())
+    summary = run_live("0", slow_session, Overlay(), options, opener=lambda _: camera())
     print(json.dumps(summary.record()))

@@ -47,7 +47,7 @@ class ClusterWorkers:
     Args:
         address: of the cluster, such as 10.0.0.1:6379; "auto" for the one that this machine belongs to; "local" for one
             of this machine's own.
-        engine: what each explains with; its `threads` are the cores of an actor, 2 by default.
+        session: what each explains with; its `threads` are the cores of an actor, 2 by default.
         options: how recordings are annotated.
 
     Raises:
@@ -55,13 +55,13 @@ class ClusterWorkers:
         ClusterError: the cluster cannot be reached, or has not even the cores for one actor.
     """
 
-    def __init__(self, address: str, engine: SessionOptions, options: AnnotateOptions) -> None:
+    def __init__(self, address: str, session: SessionOptions, options: AnnotateOptions) -> None:
         check_cluster()
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said in one line of ours
         import ray
 
         self._ray = ray
-        cores = engine.threads or _DEFAULT_CORES
+        cores = session.threads or _DEFAULT_CORES
         try:
             _knock(address)  # Ray would wait for minutes
             with quiet_tensorflow():  # Ray's C++ code is as talkative
@@ -82,8 +82,8 @@ class ClusterWorkers:
         actor: Any = ray.remote(num_cpus=cores, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_RETRIES)(
             _Actor
         )
-        engine = replace(engine, threads=cores)
-        self._idle = [actor.remote(engine, options) for _ in range(self.count)]
+        session = replace(session, threads=cores)
+        self._idle = [actor.remote(session, options) for _ in range(self.count)]
         self._running: dict[Any, tuple[Task, Any]] = {}
         self._speaker = Speaker()
 
@@ -130,8 +130,8 @@ def _knock(address: str) -> None:
 class _Actor:
     """A bench on the cluster."""
 
-    def __init__(self, engine: SessionOptions, options: AnnotateOptions) -> None:
-        self._bench, self._listener = Bench(engine, options), Listener()
+    def __init__(self, session: SessionOptions, options: AnnotateOptions) -> None:
+        self._bench, self._listener = Bench(session, options), Listener()
 
     def run(self, task: Task) -> Done:
         return self._listener.done(task.run(self._bench))

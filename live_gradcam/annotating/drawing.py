@@ -37,18 +37,14 @@ class Calm:
     Args:
         options: how much.
         vocabulary: the names.
-        evidence_of_nothing: what the network finds in noise; the scale does not fall near it.
+        noise_floor: what the network finds in noise; the scale does not fall near it.
         targets: how many classes were asked for.
     """
 
-    def __init__(
-        self, options: AnnotateOptions, vocabulary: Vocabulary, evidence_of_nothing: float, targets: int
-    ) -> None:
+    def __init__(self, options: AnnotateOptions, vocabulary: Vocabulary, noise_floor: float, targets: int) -> None:
         self._options = options
         self._targets = targets
-        self._stabilizer = Stabilizer(
-            vocabulary, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * evidence_of_nothing
-        )
+        self._stabilizer = Stabilizer(vocabulary, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * noise_floor)
         self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
         self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
 

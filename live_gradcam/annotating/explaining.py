@@ -29,7 +29,7 @@ class ExplainedFrame:
 
 
 def explained(
-    frames: Iterable[Frame], engine: Session, *, stride: int, batch: int
+    frames: Iterable[Frame], session: Session, *, stride: int, batch: int
 ) -> Iterator[tuple[Frame, Explanation | None]]:
     """Each frame with its explanation, or None where that of the frame before is held.
 
@@ -38,7 +38,7 @@ def explained(
 
     Args:
         frames: by their numbers in the whole video.
-        engine: explains.
+        session: explains.
         stride: every so manieth frame is explained.
         batch: how many are explained at a time.
     """
@@ -47,19 +47,19 @@ def explained(
         waiting.append(frame)
         number, past = divmod(frame.index, stride)
         if batch == 1 or (not past and number % batch == batch - 1):
-            yield from _explain(waiting, engine, stride, batch)
+            yield from _explain(waiting, session, stride, batch)
             waiting = []
     if waiting:
-        yield from _explain(waiting, engine, stride, batch)
+        yield from _explain(waiting, session, stride, batch)
 
 
 def _explain(
-    frames: list[Frame], engine: Session, stride: int, batch: int
+    frames: list[Frame], session: Session, stride: int, batch: int
 ) -> Iterator[tuple[Frame, Explanation | None]]:
     due = [frame for frame in frames if frame.index % stride == 0]
     explanations: Iterator[Explanation] = iter(())
     if due:
         place = due[0].index // stride % batch
-        explanations = iter(engine.explain_batch([frame.image for frame in due], batch, place=place))
+        explanations = iter(session.explain_batch([frame.image for frame in due], batch, place=place))
     for frame in frames:
         yield frame, next(explanations) if frame.index % stride == 0 else None

@@ -83,11 +83,11 @@ class AnnotateOptions:
         """What draws the maps."""
         return Overlay(self.colormap, self.alpha)
 
-    def engine(self, engine: SessionOptions) -> SessionOptions:
-        """The engine's options with as many maps as are needed."""
+    def for_session(self, session: SessionOptions) -> SessionOptions:
+        """The session's options with as many maps as are needed."""
         if self.layout == View.GRID.value:
-            return replace(engine, maps=None)
-        return replace(engine, maps=_FOLLOWED_MAPS if self.smooth and not engine.classes else 1)
+            return replace(session, maps=None)
+        return replace(session, maps=_FOLLOWED_MAPS if self.smooth and not session.classes else 1)
 
     def shown_maps(self, targets: int) -> int | None:
         """How many of a frame's maps are drawn and kept, of so many classes asked for; None for all."""

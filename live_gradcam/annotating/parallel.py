@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.2
 
 
 def start_workers(workers: Workers, stop: StopRequest) -> dict[str, float]:
-    """Start the engine of one worker, so that what it times is remembered for the others.
+    """Start the session of one worker, so that what it times is remembered for the others.
 
     Returns:
         The seconds of each stage of the start; nothing after a stop request.
@@ -239,7 +239,7 @@ class _Run:
         self._clock = result.clock
         self._notes += [note for note in result.notes if note not in self._notes]
         if self._calm is None:
-            self._calm = Calm(self._options, result.vocabulary, result.evidence_of_nothing, result.targets)
+            self._calm = Calm(self._options, result.vocabulary, result.noise_floor, result.targets)
         changes = [] if self._shown is None else [(segment.first, self._shown)]
         followed = []
         for frame in result.explained:

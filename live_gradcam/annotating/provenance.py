@@ -22,7 +22,7 @@ FILE = "provenance.json"
 _GIF_COMMENT, _GIF_END, _GIF_BLOCK = b"\x21\xfe", b"\x3b", 255
 _BEGIN = b'{"made by"'
 _ENDS = 1 << 20
-#: Of the engine, what does not change the result.
+#: Of the session, what does not change the result.
 _OF_NO_EFFECT = ("tune", "threads", "is_live", "trust", "maps")
 
 
@@ -44,10 +44,12 @@ class Provenance:
     options: dict[str, Any]
 
     @staticmethod
-    def of(source: Path, engine: SessionOptions, options: AnnotateOptions) -> Provenance:
+    def of(source: Path, session: SessionOptions, options: AnnotateOptions) -> Provenance:
         """What a file made of a source in a way says."""
-        explained = {name: value for name, value in asdict(engine).items() if name not in _OF_NO_EFFECT}
-        files = [Path(name) for name in (engine.model, engine.weights, engine.labels) if name and Path(name).is_file()]
+        explained = {name: value for name, value in asdict(session).items() if name not in _OF_NO_EFFECT}
+        files = [
+            Path(name) for name in (session.model, session.weights, session.labels) if name and Path(name).is_file()
+        ]
         content = {file.name: _fingerprint(file) for file in files}
         record = {**explained, **options.record(), **({"files": content} if content else {})}
         plain = json.loads(json.dumps(record, default=str))

@@ -52,7 +52,7 @@ OnProgress = Callable[[AnnotateJob, Progress], None]
 def annotate(
     job: AnnotateJob,
     provenance: Provenance,
-    engine: Session,
+    session: Session,
     options: AnnotateOptions,
     *,
     stop: StopRequest,
@@ -64,7 +64,7 @@ def annotate(
     Args:
         job: what becomes what.
         provenance: what the output says of itself.
-        engine: explains.
+        session: explains.
         options: how.
         stop: ends the work after the frames in hand.
         opened: the job's source, where it is being decoded already.
@@ -85,9 +85,9 @@ def annotate(
         if first is None:
             raise nothing_to_annotate(job, options)
         frame_size = first.image.shape[:2]
-        engine.expect(frame_size)
-        nothing = engine.evidence_of_nothing(frame_size)
-        calm = Calm(options, engine.explainer.vocabulary, nothing, len(engine.targets))
+        session.expect(frame_size)
+        nothing = session.noise_floor(frame_size)
+        calm = Calm(options, session.vocabulary, nothing, len(session.targets))
         drawing = Drawing(options)
         file: AnnotatedFile | None = None
         numbers = stack.enter_context(Numbers(job, options))
@@ -119,11 +119,11 @@ def annotate(
             if on_progress:
                 on_progress(job, Progress(file.frames_written, float(pts - span.begin), span.seconds))
 
-        size = options.batch or _fastest_batch(engine, frame_size, options, reader.expected_frames)
+        size = options.batch or _fastest_batch(session, frame_size, options, reader.expected_frames)
         frames = chain([first], source.frames)
         is_complete = True
         with Behind(write, DEPTH) as written, Behind(draw, DEPTH) as drawn:
-            for count, item in enumerate(explained(frames, engine, stride=options.stride, batch=size)):
+            for count, item in enumerate(explained(frames, session, stride=options.stride, batch=size)):
                 if stop.requested and count:
                     is_complete = False
                     break
@@ -156,15 +156,15 @@ def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceErr
 
 
 def _fastest_batch(
-    engine: Session, frame_size: tuple[int, int], options: AnnotateOptions, expected_frames: int | None
+    session: Session, frame_size: tuple[int, int], options: AnnotateOptions, expected_frames: int | None
 ) -> int:
     is_worth_it = options.stride == 1 and (expected_frames or 0) >= _WORTH_TIMING
-    return engine.explainer.fastest_batch(frame_size) if is_worth_it else 1
+    return session.fastest_batch(frame_size) if is_worth_it else 1
 
 
 def annotate_all(
     jobs: Sequence[tuple[AnnotateJob, Provenance]],
-    engine: Session,
+    session: Session,
     options: AnnotateOptions,
     *,
     stop: StopRequest,
@@ -177,7 +177,7 @@ def annotate_all(
 
     Args:
         jobs: and what their outputs say of themselves.
-        engine: explains.
+        session: explains.
         options: how.
         stop: ends the work after the frames in hand.
         opened: the only job's source, where it is being decoded already.
@@ -189,7 +189,7 @@ def annotate_all(
         if stop.requested:
             return
         try:
-            summary = annotate(job, provenance, engine, options, stop=stop, opened=opened, on_progress=on_progress)
+            summary = annotate(job, provenance, session, options, stop=stop, opened=opened, on_progress=on_progress)
             on_done(job, summary)
         except LiveGradcamError as error:
             on_failed(job, error)

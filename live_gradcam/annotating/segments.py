@@ -63,7 +63,7 @@ class ExplainedSegment:
         sizes: the heights and widths of all of them.
         vocabulary: the names.
         targets: how many classes were asked for.
-        evidence_of_nothing: what the network finds in noise.
+        noise_floor: what the network finds in noise.
         loss: what could not be read.
         clock: what the recording's clock does that time does not.
         notes: what was done to the recording, or left out.
@@ -74,7 +74,7 @@ class ExplainedSegment:
     sizes: frozenset[tuple[int, int]]
     vocabulary: Vocabulary
     targets: int
-    evidence_of_nothing: float
+    noise_floor: float
     loss: Loss
     clock: ClockFaults
     notes: list[str]
@@ -100,41 +100,41 @@ class StoppedError(Exception):
 
 
 class Bench:
-    """Where the work on segments is done: the engine, once it is started, and what was found out about it.
+    """Where the work on segments is done: the session, once it is started, and what was found out about it.
 
     Args:
-        engine: what to explain with.
+        session: what to explain with.
         options: how recordings are annotated.
         scratch: a folder for what lies there for a moment; None for the system's own.
     """
 
-    def __init__(self, engine: SessionOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
+    def __init__(self, session: SessionOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
         self.options = options
         self.scratch = scratch
-        self._engine_options = engine
-        self._engine: Session | None = None
-        self._evidence_of_nothing: dict[tuple[int, int], float] = {}
+        self._session_options = session
+        self._session: Session | None = None
+        self._noise_floor: dict[tuple[int, int], float] = {}
 
     def is_stopped(self) -> bool:
         """Whether the work is not wanted any more."""
         return False
 
     @property
-    def engine(self) -> Session:
+    def session(self) -> Session:
         """Started when it is first asked for.
 
         Raises:
             LiveGradcamError: as `start_session`.
         """
-        if self._engine is None:
-            self._engine = start_session(self._engine_options)
-        return self._engine
+        if self._session is None:
+            self._session = start_session(self._session_options)
+        return self._session
 
-    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
-        """See `Session.evidence_of_nothing`."""
-        if frame_size not in self._evidence_of_nothing:
-            self._evidence_of_nothing[frame_size] = self.engine.evidence_of_nothing(frame_size)
-        return self._evidence_of_nothing[frame_size]
+    def noise_floor(self, frame_size: tuple[int, int]) -> float:
+        """See `Session.noise_floor`."""
+        if frame_size not in self._noise_floor:
+            self._noise_floor[frame_size] = self.session.noise_floor(frame_size)
+        return self._noise_floor[frame_size]
 
 
 class Task(Protocol):
@@ -146,7 +146,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """Start the engine: what is timed on this machine is remembered for those that start after it."""
+    """Start the session: what is timed on this machine is remembered for those that start after it."""
 
     def run(self, bench: Bench) -> dict[str, float]:
         """Do it, and tell the seconds of each stage.
@@ -154,7 +154,7 @@ class Start:
         Raises:
             LiveGradcamError: as `start_session`.
         """
-        return bench.engine.start_s
+        return bench.session.start_s
 
 
 @dataclass(frozen=True)
@@ -175,23 +175,23 @@ class Explain:
         Raises:
             LiveGradcamError: as `start_session` and the readers.
         """
-        engine, options = bench.engine, bench.options
+        session, options = bench.session, bench.options
         found: list[ExplainedFrame] = []
         sizes: set[tuple[int, int]] = set()
         count = 0
         with _frames(self.source, self.segment, options, bench) as (frames, reader):
             first = next(frames, None)
             if first is not None:
-                engine.expect((first.image.shape[0], first.image.shape[1]))
+                session.expect((first.image.shape[0], first.image.shape[1]))
             rest = chain([] if first is None else [first], frames)
-            for frame, explanation in explained(rest, engine, stride=options.stride, batch=options.batch or 1):
+            for frame, explanation in explained(rest, session, stride=options.stride, batch=options.batch or 1):
                 size = frame.image.shape[:2]
                 sizes.add(size)
                 count += 1
                 if explanation is not None:
                     found.append(ExplainedFrame(frame.index, frame.pts, size, explanation))
-        nothing = bench.evidence_of_nothing(found[0].size) if found else 0.0
-        vocabulary, targets = engine.explainer.vocabulary, len(engine.targets)
+        nothing = bench.noise_floor(found[0].size) if found else 0.0
+        vocabulary, targets = session.vocabulary, len(session.targets)
         return ExplainedSegment(
             *(found, count, frozenset(sizes), vocabulary, targets, nothing),
             loss=reader.loss,

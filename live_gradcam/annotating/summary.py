@@ -21,7 +21,7 @@ class AnnotateSummary:
         frames: how many were written.
         explained: how many of them were explained.
         expected_frames: how many the file's header promised; None if it does not say.
-        seconds: how long that took, without the engine's start.
+        seconds: how long that took, without the session's start.
         loss: what could not be read.
         stopped: whether Ctrl-C or SIGTERM cut it short.
         encoder: FFmpeg's name of the encoder.
@@ -79,7 +79,7 @@ class Report:
 
     Attributes:
         version: of this program.
-        start_s: seconds of the engine's start.
+        start_s: seconds of the session's start.
         files: of each recording.
         seconds: of the run, with the start.
         stopped: whether it was cut short.

@@ -50,19 +50,19 @@ class ProcessWorkers:
 
     Args:
         count: how many.
-        engine: what each explains with.
+        session: what each explains with.
         options: how recordings are annotated.
     """
 
-    def __init__(self, count: int, engine: SessionOptions, options: AnnotateOptions) -> None:
+    def __init__(self, count: int, session: SessionOptions, options: AnnotateOptions) -> None:
         self.count = count
-        if engine.threads is None:
-            engine = replace(engine, threads=max(1, (os.cpu_count() or 1) // count))
+        if session.threads is None:
+            session = replace(session, threads=max(1, (os.cpu_count() or 1) // count))
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._stop = context.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="live-gradcam-")
         self._pool = ProcessPoolExecutor(
-            count, mp_context=context, initializer=_begin, initargs=(engine, options, self._stop, self._scratch.name)
+            count, mp_context=context, initializer=_begin, initargs=(session, options, self._stop, self._scratch.name)
         )
         self._tasks: dict[Future, Task] = {}
         self._speaker = Speaker()
@@ -105,8 +105,8 @@ _LOST = "a worker process died, perhaps for want of memory: try fewer --workers;
 class _ProcessBench(Bench):
     """A bench in a process of its own, which ends with the one that started it."""
 
-    def __init__(self, engine: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
-        super().__init__(engine, options, scratch)
+    def __init__(self, session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+        super().__init__(session, options, scratch)
         self._stop = stop
 
     def is_stopped(self) -> bool:
@@ -133,11 +133,11 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(engine: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
+def _begin(session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
     global _bench, _listener
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
-    _bench, _listener = _ProcessBench(engine, options, stop, scratch), Listener()
+    _bench, _listener = _ProcessBench(session, options, stop, scratch), Listener()
 
 
 def _end_with_parent(scratch: str) -> None:

@@ -517,6 +517,9 @@ class Explainer:
                 fit=self.fit,
                 tiles=tiles,
                 signs=None if signs is None else signs[row],
+                model=self.classifier.name,
+                method=self.method,
+                layer=self.layer,
             )
             for row, (region, probabilities) in enumerate(zip(regions, batch["probabilities"], strict=True))
         ]

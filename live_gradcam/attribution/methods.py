@@ -5,7 +5,7 @@ returns the raw map, float32 (batch, h, w): before the ReLU and before scaling. 
 register it in `METHODS` with what it asks for:
 
 - "mean gradient": nothing but the gradient's mean over space. It is given just that, (batch, 1, 1, channels), which is
-  far cheaper (`cam.mean_gradient`).
+  far cheaper (`attribution.mean_gradient`).
 - "gradient": the gradient at every place.
 - "nothing": the activations alone.
 - "scores": instead of gradients, a function that puts other activations, (batch, n, h, w, channels), through the head

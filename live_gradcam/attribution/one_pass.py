@@ -1,8 +1,8 @@
 """The function that is compiled: pixels in; predictions, logits and class activation maps out, in one pass.
 
-A frame may be several overlapping tiles (`cam.tiles`), which are rows of one batch. What is said of the frame is then
-the mean of the tiles' probabilities. What is explained is the sum of the tiles' scores: as no tile sees another, the
-gradient by one tile's activations is that of its own score, so that each has the map that it has alone.
+A frame may be several overlapping tiles (`explanations.tiles`), which are rows of one batch. What is said of the frame
+is then the mean of the tiles' probabilities. What is explained is the sum of the tiles' scores: as no tile sees
+another, the gradient by one tile's activations is that of its own score, so that each has the map that it has alone.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class OnePass:
         score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
         maps: how many classes get a map.
-        members: float32 (groups, classes), 1 where a class belongs to a group (`cam.vocabulary`). Where there are any,
-            groups are listed instead of classes, and a group's index is the number of classes plus its own.
+        members: float32 (groups, classes), 1 where a class belongs to a group (`explanations.vocabulary`). Where there
+            are any, groups are listed instead of classes, and a group's index is the number of classes plus its own.
         tiles: how many rows of the batch of pixels are one frame.
         apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
         coverage: what of the input the target layer's map covers; None for all of it.

@@ -24,11 +24,12 @@ from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.explainer import Explainer, Targets
     from live_gradcam.attribution.still_methods import OnProgress
     from live_gradcam.choices import Fit, FitChoice, Names, Output, Score, Tune
     from live_gradcam.compiling.lowering import LayerRewrite
     from live_gradcam.explanations.explanation import Explanation
+    from live_gradcam.explanations.vocabulary import Vocabulary
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
@@ -115,17 +116,31 @@ class Session:
     notices: tuple[Notice, ...] = ()
 
     def explain(
-        self, image: np.ndarray, *, smooth_samples: int = 0, on_progress: OnProgress | None = None
+        self,
+        image: np.ndarray,
+        *,
+        targets: Targets = (),
+        smooth_samples: int = 0,
+        on_progress: OnProgress | None = None,
     ) -> Explanation:
-        """Explain a frame, uint8 (height, width, 3) BGR; with samples, the mean over so many noisy copies."""
+        """Explain a frame.
+
+        Args:
+            image: uint8 (height, width, 3), BGR.
+            targets: the classes to explain in place of the session's own; empty or None for these.
+            smooth_samples: over how many noisy copies the maps are averaged; 0 for the map of the frame itself.
+            on_progress: called after each pass, where there are many: (passes done, passes in all).
+        """
         if self.fit_guess is not None:
             self.fit_guess.look_at((image.shape[0], image.shape[1]))
+        if targets is None or (isinstance(targets, Sequence) and not targets):
+            targets = self.targets
         if smooth_samples:
             explanation = self.explainer.explain_smoothed(
-                image, samples=smooth_samples, target=self.targets, on_progress=on_progress
+                image, samples=smooth_samples, target=targets, on_progress=on_progress
             )
         else:
-            explanation = self.explainer(image, target=self.targets, on_progress=on_progress)
+            explanation = self.explainer(image, target=targets, on_progress=on_progress)
         self._look_at(image, explanation)
         return explanation
 
@@ -165,6 +180,40 @@ class Session:
         return replace(self, explainer=explainer, start_s=seconds, notices=notices)
 
     @property
+    def model(self) -> str:
+        """The network's name."""
+        return self.explainer.classifier.name
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.explainer.method
+
+    @property
+    def layer(self) -> str:
+        """The target layer's full name; several with commas."""
+        return self.explainer.layer
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The full names of the layers worth looking at one after the other, from the first to the last."""
+        return self.explainer.layers
+
+    @property
+    def fit(self) -> Fit:
+        """How frames are made to fit the network's input."""
+        return self.explainer.fit
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What there is to name."""
+        return self.explainer.vocabulary
+
+    def fastest_batch(self, frame_size: tuple[int, int]) -> int:
+        """How many frames of (height, width) pixels at a time take the least time each: see `Explainer`."""
+        return self.explainer.fastest_batch(frame_size)
+
+    @property
     def methods(self) -> tuple[str, ...]:
         """The names of the methods that are quick enough for a camera."""
         from live_gradcam.attribution.methods import METHODS
@@ -176,7 +225,7 @@ class Session:
         """How many numbers the network's weights are."""
         return int(self.explainer.classifier.model.count_params())
 
-    def evidence_of_nothing(self, frame_size: tuple[int, int]) -> float:
+    def noise_floor(self, frame_size: tuple[int, int]) -> float:
         """The evidence found in noise, where there is nothing to see, in units of the score.
 
         Args:
@@ -190,7 +239,7 @@ class Session:
     @property
     def description(self) -> tuple[str, str]:
         """Two short lines: the model; the method and the target layer."""
-        return self.explainer.classifier.name, f"{self.explainer.method} · {self.explainer.layer}"
+        return self.model, f"{self.method} · {self.layer}"
 
 
 def start_session(options: SessionOptions, *, look: Look | None = None, let_tensorflow_talk: bool = False) -> Session:

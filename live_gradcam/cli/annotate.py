@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @command
 def annotate(
-    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
     encoding: Annotated["Encoding", Flags(encoding_flags, "Encoding")],
@@ -149,7 +149,7 @@ def annotate(
     from live_gradcam.flow.overlap import let_stages_run_on
     from live_gradcam.flow.stopping import StopRequest
 
-    engine.check()
+    session.check()
     _check_workers(workers, cluster, encoding)
     options = AnnotateOptions(
         start=parse_time(start, "--start"),
@@ -168,9 +168,9 @@ def annotate(
         alpha=overlay.alpha,
         encoding=encoding,
     )
-    engine = options.engine(engine)
+    session = options.for_session(session)
     jobs = plan_jobs(sources, output, options, SidecarPaths(jsonl, csv, heatmaps, contact_sheet))
-    provenances = [Provenance.of(job.source, engine, options) for job in jobs]
+    provenances = [Provenance.of(job.source, session, options) for job in jobs]
     are_done = check_jobs(jobs, provenances, options, overwrite=overwrite, resume=resume)
     check_json_path(json_path, overwrite=overwrite or resume)
     report = Report(importlib.metadata.version("live-gradcam"))
@@ -209,18 +209,18 @@ def annotate(
     let_stages_run_on()
     with ExitStack() as stack:
         if todo:
-            several = _several_workers(workers, cluster, engine, options)
+            several = _several_workers(workers, cluster, session, options)
             if several is None:
                 # A single recording is decoded while TensorFlow starts.
                 opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
-                started = start_session(engine, opened.look if opened else None)
+                started = start_session(session, opened.look if opened else None)
                 report.start_s = started.start_s
                 stack.enter_context(stop)
                 work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
             else:
                 stack.enter_context(stop)
                 stack.enter_context(several)
-                with terminal.status(f"starting {engine.model}"):
+                with terminal.status(f"starting {session.model}"):
                     report.start_s = start_workers(several, stop)
                 work = partial(annotate_in_parallel, todo, options, several)
             stack.enter_context(progress)
@@ -248,7 +248,7 @@ def _check_workers(count: int | None, cluster: str | None, encoding: "Encoding")
 
 
 def _several_workers(
-    count: int | None, cluster: str | None, engine: SessionOptions, options: "AnnotateOptions"
+    count: int | None, cluster: str | None, session: SessionOptions, options: "AnnotateOptions"
 ) -> "ProcessWorkers | ClusterWorkers | None":
     """What works, besides this process; None for nothing."""
     from live_gradcam.annotating.cluster import ClusterWorkers
@@ -257,5 +257,5 @@ def _several_workers(
     if cluster is None and count is None:
         return None
     if cluster is not None:
-        return ClusterWorkers(cluster, engine, options)
-    return ProcessWorkers(count or 1, engine, options)
+        return ClusterWorkers(cluster, session, options)
+    return ProcessWorkers(count or 1, session, options)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @command
 def bench(
-    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     source: Annotated[
         Path | None, typer.Argument(metavar="[SOURCE]", help="A video file. Default: a synthetic stream.")
@@ -37,18 +37,18 @@ def bench(
     """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
     from live_gradcam.benchmark import file_frames, run_bench, synthetic_frames
 
-    engine.check()
+    session.check()
     check_json_path(json_path, overwrite=overwrite)
     stream = file_frames(source) if source else synthetic_frames(parse_size(size))
     report = run_bench(
         stream,
-        lambda look: start_session(engine, look),
+        lambda look: start_session(session, look),
         overlay,
         frames=frames,
         process_start=PROCESS_START,
         start_reference=None
-        if engine.precision == "f32"
-        else lambda look: start_session(replace(engine, precision="f32"), look),
+        if session.precision == "f32"
+        else lambda look: start_session(replace(session, precision="f32"), look),
     )
     if str(json_path) != "-":
         _print_report(report)

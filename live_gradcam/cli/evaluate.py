@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @command
 def evaluate(
-    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     sources: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help="What to explain.")],
     methods: Annotated[
         str | None,
@@ -77,16 +77,16 @@ def evaluate(
     )
     from live_gradcam.files import check_output
 
-    engine.check()
+    session.check()
     check_json_path(json_path, overwrite=overwrite)
     if output is not None:
         check_plot_path(output)
         check_output(output, overwrite=overwrite)
-    names = parse_methods(methods) if methods is not None else (engine.method,)
+    names = parse_methods(methods) if methods is not None else (session.method,)
     wanted = parse_levels(levels)
     files = plan_sources(sources, wanted)
     object_boxes = read_boxes(boxes, files) if boxes else None
-    started = start_session(replace(engine, method=names[0], methods=names))
+    started = start_session(replace(session, method=names[0], methods=names))
     evaluations: list[Evaluation] = []
     failed = False
     with terminal.status("making the head random" if random_head else "evaluating") as status:
@@ -103,7 +103,7 @@ def evaluate(
     if evaluations:
         figures = mean_figures(evaluations)
         pictures = "1 picture" if len(evaluations) == 1 else f"{len(evaluations)} pictures"
-        title = f"{started.explainer.classifier.name} · {started.explainer.layer} · {pictures} · {steps} steps"
+        title = f"{started.model} · {started.layer} · {pictures} · {steps} steps"
         if str(json_path) != "-":
             _print_figures(figures, title)
         if json_path is not None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @command
 def explain(
-    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
@@ -41,12 +41,12 @@ def explain(
     """Explain pictures: overlay, picture and heatmap side by side. With --json alone, only the numbers."""
     from live_gradcam.pictures import explain_image, image_record, plan_pictures, write_panels
 
-    engine.check()
+    session.check()
     wanted = parse_levels(levels)
     check_json_path(json_path, overwrite=overwrite)
     draws = output is not None or json_path is None
     pictures = plan_pictures(images, output, overwrite=overwrite) if draws else [None] * len(images)
-    started = start_session(engine)
+    started = start_session(session)
     records, failed = [], False
     for path, picture in zip(images, pictures, strict=True):
         try:

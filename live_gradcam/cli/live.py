@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @command
 def live(
-    engine: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
+    session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
     source: Annotated[
@@ -99,7 +99,7 @@ def live(
     from live_gradcam.sources.capture import CameraOptions, camera_index, open_source
     from live_gradcam.surfaces.window import check_display
 
-    engine.check()
+    session.check()
     camera = CameraOptions(parse_size(resolution) if resolution else None, camera_fps, camera_backend)
     camera.check()
     source_rate = parse_rate(source_fps, "--source-fps") if source_fps else None
@@ -123,11 +123,11 @@ def live(
         hud=hud,
         boxes=boxes,
     )
-    engine = replace(engine, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
+    session = replace(session, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     paced = not (every_frame and headless)
     summary = run_live(
         source,
-        lambda look: start_session(engine, look),
+        lambda look: start_session(session, look),
         overlay,
         options,
         opener=lambda name: open_source(name, camera, paced=paced, source_rate=source_rate),

@@ -70,12 +70,12 @@ def start_session(options: SessionOptions, look: "Look | None" = None) -> Sessio
     from live_gradcam.attribution.session import start_session
 
     with terminal.status(f"starting {options.model}"):
-        engine = start_session(options, look=look, let_tensorflow_talk=is_debugging())
+        session = start_session(options, look=look, let_tensorflow_talk=is_debugging())
     log = logging.getLogger(__name__)
-    log.info("%s, ready in %.1f s", " · ".join(engine.description), sum(engine.start_s.values()))
-    for rule, count in engine.explainer.rewrites.items():
+    log.info("%s, ready in %.1f s", " · ".join(session.description), sum(session.start_s.values()))
+    for rule, count in session.explainer.rewrites.items():
         log.info("lowering: %s, %d times", rule, count)
-    return engine
+    return session
 
 
 def write_json(content: Any, path: Path) -> None:

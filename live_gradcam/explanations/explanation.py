@@ -88,14 +88,17 @@ class Explanation:
             group's follow. Of a network whose numbers are values: these.
         region: the part of the frame that the heatmaps cover.
         boxes: for each map, or the first ones, the boxes around its regions, largest first; empty where nobody looked
-            for them (see `cam.boxes`).
+            for them (see `explanations.boxes`).
         against: whether the maps show what speaks against their class, instead of for it.
         contrasts: for each map the class that its class is contrasted with, or None; empty where there is no contrast.
         fit: how the frame entered the network: see `explanations.fits.Fit`.
         tiles: as how many overlapping parts it did. The probabilities are then the mean over them, the logits are
-            those that give these, and the heatmaps are composed of theirs (`cam.tiles`).
+            those that give these, and the heatmaps are composed of theirs (`explanations.tiles`).
         signs: int8 (maps, h, w), −1, 0 or 1, of a method whose maps are the strengths of something with a sign, as
             guided Grad-CAM's: whether the score rises with the pixel (1) or falls. None for other methods.
+        model: the network's name.
+        method: the method's name.
+        layer: the target layer's name; several with commas.
     """
 
     predictions: tuple[Prediction, ...]
@@ -111,6 +114,9 @@ class Explanation:
     fit: str = "stretch"
     tiles: int = 1
     signs: np.ndarray | None = None
+    model: str = ""
+    method: str = ""
+    layer: str = ""
 
     @property
     def empty(self) -> tuple[bool, ...]:

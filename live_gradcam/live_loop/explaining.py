@@ -44,10 +44,10 @@ class ExplainedFrame:
 
 
 class ExplainingThread:
-    """Starts the engine, then explains frame after frame. Use as a context manager.
+    """Starts the session, then explains frame after frame. Use as a context manager.
 
     Args:
-        start_session: makes the engine, in the thread, with a function that says what is known of the source.
+        start_session: makes the session, in the thread, with a function that says what is known of the source.
         look: that function.
         frames: where the frames come from.
         results: where the explained ones go; closed at the end, with the exception that was the end of it, if any.
@@ -55,10 +55,10 @@ class ExplainingThread:
         max_frames: after how many frames to end; None for never.
 
     Attributes:
-        variants: the engines; None while the first one starts.
+        variants: the sessions; None while the first one starts.
         pinned: the classes to explain; empty for the top class.
-        ready_at: when the engine was ready, `time.monotonic()` seconds; infinity before.
-        dropped_before: how many frames were replaced while the engine started.
+        ready_at: when the session was ready, `time.monotonic()` seconds; infinity before.
+        dropped_before: how many frames were replaced while the session started.
         count: how many frames were explained.
         rate: how many frames a second are explained.
         begun_at: when the first frame was taken, `time.monotonic()` seconds; None before.
@@ -84,7 +84,7 @@ class ExplainingThread:
         self.rate = FrameRate()
         self.begun_at: float | None = None
         self.waiting, self.explaining = Durations(), Durations()
-        self._start_engine = start_session
+        self._start_session = start_session
         self._look = look
         self._frames = frames
         self._results = results
@@ -102,14 +102,14 @@ class ExplainingThread:
             self._results.close()
 
     def _explain_all(self) -> None:
-        engine = self._start_engine(self._look)
+        session = self._start_session(self._look)
         stabilizer: Stabilizer | None = None
         frame_size: tuple[int, ...] = ()
         with ExitStack() as stack:
-            self.pinned = engine.targets
+            self.pinned = session.targets
             self.dropped_before = self._frames.replaced
             self.ready_at = time.monotonic()
-            self.variants = stack.enter_context(Variants(engine))
+            self.variants = stack.enter_context(Variants(session))
             while not self._stop.is_set() and (self._max_frames is None or self.count < self._max_frames):
                 frame = self._frames.take(_WAKE_SECONDS)
                 if frame is None:
@@ -118,16 +118,16 @@ class ExplainingThread:
                     continue
                 if self.variants.error is not None:
                     raise self.variants.error
-                if stabilizer is None or self.variants.current is not engine or frame.image.shape[:2] != frame_size:
-                    engine, frame_size = self.variants.current, frame.image.shape[:2]
-                    stabilizer = self._stabilizer(engine, frame.image.shape[:2])
-                self._explain(frame, engine, stabilizer)
+                if stabilizer is None or self.variants.current is not session or frame.image.shape[:2] != frame_size:
+                    session, frame_size = self.variants.current, frame.image.shape[:2]
+                    stabilizer = self._stabilizer(session, frame.image.shape[:2])
+                self._explain(frame, session, stabilizer)
 
-    def _stabilizer(self, engine: Session, frame_size: tuple[int, int]) -> Stabilizer:
-        nothing = engine.evidence_of_nothing(frame_size)
-        return Stabilizer(engine.explainer.vocabulary, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
+    def _stabilizer(self, session: Session, frame_size: tuple[int, int]) -> Stabilizer:
+        nothing = session.noise_floor(frame_size)
+        return Stabilizer(session.vocabulary, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
 
-    def _explain(self, frame: Frame, engine: Session, stabilizer: Stabilizer) -> None:
+    def _explain(self, frame: Frame, session: Session, stabilizer: Stabilizer) -> None:
         start = time.monotonic()
         self.begun_at = start if self.begun_at is None else self.begun_at
         self.waiting.add(start - frame.captured_at)
@@ -135,17 +135,14 @@ class ExplainingThread:
         full_scale = 0.0
         if frame.image.any():
             pinned = self.pinned
-            raw = engine.explainer(frame.image, target=pinned or stabilizer.top_class)
+            raw = session.explain(frame.image, targets=pinned or stabilizer.top_class)
             stable = stabilizer.stabilize(raw, frame.captured_at, pinned=len(pinned))
             explanation, full_scale = stable.explanation, stable.full_scale
         now = time.monotonic()
         self.explaining.add(now - start)
         self.count += 1
         self.rate.tick(now)
-        explainer = engine.explainer
-        self._results.put(
-            ExplainedFrame(frame, explanation, full_scale, explainer.classifier.name, explainer.method, explainer.layer)
-        )
+        self._results.put(ExplainedFrame(frame, explanation, full_scale, session.model, session.method, session.layer))
 
     def __enter__(self) -> ExplainingThread:
         self._thread.start()

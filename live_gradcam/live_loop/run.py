@@ -86,7 +86,7 @@ class LiveSummary:
 
     Attributes:
         frames: how many were explained.
-        captured: how many the source gave from when the engine was ready.
+        captured: how many the source gave from when the session was ready.
         displayed: how many explained frames were shown.
         dropped: how many were replaced by newer ones before their turn to be explained came.
         reconnects: how often the source came back.
@@ -149,9 +149,9 @@ def run_live(
     """Explain a source as it comes, until it ends, the user stops it or `max_frames` are explained.
 
     Args:
-        source: see `sources.capture.open_source`. It is opened before anything slow is done, and shown while the engine
-            starts; a file begins to play when the engine is ready.
-        start_session: makes the engine, in a thread of its own. It is given a function that says what is known of the
+        source: see `sources.capture.open_source`. It is opened before anything slow is done, and shown while the
+            session starts; a file begins to play when the session is ready.
+        start_session: makes the session, in a thread of its own. It is given a function that says what is known of the
             source.
         overlay: draws the maps.
         options: how it goes.
@@ -160,7 +160,7 @@ def run_live(
     Raises:
         SourceError: the source does not open, or stops and does not come back. What was recorded is kept.
         OutputError: the recording cannot be written.
-        LiveGradcamError: as the engine does.
+        LiveGradcamError: as the session does.
     """
     lossless = options.every_frame
     frames: Slot[Frame] = Slot(keep_all=lossless)
@@ -305,7 +305,7 @@ class _Loop:
         return time.monotonic() - self._explaining.begun_at if self._explaining.begun_at is not None else 0.0
 
     def dropped(self) -> int:
-        """How many frames were never explained, from when the engine was ready."""
+        """How many frames were never explained, from when the session was ready."""
         return self._frames.replaced - self._explaining.dropped_before if self._is_playing else 0
 
     # --- frames ---------------------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ class _Loop:
     def _count_displayed(self, frame: Frame) -> None:
         self.displayed += 1
         if frame.captured_at < self._explaining.ready_at:
-            return  # it waited for the engine
+            return  # it waited for the session
         latency = time.monotonic() - frame.captured_at
         self.latency.add(latency)
         self._latency_ms += 0.1 * (1e3 * latency - self._latency_ms) if self._latency_ms else 1e3 * latency

@@ -11,7 +11,7 @@ from live_gradcam.choices import Fit
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.flow.slot import Slot
 
-#: How many compiled engines are kept. Each has the network's weights in the form that runs, about 8 bytes a number:
+#: How many compiled sessions are kept. Each has the network's weights in the form that runs, about 8 bytes a number:
 #: of a small network one of each method stays, and of a large one a few.
 _LEAST_KEPT, _MOST_KEPT, _KEPT_WEIGHTS = 4, 16, 100_000_000
 _WAKE_SECONDS = 0.2
@@ -20,26 +20,25 @@ FITS_TO_STEP_THROUGH: tuple[Fit, ...] = ("tiles", "crop", "stretch", "letterbox"
 
 
 class Variant(NamedTuple):
-    """What an engine is compiled for."""
+    """What an session is compiled for."""
 
     method: str
     layer: str
     fit: Fit
 
 
-def _variant_of(engine: Session) -> Variant:
-    explainer = engine.explainer
-    return Variant(explainer.method, explainer.layer, explainer.fit)
+def _variant_of(session: Session) -> Variant:
+    return Variant(session.method, session.layer, session.fit)
 
 
 class Variants:
-    """One network's engines by method, layer and fit; one of them is current. Use as a context manager.
+    """One network's sessions by method, layer and fit; one of them is current. Use as a context manager.
 
     Args:
-        first: the engine to begin with.
+        first: the session to begin with.
 
     Attributes:
-        current: the engine to explain with.
+        current: the session to explain with.
         wanted: what was asked for last; `current` becomes that when it is compiled.
         failure: why what was asked for last cannot be had; None if it can.
         error: the exception that ended the compiling, if it was none of ours; None while all is well.
@@ -52,9 +51,9 @@ class Variants:
         self.error: BaseException | None = None
         self._first = first
         self._methods = first.methods
-        self._method = first.explainer.method  # asked for last: the one after it is next, even if it could not be had
-        self._fits = tuple(dict.fromkeys((*FITS_TO_STEP_THROUGH, first.explainer.fit)))
-        self._layers = first.explainer.layers
+        self._method = first.method  # asked for last: the one after it is next, even if it could not be had
+        self._fits = tuple(dict.fromkeys((*FITS_TO_STEP_THROUGH, first.fit)))
+        self._layers = first.layers
         self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
         self._kept: OrderedDict[Variant, Session] = OrderedDict({self.wanted: first})
         self._asked: Slot[Variant] = Slot()
@@ -63,7 +62,7 @@ class Variants:
 
     @property
     def compiling(self) -> str | None:
-        """What the current engine is to be replaced by, in words; None when nothing is."""
+        """What the current session is to be replaced by, in words; None when nothing is."""
         wanted, current = self.wanted, _variant_of(self.current)
         if wanted.layer != current.layer:
             return wanted.layer
@@ -103,15 +102,15 @@ class Variants:
             if variant is None or variant != self.wanted:
                 continue
             try:
-                engine = self._kept.get(variant) or self._first.variant(**variant._asdict())
+                session = self._kept.get(variant) or self._first.variant(**variant._asdict())
             except LiveGradcamError as error:
                 if variant == self.wanted:
                     self.failure, self.wanted = str(error), _variant_of(self.current)
                 continue
-            self._kept[variant] = engine
+            self._kept[variant] = session
             self._kept.move_to_end(variant)
             if variant == self.wanted:
-                self.current = engine
+                self.current = session
             while len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
 

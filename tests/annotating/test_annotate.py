@@ -495,7 +495,7 @@ def test_the_weight_of_a_new_frame_in_what_is_drawn() -> None:
     options = AnnotateOptions(smooth=0.5)
     engine = FakeEngine(targets=[0])
     first, second = (engine.explain_batch([numbered(number, width=48)], 1)[0] for number in (0, 20))
-    calm = Calm(options, engine.explainer.vocabulary, 0.1, 1)
+    calm = Calm(options, engine.vocabulary, 0.1, 1)
     assert calm.shown(first, (48, 48), 10.0).full_scale == evidence_of(0)
     drawn = calm.shown(second, (48, 48), 10.5)
     new = 1 - math.exp(-1)
@@ -699,7 +699,7 @@ def test_names_of_files_that_are_not_written(tmp_path: Path) -> None:
 
 def test_as_many_maps_are_computed_as_are_needed() -> None:
     engine = SessionOptions(topk=4)
-    assert AnnotateOptions().engine(engine).maps == 1
-    assert AnnotateOptions(layout="grid").engine(engine).maps is None
-    assert AnnotateOptions(smooth=0.2).engine(engine).maps == 3
-    assert AnnotateOptions(smooth=0.2).engine(SessionOptions(classes=("5",))).maps == 1
+    assert AnnotateOptions().for_session(engine).maps == 1
+    assert AnnotateOptions(layout="grid").for_session(engine).maps is None
+    assert AnnotateOptions(smooth=0.2).for_session(engine).maps == 3
+    assert AnnotateOptions(smooth=0.2).for_session(SessionOptions(classes=("5",))).maps == 1

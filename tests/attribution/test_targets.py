@@ -212,7 +212,7 @@ def test_what_is_found_in_nothing_does_not_depend_on_the_frames_size() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     engine = Session(explainer, (), {})
     for frame_size in ((32, 32), (720, 1280)):
-        assert engine.evidence_of_nothing(frame_size) == explainer(noise).evidence[0]
+        assert engine.noise_floor(frame_size) == explainer(noise).evidence[0]
 
 
 def test_of_native_inputs_the_batch_is_timed_on_the_frames_own() -> None:

@@ -30,9 +30,14 @@ class Compiler:
         self.may_finish.set()
 
     def engine(self, method: str = "grad-cam", layer: str = "c", fit: str = "tiles") -> SimpleNamespace:
-        explainer = SimpleNamespace(method=method, layer=layer, fit=fit, layers=("a", "b", "c"))
         return SimpleNamespace(
-            explainer=explainer, methods=("grad-cam", "layercam"), weights=10**9, variant=self.variant
+            method=method,
+            layer=layer,
+            fit=fit,
+            layers=("a", "b", "c"),
+            methods=("grad-cam", "layercam"),
+            weights=10**9,
+            variant=self.variant,
         )
 
     def variant(self, *, method: str, layer: str, fit: str) -> SimpleNamespace:
@@ -56,16 +61,16 @@ def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
     with Variants(compiler.engine()) as variants:
         variants.step_layer(-1)
         assert variants.compiling == "b"
-        assert variants.current.explainer.layer == "c"
+        assert variants.current.layer == "c"
         compiler.may_finish.set()
-        wait_for(lambda: variants.current.explainer.layer == "b")
+        wait_for(lambda: variants.current.layer == "b")
         assert variants.compiling is None
         variants.step_layer(1)  # which is kept
-        wait_for(lambda: variants.current.explainer.layer == "c")
+        wait_for(lambda: variants.current.layer == "c")
         variants.step_layer(1)  # there is no layer after the last
         variants.step_method()
         assert variants.compiling == "layercam"
-        wait_for(lambda: variants.current.explainer.method == "layercam")
+        wait_for(lambda: variants.current.method == "layercam")
         assert compiler.compiled == [("grad-cam", "b"), ("layercam", "c")]
 
 
@@ -75,8 +80,8 @@ def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None
         for _ in range(4):
             variants.step_fit()
             wait_for(lambda: variants.compiling is None)
-            explainer = variants.current.explainer
-            seen.append((explainer.method, explainer.layer, explainer.fit))
+            current = variants.current
+            seen.append((current.method, current.layer, current.fit))
             variants.step_layer(0)
             assert variants.wanted == seen[-1]
         assert [fit for _, _, fit in seen] == ["crop", "stretch", "letterbox", "tiles"]
@@ -88,7 +93,7 @@ def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
         variants.step_layer(-2)
         wait_for(lambda: variants.failure)
         assert variants.failure == "a cannot be compiled"
-        assert variants.current.explainer.layer == "c"
+        assert variants.current.layer == "c"
         assert variants.compiling is None
 
 
@@ -99,7 +104,7 @@ def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPa
         for _ in range(2):
             for step, layer in ((-1, "b"), (1, "c")):
                 variants.step_layer(step)
-                wait_for(lambda layer=layer: variants.current.explainer.layer == layer)
+                wait_for(lambda layer=layer: variants.current.layer == layer)
                 variants.step_method()
                 wait_for(lambda: variants.compiling is None)
         assert len(variants._kept) == 2
@@ -113,7 +118,7 @@ def test_a_wish_is_not_lost_to_the_failure_of_an_earlier_one() -> None:
         time.sleep(0.1)
         variants.step_layer(1)
         compiler.may_finish.set()
-        wait_for(lambda: variants.current.explainer.layer == "b")
+        wait_for(lambda: variants.current.layer == "b")
         assert variants.failure is None
 
 
@@ -140,9 +145,9 @@ def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
     with Variants(first) as variants:
         variants.step_method()
         wait_for(lambda: variants.failure)
-        assert variants.current.explainer.method == "grad-cam"
+        assert variants.current.method == "grad-cam"
         variants.step_method()
-        wait_for(lambda: variants.current.explainer.method == "layercam")
+        wait_for(lambda: variants.current.method == "layercam")
 
 
 def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
