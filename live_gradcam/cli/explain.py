@@ -39,38 +39,34 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain pictures: overlay, picture and heatmap side by side. With --json alone, only the numbers."""
-    from live_gradcam.pictures import explain_image, image_record, plan_pictures, write_panels
+    from live_gradcam.pictures import PictureOptions, explain_all
 
-    session.check()
-    wanted = parse_levels(levels)
     check_json_path(json_path, overwrite=overwrite)
-    draws = output is not None or json_path is None
-    pictures = plan_pictures(images, output, overwrite=overwrite) if draws else [None] * len(images)
-    started = start_session(session)
-    records, failed = [], False
-    for path, picture in zip(images, pictures, strict=True):
-        try:
-            with passes_bar(path) as progress:
-                image, explanation = explain_image(
-                    path,
-                    started,
-                    box_threshold=boxes.threshold,
-                    levels=wanted,
-                    smooth_samples=smooth_grad,
-                    on_progress=progress,
-                )
-            if picture is not None:
-                write_panels(picture, image, explanation, overlay, boxes=boxes.drawn)
-        except LiveGradcamError as error:
-            complain(str(error))
-            failed = True
-            continue
-        records.append(image_record(path, image, explanation, started))
-        if str(json_path) != "-":
-            named = ", ".join(map(_describe, explanation.predictions))
-            print(f"{path}: {named}" + (f" → {picture}" if picture is not None else ""))
-    if json_path is not None and records:
-        write_json(records[0] if len(images) == 1 else records, json_path)
+    options = PictureOptions(overlay, boxes, parse_levels(levels), smooth_grad, overwrite)
+    numbers, failed = [], []
+
+    def report_failure(picture: Path, error: LiveGradcamError) -> None:
+        complain(str(error))
+        failed.append(picture)
+
+    with passes_bar() as on_pass:
+        explained = explain_all(
+            images,
+            output,
+            session=session,
+            options=options,
+            writes_panels=output is not None or json_path is None,
+            start=start_session,
+            on_failed=report_failure,
+            on_pass=on_pass,
+        )
+        for one in explained:
+            numbers.append(one.to_json())
+            if str(json_path) != "-":
+                named = ", ".join(map(_describe, one.explanation.predictions))
+                print(f"{one.source}: {named}" + (f" → {one.panels}" if one.panels is not None else ""))
+    if json_path is not None and numbers:
+        write_json(numbers[0] if len(images) == 1 else numbers, json_path)
     if failed:
         raise typer.Exit(FAILED)
 

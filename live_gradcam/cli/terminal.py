@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,18 +105,23 @@ def print_table(table: Table) -> None:
 
 
 @contextmanager
-def passes_bar(path: Path) -> Iterator[Callable[[int, int], None]]:
-    """A bar for a picture that takes many passes, on a terminal."""
+def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
+    """A bar for the picture in hand, where it takes many passes, on a terminal."""
     if not terminal.is_terminal:  # before 14.3 rich ends even a disabled bar with an empty line
-        yield lambda done, total: None
+        yield lambda picture, done, total: None
         return
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} passes")
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        task: TaskID | None = None
+    with ExitStack() as shown:
+        bars: dict[Path, tuple[Progress, TaskID]] = {}
 
-        def progress(done: int, total: int) -> None:
-            nonlocal task
-            task = bar.add_task(path.name, total=total) if task is None else task
+        def show(picture: Path, done: int, total: int) -> None:
+            if picture not in bars:
+                bar = shown.enter_context(Progress(*columns, console=terminal, transient=True))
+                bars[picture] = bar, bar.add_task(picture.name, total=total)
+            bar, task = bars[picture]
             bar.update(task, completed=done)
+            if done == total:  # what is printed of the picture comes after its bar is gone
+                shown.close()
+                del bars[picture]
 
-        yield progress
+        yield show
