@@ -1,4 +1,4 @@
-"""Measuring: how many explained frames a second, and what the map costs over the prediction."""
+"""Measuring: how many explained frames per second, and what the map costs over the prediction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import itertools
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.attribution.fit_choice import Look, Stream
-from live_gradcam.attribution.session import Session
+from live_gradcam.attribution.fit_choice import Stream
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.attribution.start import StartSession
 from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.drawing.hud import draw_predictions
 from live_gradcam.drawing.overlay import Overlay
@@ -26,6 +28,9 @@ from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.reader import VideoReader
 
 _log = logging.getLogger(__name__)
+
+#: Of the report. New fields may come under the same number.
+SCHEMA = 1
 
 _SYNTHETIC_RATE = Fraction(30)
 _TIME_BASE = Fraction(1, 90_000)
@@ -73,54 +78,67 @@ def file_frames(path: str | Path) -> Iterator[Frame]:
             offset = last + 1 / reader.frame_rate
 
 
-def run_bench(
-    stream: Iterator[Frame],
-    start_session: Callable[[Look], Session],
-    overlay: Overlay,
+def bench(
+    source: str | Path | None = None,
     *,
-    frames: int,
-    process_start: float,
-    start_reference: Callable[[Look], Session] | None = None,
+    session: SessionOptions | None = None,
+    overlay: Overlay | None = None,
+    frames: int = 200,
+    size: tuple[int, int] = (720, 1280),
+    process_start: float | None = None,
+    start: StartSession = start_session,
 ) -> dict[str, Any]:
     """Measure the whole way of a frame, and explaining against predicting.
 
     Args:
-        stream: endless frames.
-        start_session: makes the session; its time is part of the report.
+        source: a video, which is repeated; None for a synthetic stream.
+        session: the options of the session to measure.
         overlay: draws.
         frames: how many frames to measure.
-        process_start: `time.perf_counter()` at which the command began.
-        start_reference: makes an session of full precision, to compare this one's explanations with.
+        size: (height, width) in pixels of the synthetic stream's frames.
+        process_start: `time.perf_counter()` at which the process began; None for now.
+        start: starts the session.
 
     Returns:
-        The report. `fps` counts frames that are read, explained, drawn and encoded one after the other;
-        `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`, `forward_ms` (predictions
-        only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is the median of the ratios
-        of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing and compiling, and
-        `start_s` the whole start by part; `agreement` with the reference is None without one, else the share of frames
-        with the same top class, and the mean and least correlation of the maps of one class;
-        `time_to_first_frame_s` counts from the command's start.
+        The report, as plain values: see docs/json.md. `fps` counts frames that are read, explained, drawn and encoded
+        one after the other; `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`,
+        `forward_ms` (predictions only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is
+        the median of the ratios of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing
+        and compiling, and `start_s` the whole start by part; `time_to_first_frame_s` counts from the process's start.
+        `agreement` compares with full precision: None for a session of full precision, else the share of frames with
+        the same top class, and the mean and least correlation of the maps of one class.
+
+    Raises:
+        LiveGradcamError: the source cannot be read; and as `start_session`.
     """
+    begun = time.perf_counter() if process_start is None else process_start
+    options, overlay = session or SessionOptions(), overlay or Overlay()
+    options.check()
+    stream = synthetic_frames(size) if source is None else file_frames(source)
     first = next(stream)
     height, width = first.image.shape[:2]
 
     def look() -> Stream:
         return Stream((height, width), None)
 
-    session = start_session(look)
-    session.explain(first.image)
-    time_to_first_frame = time.perf_counter() - process_start
-    forward, explain, ratios = _compare(stream, session, frames)
-    timings, latencies, seconds = _run_stages(stream, session, overlay, frames)
-    agreement = _compare_answers(stream, session, start_reference(look), frames) if start_reference else None
-    explainer = session.explainer
+    started = start(options, look=look)
+    started.explain(first.image)
+    time_to_first_frame = time.perf_counter() - begun
+    forward, explained, ratios = _compare(stream, started, frames)
+    timings, latencies, seconds = _run_stages(stream, started, overlay, frames)
+    agreement = None
+    if options.precision != "f32":
+        reference = start(replace(options, precision="f32"), look=look)
+        agreement = _compare_answers(stream, started, reference, frames)
+    explainer = started.explainer
     return {
-        "model": explainer.classifier.name,
-        "method": explainer.method,
-        "layer": explainer.layer,
+        "schema": SCHEMA,
+        "model": started.model,
+        "method": started.method,
+        "layer": started.layer,
         "engine": explainer.engine,
         "precision": explainer.precision,
-        "fit": explainer.fit,
+        "fit": started.fit,
         "tiles": explainer.tiles_for((height, width)),
         "input_size": list(explainer.classifier.input_size),
         "frame_size": [height, width],
@@ -129,11 +147,11 @@ def run_bench(
         "latency_ms": percentiles_ms(latencies),
         "stages_ms": timings.medians_ms(),
         "forward_ms": 1e3 * float(np.median(forward)),
-        "explain_ms": 1e3 * float(np.median(explain)),
+        "explain_ms": 1e3 * float(np.median(explained)),
         "gradcam_overhead": float(np.median(ratios)),
         "agreement": agreement,
-        "compile_s": session.start_s["compile"],
-        "start_s": session.start_s,
+        "compile_s": started.start_s["compile"],
+        "start_s": started.start_s,
         "time_to_first_frame_s": time_to_first_frame,
         "rewrites": explainer.rewrites,
         **describe_runtime(),
@@ -166,7 +184,7 @@ def _compare_answers(stream: Iterator[Frame], session: Session, reference: Sessi
     same, correlations = [], []
     for frame in itertools.islice(stream, frames):
         expected = reference.explain(frame.image)
-        actual = session.explainer(frame.image, target=expected.target)
+        actual = session.explain(frame.image, targets=expected.target)
         same.append(actual.predictions[0].index == expected.predictions[0].index)
         if expected.heatmaps[0].std() > 0 and actual.heatmaps[0].std() > 0:
             correlations.append(np.corrcoef(expected.heatmaps[0].ravel(), actual.heatmaps[0].ravel())[0, 1])

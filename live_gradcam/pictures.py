@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
@@ -108,7 +109,7 @@ def explain_all(
     session: Session | SessionOptions | None = None,
     options: PictureOptions | None = None,
     writes_panels: bool = True,
-    start: Callable[[SessionOptions], Session] = start_session,
+    start: StartSession = start_session,
     on_failed: Callable[[Path, LiveGradcamError], None] | None = None,
     on_pass: OnPass | None = None,
 ) -> Iterator[ExplainedPicture]:

@@ -213,7 +213,7 @@ def annotate(
             if several is None:
                 # A single recording is decoded while TensorFlow starts.
                 opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
-                started = start_session(session, opened.look if opened else None)
+                started = start_session(session, look=opened.look if opened else None)
                 report.start_s = started.start_s
                 stack.enter_context(stop)
                 work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)

@@ -1,6 +1,5 @@
 """`live-gradcam bench`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,21 +33,18 @@ def bench(
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Measure throughput: frames a second, the time of each stage, and what Grad-CAM costs over the prediction."""
-    from live_gradcam.benchmark import file_frames, run_bench, synthetic_frames
+    """Measure throughput: frames per second, the time of each stage, and what Grad-CAM costs over the prediction."""
+    from live_gradcam.benchmark import bench as measure
 
-    session.check()
     check_json_path(json_path, overwrite=overwrite)
-    stream = file_frames(source) if source else synthetic_frames(parse_size(size))
-    report = run_bench(
-        stream,
-        lambda look: start_session(session, look),
-        overlay,
+    report = measure(
+        source,
+        session=session,
+        overlay=overlay,
         frames=frames,
+        size=parse_size(size),
         process_start=PROCESS_START,
-        start_reference=None
-        if session.precision == "f32"
-        else lambda look: start_session(replace(session, precision="f32"), look),
+        start=start_session,
     )
     if str(json_path) != "-":
         _print_report(report)

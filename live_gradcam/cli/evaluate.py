@@ -1,11 +1,9 @@
 """`live-gradcam evaluate`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
@@ -17,14 +15,13 @@ from live_gradcam.cli.terminal import (
     check_json_path,
     complain,
     print_table,
+    progress_line,
     start_session,
-    terminal,
     write_json,
 )
-from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
-    from live_gradcam.evaluation import Evaluation, Figures
+    from live_gradcam.evaluating.figures import Figures
 
 
 @command
@@ -33,27 +30,28 @@ def evaluate(
     sources: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help="What to explain.")],
     methods: Annotated[
         str | None,
-        typer.Option("--methods", metavar="NAME,NAME…", help="Methods side by side. Default: that of --method."),
+        typer.Option("--methods", metavar="NAME,NAME…", help="Methods to compare. Default: the one of --method."),
     ] = None,
     steps: Annotated[
         int, typer.Option("--steps", min=1, max=1000, metavar="N", help="Steps of deletion and insertion.")
     ] = 50,
     every: Annotated[
         int | None,
-        typer.Option("--every", min=1, metavar="N", help="Of a video, take one frame in N. Default: one a second."),
+        typer.Option("--every", min=1, metavar="N", help="Of a video, take one frame in N. Default: one per second."),
     ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option(
             "--boxes",
             metavar="FILE.json",
-            help="The objects, for the pointing game: by picture name, a list of left, top, right, bottom in pixels.",
+            help="Where the objects are, for the pointing game: by picture name, lists of left, top, right, bottom.",
         ),
     ] = None,
     random_head: Annotated[
         bool,
         typer.Option(
-            "--random-head/--no-random-head", help="Compare with the maps of the network with a random last kernel."
+            "--random-head/--no-random-head",
+            help="Compare with maps of the network with random last weights.",
         ),
     ] = True,
     levels: PictureLevels = None,
@@ -64,53 +62,30 @@ def evaluate(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure how faithful maps are: deletion, insertion, average drop, pointing game, random head; with controls."""
-    from live_gradcam.evaluation import (
-        Evaluator,
-        check_plot_path,
-        evaluation_record,
-        mean_figures,
-        parse_methods,
-        plan_sources,
-        read_boxes,
-        read_pictures,
-        write_curves,
-    )
+    from live_gradcam.evaluating.curves import check_plot_path
+    from live_gradcam.evaluating.evaluate import EvaluationOptions, parse_methods
+    from live_gradcam.evaluating.evaluate import evaluate as evaluate_maps
     from live_gradcam.files import check_output
 
-    session.check()
     check_json_path(json_path, overwrite=overwrite)
     if output is not None:
         check_plot_path(output)
         check_output(output, overwrite=overwrite)
-    names = parse_methods(methods) if methods is not None else (session.method,)
-    wanted = parse_levels(levels)
-    files = plan_sources(sources, wanted)
-    object_boxes = read_boxes(boxes, files) if boxes else None
-    started = start_session(replace(session, method=names[0], methods=names))
-    evaluations: list[Evaluation] = []
-    failed = False
-    with terminal.status("making the head random" if random_head else "evaluating") as status:
-        evaluator = Evaluator(started, names, steps=steps, boxes=object_boxes, random_head=random_head)
-        for file in files:
-            try:
-                for picture in read_pictures(file, every, wanted):
-                    evaluations.append(
-                        evaluator.evaluate(picture, on_progress=lambda told: status.update(escape(told)))
-                    )
-            except LiveGradcamError as error:
-                complain(str(error))
-                failed = True
-    if evaluations:
-        figures = mean_figures(evaluations)
-        pictures = "1 picture" if len(evaluations) == 1 else f"{len(evaluations)} pictures"
-        title = f"{started.model} · {started.layer} · {pictures} · {steps} steps"
+    options = EvaluationOptions(
+        parse_methods(methods) if methods is not None else (), steps, every, boxes, random_head, parse_levels(levels)
+    )
+    with progress_line() as show:
+        found = evaluate_maps(sources, session=session, options=options, start=start_session, on_progress=show)
+    for _, error in found.failed:
+        complain(str(error))
+    if found.pictures:
         if str(json_path) != "-":
-            _print_figures(figures, title)
+            _print_figures(found.figures, found.title)
         if json_path is not None:
-            write_json(evaluation_record(evaluations, started, steps=steps), json_path)
+            write_json(found.to_json(), json_path)
         if output is not None:
-            write_curves(output, figures, title)
-    if failed:
+            found.write_curves(output)
+    if found.failed:
         raise typer.Exit(FAILED)
 
 
@@ -136,6 +111,6 @@ def _print_figures(figures: "dict[str, Figures]", title: str) -> None:
     print(f"{title}\n")
     print_table(table)
     print(
-        "\n↓ the lower, ↑ the higher the better; ρ: rank correlation with the map of the network with a random head, "
-        "0 where the map depends on it; -: not measured"
+        "\n↓ lower is better. ↑ higher is better. ρ: rank correlation with the map of a network whose head is random, "
+        "near 0 if the map depends on the head. -: not measured"
     )

@@ -127,7 +127,7 @@ def live(
     paced = not (every_frame and headless)
     summary = run_live(
         source,
-        lambda look: start_session(session, look),
+        lambda look: start_session(session, look=look),
         overlay,
         options,
         opener=lambda name: open_source(name, camera, paced=paced, source_rate=source_rate),

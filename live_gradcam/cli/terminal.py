@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
@@ -65,7 +66,7 @@ def complain(message: str) -> None:
     print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
 
 
-def start_session(options: SessionOptions, look: "Look | None" = None) -> Session:
+def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Session:
     """Load, build and warm up, with a line on a terminal while it takes."""
     from live_gradcam.attribution.session import start_session
 
@@ -102,6 +103,20 @@ def print_table(table: Table) -> None:
     """Print a table: as wide as the terminal, or unbroken into a pipe or file."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(table)
+
+
+@contextmanager
+def progress_line() -> Iterator[Callable[[str], None]]:
+    """A line on a terminal that says what is being done, from the first time that it is told."""
+    with ExitStack() as shown:
+        status = terminal.status("")
+        shown.callback(status.stop)
+
+        def show(what: str) -> None:
+            status.update(escape(what))
+            status.start()
+
+        yield show
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from video_files import make_video, number_of, numbered
 from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.errors import SourceError
-from live_gradcam.evaluation import plan_sources, read_pictures
+from live_gradcam.evaluating.pictures import plan_sources, read_pictures
 from live_gradcam.sources.kinds import VIDEO_SUFFIXES, Kind, kind_of
 from live_gradcam.sources.pictures import PictureReader
 from live_gradcam.sources.reader import VideoReader

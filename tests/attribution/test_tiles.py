@@ -15,7 +15,8 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.methods import METHODS
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
-from live_gradcam.evaluation import Evaluator, Picture
+from live_gradcam.evaluating.evaluator import Evaluator
+from live_gradcam.evaluating.pictures import Picture
 from live_gradcam.explanations.explanation import Region, Target
 from live_gradcam.explanations.fits import shrink
 from live_gradcam.explanations.tiles import plan_tiling

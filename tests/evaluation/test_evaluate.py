@@ -19,19 +19,11 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, SourceError, UsageError
-from live_gradcam.evaluation import (
-    CENTRED_BLOB,
-    RANDOM_MAP,
-    Evaluator,
-    Figures,
-    Picture,
-    mean_figures,
-    parse_methods,
-    plan_sources,
-    read_boxes,
-    read_pictures,
-    with_random_head,
-)
+from live_gradcam.evaluating.evaluate import parse_methods
+from live_gradcam.evaluating.evaluator import Evaluator
+from live_gradcam.evaluating.figures import CENTRED_BLOB, RANDOM_MAP, Figures, mean_figures
+from live_gradcam.evaluating.pictures import Picture, plan_sources, read_boxes, read_pictures
+from live_gradcam.evaluating.random_head import with_random_head
 from live_gradcam.explanations.explanation import Region, Target
 from live_gradcam.explanations.faithfulness import (
     area_under_curve,

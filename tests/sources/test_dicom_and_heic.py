@@ -23,7 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGExtended12Bit, SecondaryCapt
 from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.errors import SourceError
-from live_gradcam.evaluation import plan_sources, read_pictures
+from live_gradcam.evaluating.pictures import plan_sources, read_pictures
 from live_gradcam.sources.image import read_image, read_pixels
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import Levels

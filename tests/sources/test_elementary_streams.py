@@ -18,7 +18,7 @@ from video_files import make_video, number_of, numbered
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.benchmark import file_frames
 from live_gradcam.errors import UsageError
-from live_gradcam.evaluation import read_pictures
+from live_gradcam.evaluating.pictures import read_pictures
 from live_gradcam.sources.capture import open_source
 from live_gradcam.sources.reader import VideoReader
 

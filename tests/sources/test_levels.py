@@ -19,7 +19,7 @@ from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.summary import describe_notes
 from live_gradcam.errors import UsageError
-from live_gradcam.evaluation import plan_sources
+from live_gradcam.evaluating.pictures import plan_sources
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.image import read_image, read_pixels
 from live_gradcam.sources.levels import Extent, Levels

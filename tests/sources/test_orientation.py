@@ -15,7 +15,7 @@ from fake_engine import annotated, start_fake
 from video_files import make_video
 
 from live_gradcam.benchmark import file_frames
-from live_gradcam.evaluation import read_pictures
+from live_gradcam.evaluating.pictures import read_pictures
 from live_gradcam.sources.capture import open_source
 from live_gradcam.sources.reader import VideoReader
 

@@ -1,0 +1,1 @@
+"""How faithful maps are: measured on pictures and frames of videos, next to two controls."""

@@ -1,0 +1,160 @@
+"""How faithful maps are, of several methods side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.attribution.start import StartSession
+from live_gradcam.choices import METHODS
+from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.evaluating.curves import write_curves
+from live_gradcam.evaluating.evaluator import Evaluator
+from live_gradcam.evaluating.figures import Evaluation, Figures, mean_figures
+from live_gradcam.evaluating.pictures import plan_sources, read_boxes, read_pictures
+from live_gradcam.sources.levels import Levels
+
+#: Of what `Evaluations.to_json` gives. New fields may come under the same number.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How maps are evaluated.
+
+    Attributes:
+        methods: the methods to compare; empty for the session's own.
+        steps: of deletion and insertion.
+        every: of a video, one frame in so many; None for one per second.
+        boxes: a JSON file with the boxes of the objects, for the pointing game; None to leave that out.
+        random_head: compare with the maps of the network with a random head.
+        levels: which of a picture's values are black and white; None for what the file and the values say.
+    """
+
+    methods: tuple[str, ...] = ()
+    steps: int = 50
+    every: int | None = None
+    boxes: Path | None = None
+    random_head: bool = True
+    levels: Levels | None = None
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """What was measured, on all pictures.
+
+    Attributes:
+        model: the network's name.
+        layer: the target layer.
+        steps: of deletion and insertion.
+        pictures: what was measured on each picture.
+        failed: the files that could not be read, or not to their end, each with the reason.
+    """
+
+    model: str
+    layer: str
+    steps: int
+    pictures: tuple[Evaluation, ...]
+    failed: tuple[tuple[Path, LiveGradcamError], ...] = ()
+
+    @property
+    def figures(self) -> dict[str, Figures]:
+        """The means over the pictures, by method and by control; empty without pictures."""
+        return mean_figures(self.pictures) if self.pictures else {}
+
+    @property
+    def title(self) -> str:
+        """A line that says what was measured."""
+        pictures = "1 picture" if len(self.pictures) == 1 else f"{len(self.pictures)} pictures"
+        return f"{self.model} · {self.layer} · {pictures} · {self.steps} steps"
+
+    def write_curves(self, path: str | Path) -> None:
+        """Plot deletion and insertion into a PNG, SVG or PDF file.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_curves(Path(path), self.figures, self.title)
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers as plain values: see docs/json.md."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "layer": self.layer,
+            "steps": self.steps,
+            "maps": {name: one.to_json() for name, one in self.figures.items()},
+            "pictures": [
+                {
+                    "picture": evaluation.name,
+                    "target": evaluation.target.index,
+                    "target_label": evaluation.target.label,
+                    "probability": round(evaluation.target.probability, 6),
+                    "maps": {name: one.to_json() for name, one in evaluation.figures.items()},
+                }
+                for evaluation in self.pictures
+            ],
+        }
+
+
+def evaluate(
+    sources: str | Path | Sequence[str | Path],
+    *,
+    session: Session | SessionOptions | None = None,
+    options: EvaluationOptions | None = None,
+    start: StartSession = start_session,
+    on_progress: Callable[[str], None] = lambda map_: None,
+) -> Evaluations:
+    """Measure how faithful maps are to the network: deletion, insertion, average drop, pointing game, random head.
+
+    Args:
+        sources: pictures, folders of pictures, and videos.
+        session: what to explain with: a session, or the options of one, which is then started.
+        options: how.
+        start: starts the session.
+        on_progress: called before each map is measured, with its name.
+
+    Raises:
+        LiveGradcamError: a name or a source that does not exist, before anything slow is done; what `Evaluator` does
+            not measure; and as `start_session`.
+    """
+    options = options or EvaluationOptions()
+    session = session or SessionOptions()
+    for method in options.methods:
+        METHODS.check(method)
+    given = [sources] if isinstance(sources, (str, Path)) else sources
+    if isinstance(session, SessionOptions):
+        session.check()
+    files = plan_sources([Path(source) for source in given], options.levels)
+    boxes = read_boxes(options.boxes, files) if options.boxes else None
+    if isinstance(session, SessionOptions):
+        methods = options.methods or (session.method,)
+        session = start(replace(session, method=methods[0], methods=methods))
+    methods = options.methods or (session.method,)
+    if options.random_head:
+        on_progress("making the head random")
+    evaluator = Evaluator(session, methods, steps=options.steps, boxes=boxes, random_head=options.random_head)
+    evaluations: list[Evaluation] = []
+    failed: list[tuple[Path, LiveGradcamError]] = []
+    for file in files:
+        try:
+            for picture in read_pictures(file, options.every, options.levels):
+                evaluations.append(evaluator.evaluate(picture, on_progress=on_progress))
+        except LiveGradcamError as error:
+            failed.append((file, error))
+    return Evaluations(session.model, session.layer, options.steps, tuple(evaluations), tuple(failed))
+
+
+def parse_methods(text: str) -> tuple[str, ...]:
+    """The names in a list with commas, each once.
+
+    Raises:
+        UsageError: there are none.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise UsageError("there are no methods in the list: give some, such as grad-cam,hirescam")
+    return names

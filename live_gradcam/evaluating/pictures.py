@@ -1,0 +1,130 @@
+"""What maps are evaluated on: pictures, frames of videos, and the objects in them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.explanations.faithfulness import ObjectBox
+from live_gradcam.sources.folders import check_exists, look_into
+from live_gradcam.sources.image import check_picture, read_image
+from live_gradcam.sources.kinds import Kind, kind_of
+from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.reader import VideoReader
+
+_log = logging.getLogger(__name__)
+
+#: What `explain` adds to the name of a picture.
+_PANELS_ENDING = "-gradcam"
+
+Boxes = Mapping[str, Sequence[ObjectBox]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture to evaluate maps on.
+
+    Attributes:
+        name: of the file; of a frame, `FILE#INDEX`.
+        image: uint8 (height, width, 3), BGR.
+    """
+
+    name: str
+    image: np.ndarray
+
+
+def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[Path]:
+    """The pictures and videos among the sources: files as they are, of folders their pictures.
+
+    Args:
+        sources: the files and folders.
+        levels: what is asked for of pictures: which of their values are black and white.
+
+    Raises:
+        SourceError: a source that does not exist, a folder without pictures, or a picture that needs a package to be
+            read that is not there.
+        UsageError: levels of a video.
+    """
+
+    def is_ours(path: Path) -> bool:
+        return path.stem.endswith(_PANELS_ENDING)
+
+    files: list[Path] = []
+    for source in sources:
+        check_exists(source, "picture")
+        if source.is_dir():
+            folder = look_into(source, is_ours)
+            files += folder.take(folder.pictures, "pictures")
+        else:
+            files.append(source)
+    for file in files:
+        if kind_of(file) is not Kind.VIDEO:
+            check_picture(file)
+        elif levels is not None:
+            raise UsageError(f"--levels is for pictures: {file} is a video")
+    return files
+
+
+def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -> Iterator[Picture]:
+    """A picture, or frames of a video.
+
+    Args:
+        path: the file.
+        every: of a video every so many frames one; None for one a second.
+        levels: which of a picture's values are black and white; None for what the file and the values say.
+
+    Raises:
+        SourceError: the file cannot be read; or, after the frames that can, not to its end.
+    """
+    if kind_of(path) is not Kind.VIDEO:
+        yield Picture(path.name, read_image(path, levels))
+        return
+    with VideoReader(path) as reader:
+        if reader.rate_note and every is None:
+            _log.warning(reader.rate_note)
+        stride = every or max(1, round(reader.frame_rate))
+        for frame in reader.frames():
+            if frame.index % stride == 0:
+                yield Picture(f"{path.name}#{frame.index}", frame.image)
+        if reader.loss:
+            raise SourceError(f"{path} is damaged: {reader.loss}")
+
+
+def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, ...]]:
+    """Read the boxes of objects, by picture.
+
+    Args:
+        path: JSON: an object from a picture's name to a list of [left, top, right, bottom] in its pixels.
+        files: the pictures and videos that they are meant for.
+
+    Raises:
+        SourceError: the file cannot be read, or is not of that form.
+        UsageError: it names none of the pictures.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+        boxes = {name: tuple(_box(corners) for corners in listed) for name, listed in content.items()}
+    except OSError as error:
+        raise SourceError(f"the boxes file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f'the boxes file {path} is not JSON of the form {{"cat.png": [[left, top, right, bottom], …], …}}'
+        ) from error
+    if not {name.partition("#")[0] for name in boxes} & {file.name for file in files}:
+        raise UsageError(
+            f"the boxes file {path} names none of the pictures: give their file names, such as {files[0].name}"
+        )
+    return boxes
+
+
+def _box(corners: Sequence[float]) -> ObjectBox:
+    left, top, right, bottom = map(float, corners)
+    if not (left < right and top < bottom):
+        raise ValueError(f"{corners} is not left, top, right, bottom")
+    return left, top, right, bottom
