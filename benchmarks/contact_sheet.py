@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from skimage import data
 
+from live_gradcam.choices import METHODS
 from live_gradcam.compiling.runtime import set_compiler_flags
 from live_gradcam.drawing.hud import map_name, put_text
 from live_gradcam.drawing.overlay import Overlay
@@ -48,8 +49,6 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     set_compiler_flags()  # before TensorFlow is imported
     from live_gradcam import Explainer, load_classifier
-    from live_gradcam.attribution.methods import METHODS
-    from live_gradcam.attribution.still_methods import STILL_METHODS
 
     classifier = load_classifier()
     photographs = [np.ascontiguousarray(getattr(data, name)()[..., ::-1]) for name in _PHOTOGRAPHS]
@@ -58,7 +57,7 @@ def main() -> None:
 
     top = [first(photograph).predictions[0].index for photograph in photographs]
     panes = []
-    for method in (*METHODS, *STILL_METHODS):
+    for method in METHODS:
         explainer = first.variant(method=method, layer=first.layer)
         # Nothing speaks against what a photograph shows, so that it is asked what speaks against the next one's class.
         asked = top[1:] + top[:1] if method == "counterfactual" else top

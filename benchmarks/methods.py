@@ -43,12 +43,12 @@ def main() -> None:
     options = parser.parse_args()
     set_compiler_flags()  # before TensorFlow is imported
     from live_gradcam import Explainer, load_classifier
-    from live_gradcam.attribution.methods import METHODS
+    from live_gradcam.attribution.methods.method import quick_methods
 
     classifier = load_classifier(options.model, weights=None if options.weights == "none" else options.weights)
     first = {maps: Explainer(classifier, maps=maps) for maps in (1, _SEVERAL)}
     explainers: dict[tuple[str, int], Explainer] = {}
-    for method in METHODS:
+    for method in quick_methods():
         for maps, explainer in first.items():
             try:
                 explainers[method, maps] = explainer.variant(method=method, layer=explainer.layer)
@@ -132,10 +132,11 @@ def resident_mib() -> float:
 
 def time_stills(explainer: Explainer, frame: np.ndarray) -> dict[str, float]:
     """Seconds of each method for pictures, compiled before."""
-    from live_gradcam.attribution.still_methods import STILL_METHODS
+    from live_gradcam.attribution.methods.method import quick_methods
+    from live_gradcam.choices import METHODS
 
     seconds = {}
-    for method in STILL_METHODS:
+    for method in (name for name in METHODS if name not in quick_methods()):
         still = explainer.variant(method=method, layer=explainer.layer)
         still(frame)
         start = time.perf_counter()

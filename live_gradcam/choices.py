@@ -58,10 +58,12 @@ class Member(NamedTuple):
     Attributes:
         help: one line.
         place: where the object is: "package.module:name".
+        is_quick: of a method, whether it is quick enough for a camera, as it says itself too.
     """
 
     help: str
     place: str
+    is_quick: bool = True
 
 
 class Family(Choices):
@@ -81,7 +83,8 @@ class Family(Choices):
         self._members = dict(members)
 
     @cached_property
-    def _added(self) -> dict[str, EntryPoint]:
+    def added(self) -> dict[str, EntryPoint]:
+        """The names that other packages add, each with its entry point."""
         return {point.name: point for point in entry_points(group=self.group) if point.name not in self._members}
 
     @property
@@ -89,7 +92,7 @@ class Family(Choices):
         """Each name with its line of help; of a name that another package adds, that package."""
         added = {
             name: f"from the package {point.dist.name if point.dist else point.module}"
-            for name, point in self._added.items()
+            for name, point in self.added.items()
         }
         return {**self._helps, **added}
 
@@ -97,6 +100,10 @@ class Family(Choices):
     def of_this_package(self) -> tuple[str, ...]:
         """The names that no other package added."""
         return tuple(self._members)
+
+    def row(self, name: str) -> Member | None:
+        """What is known of a name of this package without loading its object; None of any other name."""
+        return self._members.get(name)
 
     def load(self, name: str) -> Any:
         """The object of a name.
@@ -110,7 +117,7 @@ class Family(Choices):
             module, _, attribute = self._members[name].place.partition(":")
             return getattr(import_module(module), attribute)
         try:
-            return self._added[name].load()
+            return self.added[name].load()
         except Exception as error:  # of a package that is not ours: whatever its import raises
             raise LiveGradcamError(
                 f"the {self.kind} {name} {self.helps[name]} cannot be loaded: {first_line(error)}"
@@ -199,9 +206,15 @@ METHODS = Family(
         "finer-cam": Member("what tells the class from the most similar ones", f"{_OF_METHODS}.finer_cam:METHOD"),
         "recipro-cam": Member("the score of each place alone, without gradients", f"{_OF_METHODS}.recipro_cam:METHOD"),
         "counterfactual": Member("what speaks against the class", f"{_OF_METHODS}.counterfactual:METHOD"),
-        "guided-grad-cam": Member("pixels that raise the score; not live", f"{_OF_METHODS}.guided_grad_cam:METHOD"),
-        "score-cam": Member("the score of the picture under each map; not live", f"{_OF_METHODS}.score_cam:METHOD"),
-        "ablation-cam": Member("the score without each map; not live", f"{_OF_METHODS}.ablation_cam:METHOD"),
+        "guided-grad-cam": Member(
+            "pixels that raise the score; not live", f"{_OF_METHODS}.guided_grad_cam:METHOD", is_quick=False
+        ),
+        "score-cam": Member(
+            "the score of the picture under each map; not live", f"{_OF_METHODS}.score_cam:METHOD", is_quick=False
+        ),
+        "ablation-cam": Member(
+            "the score without each map; not live", f"{_OF_METHODS}.ablation_cam:METHOD", is_quick=False
+        ),
     },
 )
 

@@ -21,16 +21,23 @@ from live_gradcam.attribution.check import AsCalled, confirmed, logits_like_the_
 from live_gradcam.attribution.coverage import coverage_of
 from live_gradcam.attribution.logits import LogitNetwork, without_final_activation
 from live_gradcam.attribution.mean_gradient import is_pooled_head, offset_path
-from live_gradcam.attribution.methods import METHODS, MOST_PLACES, Method
+from live_gradcam.attribution.methods.method import (
+    MOST_PLACES,
+    ExplainedInput,
+    Method,
+    OnProgress,
+    Passes,
+    load_method,
+)
 from live_gradcam.attribution.one_pass import NO_CLASS, TOP_CLASS, OnePass
 from live_gradcam.attribution.shared_start import SharedStart, shared_start
-from live_gradcam.attribution.still_methods import STILL_METHODS, ExplainedInput, OnProgress, StillMethod
 from live_gradcam.choices import FITS, NAMES, PRECISIONS, SCORES, TUNES, Fit, Names, Precision, Score, Tune
 from live_gradcam.compiling.comparison import check_images
-from live_gradcam.compiling.engines import Backend, CompiledFunction, check_backend, compile_function
+from live_gradcam.compiling.compilation import check_engine, compile_function
+from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.compiling.lowering import LayerRewrite, describe_rewrites, in_bf16, lower
 from live_gradcam.compiling.tuning import Tuner
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.explanations.fits import fit_frame, native_size
 from live_gradcam.explanations.heatmaps import fuse, scale
@@ -71,7 +78,7 @@ class Explainer:
 
     Args:
         classifier: from `load_classifier`.
-        method: a name of `attribution.methods.METHODS`, or of `attribution.still_methods.STILL_METHODS`.
+        method: a name of `choices.METHODS`.
         layer: the target layer's name, or several with commas, whose maps are fused: each scaled to its maximum,
             enlarged to the finest one, and averaged. None for the last feature maps before space is given up; where
             several of them reach the prediction, as of two backbones that are joined late, all.
@@ -82,7 +89,7 @@ class Explainer:
         relu: keep only what speaks for the class, scaled to the maximum. False scales from minimum to maximum
             instead, which paints a map of no evidence as if it were one of strong evidence.
         lowering: rewrite the network in the form that the engine runs best (see `compiling.lowering`).
-        engine: what runs the function: see `compiling.engines.Backend`. All give the same explanation.
+        engine: what runs the function: a name of `choices.ENGINES`. All give the same explanation.
         tune: how much to time to find the fastest form of each layer: see `compiling.tuning.Tune`.
         input_size: (height, width) to run the network at; None for its own. With `fit="native"`
             its shorter side counts.
@@ -110,7 +117,7 @@ class Explainer:
         maps: int | None = None,
         relu: bool = True,
         lowering: bool = True,
-        engine: Backend = "xla",
+        engine: str = "xla",
         tune: Tune = "auto",
         precision: Precision = "f32",
         input_size: tuple[int, int] | None = None,
@@ -122,8 +129,8 @@ class Explainer:
         TUNES.check(tune)
         PRECISIONS.check(precision)
         NAMES.check(names)
-        check_backend(engine, precision)
-        one_pass_method = _find_method(method)
+        self._runs_on = check_engine(engine, precision)
+        found_method = load_method(method)
         if topk < 1 or (maps is not None and maps < 1) or (tiles is not None and tiles < 1):
             raise UsageError("topk, maps and tiles must be at least 1")
         self._settings: dict[str, Any] = {
@@ -144,7 +151,7 @@ class Explainer:
         self.fit: Fit = fit
         self.relu = relu
         self.method = method
-        self.engine: Backend = engine
+        self.engine: str = engine
         self.precision: Precision = precision
         #: How often the one-pass function has been traced: once for each size of batch that was asked for, and number
         #: of tiles.
@@ -165,7 +172,7 @@ class Explainer:
         network = logit_network.network
         targets = _find_layers(network, layer)
         values = tuple(dict.fromkeys(target.outputs[0] for target in targets))
-        _check_method(method, one_pass_method, network, values, score, fit)
+        _check_method(method, found_method, network, values, score, fit)
         #: The target layer's full name; several with commas.
         self.layer = ",".join(target.name for target in targets)
         #: What the lowering rewrote, by rule.
@@ -173,7 +180,7 @@ class Explainer:
         self._tuner = Tuner(tune)
         self._original = network
         if lowering and fit != "native":  # whose networks are those of the sizes
-            for_xla = engine == "xla" and not tf.config.list_physical_devices("GPU")
+            for_xla = self._runs_on.is_xla and not tf.config.list_physical_devices("GPU")
             found = logit_network
             accept = None if check is None else lambda scores: check.passes(found, scores)
             network, self.rewrites = lower(
@@ -182,7 +189,7 @@ class Explainer:
         if not self.rewrites and fit != "native":
             logit_network = confirmed(logit_network, as_called, check, name=classifier.name)
             network = self._original = logit_network.network
-        if precision == "bf16" and engine == "xla":
+        if precision == "bf16" and self._runs_on.is_xla:
             network = in_bf16(network, keep=values)
         self._network = network
 
@@ -196,7 +203,7 @@ class Explainer:
             )
         listed = len(self.vocabulary.names) - self.vocabulary.first_listed
         _check_entries(classifier, logit_network, score)
-        _check_comparable(method, one_pass_method, self.vocabulary)
+        _check_comparable(method, found_method, self.vocabulary)
         split = split_at(network, *values)
         #: What of the input each target layer's map covers, where that is not all.
         self._coverages = tuple(coverage_of(self._original, target) for target in split.targets)
@@ -211,7 +218,7 @@ class Explainer:
             preprocessing=classifier.preprocessing,
             activation=logit_network.activation,
             output=logit_network.output,
-            method=one_pass_method,
+            method=found_method,
             score=score,
             topk=min(topk, listed),
             maps=min(topk if maps is None else maps, listed),
@@ -238,15 +245,15 @@ class Explainer:
         settings = {**self._settings, "fit": fit, "tiles": tiles}
         if layer != self.layer or (fit != self.fit and "native" in (fit, self.fit)):
             return Explainer(self.classifier, method=method, layer=layer, tune="remembered", **settings)
-        one_pass_method = _find_method(method)
+        found_method = load_method(method)
         targets, score = self._one_pass.split.targets, self._one_pass.score
-        _check_method(method, one_pass_method, self._original, targets, score, fit)
-        _check_comparable(method, one_pass_method, self.vocabulary)
+        _check_method(method, found_method, self._original, targets, score, fit)
+        _check_comparable(method, found_method, self.vocabulary)
         other = copy(self)  # which shares the rewritten network, weights and all
         other.method, other.fit, other._tiles, other._settings = method, fit, tiles, settings
         other.trace_count = 0
         other._compiled, other._sized = {}, {}
-        other._one_pass = replace(self._one_pass, method=one_pass_method)
+        other._one_pass = replace(self._one_pass, method=found_method)
         vars(other).pop("_still", None)
         return other
 
@@ -284,7 +291,7 @@ class Explainer:
         if self.fit != "tiles":
             return
         tiling = self._tiling(frame_size)
-        if tiling.count == 1 or self.engine != "xla" or self.precision != "f32" or tiling.cut_at in self._shared:
+        if tiling.count == 1 or not self._runs_on.is_xla or self.precision != "f32" or tiling.cut_at in self._shared:
             return
         self._shared[tiling.cut_at] = None
         shared = shared_start(self._network, self._one_pass.split, tiling)
@@ -315,7 +322,7 @@ class Explainer:
         Those whose maps are large: of several rows together they would not stay in the processor's cache, and XLA
         computes rows by themselves side by side. 0.86 to 1.02 of the time of three tiles on the networks tried.
         """
-        if self.engine != "xla" or not 1 < rows <= _MOST_APART or tf.config.list_physical_devices("GPU"):
+        if not self._runs_on.is_xla or not 1 < rows <= _MOST_APART or tf.config.list_physical_devices("GPU"):
             return 0
         split, shapes = self._one_pass.split, self._network.shapes
         large = [
@@ -341,9 +348,9 @@ class Explainer:
         return traced
 
     @cached_property
-    def _still(self) -> StillMethod | None:
+    def _still(self) -> Passes | None:
         """The method, compiled, where it takes more than the one pass."""
-        make = STILL_METHODS.get(self.method)
+        make = self._one_pass.method.passes
         return None if make is None else make(self._one_pass, self._compile, self._signature(1))
 
     def _compile(self, function: Callable[..., Any], signature: list[tf.TensorSpec]) -> CompiledFunction:
@@ -778,12 +785,6 @@ def _find_layers(network: Network, names: str | None) -> list[Operation]:
     return sorted(found, key=network.operations.index)
 
 
-def _find_method(name: str) -> Method:
-    """What the one pass computes: a method that takes more passes starts from Grad-CAM."""
-    _check_choice("method", name, (*METHODS, *STILL_METHODS))
-    return METHODS[name] if name in METHODS else METHODS["grad-cam"]
-
-
 def _raw_maps(batch: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Of what the one pass gives, each layer's raw maps by frame: float32 (frames, tiles, maps, h, w)."""
     frames = len(batch["targets"])
@@ -795,9 +796,9 @@ def _check_method(
     name: str, method: Method, network: Network, targets: tuple[int, ...], score: Score, fit: Fit
 ) -> None:
     """Raise what a method cannot be used for."""
-    if name in STILL_METHODS and fit == "tiles":
+    if method.passes is not None and fit == "tiles":
         raise UsageError(f"{name} takes many passes and explains one input: use another fit, such as crop")
-    if len(targets) > 1 and (name in STILL_METHODS or method.asks_for == "scores" or method.needs_pooled_head):
+    if len(targets) > 1 and method.takes_one_layer:
         names = ", ".join(_name_of(network, target) for target in targets)
         raise UsageError(f"{name} takes one layer, and there are {len(targets)}: name one with --layer ({names})")
     if method.score is not None and score != "logit":
@@ -833,12 +834,6 @@ def _check_comparable(name: str, method: Method, vocabulary: Vocabulary) -> None
 def _name_of(network: Network, value: int) -> str:
     producer = network.producer(value)
     return producer.name if producer else "the input"
-
-
-def _check_choice(kind: str, name: str, known: Any) -> None:
-    if name not in known:
-        hint = did_you_mean(name, known) or f": use one of {', '.join(known)}"
-        raise UsageError(f"there is no {kind} {name!r}{hint}")
 
 
 def _check_frame(frame: np.ndarray) -> None:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from live_gradcam.attribution.coverage import Coverage
 from live_gradcam.attribution.logits import ACTIVATIONS
 from live_gradcam.attribution.mean_gradient import OffsetPath
-from live_gradcam.attribution.methods import Method
+from live_gradcam.attribution.methods.method import Method
 from live_gradcam.attribution.plain_gradients import plain_gradients
 from live_gradcam.attribution.shared_start import SharedStart
 from live_gradcam.choices import Output, Score

@@ -14,8 +14,8 @@ import numpy as np
 
 from live_gradcam.attribution.fit_choice import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
 from live_gradcam.attribution.notices import EmptyMaps, GuessedPixels, Notice
-from live_gradcam.choices import Precision
-from live_gradcam.compiling.engines import Backend, check_backend
+from live_gradcam.choices import METHODS, Precision
+from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Target
@@ -25,7 +25,7 @@ from live_gradcam.networks.labels import find_class, is_everyday_alone
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer, Targets
-    from live_gradcam.attribution.still_methods import OnProgress
+    from live_gradcam.attribution.methods.method import OnProgress
     from live_gradcam.choices import Fit, FitChoice, Names, Output, Score, Tune
     from live_gradcam.compiling.lowering import LayerRewrite
     from live_gradcam.explanations.explanation import Explanation
@@ -65,7 +65,7 @@ class SessionOptions:
     tiles: int | None = None
     names: Names | None = None
     lowering: bool = True
-    engine: Backend = "xla"
+    engine: str = "xla"
     tune: Tune = "auto"
     precision: Precision = "f32"
     threads: int | None = None
@@ -81,14 +81,19 @@ class SessionOptions:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
 
         Raises:
-            UsageError: no such model or engine, an engine that is not installed, or does not have the precision; a
-                number of tiles for another fit.
+            UsageError: no such model, method or engine; a method that is too slow for a camera; an engine that is not
+                installed, or does not have the precision; a number of tiles for another fit.
             ModelError: no such model file, or one that cannot be explained; no such file of custom objects.
         """
         check_model_name(self.model)
         if self.custom_objects is not None:
             check_custom_objects(self.custom_objects)
-        check_backend(self.engine, self.precision)
+        for method in (self.method, *self.methods):
+            METHODS.check(method)
+        row = METHODS.row(self.method)
+        if self.is_live and row is not None and not row.is_quick:
+            raise _too_slow(self.method)
+        check_engine(self.engine, self.precision)
         parse_feed(self.feed)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
@@ -216,9 +221,9 @@ class Session:
     @property
     def methods(self) -> tuple[str, ...]:
         """The names of the methods that are quick enough for a camera."""
-        from live_gradcam.attribution.methods import METHODS
+        from live_gradcam.attribution.methods.method import quick_methods
 
-        return tuple(METHODS)
+        return quick_methods()
 
     @property
     def weights(self) -> int:
@@ -261,15 +266,15 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         start = time.perf_counter()
         from live_gradcam.attribution.explainer import Explainer
-        from live_gradcam.attribution.still_methods import STILL_METHODS
+        from live_gradcam.attribution.methods.method import load_method
 
         if options.threads is not None:
             set_threads(options.threads)
         seconds["import"] = time.perf_counter() - start
         start = time.perf_counter()
-        if options.is_live and options.method in STILL_METHODS:
-            raise UsageError(f"{options.method} is too slow for a camera: it is for live-gradcam explain and annotate")
-        many_passes = any(method in STILL_METHODS for method in (options.method, *options.methods))
+        if options.is_live and not load_method(options.method).is_quick:
+            raise _too_slow(options.method)  # of another package, which says so when it is loaded
+        many_passes = not all(load_method(name).is_quick for name in (options.method, *options.methods))
         notes: list[str] = []
         classifier = _load(options, notes.append)
         names = options.names or _names(options, classifier)
@@ -318,6 +323,10 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     for note in notes:  # not before: what goes wrong until here is one line
         _log.warning(note)
     return engine
+
+
+def _too_slow(method: str) -> UsageError:
+    return UsageError(f"{method} is too slow for a camera: it is for live-gradcam explain and annotate")
 
 
 def _names(options: SessionOptions, classifier: Classifier) -> Names:

@@ -99,6 +99,7 @@ def live(
     from live_gradcam.sources.capture import CameraOptions, camera_index, open_source
     from live_gradcam.surfaces.window import check_display
 
+    session = replace(session, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     session.check()
     camera = CameraOptions(parse_size(resolution) if resolution else None, camera_fps, camera_backend)
     camera.check()
@@ -123,7 +124,6 @@ def live(
         hud=hud,
         boxes=boxes,
     )
-    session = replace(session, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     paced = not (every_frame and headless)
     summary = run_live(
         source,

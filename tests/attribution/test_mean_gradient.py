@@ -13,7 +13,6 @@ from keras import layers
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.logits import without_final_activation
 from live_gradcam.attribution.mean_gradient import OffsetPath, offset_path
-from live_gradcam.attribution.methods import METHODS, Method
 from live_gradcam.networks.graph import flatten, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -105,11 +104,7 @@ def test_each_of_several_maps_is_the_one_of_its_class_alone(name: str, score: st
 
 @pytest.mark.parametrize("name", HEADS)
 @pytest.mark.parametrize("maps", [1, 3])
-def test_a_method_of_the_whole_gradient_gets_it(name: str, maps: int, monkeypatch) -> None:
-    def hirescam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(activations * gradients, axis=-1)
-
-    monkeypatch.setitem(METHODS, "hirescam", Method(hirescam))
+def test_a_method_of_the_whole_gradient_gets_it(name: str, maps: int) -> None:
     model, split, _ = with_head(HEADS[name][0])
     classifier = Classifier("toy", model, tuple("abcd"), SIZE, PREPROCESSINGS["unit"])
     explainer = Explainer(classifier, method="hirescam", layer="maps", maps=maps, relu=False, engine="graph")

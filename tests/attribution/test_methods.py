@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+
+import cv2
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from command_line import run
 from keras import layers
 from toy_networks import FRAME, classifier_of, two_dense_layers
 from typer.main import get_command
 
 from live_gradcam import Explainer
-from live_gradcam.attribution.methods import METHODS, finer_score
-from live_gradcam.attribution.still_methods import STILL_METHODS
+from live_gradcam.attribution.methods.finer_cam import finer_score
+from live_gradcam.attribution.methods.method import Method, load_method, quick_methods
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.choices import METHODS
 from live_gradcam.cli import app
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.evaluation import Evaluator, Picture
 
 # --- by hand ------------------------------------------------------------------------------------------------------
 
@@ -38,7 +49,7 @@ GRADIENTS = np.array([[[[2.0, -1.0], [0.0, 3.0]]]], np.float32)
     ],
 )
 def test_the_map_by_hand(method: str, by_hand: list[float]) -> None:
-    raw_map = METHODS[method].raw_map(tf.constant(ACTIVATIONS), tf.constant(GRADIENTS))
+    raw_map = load_method(method).raw_map(tf.constant(ACTIVATIONS), tf.constant(GRADIENTS))
     np.testing.assert_allclose(raw_map.numpy(), [[by_hand]], atol=1e-6)
 
 
@@ -53,7 +64,7 @@ def test_the_map_by_hand(method: str, by_hand: list[float]) -> None:
 )
 def test_a_principal_component_by_hand(method: str, gradients: list | None, by_hand: list[float]) -> None:
     activations = tf.constant([[[[1.0, 0.0], [3.0, 4.0]]]])
-    raw_map = METHODS[method].raw_map(activations, None if gradients is None else tf.constant(gradients))
+    raw_map = load_method(method).raw_map(activations, None if gradients is None else tf.constant(gradients))
     np.testing.assert_allclose(raw_map.numpy(), [[by_hand]], rtol=1e-5)
 
 
@@ -61,7 +72,7 @@ def test_a_principal_component_by_hand(method: str, gradients: list | None, by_h
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
 def test_a_principal_component_is_numpys(shape: tuple[int, int, int], size: float) -> None:
     activations = size * np.abs(np.random.default_rng(0).normal(0, 1, (2, *shape))).astype(np.float32)
-    raw_maps = METHODS["eigen-cam"].raw_map(tf.constant(activations), None).numpy()
+    raw_maps = load_method("eigen-cam").raw_map(tf.constant(activations), None).numpy()
     for features, raw_map in zip(activations.reshape(2, -1, shape[-1]), raw_maps.reshape(2, -1), strict=True):
         centred = features - features.mean(axis=0)
         component = centred @ np.linalg.svd(centred.astype(np.float64))[2][0]
@@ -70,7 +81,7 @@ def test_a_principal_component_is_numpys(shape: tuple[int, int, int], size: floa
 
 
 def test_activations_that_are_the_same_everywhere_have_no_component() -> None:
-    np.testing.assert_array_equal(METHODS["eigen-cam"].raw_map(tf.ones((1, 3, 3, 5)), None), np.zeros((1, 3, 3)))
+    np.testing.assert_array_equal(load_method("eigen-cam").raw_map(tf.ones((1, 3, 3, 5)), None), np.zeros((1, 3, 3)))
 
 
 def test_recipro_cam_scores_each_place_alone() -> None:
@@ -79,7 +90,7 @@ def test_recipro_cam_scores_each_place_alone() -> None:
     def scores(activations: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(activations * [1.0, 10.0], axis=(2, 3, 4)) ** 2 + 7
 
-    raw_map = METHODS["recipro-cam"].raw_map(tf.constant(ACTIVATIONS), scores)
+    raw_map = load_method("recipro-cam").raw_map(tf.constant(ACTIVATIONS), scores)
     np.testing.assert_allclose(raw_map.numpy(), [[[441, 9]]])
 
 
@@ -92,17 +103,23 @@ def test_finer_cams_score_by_hand() -> None:
 
 def test_a_channel_of_nothing_has_no_weight() -> None:
     for method in ("xgrad-cam", "grad-cam++"):
-        raw_map = METHODS[method].raw_map(tf.zeros((1, 2, 2, 3)), tf.ones((1, 2, 2, 3)))
+        raw_map = load_method(method).raw_map(tf.zeros((1, 2, 2, 3)), tf.ones((1, 2, 2, 3)))
         np.testing.assert_array_equal(raw_map.numpy(), np.zeros((1, 2, 2)))
 
 
 def test_every_method_is_checked_and_told_of() -> None:
-    assert set(METHODS) == {"grad-cam", "grad-cam++", "hirescam", "xgrad-cam", "layercam", "elementwise", "cam"} | {
+    quick = {"grad-cam", "grad-cam++", "hirescam", "xgrad-cam", "layercam", "elementwise", "cam"} | {
         *("eigen-cam", "eigengrad-cam", "finer-cam", "recipro-cam", "counterfactual")
     }
-    assert set(STILL_METHODS) == {"guided-grad-cam", "score-cam", "ablation-cam"}
+    assert set(quick_methods()) == quick
+    assert set(METHODS) == quick | {"guided-grad-cam", "score-cam", "ablation-cam"}
     (option,) = (option for option in get_command(app).commands["explain"].params if option.name == "method")
-    assert set(option.help.replace(",", "").replace(";", "").rstrip(".").split()) > {*METHODS, *STILL_METHODS}
+    assert set(option.help.replace(",", "").replace(";", "").rstrip(".").split()) > {*METHODS}
+
+
+def test_the_table_knows_what_is_quick_enough_for_a_camera_as_the_methods_do() -> None:
+    for name in METHODS.of_this_package:
+        assert METHODS.row(name).is_quick is load_method(name).is_quick
 
 
 # --- in a network -------------------------------------------------------------------------------------------------
@@ -243,7 +260,7 @@ def test_on_a_pooled_head_the_closed_forms_hold() -> None:
 def test_eigen_cam_is_of_no_class() -> None:
     explanation = Explainer(classifier_of(pooled()), method="eigen-cam", maps=2, engine="graph")(FRAME)
     activations, _ = parts(pooled())
-    expected = METHODS["eigen-cam"].raw_map(tf.constant(activations[None]), None).numpy()[0]
+    expected = load_method("eigen-cam").raw_map(tf.constant(activations[None]), None).numpy()[0]
     for position in range(2):
         assert_map(explanation, expected, position)
 
@@ -336,3 +353,136 @@ def test_recipro_cam_refuses_a_layer_of_too_many_places() -> None:
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="maps")(image))
     with pytest.raises(UsageError, match=r"^recipro-cam puts each of the layer's 38 × 38 places through the head"):
         Explainer(classifier_of(keras.Model(image, layers.Dense(2)(x))), method="recipro-cam")
+
+
+# --- of another package -------------------------------------------------------------------------------------------
+
+
+def brightest(activations: tf.Tensor, _: None) -> tf.Tensor:
+    """The strongest activation of each place, whatever the class."""
+    return tf.reduce_max(activations, axis=-1)
+
+
+class Everywhere:
+    """A method of many passes: each map is the same everywhere, but for its first place."""
+
+    are_of_input = False
+    is_signed = False
+
+    def __init__(self, one_pass, compile_, signature) -> None:
+        self._maps = one_pass.maps
+
+    def raw_maps(self, explained, on_progress) -> np.ndarray:
+        on_progress(1, 1)
+        maps = np.ones((self._maps, 3, 4), np.float32)
+        maps[:, 0, 0] = 2
+        return maps
+
+
+@pytest.fixture
+def _outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package adds the methods brightest and everywhere, and one that is none."""
+    package = ModuleType("outside_package")
+    package.brightest = Method(brightest, "nothing")
+    package.everywhere = Method(load_method("grad-cam").raw_map, "mean gradient", passes=Everywhere)
+    package.wrong = brightest
+    monkeypatch.setitem(sys.modules, "outside_package", package)
+    names = ("brightest", "everywhere", "wrong", "missing")
+    points = {name: EntryPoint(name, f"outside_package:{name}", METHODS.group) for name in names}
+    monkeypatch.setattr(METHODS, "added", points)
+
+
+@pytest.fixture
+def toy_session(tmp_path: Path) -> Session:
+    two_dense_layers().save(tmp_path / "toy.keras")
+    return start_session(
+        SessionOptions(str(tmp_path / "toy.keras"), preprocessing="unit", engine="graph", tune="off", fit="stretch")
+    )
+
+
+@pytest.mark.usefixtures("_outside")
+def test_a_method_of_another_package_explains() -> None:
+    model = two_dense_layers()
+    activations, _ = parts(model)
+    explanation = Explainer(classifier_of(model), method="brightest", maps=2, engine="graph")(FRAME)
+    assert explanation.method == "brightest"
+    for position in range(2):
+        assert_map(explanation, activations.max(axis=-1), position)
+
+
+@pytest.mark.usefixtures("_outside")
+def test_a_method_of_many_passes_of_another_package_explains() -> None:
+    steps: list[tuple[int, int]] = []
+    explainer = Explainer(classifier_of(two_dense_layers()), method="everywhere", maps=2, engine="graph")
+    explanation = explainer(FRAME, on_progress=lambda *step: steps.append(step))
+    assert steps == [(1, 1)]
+    np.testing.assert_array_equal(explanation.evidence, [2, 2])
+    assert (explanation.heatmaps[:, 0, 0] == 1).all()
+    assert (explanation.heatmaps[:, 1:, 1:] == 0.5).all()
+
+
+@pytest.mark.usefixtures("_outside")
+def test_the_camera_steps_through_the_quick_methods_of_other_packages_too(toy_session: Session, caplog) -> None:
+    assert toy_session.methods == (
+        *(name for name in METHODS.of_this_package if METHODS.row(name).is_quick),
+        "brightest",
+    )
+    assert len(caplog.messages) == 2
+    assert all("from the package outside_package" in message for message in caplog.messages)
+    assert toy_session.variant(method="brightest", layer=toy_session.layer).explain(FRAME).method == "brightest"
+
+
+@pytest.mark.usefixtures("_outside")
+def test_a_method_of_another_package_is_evaluated_beside_ours(toy_session: Session) -> None:
+    evaluator = Evaluator(toy_session, ["grad-cam", "brightest"], steps=2, random_head=False)
+    figures = evaluator.evaluate(Picture("a.png", FRAME)).figures
+    assert list(figures)[:2] == ["grad-cam", "brightest"]
+
+
+@pytest.mark.usefixtures("_outside")
+def test_a_slow_method_of_another_package_is_refused_for_a_camera(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^everywhere is too slow for a camera"):
+        start_session(SessionOptions(method="everywhere", is_live=True))
+
+
+@pytest.mark.usefixtures("_outside")
+def test_what_is_no_method_is_refused_with_the_package_that_adds_it() -> None:
+    with pytest.raises(LiveGradcamError, match=r"^the method wrong from the package outside_package is a function"):
+        load_method("wrong")
+    with pytest.raises(LiveGradcamError, match=r"^the method missing from the package .* cannot be loaded"):
+        load_method("missing")
+
+
+def test_the_command_line_knows_the_method_of_an_installed_package(tmp_path: Path) -> None:
+    installed = tmp_path / "site"
+    (installed / "outside-1.0.dist-info").mkdir(parents=True)
+    (installed / "outside-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n"
+    )
+    (installed / "outside-1.0.dist-info" / "entry_points.txt").write_text(
+        "[live_gradcam.methods]\nbrightest = outside:METHOD\n"
+    )
+    (installed / "outside.py").write_text(
+        "import tensorflow as tf\n"
+        "from live_gradcam.attribution.methods.method import Method\n\n"
+        'METHOD = Method(lambda activations, _: tf.reduce_max(activations, axis=-1), "nothing")\n'
+    )
+    two_dense_layers().save(tmp_path / "toy.keras")
+    cv2.imwrite(str(tmp_path / "frame.png"), FRAME)
+    path = ":".join([str(installed), *sys.path])
+    help_ = run("explain", "--help", PYTHONPATH=path, COLUMNS="200")
+    assert (help_.code, "brightest" in help_.out) == (0, True)
+    typo = run("explain", tmp_path / "frame.png", "--method", "brightes", PYTHONPATH=path)
+    assert (typo.code, typo.err) == (2, "live-gradcam: there is no method 'brightes'; did you mean brightest?\n")
+    model = ("-m", tmp_path / "toy.keras", "--preprocessing", "unit", "--engine", "graph", "--tune", "off")
+    explained = run("explain", tmp_path / "frame.png", *model, "--method", "brightest", "--json", "-", PYTHONPATH=path)
+    assert (explained.code, explained.err) == (0, "")
+    assert json.loads(explained.out)["method"] == "brightest"
+
+
+def test_a_method_that_is_too_slow_for_a_camera_is_refused_before_anything_is_opened() -> None:
+    refused = run("live", "no.mp4", "--headless", "--method", "score-cam")
+    assert (refused.code, refused.err) == (
+        2,
+        "live-gradcam: score-cam is too slow for a camera: it is for live-gradcam explain and annotate\n",
+    )

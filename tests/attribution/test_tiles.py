@@ -12,7 +12,7 @@ from keras import layers
 from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.attribution.methods import METHODS
+from live_gradcam.attribution.methods.method import load_method, quick_methods
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
 from live_gradcam.evaluating.evaluator import Evaluator
@@ -209,8 +209,8 @@ def test_a_square_frame_is_explained_as_ever(make) -> None:
 
 @pytest.mark.parametrize(
     ("make", "method"),
-    [(pooled_model, method) for method in METHODS]
-    + [(flattened_model, method) for method in METHODS if not METHODS[method].needs_pooled_head],
+    [(pooled_model, method) for method in quick_methods()]
+    + [(flattened_model, method) for method in quick_methods() if not load_method(method).needs_pooled_head],
 )
 def test_with_every_method_each_tile_has_the_map_that_it_has_alone(make, method: str) -> None:
     classifier = classifier_of(make())

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from live_gradcam import Classifier, Explainer, load_classifier
-from live_gradcam.attribution.methods import METHODS
+from live_gradcam.attribution.methods.method import load_method
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.catalog import CATALOG, check_model_name
 from live_gradcam.networks.custom_objects import read_custom_objects
@@ -223,7 +223,7 @@ def test_the_map_of_tokens_is_the_tapes(build, layer: str, leading: int, method:
     rows, columns = (4, 6) if leading else (8, 12)
     activations, gradients, expected_logits = by_tape(model, layer, frame)
     as_map = (1, rows, columns, 12)
-    expected = METHODS[method].raw_map(
+    expected = load_method(method).raw_map(
         tf.reshape(activations[leading:], as_map), tf.reshape(gradients[leading:], as_map)
     )
     raw_map, logits = explained(model, frame, layer=layer, method=method, engine=engine)

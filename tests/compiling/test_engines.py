@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import keras
@@ -18,8 +20,9 @@ from typer.testing import CliRunner
 
 from live_gradcam import Classifier, Explainer, Explanation
 from live_gradcam.attribution.plain_gradients import plain_gradients
+from live_gradcam.choices import ENGINES
 from live_gradcam.cli import app
-from live_gradcam.compiling.engines import check_backend, compile_function
+from live_gradcam.compiling.compilation import check_engine, compile_function
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -117,6 +120,53 @@ def test_a_frame_that_is_a_view_is_read_right(chelsea: np.ndarray) -> None:
         np.testing.assert_array_equal(explainer(view).logits, explainer(view.copy()).logits)
 
 
+# --- of another package -------------------------------------------------------------------------------------------
+
+
+class Eager:
+    """An engine that runs the traced function as TensorFlow does, and counts."""
+
+    title = "Eager"
+    packages = ("numpy",)
+    install = "eager"
+    precisions = ("f32",)
+    is_xla = False
+    calls = 0
+
+    def compile(self, traced, names, precision):
+        def compiled(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+            self.calls += 1
+            return {name: value.numpy() for name, value in traced(*map(tf.constant, arrays)).items()}
+
+        return compiled
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> Eager:
+    package, engine = ModuleType("outside_package"), Eager()
+    package.ENGINE = engine
+    monkeypatch.setitem(sys.modules, "outside_package", package)
+    point = EntryPoint("eager", "outside_package:ENGINE", ENGINES.group)
+    monkeypatch.setattr(ENGINES, "added", {"eager": point})
+    return engine
+
+
+def test_an_engine_of_another_package_explains_alike(eager: Eager, chelsea: np.ndarray) -> None:
+    classifier = classifier_of(dense_headed())
+    xla, other = (Explainer(classifier, maps=2, engine=name) for name in ("xla", "eager"))
+    assert_agree(other(chelsea), xla(chelsea))
+    assert eager.calls == 2  # once on zeros
+    assert other.engine == "eager"
+
+
+def test_an_engine_of_another_package_is_refused_as_ours_are(eager: Eager) -> None:
+    with pytest.raises(UsageError, match=r"^the engine eager does not compute in bf16: use --engine xla or openvino$"):
+        check_engine("eager", "bf16")
+    eager.packages = ("no_such_package",)
+    with pytest.raises(UsageError, match=r"^the engine eager is not installed: pip install 'eager'$"):
+        check_engine("eager")
+
+
 # --- plain gradients ----------------------------------------------------------------------------------------------
 
 
@@ -209,7 +259,7 @@ def test_an_engine_that_is_not_installed_is_one_line_with_the_command(
 ) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "live_gradcam.compiling.engines.find_spec", lambda name: None if name == package else find_spec(name)
+        "live_gradcam.compiling.compilation.find_spec", lambda name: None if name == package else find_spec(name)
     )
     monkeypatch.setattr("live_gradcam.attribution.session.load_classifier", None)  # it must not come to that
     for arguments in (["explain", "x.png"], ["annotate", "x.mp4"], ["live", "x.mp4", "--headless"], ["bench"]):
@@ -229,7 +279,7 @@ def test_an_engine_without_bf16_is_one_line(engine: str) -> None:
 
 def test_an_engine_that_does_not_exist_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UsageError, match="there is no engine 'openvin'; did you mean openvino"):
-        check_backend("openvin")
+        check_engine("openvin")
     assert CliRunner().invoke(app, ["bench", "--engine", "tensorrt"]).exit_code == 2
 
 

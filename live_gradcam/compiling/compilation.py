@@ -1,0 +1,83 @@
+"""From a function of tensors to a compiled one of arrays, by any engine. Importing this module imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from live_gradcam.choices import ENGINES, PRECISIONS, Precision
+from live_gradcam.compiling.engines.engine import CompiledFunction, Engine
+from live_gradcam.compiling.runtime import compiled_soundly
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def check_engine(name: str, precision: Precision = "f32") -> Engine:
+    """Find an engine that can be used here, without importing it.
+
+    Raises:
+        UsageError: no such engine or precision, one that is not installed, or one that does not compute in this
+            precision.
+        LiveGradcamError: another package adds the engine, and cannot be imported.
+    """
+    engine: Engine = ENGINES.load(name)
+    PRECISIONS.check(precision)
+    if precision not in engine.precisions:
+        able = [other for other in ENGINES.of_this_package if precision in ENGINES.load(other).precisions]
+        raise UsageError(f"the engine {name} does not compute in {precision}: use --engine {' or '.join(able)}")
+    if any(find_spec(package) is None for package in engine.packages):
+        raise UsageError(f"the engine {name} is not installed: pip install '{engine.install}'")
+    return engine
+
+
+def compile_function(
+    function: Callable[..., dict[str, tf.Tensor]],
+    signature: Sequence[tf.TensorSpec],
+    engine: str,
+    *,
+    name: str,
+    precision: Precision = "f32",
+) -> CompiledFunction:
+    """Trace a function, compile it, and run it once on zeros, so that its first call is as fast as the thousandth.
+
+    Args:
+        function: takes tensors, gives tensors by name.
+        signature: of its arguments: shape, dtype and name.
+        engine: the name of what runs it.
+        name: the network's name, for the error.
+        precision: of the products that the engine itself computes; what XLA does is in the function.
+
+    Returns:
+        The compiled function. OpenVINO's is to be called from one thread at a time.
+
+    Raises:
+        UsageError: as `check_engine`.
+        ModelError: the engine cannot compile the function.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    by = check_engine(engine, precision)
+
+    def traced_and_compiled() -> CompiledFunction:
+        # AutoGraph, which takes longer than all the rest, changes nothing: Keras does not let it into layers.
+        compilable = tf.function(function, input_signature=signature, jit_compile=by.is_xla, autograph=False)
+        compiled = by.compile(compilable.get_concrete_function(), [spec.name for spec in signature], precision)
+        compiled(*(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in signature))
+        return compiled
+
+    try:
+        return compiled_soundly(traced_and_compiled) if by.is_xla else traced_and_compiled()
+    except LiveGradcamError:
+        raise
+    except Exception as error:  # each engine has its own, and passes on whatever its operations raise
+        raise ModelError(f"{name} cannot be compiled by {by.title}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The most telling line of what an engine complains about."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
+    return next((line for line in lines if "No conversion rule" in line), lines[0] if lines else type(error).__name__)

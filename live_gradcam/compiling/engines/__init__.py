@@ -1,0 +1,1 @@
+"""The engines, one file each; `engine` says what an engine is and what it must do."""
