@@ -154,10 +154,11 @@ def some_frames(video: Path) -> list[np.ndarray]:
 
 def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     """A file in, an annotated file out, as the command does it."""
+    from live_gradcam.annotating.batch import Batch, Planned
     from live_gradcam.annotating.jobs import AnnotateJob
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.annotating.provenance import Provenance
-    from live_gradcam.annotating.run import annotate
+    from live_gradcam.annotating.run import annotate_recording
     from live_gradcam.attribution.session import SessionOptions, start_session
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.sources.reader import VideoReader
@@ -165,14 +166,15 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     with VideoReader(video) as reader:
         times = [frame.pts for frame in reader.frames()]
     options = AnnotateOptions(batch=batch)
-    engine_options = options.engine(SessionOptions(fit=os.environ[FIT_VARIABLE]))
-    engine = start_session(engine_options)
+    session_options = options.for_session(SessionOptions(fit=os.environ[FIT_VARIABLE]))
+    session = start_session(session_options)
     job = AnnotateJob(video, folder / "annotated.mp4")
 
     def run(frames: int) -> None:
         assert frames < len(times), "the video is shorter than a round"
         part = AnnotateOptions(batch=batch, end=times[frames] - times[0])
-        annotate(job, Provenance.of(video, engine_options, part), engine, part, stop=StopRequest())
+        planned = Planned(job, Provenance.of(video, session_options, part))
+        annotate_recording(planned, session, Batch([planned], part, StopRequest()))
 
     return run
 

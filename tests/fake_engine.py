@@ -20,11 +20,12 @@ import numpy as np
 from command_line import environment
 from video_files import number_of
 
+from live_gradcam.annotating.batch import Batch, OnProgress, Planned
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import Provenance
-from live_gradcam.annotating.run import annotate
-from live_gradcam.annotating.summary import AnnotateSummary
+from live_gradcam.annotating.report import AnnotateSummary
+from live_gradcam.annotating.run import annotate_recording
 from live_gradcam.attribution import session as engine_module
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
@@ -75,6 +76,7 @@ class FakeEngine:
     def __init__(self, *, targets: Sequence[int] = (), maps: int = 1, topk: int = 3, seconds: float = 0.0) -> None:
         self.targets = tuple(map(Target, targets))
         self.start_s: dict[str, float] = {}
+        self.options = SessionOptions()
         self.calls: list[tuple[list[int], int, int]] = []
         self.description = ("fake", "grad-cam")
         self.vocabulary = Vocabulary(LABELS)
@@ -135,7 +137,7 @@ def annotated(
     csv: Path | None = None,
     heatmaps: Path | None = None,
     contact_sheet: Path | None = None,
-    on_progress: Any = None,
+    on_progress: OnProgress | None = None,
     **options: Any,
 ) -> AnnotateSummary:
     """Annotate a file in this process with the fake engine.
@@ -145,9 +147,9 @@ def annotated(
     """
     wanted = AnnotateOptions(**{"layout": "raw", "encoding": Encoding(), **options})
     job = AnnotateJob(source, output, jsonl, csv, heatmaps, contact_sheet)
-    provenance = Provenance.of(source, SessionOptions(), wanted)
+    planned = Planned(job, Provenance.of(source, SessionOptions(), wanted))
     fake: Any = engine or FakeEngine()
-    return annotate(job, provenance, fake, wanted, stop=stop or StopRequest(), on_progress=on_progress)
+    return annotate_recording(planned, fake, Batch([planned], wanted, stop or StopRequest(), on_progress))
 
 
 def start_fake(

@@ -124,8 +124,7 @@ def plan_jobs(
 
 
 def check_jobs(
-    jobs: Sequence[AnnotateJob],
-    provenances: Sequence[Provenance],
+    jobs: Sequence[tuple[AnnotateJob, Provenance]],
     options: AnnotateOptions,
     *,
     overwrite: bool,
@@ -134,8 +133,7 @@ def check_jobs(
     """Make sure that every output can be written.
 
     Args:
-        jobs: from `plan_jobs`.
-        provenances: of each job.
+        jobs: from `plan_jobs`, and what their outputs say of themselves.
         options: how they are annotated.
         overwrite: whether outputs that exist may be replaced.
         resume: whether outputs that were made in the same way need not be made again; those that were cut short may
@@ -148,7 +146,7 @@ def check_jobs(
         OutputError: an output that exists, is a folder that was not written by this program, or cannot be written.
     """
     done = []
-    for job, provenance in zip(jobs, provenances, strict=True):
+    for job, provenance in jobs:
         made = provenance.compare(job.output) if resume else None
         is_done = made is True and all(path.exists() for path in job.sidecars)
         done.append(is_done)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from live_gradcam.annotating.batch import Batch, Planned
 from live_gradcam.annotating.drawing import Calm, Shown
-from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.numbers import Followed, Numbers
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import join_segments
-from live_gradcam.annotating.provenance import Provenance
-from live_gradcam.annotating.run import OnProgress, Progress, nothing_to_annotate
+from live_gradcam.annotating.report import AnnotateSummary
+from live_gradcam.annotating.run import nothing_to_annotate
 from live_gradcam.annotating.segments import (
     Draw,
     EncodedSegment,
@@ -28,7 +28,6 @@ from live_gradcam.annotating.segments import (
     lighter,
 )
 from live_gradcam.annotating.source import Span, open_recording
-from live_gradcam.annotating.summary import AnnotateSummary
 from live_gradcam.annotating.workers import Workers
 from live_gradcam.errors import LiveGradcamError, OutputError
 from live_gradcam.files import writing
@@ -56,65 +55,52 @@ def start_workers(workers: Workers, stop: StopRequest) -> dict[str, float]:
     return {}
 
 
-def annotate_in_parallel(
-    jobs: Sequence[tuple[AnnotateJob, Provenance]],
-    options: AnnotateOptions,
-    workers: Workers,
-    *,
-    stop: StopRequest,
-    on_done: Callable[[AnnotateJob, AnnotateSummary], None],
-    on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Annotate several recordings; one that fails does not stop the others.
+def annotate_in_parallel(batch: Batch, workers: Workers) -> None:
+    """Annotate the recordings of a batch; one that fails does not stop the others.
 
     After a stop request the files are finished with the segments that are done so far.
 
     Args:
-        jobs: and what their outputs say of themselves.
-        options: how.
+        batch: which, and how; is notified of what becomes of each.
         workers: do the work.
-        stop: ends it.
-        on_done: is told of each file written.
-        on_failed: is told of each file that could not be.
-        on_progress: is told of each segment.
 
     Raises:
         LiveGradcamError: the workers are gone.
     """
-    waiting = deque(jobs)
+    waiting = deque(batch.todo)
     runs: list[_Run] = []
     running: dict[int, _Run] = {}
+    options = batch.options
 
     def end(run: _Run, *, complete: bool = True) -> None:
         runs.remove(run)
         try:
             summary = run.finish(complete=complete)
         except LiveGradcamError as error:
-            on_failed(run.job, error)
+            batch.failed(run.job, error)
         else:
             if summary is not None:
-                on_done(run.job, summary)
+                batch.done(run.job, summary)
 
     def fail(run: _Run, error: LiveGradcamError) -> None:
         runs.remove(run)
         run.discard()
-        on_failed(run.job, error)
+        batch.failed(run.job, error)
 
-    def begin(job: AnnotateJob, provenance: Provenance) -> None:
+    def begin(planned: Planned) -> None:
         try:
-            runs.append(_Run(job, provenance, options, cut(job, options, workers.count)))
+            runs.append(_Run(planned, options, cut(planned.job, options, workers.count)))
         except LiveGradcamError as error:
-            on_failed(job, error)
+            batch.failed(planned.job, error)
 
     def begin_again(run: _Run) -> None:
         """In one segment."""
         run.discard()
         try:
-            runs[runs.index(run)] = _Run(run.job, run.provenance, options, [run.whole])
+            runs[runs.index(run)] = _Run(run.planned, options, [run.whole])
         except LiveGradcamError as error:
             runs.remove(run)
-            on_failed(run.job, error)
+            batch.failed(run.job, error)
 
     def next_task() -> tuple[_Run, Task] | None:
         for run in runs:
@@ -122,7 +108,7 @@ def annotate_in_parallel(
                 return run, task
         if not waiting:
             return None
-        begin(*waiting.popleft())
+        begin(waiting.popleft())
         return next_task()
 
     def take(run: _Run, task: Task, result: Callable[[], Any]) -> None:
@@ -135,13 +121,12 @@ def annotate_in_parallel(
         except LiveGradcamError as error:
             fail(run, error)
         else:
-            if on_progress:
-                on_progress(run.job, run.progress)
+            batch.advance(run.job, *run.progress)
             if run.is_drawn:
                 end(run)
 
     try:
-        while not stop.requested:
+        while not batch.stop.requested:
             while len(running) < workers.count and (found := next_task()) is not None:
                 run, task = found
                 running[id(task)] = run
@@ -165,11 +150,9 @@ class _NotCutError(Exception):
 class _Run:
     """How far one recording is."""
 
-    def __init__(
-        self, job: AnnotateJob, provenance: Provenance, options: AnnotateOptions, segments: Sequence[Segment]
-    ) -> None:
-        self.job = job
-        self.provenance = provenance
+    def __init__(self, planned: Planned, options: AnnotateOptions, segments: Sequence[Segment]) -> None:
+        self.planned = planned
+        self.job = job = planned.job
         self._options = options
         self._segments = segments
         self._begun = time.perf_counter()
@@ -268,10 +251,10 @@ class _Run:
         return len(self._parts) == len(self._segments)
 
     @property
-    def progress(self) -> Progress:
-        """How far it is: explaining and drawing count as much as each other."""
+    def progress(self) -> tuple[int, float, float | None]:
+        """How far it is, see `Progress`: explaining and drawing count as much as each other."""
         seconds = (self._frames_explained + self._frames) / 2 / self._rate
-        return Progress(self._frames_explained, seconds, self._span.seconds)
+        return self._frames_explained, seconds, self._span.seconds
 
     def finish(self, *, complete: bool) -> AnnotateSummary | None:
         """Put the parts together, as far as they are there.
@@ -297,7 +280,7 @@ class _Run:
                     self.job,
                     reader,
                     self._options,
-                    self.provenance,
+                    self.planned.provenance,
                     end=self._segments[len(self._parts) - 1].end,
                     complete=complete,
                 )

@@ -3,72 +3,60 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 
 import numpy as np
 
+from live_gradcam.annotating.batch import Batch, Planned
 from live_gradcam.annotating.drawing import Calm, Drawing, Shown
 from live_gradcam.annotating.explaining import ExplainedFrame, explained
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.numbers import Followed, Numbers
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import AnnotatedFile
-from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.report import AnnotateSummary
 from live_gradcam.annotating.source import DEPTH, SourceAhead, notes_of
-from live_gradcam.annotating.summary import AnnotateSummary
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.flow.overlap import Behind
-from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.frame import Frame
 
 #: Timing batches takes two more compilations: from this many frames on they are worth it.
 _WORTH_TIMING = 1000
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is.
+def annotate_all(batch: Batch, session: Session, opened: SourceAhead | None = None) -> None:
+    """Annotate the recordings of a batch; one that fails does not stop the others.
 
-    Attributes:
-        frames: written.
-        seconds: of the recording's time that are done.
-        of_seconds: of the recording's time in all; None if its header does not say.
+    Args:
+        batch: which, and how; is notified of what becomes of each.
+        session: explains.
+        opened: the only recording, where it is being decoded already.
     """
+    for planned in list(batch.todo):
+        if batch.stop.requested:
+            return
+        try:
+            summary = annotate_recording(planned, session, batch, opened)
+        except LiveGradcamError as error:
+            batch.failed(planned.job, error)
+        else:
+            batch.done(planned.job, summary)
 
-    frames: int
-    seconds: float
-    of_seconds: float | None
 
-
-OnProgress = Callable[[AnnotateJob, Progress], None]
-
-
-def annotate(
-    job: AnnotateJob,
-    provenance: Provenance,
-    session: Session,
-    options: AnnotateOptions,
-    *,
-    stop: StopRequest,
-    opened: SourceAhead | None = None,
-    on_progress: OnProgress | None = None,
+def annotate_recording(
+    planned: Planned, session: Session, batch: Batch, opened: SourceAhead | None = None
 ) -> AnnotateSummary:
     """Annotate one recording.
 
     Args:
-        job: what becomes what.
-        provenance: what the output says of itself.
+        planned: the recording, and what its output says of itself.
         session: explains.
-        options: how.
-        stop: ends the work after the frames in hand.
-        opened: the job's source, where it is being decoded already.
-        on_progress: is told of each frame.
+        batch: how, and when to stop; is notified of each frame.
+        opened: the recording, where it is being decoded already.
 
     What can be read of a damaged file is annotated, and `loss` says what could not. After a stop request the files are
     finished with the frames that were explained so far.
@@ -78,6 +66,7 @@ def annotate(
         OutputError: the output cannot be written. Nothing is left behind.
     """
     begun = time.perf_counter()
+    job, options = planned.job, batch.options
     with ExitStack() as stack:
         source = opened or stack.enter_context(SourceAhead(job.source, options))
         reader, span = source.reader, source.span
@@ -110,21 +99,20 @@ def annotate(
             picture, pts, followed = item
             if file is None:
                 size = picture.shape[:2]
-                file = stack.enter_context(AnnotatedFile(job, reader, span, options, provenance, size))
+                file = stack.enter_context(AnnotatedFile(job, reader, span, options, planned.provenance, size))
             file.write(picture, pts)
             if followed is not None:
                 numbers.add(followed)
             while source.packets:
                 file.write_packet(source.packets.popleft())
-            if on_progress:
-                on_progress(job, Progress(file.frames_written, float(pts - span.begin), span.seconds))
+            batch.advance(job, file.frames_written, float(pts - span.begin), span.seconds)
 
         size = options.batch or _fastest_batch(session, frame_size, options, reader.expected_frames)
         frames = chain([first], source.frames)
         is_complete = True
         with Behind(write, DEPTH) as written, Behind(draw, DEPTH) as drawn:
             for count, item in enumerate(explained(frames, session, stride=options.stride, batch=size)):
-                if stop.requested and count:
+                if batch.stop.requested and count:
                     is_complete = False
                     break
                 drawn.submit(item)
@@ -160,36 +148,3 @@ def _fastest_batch(
 ) -> int:
     is_worth_it = options.stride == 1 and (expected_frames or 0) >= _WORTH_TIMING
     return session.fastest_batch(frame_size) if is_worth_it else 1
-
-
-def annotate_all(
-    jobs: Sequence[tuple[AnnotateJob, Provenance]],
-    session: Session,
-    options: AnnotateOptions,
-    *,
-    stop: StopRequest,
-    opened: SourceAhead | None = None,
-    on_done: Callable[[AnnotateJob, AnnotateSummary], None],
-    on_failed: Callable[[AnnotateJob, LiveGradcamError], None],
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Annotate several recordings; one that fails does not stop the others.
-
-    Args:
-        jobs: and what their outputs say of themselves.
-        session: explains.
-        options: how.
-        stop: ends the work after the frames in hand.
-        opened: the only job's source, where it is being decoded already.
-        on_done: is told of each file written.
-        on_failed: is told of each file that could not be.
-        on_progress: is told of each frame.
-    """
-    for job, provenance in jobs:
-        if stop.requested:
-            return
-        try:
-            summary = annotate(job, provenance, session, options, stop=stop, opened=opened, on_progress=on_progress)
-            on_done(job, summary)
-        except LiveGradcamError as error:
-            on_failed(job, error)

@@ -111,6 +111,7 @@ class Session:
         frame_size: (height, width) of the frames that it is warmed up for.
         fit_guess: says that the fit is a guess, where it is one.
         notices: what looks at the explanations, and says what is not sure.
+        options: what it was started with; None for one that was not made by `start_session`.
     """
 
     explainer: Explainer
@@ -119,6 +120,7 @@ class Session:
     frame_size: tuple[int, int] = Stream().frame_size
     fit_guess: FitGuess | None = None
     notices: tuple[Notice, ...] = ()
+    options: SessionOptions | None = None
 
     def explain(
         self,
@@ -182,7 +184,8 @@ class Session:
         others = [notice for notice in self.notices if not isinstance(notice, EmptyMaps)]
         notices = (EmptyMaps(explainer.layer), *others)
         seconds = {"compile": time.perf_counter() - start}
-        return replace(self, explainer=explainer, start_s=seconds, notices=notices)
+        options = self.options and replace(self.options, method=method, layer=layer, fit=fit or self.options.fit)
+        return replace(self, explainer=explainer, start_s=seconds, notices=notices, options=options)
 
     @property
     def model(self) -> str:
@@ -317,11 +320,14 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     notices: list[Notice] = [EmptyMaps(explainer.layer)]
     if classifier.pixel_guess is not None:
         notices.append(GuessedPixels(explainer))
-    engine = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices))
+    engine = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), options)
     if look:
         engine.expect(stream.frame_size)
     for note in notes:  # not before: what goes wrong until here is one line
         _log.warning(note)
+    _log.info("%s, ready in %.1f s", " · ".join(engine.description), sum(seconds.values()))
+    for rule, count in explainer.rewrites.items():
+        _log.info("lowering: %s, %d times", rule, count)
     return engine
 
 

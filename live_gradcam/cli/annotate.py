@@ -1,16 +1,14 @@
 """`live-gradcam annotate`."""
 
-import importlib.metadata
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.cli.annotate_progress import AnnotateProgress
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import (
     Flags,
@@ -30,18 +28,14 @@ from live_gradcam.cli.terminal import (
     PROCESS_START,
     check_json_path,
     complain,
-    start_session,
     terminal,
     write_json,
 )
-from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.errors import UsageError
 
 if TYPE_CHECKING:
-    from live_gradcam.annotating.cluster import ClusterWorkers
-    from live_gradcam.annotating.jobs import AnnotateJob
-    from live_gradcam.annotating.options import AnnotateOptions
-    from live_gradcam.annotating.summary import AnnotateSummary
-    from live_gradcam.annotating.workers import ProcessWorkers
+    from live_gradcam.annotating.batch import Progress
+    from live_gradcam.annotating.report import Result
     from live_gradcam.drawing.overlay import Overlay
     from live_gradcam.explanations.boxes import BoxOptions
     from live_gradcam.sinks.encoding import Encoding
@@ -138,19 +132,13 @@ def annotate(
     overwrite: Overwrite = False,
 ) -> None:
     """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
-    from live_gradcam.annotating.jobs import SidecarPaths, check_jobs, plan_jobs
+    from live_gradcam.annotating.annotate import annotate
+    from live_gradcam.annotating.jobs import SidecarPaths
     from live_gradcam.annotating.options import AnnotateOptions
-    from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
-    from live_gradcam.annotating.progress import AnnotateProgress
-    from live_gradcam.annotating.provenance import Provenance
-    from live_gradcam.annotating.run import annotate_all
-    from live_gradcam.annotating.source import SourceAhead, obstacle
-    from live_gradcam.annotating.summary import Report, describe_loss, describe_notes
     from live_gradcam.flow.overlap import let_stages_run_on
-    from live_gradcam.flow.stopping import StopRequest
 
-    session.check()
-    _check_workers(workers, cluster, encoding)
+    if cluster is not None and workers is not None:
+        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
     options = AnnotateOptions(
         start=parse_time(start, "--start"),
         end=parse_time(end, "--end"),
@@ -168,94 +156,46 @@ def annotate(
         alpha=overlay.alpha,
         encoding=encoding,
     )
-    session = options.for_session(session)
-    jobs = plan_jobs(sources, output, options, SidecarPaths(jsonl, csv, heatmaps, contact_sheet))
-    provenances = [Provenance.of(job.source, session, options) for job in jobs]
-    are_done = check_jobs(jobs, provenances, options, overwrite=overwrite, resume=resume)
     check_json_path(json_path, overwrite=overwrite or resume)
-    report = Report(importlib.metadata.version("live-gradcam"))
-    failed: list[Path] = []
-
-    def say(text: str) -> None:
-        if str(json_path) != "-":
-            print(text)
-
-    def done(job: "AnnotateJob", summary: "AnnotateSummary") -> None:
-        report.done(job, summary)
-        progress.done(job)
-        say(f"{job.output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
-        for note in describe_notes(job, summary):
-            complain(note)
-        if summary.loss:
-            failed.append(job.source)
-            complain(describe_loss(job, summary))
-
-    def not_done(job: "AnnotateJob", error: LiveGradcamError) -> None:
-        report.failed(job, error)
-        progress.done(job)
-        failed.append(job.source)
-        complain(str(error))
-
-    for job in (job for job, is_done in zip(jobs, are_done, strict=True) if is_done):
-        report.skipped(job)
-        say(f"{job.output} is done already")
-    todo = [pair for pair, is_done in zip(zip(jobs, provenances, strict=True), are_done, strict=True) if not is_done]
-    progress = AnnotateProgress(terminal, len(todo))
-    for job, _ in todo:  # what is no recording is told before TensorFlow has started
-        if (error := obstacle(job.source, options)) is not None:
-            not_done(job, error)
-    todo = [pair for pair in todo if pair[0].source not in failed]
-    stop = StopRequest()
     let_stages_run_on()
-    with ExitStack() as stack:
-        if todo:
-            several = _several_workers(workers, cluster, session, options)
-            if several is None:
-                # A single recording is decoded while TensorFlow starts.
-                opened = stack.enter_context(SourceAhead(todo[0][0].source, options)) if len(todo) == 1 else None
-                started = start_session(session, look=opened.look if opened else None)
-                report.start_s = started.start_s
-                stack.enter_context(stop)
-                work: Callable[..., None] = partial(annotate_all, todo, started, options, opened=opened)
-            else:
-                stack.enter_context(stop)
-                stack.enter_context(several)
-                with terminal.status(f"starting {session.model}"):
-                    report.start_s = start_workers(several, stop)
-                work = partial(annotate_in_parallel, todo, options, several)
-            stack.enter_context(progress)
-            work(stop=stop, on_done=done, on_failed=not_done, on_progress=progress.update)
-    report.seconds, report.stopped = time.perf_counter() - PROCESS_START, stop.requested
+    with AnnotateProgress(terminal, f"starting {session.model}") as bars:
+
+        def on_progress(progress: "Progress") -> None:
+            bars(progress)
+            if progress.result is not None:
+                _print_result(progress.result, quiet=str(json_path) == "-")
+
+        report = annotate(
+            sources,
+            output,
+            session=session,
+            options=options,
+            sidecars=SidecarPaths(jsonl, csv, heatmaps, contact_sheet),
+            workers=workers if cluster is None else cluster,
+            overwrite=overwrite,
+            resume=resume,
+            on_progress=on_progress,
+        )
     if json_path is not None:
-        write_json(report.record(), json_path)
-    if stop.requested:
+        write_json(replace(report, seconds=time.perf_counter() - PROCESS_START).to_json(), json_path)
+    if report.stopped:
         raise typer.Exit(INTERRUPTED)
-    if failed:
+    if not report.is_complete:
         raise typer.Exit(FAILED)
 
 
-def _check_workers(count: int | None, cluster: str | None, encoding: "Encoding") -> None:
-    if cluster is None and count is None:
+def _print_result(result: "Result", *, quiet: bool) -> None:
+    """Print what became of a recording: on stdout, unless that is for JSON, and what went wrong on stderr."""
+    output, summary = result.job.output, result.summary
+    if result.error is not None:
+        complain(str(result.error))
         return
-    if cluster is not None and count is not None:
-        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
-    if encoding.codec == "png":
-        raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
-    if cluster is not None:
-        from live_gradcam.annotating.cluster import check_cluster
-
-        check_cluster()
-
-
-def _several_workers(
-    count: int | None, cluster: str | None, session: SessionOptions, options: "AnnotateOptions"
-) -> "ProcessWorkers | ClusterWorkers | None":
-    """What works, besides this process; None for nothing."""
-    from live_gradcam.annotating.cluster import ClusterWorkers
-    from live_gradcam.annotating.workers import ProcessWorkers
-
-    if cluster is None and count is None:
-        return None
-    if cluster is not None:
-        return ClusterWorkers(cluster, session, options)
-    return ProcessWorkers(count or 1, session, options)
+    if not quiet:
+        if summary is None:
+            print(f"{output} is done already")
+        else:
+            print(f"{output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
+    for note in result.notes:
+        complain(note)
+    if result.damage is not None:
+        complain(result.damage)

@@ -71,12 +71,7 @@ def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Ses
     from live_gradcam.attribution.session import start_session
 
     with terminal.status(f"starting {options.model}"):
-        session = start_session(options, look=look, let_tensorflow_talk=is_debugging())
-    log = logging.getLogger(__name__)
-    log.info("%s, ready in %.1f s", " · ".join(session.description), sum(session.start_s.values()))
-    for rule, count in session.explainer.rewrites.items():
-        log.info("lowering: %s, %d times", rule, count)
-    return session
+        return start_session(options, look=look, let_tensorflow_talk=is_debugging())
 
 
 def write_json(content: Any, path: Path) -> None:

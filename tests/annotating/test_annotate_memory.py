@@ -28,7 +28,7 @@ from memory import resident_mib
 folder = Path(sys.argv[1])
 measured = {}
 
-def note(job, done):
+def note(done):
     if done.frames in (FRAMES // 4, FRAMES // 2, FRAMES):
         measured[done.frames] = resident_mib()
 

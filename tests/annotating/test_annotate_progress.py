@@ -13,12 +13,29 @@ import pytest
 from command_line import environment
 from rich.console import Console
 
-from live_gradcam.annotating import progress
+from live_gradcam.annotating.batch import Progress
 from live_gradcam.annotating.jobs import AnnotateJob
-from live_gradcam.annotating.progress import AnnotateProgress
-from live_gradcam.annotating.run import Progress
+from live_gradcam.annotating.report import Result
+from live_gradcam.cli import annotate_progress
+from live_gradcam.cli.annotate_progress import AnnotateProgress
+from live_gradcam.errors import SourceError
 
 A, B = (AnnotateJob(Path(name), Path(name).with_suffix(".out")) for name in ("a [1].mp4", "b.mp4"))
+
+
+class Work:
+    """Notifies of the progress of so many recordings, whose network has just started."""
+
+    def __init__(self, shown: AnnotateProgress, recordings: int) -> None:
+        self._shown, self._recordings = shown, recordings
+        shown(Progress("starting", recordings))
+        shown(Progress("started", recordings))
+
+    def update(self, job: AnnotateJob, frames: int, seconds: float, of_seconds: float | None) -> None:
+        self._shown(Progress("annotating", self._recordings, job, frames, seconds, of_seconds))
+
+    def done(self, job: AnnotateJob) -> None:
+        self._shown(Progress("over", self._recordings, job, result=Result(job, error=SourceError("of no matter"))))
 
 
 class Clock:
@@ -34,19 +51,20 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(annotate_progress, "time", clock)
     return clock
 
 
 def test_a_line_every_ten_seconds_where_there_is_no_terminal(clock: Clock) -> None:
     told = io.StringIO()
-    with AnnotateProgress(Console(file=told, width=40), 2) as shown:
+    with AnnotateProgress(Console(file=told, width=40), "starting x") as shown:
+        work = Work(shown, 2)
         for second in range(41):
             clock.now = 100 + second + 0.5
-            shown.update(A, Progress(25 * second, second / 2, 40.0))
-        shown.done(A)
+            work.update(A, 25 * second, second / 2, 40.0)
+        work.done(A)
         clock.now = 151.0
-        shown.update(B, Progress(100, 3.0, None))
+        work.update(B, 100, 3.0, None)
     assert told.getvalue().splitlines() == [
         "live-gradcam: a [1].mp4: 12 %, 250 frames, 23.8 FPS, 74 s to go, recording 1 of 2",
         "live-gradcam: a [1].mp4: 25 %, 500 frames, 24.4 FPS, 62 s to go, recording 1 of 2",
@@ -58,12 +76,12 @@ def test_a_line_every_ten_seconds_where_there_is_no_terminal(clock: Clock) -> No
 
 def test_nothing_is_told_of_what_is_quick(clock: Clock) -> None:
     told = io.StringIO()
-    shown = AnnotateProgress(Console(file=told), 1)
-    clock.now += 30  # the engine starts
-    with shown:
-        shown.update(A, Progress(1, 0.04, 1.0))
+    with AnnotateProgress(Console(file=told), "starting x") as shown:
+        clock.now += 30  # the network starts
+        work = Work(shown, 1)
+        work.update(A, 1, 0.04, 1.0)
         clock.now += 9
-        shown.update(A, Progress(25, 1.0, 1.0))
+        work.update(A, 25, 1.0, 1.0)
     assert told.getvalue() == ""
 
 
@@ -73,13 +91,14 @@ def terminal() -> Console:
 
 def test_bars_on_a_terminal_go_by_the_recordings_time(clock: Clock) -> None:
     console = terminal()
-    with AnnotateProgress(console, 1) as shown:
+    with AnnotateProgress(console, "starting x") as shown:
+        work = Work(shown, 1)
         clock.now = 102
-        shown.update(A, Progress(60, 15.0, 60.0))
+        work.update(A, 60, 15.0, 60.0)
         (task,) = shown._bars.tasks
         assert (task.description, task.percentage) == ("a [1].mp4", 25)
         assert task.fields["note"] == "60 frames  30.0 FPS"
-        shown.update(A, Progress(61, 70.0, 60.0))  # longer than its header says
+        work.update(A, 61, 70.0, 60.0)  # longer than its header says
         assert task.percentage == 100
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "60 frames" in text or "61 frames" in text
@@ -87,26 +106,28 @@ def test_bars_on_a_terminal_go_by_the_recordings_time(clock: Clock) -> None:
 
 
 def test_the_batch_has_a_bar_of_its_own(clock: Clock) -> None:
-    with AnnotateProgress(terminal(), 4) as shown:
-        shown.update(A, Progress(1, 30.0, 60.0))
+    with AnnotateProgress(terminal(), "starting x") as shown:
+        work = Work(shown, 4)
+        work.update(A, 1, 30.0, 60.0)
         total, _ = shown._bars.tasks
         assert (total.description, total.total, total.completed) == ("all", 4, 0.5)
-        shown.update(B, Progress(1, 6.0, 60.0))  # at the same time, in another worker
+        work.update(B, 1, 6.0, 60.0)  # at the same time, in another worker
         assert total.completed == pytest.approx(0.6)
         assert total.fields["note"] == "2 of 4 recordings"
-        shown.update(A, Progress(1, 33.0, 60.0))
+        work.update(A, 1, 33.0, 60.0)
         assert total.completed == pytest.approx(0.65)
-        shown.done(A)
+        work.done(A)
         assert total.completed == pytest.approx(1.1)
-        shown.done(AnnotateJob(Path("c.mp4"), Path("c.out")))  # of which nothing became
-        shown.done(B)
+        work.done(AnnotateJob(Path("c.mp4"), Path("c.out")))  # of which nothing became
+        work.done(B)
         assert total.completed == 3
 
 
 def test_what_is_printed_into_a_file_gets_there_while_there_are_bars(capsys: pytest.CaptureFixture[str]) -> None:
     console = terminal()
-    with AnnotateProgress(console, 1) as shown:
-        shown.update(A, Progress(1, 30.0, 60.0))
+    with AnnotateProgress(console, "starting x") as shown:
+        work = Work(shown, 1)
+        work.update(A, 1, 30.0, 60.0)
         print("a result")
     assert capsys.readouterr().out == "a result\n"
     assert "a result" not in console.file.getvalue()  # type: ignore[attr-defined]

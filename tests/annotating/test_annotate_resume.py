@@ -54,7 +54,7 @@ def annotate(source: Path, output: Path, options: AnnotateOptions, **more: Any) 
 
 def is_done(job: AnnotateJob, options: AnnotateOptions, *, resume: bool = True, overwrite: bool = False) -> bool:
     made = Provenance.of(job.source, SessionOptions(), options)
-    return check_jobs([job], [made], options, overwrite=overwrite, resume=resume)[0]
+    return check_jobs([(job, made)], options, overwrite=overwrite, resume=resume)[0]
 
 
 class StopAfter(StopRequest):

@@ -19,8 +19,8 @@ from fake_engine import annotated, start_fake
 from video_files import make_video, number_of, numbered
 
 from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.report import Result
 from live_gradcam.annotating.source import Span
-from live_gradcam.annotating.summary import describe_notes
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.capture import Playback
 from live_gradcam.sources.clock import Clock, ClockFaults
@@ -216,7 +216,7 @@ def test_a_clock_that_jumps_forward_loses_nothing(tmp_path: Path, ending: str, j
     assert _click_time(tmp_path / f"out.{ending}") == pytest.approx(_CLICK, abs=0.03)  # a packet's length at the jump
     assert (summary.frames, summary.loss, summary.clock) == (50, Loss(0, 0.0), ClockFaults(jumps=1))
     job: Any = SimpleNamespace(source=source, output=tmp_path / f"out.{ending}")
-    assert describe_notes(job, summary) == [
+    assert Result(job, summary).notes == [
         f"{source}: its clock jumps once: all frames are there, and go on at the usual rate"
     ]
 

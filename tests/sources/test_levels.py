@@ -17,7 +17,7 @@ from fake_engine import annotated, start_fake
 
 from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.summary import describe_notes
+from live_gradcam.annotating.report import Result
 from live_gradcam.errors import UsageError
 from live_gradcam.evaluating.pictures import plan_sources
 from live_gradcam.sinks.image import write_image
@@ -294,7 +294,7 @@ def test_wrong_levels_are_told_at_once(tmp_path: Path) -> None:
 def test_notes_are_lines(tmp_path: Path) -> None:
     summary = annotated(_folder(tmp_path / "shots", [500]), tmp_path / "out.mp4")
     (job,) = plan_jobs([tmp_path / "shots"], tmp_path / "again.mp4", AnnotateOptions())
-    assert describe_notes(job, summary) == summary.notes
+    assert Result(job, summary).notes == summary.notes
 
 
 def test_the_values_are_at_hand(tmp_path: Path) -> None:
