@@ -44,28 +44,28 @@ class CameraOptions:
     Attributes:
         size: (height, width) in pixels; None for the camera's own.
         fps: frames a second; None for the camera's own.
-        backend: OpenCV's name of the driver, such as "v4l2", "dshow" or "avfoundation"; None for the first that works.
+        driver: its name in OpenCV, such as "v4l2", "dshow" or "avfoundation"; None for the first that works.
     """
 
     size: tuple[int, int] | None = None
     fps: float | None = None
-    backend: str | None = None
+    driver: str | None = None
 
     def check(self) -> None:
-        """Raises UsageError for a backend that this OpenCV does not have."""
-        if self.backend is not None:
-            _backend_number(self.backend)
+        """Raises UsageError for a driver that this OpenCV does not have."""
+        if self.driver is not None:
+            _driver_number(self.driver)
 
 
-def _backend_number(name: str) -> int:
-    known = {cv2.videoio_registry.getBackendName(number).lower(): number for number in camera_backends()}
+def _driver_number(name: str) -> int:
+    known = {cv2.videoio_registry.getBackendName(number).lower(): number for number in camera_drivers()}
     if name.lower() not in known:
         hint = did_you_mean(name, known) or f": this OpenCV has {', '.join(sorted(known))}"
-        raise UsageError(f"there is no camera backend {name!r}{hint}")
+        raise UsageError(f"there is no camera driver {name!r}{hint}")
     return known[name.lower()]
 
 
-def camera_backends() -> list[int]:
+def camera_drivers() -> list[int]:
     """OpenCV's numbers of the drivers for cameras."""
     return list(cv2.videoio_registry.getCameraBackends())
 
@@ -104,7 +104,7 @@ def open_source(
 
     Raises:
         SourceError: it cannot be opened, at once; it stops, when a live one does so while it is read.
-        UsageError: no such backend; a rate for a live source; a pipeline of GStreamer, which is not read.
+        UsageError: no such driver; a rate for a live source; a pipeline of GStreamer, which is not read.
     """
     if " ! " in source and not Path(source).exists():
         raise UsageError(
@@ -125,8 +125,8 @@ def _open_capture(source: str, options: CameraOptions) -> cv2.VideoCapture:
     silence_opencv()
     index = camera_index(source)
     if index is not None:
-        backend = cv2.CAP_ANY if options.backend is None else _backend_number(options.backend)
-        capture = cv2.VideoCapture(index, backend)
+        driver = cv2.CAP_ANY if options.driver is None else _driver_number(options.driver)
+        capture = cv2.VideoCapture(index, driver)
         if not capture.isOpened():
             raise SourceError(f"camera {index} does not open: {_why_no_camera(index)}")
         _ask_for(capture, options)

@@ -682,8 +682,8 @@ def test_what_is_asked_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[Any, Any] = {}
 
     class Camera:
-        def __init__(self, index: int, backend: int) -> None:
-            asked.update(index=index, backend=backend)
+        def __init__(self, index: int, driver: int) -> None:
+            asked.update(index=index, driver=driver)
 
         def isOpened(self) -> bool:  # noqa: N802
             return True
@@ -699,15 +699,15 @@ def test_what_is_asked_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(capture.cv2, "VideoCapture", Camera)
     open_source("3", CameraOptions((720, 1280), 25, None))
-    assert (asked["index"], asked["backend"]) == (3, capture.cv2.CAP_ANY)
+    assert (asked["index"], asked["driver"]) == (3, capture.cv2.CAP_ANY)
     assert asked[capture.cv2.CAP_PROP_FRAME_WIDTH] == 1280
     assert asked[capture.cv2.CAP_PROP_FRAME_HEIGHT] == 720
     assert asked[capture.cv2.CAP_PROP_FPS] == 25
 
 
-def test_a_camera_backend_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match=r"^there is no camera backend 'v4l3'"):
-        CameraOptions(backend="v4l3").check()
+def test_a_camera_driver_that_does_not_exist() -> None:
+    with pytest.raises(UsageError, match=r"^there is no camera driver 'v4l3'"):
+        CameraOptions(driver="v4l3").check()
 
 
 def test_which_sources_are_live() -> None:
