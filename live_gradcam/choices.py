@@ -234,7 +234,8 @@ ENGINES = Family(
 
 # --- what is seen -------------------------------------------------------------------------------------------------
 
-#: What is shown of an explained frame, in the order of the Tab key.
+#: What is shown of an explained frame, in the order of the Tab key. `drawing.views` draws them.
+View = Literal["overlay", "side-by-side", "heatmap", "raw", "grid"]
 VIEWS = Choices(
     "view",
     {

@@ -9,7 +9,7 @@ import numpy as np
 from live_gradcam.annotating.options import PANELS, AnnotateOptions
 from live_gradcam.drawing.hud import Hud, draw_hud
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.drawing.views import View, compose, draw_boxes, rescaled, resized
+from live_gradcam.drawing.views import compose, draw_boxes, rescaled, resized
 from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.explanations.stability import ABOVE_NOTHING, Stabilizer
@@ -91,20 +91,20 @@ class Drawing:
             picture = three_panels(image, explanation, self._overlay, boxes=self._options.boxes.drawn)
             draw_hud(picture, Hud(full_scale=shown.full_scale, names_classes=False), explanation, self._overlay)
             return picture
-        view = View.GRID if len(explanation.targets) > 1 else View(self._options.layout)
-        if view is View.SIDE_BY_SIDE:  # in a file there is room for both at full size
-            return np.hstack([image.copy(), self._in_view(View.OVERLAY, image, explanation, shown.full_scale)])
+        view = "grid" if len(explanation.targets) > 1 else self._options.layout
+        if view == "side-by-side":  # in a file there is room for both at full size
+            return np.hstack([image.copy(), self._in_view("overlay", image, explanation, shown.full_scale)])
         return self._in_view(view, image, explanation, shown.full_scale)
 
-    def _in_view(self, view: View, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
+    def _in_view(self, view: str, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
         boxes = self._options.boxes.drawn
-        if view is View.OVERLAY:
+        if view == "overlay":
             picture = self._overlay.blend(image, explanation, in_place=True)
             if boxes:
                 draw_boxes(picture, explanation)
         else:
             picture, _ = compose(view, image, explanation, self._overlay, boxes=boxes)
-        hud = Hud(full_scale=None if view is View.RAW else full_scale, names_classes=view is not View.GRID)
+        hud = Hud(full_scale=None if view == "raw" else full_scale, names_classes=view != "grid")
         draw_hud(picture, hud, explanation, self._overlay)
         return picture
 

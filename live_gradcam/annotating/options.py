@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import VIEWS
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
-from live_gradcam.drawing.views import View
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.sinks.encoding import Encoding
@@ -18,7 +18,7 @@ from live_gradcam.sources.levels import Levels
 #: Overlay, picture and heatmap side by side, each as large as the source.
 PANELS = "panels"
 #: What an annotated frame shows: the live window's views, of which side by side takes twice the width, and the panels.
-LAYOUTS = (*(view.value for view in View), PANELS)
+LAYOUTS = (*VIEWS, PANELS)
 
 #: GIF players show shorter frames for a tenth of a second.
 _GIF_FPS = 50
@@ -61,7 +61,7 @@ class AnnotateOptions:
     source_fps: Fraction | None = None
     levels: Levels | None = None
     size: tuple[int | None, int | None] | None = None
-    layout: str = View.OVERLAY.value
+    layout: str = "overlay"
     smooth: float = 0.0
     boxes: BoxOptions = DEFAULT_BOXES
     batch: int | None = None
@@ -85,13 +85,13 @@ class AnnotateOptions:
 
     def for_session(self, session: SessionOptions) -> SessionOptions:
         """The session's options with as many maps as are needed."""
-        if self.layout == View.GRID.value:
+        if self.layout == "grid":
             return replace(session, maps=None)
         return replace(session, maps=_FOLLOWED_MAPS if self.smooth and not session.classes else 1)
 
     def shown_maps(self, targets: int) -> int | None:
         """How many of a frame's maps are drawn and kept, of so many classes asked for; None for all."""
-        return None if self.layout == View.GRID.value else max(1, targets)
+        return None if self.layout == "grid" else max(1, targets)
 
     def check_rate(self, output: Path, rate: Fraction) -> None:
         """Make sure that an output can have so many frames a second.

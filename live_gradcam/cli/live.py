@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from live_gradcam.attribution.session import SessionOptions
-from live_gradcam.choices import HUD_LEVELS, VIEWS, HudLevel
+from live_gradcam.choices import HUD_LEVELS, VIEWS, HudLevel, View
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import (
     Flags,
@@ -52,7 +52,7 @@ def live(
     snapshots: Annotated[
         Path, typer.Option("--snapshots", metavar="FOLDER", help="Where the keys s and r write to.")
     ] = Path(),
-    view: Annotated[str, chosen(VIEWS, "--view", help="What the window shows first."), VIEWS] = "overlay",
+    view: Annotated[View, chosen(VIEWS, "--view", help="What the window shows first."), VIEWS] = "overlay",
     hud: Annotated[
         HudLevel, chosen(HUD_LEVELS, "--hud", help="How much text to draw over the picture."), HUD_LEVELS
     ] = "full",
@@ -93,7 +93,6 @@ def live(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
-    from live_gradcam.drawing.views import View
     from live_gradcam.files import check_output
     from live_gradcam.live_loop.run import LiveOptions, run_live
     from live_gradcam.sources.capture import CameraOptions, camera_index, open_source
@@ -120,7 +119,7 @@ def live(
         smooth_display=smooth_display,
         reconnect=reconnect,
         mirror=camera_index(source) is not None if mirror is None else mirror,
-        view=View(view),
+        view=view,
         hud=hud,
         boxes=boxes,
     )

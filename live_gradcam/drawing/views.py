@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 
 import cv2
 import numpy as np
@@ -19,29 +18,18 @@ _BOX_COLOUR, _BOX_RIM = (255, 255, 255), (0, 0, 0)
 _GAP = 2
 
 
-class View(Enum):
-    """What is shown, in the order of the Tab key."""
-
-    OVERLAY = "overlay"
-    SIDE_BY_SIDE = "side-by-side"
-    HEATMAP = "heatmap"
-    RAW = "raw"
-    GRID = "grid"
-
-    @property
-    def next(self) -> View:
-        """The view after this one; the first after the last."""
-        views = list(View)
-        return views[(views.index(self) + 1) % len(views)]
+#: What draws a view: of the frame, its explanation, what draws the maps, and whether boxes are drawn. It gives the
+#: picture, of the frame's size, and where a click means a class. The frame is not changed.
+Drawer = Callable[[np.ndarray, Explanation, Overlay, bool], tuple[np.ndarray, list[BarArea]]]
 
 
 def compose(
-    view: View, image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool = False
+    view: str, image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool = False
 ) -> tuple[np.ndarray, list[BarArea]]:
     """Draw a view.
 
     Args:
-        view: which.
+        view: one of `choices.VIEWS`.
         image: uint8 (height, width, 3), BGR: the frame that was explained. It is not changed.
         explanation: of that frame.
         overlay: draws the maps.
@@ -50,16 +38,28 @@ def compose(
     Returns:
         The picture, of the same shape, and where a click pins a class: the titles of the grid.
     """
-    if view is View.GRID:
-        return _grid(image, explanation, overlay, boxes=boxes)
-    if view is View.SIDE_BY_SIDE:
-        return _side_by_side(image, explanation, overlay, boxes=boxes), []
-    if view is View.OVERLAY:
-        picture = overlay.blend(image, explanation)
-    elif view is View.HEATMAP:
-        picture = overlay.colours(explanation, image.shape[:2])
-    else:
-        picture = image.copy()
+    return DRAWERS[view](image, explanation, overlay, boxes)
+
+
+def _overlay(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
+) -> tuple[np.ndarray, list[BarArea]]:
+    return _with_boxes(overlay.blend(image, explanation), explanation, boxes)
+
+
+def _heatmap(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
+) -> tuple[np.ndarray, list[BarArea]]:
+    return _with_boxes(overlay.colours(explanation, image.shape[:2]), explanation, boxes)
+
+
+def _raw(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
+) -> tuple[np.ndarray, list[BarArea]]:
+    return _with_boxes(image.copy(), explanation, boxes)
+
+
+def _with_boxes(picture: np.ndarray, explanation: Explanation, boxes: bool) -> tuple[np.ndarray, list[BarArea]]:
     if boxes:
         draw_boxes(picture, explanation)
     return picture, []
@@ -94,7 +94,9 @@ def mirrored(image: np.ndarray, explanation: Explanation) -> tuple[np.ndarray, E
     )
 
 
-def _side_by_side(image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool) -> np.ndarray:
+def _side_by_side(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
+) -> tuple[np.ndarray, list[BarArea]]:
     canvas = np.zeros_like(image)
     height, width = image.shape[:2]
     small, small_explanation = _fitted(image, explanation, (height, max(1, (width - _GAP) // 2)))
@@ -104,13 +106,13 @@ def _side_by_side(image: np.ndarray, explanation: Explanation, overlay: Overlay,
     top = (height - small.shape[0]) // 2
     canvas[top : top + small.shape[0], : small.shape[1]] = small
     canvas[top : top + small.shape[0], width - small.shape[1] :] = blended
-    return canvas
+    return canvas, []
 
 
 def _grid(
-    image: np.ndarray, explanation: Explanation, overlay: Overlay, *, boxes: bool
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
 ) -> tuple[np.ndarray, list[BarArea]]:
-    """A pane a class, with its own map, name and probability."""
+    """A pane for each class, with its own map, name and probability."""
     canvas = np.zeros_like(image)
     height, width = image.shape[:2]
     count = len(explanation.targets)
@@ -136,6 +138,16 @@ def _grid(
         draw_title(canvas[y : y + strip, x:right], named, text_size, is_target=position == 0)
         areas.append(BarArea(x, y, right, bottom, target.index))
     return canvas, areas
+
+
+#: What draws each of `choices.VIEWS`.
+DRAWERS: dict[str, Drawer] = {
+    "overlay": _overlay,
+    "side-by-side": _side_by_side,
+    "heatmap": _heatmap,
+    "raw": _raw,
+    "grid": _grid,
+}
 
 
 def _fitted(image: np.ndarray, explanation: Explanation, size: tuple[int, int]) -> tuple[np.ndarray, Explanation]:

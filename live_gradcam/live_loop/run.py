@@ -18,10 +18,10 @@ import numpy as np
 
 from live_gradcam.attribution.fit_choice import Look, Stream, describe_fit
 from live_gradcam.attribution.session import Session
-from live_gradcam.choices import HudLevel
+from live_gradcam.choices import VIEWS, HudLevel, View
 from live_gradcam.drawing.hud import BarArea, Hud, draw_hud
 from live_gradcam.drawing.overlay import Overlay
-from live_gradcam.drawing.views import View, compose, mirrored
+from live_gradcam.drawing.views import compose, mirrored
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions, SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation, Target
 from live_gradcam.files import timestamped_name, writing
@@ -75,7 +75,7 @@ class LiveOptions:
     smooth_display: bool = False
     reconnect: int | None = None
     mirror: bool = False
-    view: View = View.OVERLAY
+    view: View = "overlay"
     hud: HudLevel = "full"
     boxes: BoxOptions = DEFAULT_BOXES
 
@@ -236,7 +236,7 @@ def run_live(
 class _Controls:
     """What the keys change."""
 
-    view: View
+    view: str
     mirror: bool
     boxes: bool
     help: bool = False
@@ -370,7 +370,7 @@ class _Loop:
         if self._explained_size_differs():
             explanation = None
         elif explained and self._controls.boxes:
-            explanation = self._boxed(explained, maps=None if self._controls.view is View.GRID else 1)
+            explanation = self._boxed(explained, maps=None if self._controls.view == "grid" else 1)
         image = frame.image
         if self._controls.mirror:
             image, explanation = _as_in_a_mirror(image, explanation)
@@ -408,8 +408,8 @@ class _Loop:
             recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
             full_scale=self._explained.full_scale if self._explained and explanation is not None else None,
             help=HELP if self._controls.help else (),
-            names_classes=self._controls.view is not View.GRID,
-            notes_in_a_line=self._controls.view in (View.GRID, View.SIDE_BY_SIDE),
+            names_classes=self._controls.view != "grid",
+            notes_in_a_line=self._controls.view in ("grid", "side-by-side"),
             level=self._options.hud,
         )
 
@@ -491,8 +491,9 @@ class _Loop:
             if self._is_playing:
                 self._capture.let_play(not controls.paused)
         elif wish.action is Action.NEXT_VIEW:
-            controls.view = controls.view.next
-            self._tell(controls.view.value.replace("-", " "))
+            views = list(VIEWS)
+            controls.view = views[(views.index(controls.view) + 1) % len(views)]
+            self._tell(controls.view.replace("-", " "))
         elif wish.action is Action.HELP:
             controls.help = not controls.help
         elif wish.action is Action.SNAPSHOT:

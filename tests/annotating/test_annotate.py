@@ -25,7 +25,7 @@ from live_gradcam.annotating.options import LAYOUTS, AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.drawing.views import View, compose
+from live_gradcam.drawing.views import compose
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.boxes import BoxOptions, SteadyBoxes
 from live_gradcam.sinks.encoding import Encoding
@@ -436,7 +436,7 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
     elif layout == "side-by-side":
         expected = np.hstack([image, Overlay().blend(image, explanation)])
     else:
-        expected, _ = compose(View(layout), image, explanation, Overlay())
+        expected, _ = compose(layout, image, explanation, Overlay())
         assert drawn.shape == (240, 320, 3)
     assert np.abs(drawn - expected)[BARE].mean() < 4
     if drawn.shape == image.shape:
@@ -463,7 +463,7 @@ def test_a_grid_of_several_classes(tmp_path: Path) -> None:
         assert [one["target"] for one in record["maps"]] == [7, 30]
         assert record["target_label"] == "number 7"
     first = pictures(1, **WIDE)[0]
-    expected, _ = compose(View.GRID, first, engine.explain_batch([first], 1)[0], Overlay())
+    expected, _ = compose("grid", first, engine.explain_batch([first], 1)[0], Overlay())
     assert np.abs(frames_of(tmp_path / "out.mp4")[0] - expected)[BARE].mean() < 4
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
+from live_gradcam.choices import HUD_LEVELS, VIEWS, HudLevel, View
 from live_gradcam.drawing import hud, panels
 from live_gradcam.drawing.hud import (
     Hud,
@@ -22,7 +24,7 @@ from live_gradcam.drawing.hud import (
 )
 from live_gradcam.drawing.overlay import COLORMAPS, COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.drawing.views import View, compose, mirrored
+from live_gradcam.drawing.views import DRAWERS, compose, mirrored
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.explanations.fits import fit_frame, heatmap_on_frame, shrink
@@ -326,7 +328,7 @@ def explained_picture(size: tuple[int, int] = (90, 160)) -> tuple[np.ndarray, Ex
 
 def test_every_view_has_the_frames_size_and_leaves_the_frame() -> None:
     image, explanation = explained_picture((360, 640))
-    for view in View:
+    for view in VIEWS:
         before = image.copy()
         picture, _ = compose(view, image, explanation, Overlay(), boxes=True)
         assert picture.shape == image.shape
@@ -336,33 +338,29 @@ def test_every_view_has_the_frames_size_and_leaves_the_frame() -> None:
 @pytest.mark.parametrize("size", [(2, 2), (17, 300), (300, 17), (1, 1)])
 def test_a_view_of_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
     image, explanation = explained_picture(size)
-    for view in View:
+    for view in VIEWS:
         picture, _ = compose(view, image, explanation, Overlay())
         assert picture.shape == image.shape
         draw_hud(picture, Hud(notes=("a", "b"), help=HELP, full_scale=1.0, recording="REC"), explanation, Overlay())
 
 
-def test_the_views_come_in_turn() -> None:
-    view, seen = View.OVERLAY, []
-    for _ in View:
-        seen.append(view)
-        view = view.next
-    assert seen == list(View)
-    assert view is View.OVERLAY
+def test_a_view_is_drawn_for_each_name_that_there_is() -> None:
+    assert tuple(DRAWERS) == tuple(VIEWS) == get_args(View)
+    assert tuple(HUD_LEVELS) == get_args(HudLevel)
 
 
 def test_raw_is_the_frame_and_heatmap_the_map_alone() -> None:
     image, explanation = explained_picture()
     overlay = Overlay()
-    np.testing.assert_array_equal(compose(View.RAW, image, explanation, overlay)[0], image)
-    heatmap, _ = compose(View.HEATMAP, image, explanation, overlay)
+    np.testing.assert_array_equal(compose("raw", image, explanation, overlay)[0], image)
+    heatmap, _ = compose("heatmap", image, explanation, overlay)
     np.testing.assert_array_equal(heatmap[45, 2], overlay.scale_of(explanation)[255, 0])
     np.testing.assert_array_equal(heatmap[45, -3], overlay.scale_of(explanation)[0, 0])
 
 
 def test_side_by_side_is_the_picture_and_the_overlay() -> None:
     image, explanation = explained_picture((360, 640))
-    both, _ = compose(View.SIDE_BY_SIDE, image, explanation, Overlay())
+    both, _ = compose("side-by-side", image, explanation, Overlay())
     assert both[180, 80].tolist() == [0, 0, 120]
     assert both[180, 240].tolist() == [120, 0, 0]
     assert both[180, 400].tolist() != [0, 0, 120]  # hot
@@ -371,7 +369,7 @@ def test_side_by_side_is_the_picture_and_the_overlay() -> None:
 
 def test_the_grid_has_a_map_a_class_and_a_click_finds_the_class() -> None:
     image, explanation = explained_picture((360, 640))
-    grid, areas = compose(View.GRID, image, explanation, Overlay())
+    grid, areas = compose("grid", image, explanation, Overlay())
     assert [area.class_index for area in areas] == [1, 0]
     for area, hot_left in zip(areas, (True, False), strict=True):
         middle, quarter = (area.top + area.bottom) // 2 + 10, (area.right - area.left) // 4
@@ -402,7 +400,7 @@ LARGE, SMALL = Box(40, 60, 240, 300), Box(400, 100, 500, 200)
 def test_all_boxes_are_drawn_the_first_in_a_thicker_line_and_legible_on_any_background(background: int) -> None:
     image, explanation = boxed((LARGE, SMALL))
     image[:] = background
-    picture, _ = compose(View.RAW, image, explanation, Overlay(), boxes=True)
+    picture, _ = compose("raw", image, explanation, Overlay(), boxes=True)
     widths = []
     for box in (LARGE, SMALL):
         for edge in (box.left, box.right - 1):
@@ -415,7 +413,7 @@ def test_all_boxes_are_drawn_the_first_in_a_thicker_line_and_legible_on_any_back
     assert widths[0] == widths[1] > widths[2] == widths[3]
     inside = picture[150, 100:200]
     assert (inside == background).all()
-    np.testing.assert_array_equal(compose(View.RAW, image, explanation, Overlay())[0], image)
+    np.testing.assert_array_equal(compose("raw", image, explanation, Overlay())[0], image)
 
 
 def edges_at(picture: np.ndarray, row: int, columns: slice) -> list[int]:
@@ -428,7 +426,7 @@ def test_a_box_goes_with_the_picture_into_the_mirror_and_into_the_smaller_views(
     image, explanation = boxed((LARGE,), (SMALL,))
     _, flipped = mirrored(image, explanation)
     assert flipped.boxes == ((Box(400, 60, 600, 300),), (Box(140, 100, 240, 200),))
-    both, _ = compose(View.SIDE_BY_SIDE, image, explanation, Overlay(alpha=0), boxes=True)
+    both, _ = compose("side-by-side", image, explanation, Overlay(alpha=0), boxes=True)
     half = 319 / 640
     assert edges_at(both, 180, slice(0, 320)) == []
     np.testing.assert_allclose(edges_at(both, 180, slice(321, 640)), [321 + 40 * half, 321 + 239 * half], atol=1)
@@ -436,7 +434,7 @@ def test_a_box_goes_with_the_picture_into_the_mirror_and_into_the_smaller_views(
 
 def test_the_grid_draws_the_boxes_of_each_class() -> None:
     image, explanation = boxed((LARGE,), (SMALL, Box(20, 20, 60, 60)))
-    grid, areas = compose(View.GRID, image, explanation, Overlay(alpha=0), boxes=True)
+    grid, areas = compose("grid", image, explanation, Overlay(alpha=0), boxes=True)
     for area, box in zip(areas, (LARGE, SMALL), strict=True):
         scale = (area.right - area.left) / 640
         row = round(area.bottom - scale * (360 - 150))  # through the middle of both boxes
@@ -473,9 +471,9 @@ def test_what_speaks_against_is_between_azure_and_violet_in_every_view() -> None
     hue = cv2.cvtColor(overlay.scale_of(against), cv2.COLOR_BGR2HSV)[102:, 0, 0].astype(int) * 2
     assert (hue.min() >= 205, hue.max() <= 285) == (True, True)
     assert overlay.blend(image, against)[180, 5].tolist() == strongest
-    assert compose(View.HEATMAP, image, against, overlay)[0][180, 5].tolist() == strongest
-    assert compose(View.SIDE_BY_SIDE, image, against, overlay)[0][180, 325].tolist() == strongest
-    grid, areas = compose(View.GRID, image, against, overlay)
+    assert compose("heatmap", image, against, overlay)[0][180, 5].tolist() == strongest
+    assert compose("side-by-side", image, against, overlay)[0][180, 325].tolist() == strongest
+    grid, areas = compose("grid", image, against, overlay)
     assert [grid[areas[0].bottom - 20, areas[0].left + 5].tolist()] == [strongest]
     assert three_panels(image, against, overlay)[-180, -600].tolist() == strongest
 
@@ -502,7 +500,7 @@ def test_the_name_of_the_map_is_said_wherever_it_is_named(monkeypatch: pytest.Mo
     image, explanation = explained_picture((720, 1280))
     against = replace(explanation, against=True)
     written = texts(monkeypatch)
-    compose(View.GRID, image, against, Overlay())
+    compose("grid", image, against, Overlay())
     assert written == ["75 %", "against class 1", "20 %", "against class 0"]
     written.clear()
     three_panels(image, against, Overlay())
@@ -574,7 +572,7 @@ def test_a_bar_is_where_a_click_finds_it() -> None:
 def test_little_and_nothing_is_said_where_that_is_wanted() -> None:
     explanation = explanation_of(np.ones((1, 1)), (720, 1280))
     inked = []
-    for level in ("full", "minimal", "none"):
+    for level in HUD_LEVELS:
         image = np.zeros((720, 1280, 3), np.uint8)
         said = Hud(notes=("a", "b"), minimal_note="30 FPS", full_scale=1.0, level=level)
         draw_hud(image, said, explanation, Overlay())
