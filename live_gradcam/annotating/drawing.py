@@ -12,7 +12,7 @@ from live_gradcam.drawing.panels import three_panels
 from live_gradcam.drawing.views import compose, draw_boxes, rescaled, resized
 from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.explanations.stability import ABOVE_NOTHING, Stabilizer
+from live_gradcam.explanations.stability import Stabilizer
 from live_gradcam.explanations.vocabulary import Vocabulary
 
 
@@ -44,13 +44,13 @@ class Calm:
     def __init__(self, options: AnnotateOptions, vocabulary: Vocabulary, noise_floor: float, targets: int) -> None:
         self._options = options
         self._targets = targets
-        self._stabilizer = Stabilizer(vocabulary, seconds=options.smooth, least_full_scale=ABOVE_NOTHING * noise_floor)
+        self._stabilizer = Stabilizer(vocabulary, seconds=options.smooth, noise_floor=noise_floor)
         self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
         self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
 
     def shown(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Shown:
         """What is to be drawn for the next explanation, of a frame of (height, width) at a time in seconds."""
-        stable = self._stabilizer.stabilize(explanation, time, pinned=self._targets)
+        stable = self._stabilizer.stabilize(explanation, frame_size, time, pinned=self._targets)
         drawn = self._of_shown_maps(stable.explanation)
         if self._options.boxes.drawn:
             drawn = self._drawn_boxes.steady(drawn, frame_size, time)

@@ -1,4 +1,4 @@
-"""Calm over time: predictions and maps smoothed, and colours on a scale that follows the evidence."""
+"""Steady over time: smoothed predictions and maps, and colours on a scale that follows the evidence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 
 #: Seconds in which the full scale falls by a factor of e when what was seen is gone.
 RELEASE_SECONDS = 10.0
-#: The scale of the colours does not fall below so many times the evidence that the network finds in noise.
-ABOVE_NOTHING = 1.5
+#: The scale of the colours does not fall below so many times the noise floor.
+_ABOVE_NOISE_FLOOR = 1.5
 
 
 def weight_of_new(elapsed: float, seconds: float) -> float:
-    """What a new value weighs against those before, after so many seconds, by a time constant; 0: everything."""
+    """The weight of a new value against those before, after so many seconds; all of it for a time constant of 0."""
     return 1.0 if seconds <= 0 else -math.expm1(-max(0.0, elapsed) / seconds)
 
 
@@ -29,10 +29,12 @@ class StableExplanation:
         explanation: with smoothed predictions and maps. Its heatmaps are scaled to `full_scale`, not each to its own
             maximum; its evidence is that of the smoothed maps.
         full_scale: the evidence that a heatmap's 1 stands for.
+        frame_size: (height, width) of the frame that was explained, in pixels.
     """
 
     explanation: Explanation
     full_scale: float
+    frame_size: tuple[int, int]
 
 
 @dataclass
@@ -47,19 +49,19 @@ class Stabilizer:
     """Smooths one explainer's explanations over time.
 
     Exponential by time, not by frame count: after `seconds`, a new picture has 1 − 1/e of the weight, at any frame
-    rate. The scale of the colours is the largest evidence of late of the class that is shown: it rises at once and
+    rate. The scale of the colours is the largest recent evidence for the class that is shown: it rises at once and
     falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
 
     Args:
         vocabulary: the names.
         seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
-        least_full_scale: where the scale does not fall below: what the explainer finds where there is nothing.
+        noise_floor: the evidence that the network finds in noise. The scale stays above it.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, seconds: float, least_full_scale: float = 0.0) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, seconds: float, noise_floor: float = 0.0) -> None:
         self._vocabulary = vocabulary
         self._seconds = seconds
-        self._least_full_scale = least_full_scale
+        self._least_full_scale = _ABOVE_NOISE_FLOOR * noise_floor
         self._maps: dict[Target, _SmoothedMap] = {}
         self._probabilities: np.ndarray | None = None
         self._full_scale = 0.0
@@ -70,11 +72,14 @@ class Stabilizer:
         """What has the highest smoothed probability so far of all that is listed; None before the first frame."""
         return None if self._probabilities is None else self._vocabulary.best(self._probabilities, 1)[0].index
 
-    def stabilize(self, explanation: Explanation, time: float, *, pinned: int) -> StableExplanation:
+    def stabilize(
+        self, explanation: Explanation, frame_size: tuple[int, int], time: float, *, pinned: int
+    ) -> StableExplanation:
         """Take the next explanation in.
 
         Args:
             explanation: of the next frame.
+            frame_size: (height, width) of that frame in pixels.
             time: of the frame, in seconds, on any clock.
             pinned: how many of its maps stand first, as they are. The others follow by smoothed probability: without
                 a pinned one, the first is that of the highest, if there is a map of that class.
@@ -107,7 +112,7 @@ class Stabilizer:
             evidence=evidence,
             probabilities=probabilities,
         )
-        return StableExplanation(stable, self._full_scale)
+        return StableExplanation(stable, self._full_scale, frame_size)
 
     def _smooth_probabilities(self, probabilities: np.ndarray, time: float) -> np.ndarray:
         if self._probabilities is None:

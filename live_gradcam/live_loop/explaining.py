@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from live_gradcam.attribution.fit_choice import Look
 from live_gradcam.attribution.session import Session
 from live_gradcam.explanations.explanation import Explanation, Target
-from live_gradcam.explanations.stability import ABOVE_NOTHING, Stabilizer
+from live_gradcam.explanations.stability import Stabilizer
 from live_gradcam.flow.metrics import Durations, FrameRate
 from live_gradcam.flow.slot import Slot
 from live_gradcam.live_loop.variants import Variants
@@ -124,8 +124,7 @@ class ExplainingThread:
                 self._explain(frame, session, stabilizer)
 
     def _stabilizer(self, session: Session, frame_size: tuple[int, int]) -> Stabilizer:
-        nothing = session.noise_floor(frame_size)
-        return Stabilizer(session.vocabulary, seconds=self._smooth, least_full_scale=ABOVE_NOTHING * nothing)
+        return Stabilizer(session.vocabulary, seconds=self._smooth, noise_floor=session.noise_floor(frame_size))
 
     def _explain(self, frame: Frame, session: Session, stabilizer: Stabilizer) -> None:
         start = time.monotonic()
@@ -136,7 +135,7 @@ class ExplainingThread:
         if frame.image.any():
             pinned = self.pinned
             raw = session.explain(frame.image, targets=pinned or stabilizer.top_class)
-            stable = stabilizer.stabilize(raw, frame.captured_at, pinned=len(pinned))
+            stable = stabilizer.stabilize(raw, frame.image.shape[:2], frame.captured_at, pinned=len(pinned))
             explanation, full_scale = stable.explanation, stable.full_scale
         now = time.monotonic()
         self.explaining.add(now - start)

@@ -108,7 +108,7 @@ def test_signs_go_with_their_map_when_classes_change_places() -> None:
         evidence=np.ones(2, np.float32),
         probabilities=np.array([0.9, 0.1], np.float32),
     )
-    stable = Stabilizer(Vocabulary(("thing", "other")), seconds=0.0).stabilize(two, 0.0, pinned=0).explanation
+    stable = Stabilizer(Vocabulary(("thing", "other")), seconds=0.0).stabilize(two, (8, 8), 0.0, pinned=0).explanation
     assert [target.index for target in stable.targets] == [0, 1]
     np.testing.assert_array_equal(stable.signs, two.signs[::-1])
 

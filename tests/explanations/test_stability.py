@@ -1,4 +1,4 @@
-"""Calm over time: smoothing by time, and a scale that follows the evidence."""
+"""Steady over time: smoothing by time, and a scale that follows the evidence."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from live_gradcam.explanations.stability import RELEASE_SECONDS, Stabilizer
 from live_gradcam.explanations.vocabulary import Vocabulary
 
 LABELS = ("cat", "dog", "cup")
+SIZE = (2, 2)
 
 
 def explanation_of(probabilities: list[float], evidence: dict[int, float]) -> Explanation:
@@ -39,10 +40,10 @@ def explanation_of(probabilities: list[float], evidence: dict[int, float]) -> Ex
 def test_after_the_time_constant_what_is_new_has_63_per_cent_at_any_frame_rate() -> None:
     for frames in (1, 7, 100):
         stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0.5)
-        stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), 0.0, pinned=1)
+        stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), SIZE, 0.0, pinned=1)
         for frame in range(frames):
             stable = stabilizer.stabilize(
-                explanation_of([0.1, 0.9, 0.0], {0: 1.0}), 0.5 * (frame + 1) / frames, pinned=1
+                explanation_of([0.1, 0.9, 0.0], {0: 1.0}), SIZE, 0.5 * (frame + 1) / frames, pinned=1
             )
         assert stable.explanation.probabilities[1] == pytest.approx(0.9 - 0.8 / math.e, rel=1e-4)
         assert stable.explanation.evidence[0] == pytest.approx(1 + 1 / math.e, rel=1e-4)
@@ -50,54 +51,56 @@ def test_after_the_time_constant_what_is_new_has_63_per_cent_at_any_frame_rate()
 
 def test_without_smoothing_the_predictions_are_the_frames_own() -> None:
     stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0)
-    stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), 0.0, pinned=0)
-    stable = stabilizer.stabilize(explanation_of([0.1, 0.7, 0.2], {1: 1.0}), 0.1, pinned=0).explanation
+    stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 2.0}), SIZE, 0.0, pinned=0)
+    stable = stabilizer.stabilize(explanation_of([0.1, 0.7, 0.2], {1: 1.0}), SIZE, 0.1, pinned=0).explanation
     assert [(p.label, round(p.probability, 3)) for p in stable.predictions] == [("dog", 0.7), ("cup", 0.2)]
     assert stable.targets[0].label == "dog"
 
 
 def test_the_scale_rises_at_once_and_falls_slowly() -> None:
     stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0)
-    assert stabilizer.stabilize(explanation_of([1, 0, 0], {0: 2.0}), 0.0, pinned=1).full_scale == 2
-    later = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), 1.0, pinned=1)
+    assert stabilizer.stabilize(explanation_of([1, 0, 0], {0: 2.0}), SIZE, 0.0, pinned=1).full_scale == 2
+    later = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), SIZE, 1.0, pinned=1)
     assert later.full_scale == pytest.approx(2 * math.exp(-1 / RELEASE_SECONDS))
     assert later.explanation.heatmaps.max() == pytest.approx(0.1 / later.full_scale)  # pale, as it should be
-    assert stabilizer.stabilize(explanation_of([1, 0, 0], {0: 3.0}), 1.1, pinned=1).full_scale == 3
+    assert stabilizer.stabilize(explanation_of([1, 0, 0], {0: 3.0}), SIZE, 1.1, pinned=1).full_scale == 3
 
 
-def test_the_scale_does_not_fall_below_what_is_found_in_nothing() -> None:
-    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0, least_full_scale=0.5)
-    stable = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), 0.0, pinned=1)
-    assert stable.full_scale == 0.5
+def test_the_scale_stays_above_the_noise_floor() -> None:
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0, noise_floor=0.5 / 1.5)
+    stable = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), SIZE, 0.0, pinned=1)
+    assert stable.full_scale == pytest.approx(0.5)
     assert stable.explanation.heatmaps.max() == pytest.approx(0.2)
 
 
 def test_no_evidence_at_all_is_no_division_by_zero() -> None:
-    stable = Stabilizer(Vocabulary(LABELS), seconds=0.2).stabilize(explanation_of([1, 0, 0], {0: 0.0}), 0.0, pinned=1)
+    stable = Stabilizer(Vocabulary(LABELS), seconds=0.2).stabilize(
+        explanation_of([1, 0, 0], {0: 0.0}), SIZE, 0.0, pinned=1
+    )
     assert stable.full_scale == 0
     assert np.isfinite(stable.explanation.heatmaps).all()
 
 
 def test_the_map_shown_is_that_of_the_smoothed_top_class_unless_one_is_pinned() -> None:
     stabilizer = Stabilizer(Vocabulary(LABELS), seconds=1.0)
-    stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 1.0, 1: 1.0}), 0.0, pinned=0)
+    stabilizer.stabilize(explanation_of([0.9, 0.1, 0.0], {0: 1.0, 1: 1.0}), SIZE, 0.0, pinned=0)
     flicker = explanation_of([0.4, 0.6, 0.0], {1: 1.0, 0: 1.0})  # for one frame the dog is ahead
-    assert stabilizer.stabilize(flicker, 0.03, pinned=0).explanation.targets[0].label == "cat"
-    assert stabilizer.stabilize(flicker, 0.06, pinned=1).explanation.targets[0].label == "dog"
+    assert stabilizer.stabilize(flicker, SIZE, 0.03, pinned=0).explanation.targets[0].label == "cat"
+    assert stabilizer.stabilize(flicker, SIZE, 0.06, pinned=1).explanation.targets[0].label == "dog"
 
 
 def test_a_still_picture_with_noise_flickers_far_less(explainer: Explainer, coffee: np.ndarray) -> None:
     generator = np.random.default_rng(0)
     stabilizer = Stabilizer(explainer.vocabulary, seconds=0.2)
     overlay = Overlay()
-    plain, calm = [], []
+    plain, steady = [], []
     for frame in range(30):
         noisy = np.clip(coffee + generator.normal(0, 8, coffee.shape), 0, 255).astype(np.uint8)
         explanation = explainer(noisy)
         plain.append(overlay.colours(explanation, (100, 150)).astype(int))
-        stable = stabilizer.stabilize(explanation, frame / 30, pinned=0).explanation
-        calm.append(overlay.colours(stable, (100, 150)).astype(int))
+        stable = stabilizer.stabilize(explanation, SIZE, frame / 30, pinned=0).explanation
+        steady.append(overlay.colours(stable, (100, 150)).astype(int))
     flicker_plain = np.abs(np.diff(plain[10:], axis=0)).mean()
-    flicker_calm = np.abs(np.diff(calm[10:], axis=0)).mean()
-    print(f"mean change of a pixel from frame to frame: {flicker_plain:.2f} plain, {flicker_calm:.2f} smoothed")
-    assert flicker_calm < 0.4 * flicker_plain
+    flicker_steady = np.abs(np.diff(steady[10:], axis=0)).mean()
+    print(f"mean change of a pixel from frame to frame: {flicker_plain:.2f} plain, {flicker_steady:.2f} smoothed")
+    assert flicker_steady < 0.4 * flicker_plain
