@@ -23,7 +23,7 @@ from live_gradcam.cli.flags import (
     session_flags,
 )
 from live_gradcam.cli.parsing import parse_rate, parse_size
-from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, complain, start_session, write_json
+from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, complain, renamed_flag, start_session, write_json
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -82,9 +82,10 @@ def live(
     camera_fps: Annotated[
         float | None, typer.Option("--camera-fps", min=1, metavar="N", help="Frame rate to ask the camera for.")
     ] = None,
-    camera_backend: Annotated[
-        str | None, typer.Option("--backend", metavar="NAME", help="The camera's driver: v4l2, dshow, avfoundation, …")
+    driver: Annotated[
+        str | None, typer.Option("--driver", metavar="NAME", help="The camera's driver: v4l2, dshow, avfoundation, …")
     ] = None,
+    backend: Annotated[str | None, typer.Option("--backend", hidden=True)] = None,
     source_fps: SourceFps = None,
     mirror: Annotated[
         bool | None, typer.Option("--mirror/--no-mirror", help="As in a mirror. Default: on for a local camera.")
@@ -100,7 +101,11 @@ def live(
 
     session = replace(session, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
     session.check()
-    camera = CameraOptions(parse_size(resolution) if resolution else None, camera_fps, camera_backend)
+    camera = CameraOptions(
+        parse_size(resolution) if resolution else None,
+        camera_fps,
+        renamed_flag("--backend", backend, "--driver", driver),
+    )
     camera.check()
     source_rate = parse_rate(source_fps, "--source-fps") if source_fps else None
     check_json_path(json_path, overwrite=overwrite)

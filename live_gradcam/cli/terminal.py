@@ -19,6 +19,7 @@ from rich.table import Table
 
 from live_gradcam.addresses import masked, masked_values
 from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.errors import UsageError
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.fit_choice import Look
@@ -64,6 +65,20 @@ def print_traceback() -> None:
 def complain(message: str) -> None:
     """Print a line on stderr, without passwords."""
     print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
+
+
+def renamed_flag(old: str, old_value: str | None, new: str, new_value: str | None) -> str | None:
+    """The value of a flag that had another name before; who still uses that is told the new one.
+
+    Raises:
+        UsageError: both names are given.
+    """
+    if old_value is None:
+        return new_value
+    if new_value is not None:
+        raise UsageError(f"{old} is the old name of {new}: give {new} alone")
+    complain(f"{old} is now called {new}, and its old name will go: please write {new} {old_value}")
+    return old_value
 
 
 def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Session:

@@ -43,8 +43,8 @@ class CameraOptions:
 
     Attributes:
         size: (height, width) in pixels; None for the camera's own.
-        fps: frames a second; None for the camera's own.
-        driver: its name in OpenCV, such as "v4l2", "dshow" or "avfoundation"; None for the first that works.
+        fps: frames per second; None for the camera's own.
+        driver: OpenCV's name of the driver, such as "v4l2", "dshow" or "avfoundation"; None for the first that works.
     """
 
     size: tuple[int, int] | None = None
