@@ -12,37 +12,80 @@ if TYPE_CHECKING:
     from live_gradcam.annotating.annotate import annotate
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.attribution.explainer import Explainer
-    from live_gradcam.attribution.session import SessionOptions
+    from live_gradcam.attribution.session import Session, SessionOptions, start_session
+    from live_gradcam.benchmark import bench
+    from live_gradcam.drawing.overlay import Overlay
+    from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, SourceError, UsageError
+    from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate
     from live_gradcam.explanations.explanation import Explanation, Prediction, Target
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
+
+    __version__: str
 
 __all__ = [
     "AnnotateOptions",
     "Classifier",
+    "EvaluationOptions",
+    "ExplainedPicture",
     "Explainer",
     "Explanation",
+    "LiveGradcamError",
+    "ModelError",
+    "OutputError",
+    "Overlay",
+    "PictureOptions",
     "Prediction",
+    "Session",
     "SessionOptions",
+    "SourceError",
     "Target",
+    "UsageError",
+    "__version__",
     "annotate",
+    "bench",
+    "evaluate",
+    "explain",
+    "explain_all",
     "load_classifier",
+    "start_session",
 ]
 
-_ROOMS = {
-    "AnnotateOptions": "live_gradcam.annotating.options",
-    "Classifier": "live_gradcam.networks.classifier",
-    "Explainer": "live_gradcam.attribution.explainer",
-    "Explanation": "live_gradcam.explanations.explanation",
-    "Prediction": "live_gradcam.explanations.explanation",
-    "SessionOptions": "live_gradcam.attribution.session",
-    "Target": "live_gradcam.explanations.explanation",
-    "annotate": "live_gradcam.annotating.annotate",
-    "load_classifier": "live_gradcam.networks.catalog",
+#: Where each public name is.
+_MODULES = {
+    "AnnotateOptions": "annotating.options",
+    "Classifier": "networks.classifier",
+    "EvaluationOptions": "evaluating.evaluate",
+    "ExplainedPicture": "pictures",
+    "Explainer": "attribution.explainer",
+    "Explanation": "explanations.explanation",
+    "LiveGradcamError": "errors",
+    "ModelError": "errors",
+    "OutputError": "errors",
+    "Overlay": "drawing.overlay",
+    "PictureOptions": "pictures",
+    "Prediction": "explanations.explanation",
+    "Session": "attribution.session",
+    "SessionOptions": "attribution.session",
+    "SourceError": "errors",
+    "Target": "explanations.explanation",
+    "UsageError": "errors",
+    "annotate": "annotating.annotate",
+    "bench": "benchmark",
+    "evaluate": "evaluating.evaluate",
+    "explain": "pictures",
+    "explain_all": "pictures",
+    "load_classifier": "networks.catalog",
+    "start_session": "attribution.session",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("live-gradcam")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ROOMS[name]), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
