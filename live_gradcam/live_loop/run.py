@@ -42,6 +42,8 @@ _REDRAW_SECONDS = 0.2
 _NOTICE_SECONDS = 3.0
 _ALPHA_STEP = 0.1
 _DIMMED = 0.4
+#: Of the summary's JSON. New fields may come under the same number.
+SCHEMA = 1
 _PERCENTILES = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 
@@ -119,6 +121,7 @@ class LiveSummary:
     def record(self) -> dict[str, Any]:
         """The same for JSON, with frames a second of the explaining, the source and the screen."""
         return {
+            "schema": SCHEMA,
             "explained_fps": round(self.fps, 3),
             "camera_fps": round(self._per_second(self.captured), 3),
             "displayed_fps": round(self._per_second(self.displayed), 3),

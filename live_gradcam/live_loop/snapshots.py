@@ -15,6 +15,9 @@ from live_gradcam.files import check_output, timestamped_name
 from live_gradcam.live_loop.explaining import ExplainedFrame
 from live_gradcam.sinks.image import write_image
 
+#: Of a snapshot's JSON. New fields may come under the same number.
+SCHEMA = 1
+
 
 class Snapshots:
     """Writes snapshots into a folder. Use as a context manager, which waits for the last one.
@@ -71,6 +74,7 @@ def snapshot_record(explained: ExplainedFrame) -> dict[str, Any]:
     """
     frame = explained.frame
     return {
+        "schema": SCHEMA,
         "time": float(frame.pts),
         **picture_record(
             explained.explanation,
