@@ -128,7 +128,7 @@ def test_the_output_begins_at_0_with_its_sound_in_step(
     assert _click_time(tmp_path / f"out.{ending}") == pytest.approx(_CLICK, abs=0.002)
     assert (bool(summary.loss), bool(summary.clock), summary.begins_at) == (False, False, float(first))
     times = [json.loads(line)["time"] for line in (tmp_path / "n.jsonl").read_text().splitlines()]
-    assert times == [round(float(first + i * _PERIOD), 6) for i in range(50)]  # docs/annotations.md: the source's clock
+    assert times == [round(float(first + i * _PERIOD), 6) for i in range(50)]  # docs/json.md: the source's clock
 
 
 def test_a_folder_of_pictures_and_a_gif_begin_at_0(tmp_path: Path) -> None:
