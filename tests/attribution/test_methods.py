@@ -15,7 +15,6 @@ import pytest
 import tensorflow as tf
 from command_line import run
 from keras import layers
-from live_gradcam.evaluation import Evaluator, Picture
 from toy_networks import FRAME, classifier_of, two_dense_layers
 from typer.main import get_command
 
@@ -26,6 +25,8 @@ from live_gradcam.attribution.session import Session, SessionOptions, start_sess
 from live_gradcam.choices import METHODS
 from live_gradcam.cli import app
 from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.evaluating.evaluator import Evaluator
+from live_gradcam.evaluating.pictures import Picture
 
 # --- by hand ------------------------------------------------------------------------------------------------------
 
