@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.plan import Plan
     from live_gradcam.explanations.explanation import Explanation
 
 _log = logging.getLogger(__name__)
@@ -58,22 +58,24 @@ class GuessedPixels:
     """Asks about the first frame with raw pixels too, where their scale is a guess, and says where the answers differ.
 
     Args:
-        explainer: of a classifier whose pixels are a guess.
+        plan: of a classifier whose pixels are a guess.
     """
 
-    def __init__(self, explainer: Explainer) -> None:
-        self._explainer = explainer
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._is_done = False
 
     def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
         """See `Notice`."""
+        from live_gradcam.attribution.other_pixels import best_class_with
+
         if self._is_done or frame.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
             return
         self._is_done = True
-        classifier = self._explainer.classifier
+        classifier = self._plan.classifier
         guess = classifier.pixel_guess or ""
         asked = "unit" if guess == "raw" else "raw"
-        other = self._explainer.asked_with(frame, asked)
+        other = best_class_with(self._plan, frame, asked)
         own = explanation.predictions[0]
         if own.value is None and np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
             _log.warning(

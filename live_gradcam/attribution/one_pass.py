@@ -28,9 +28,6 @@ from live_gradcam.networks.outputs import Activation
 from live_gradcam.networks.preprocessing import Preprocessing
 from live_gradcam.networks.split import SplitNetwork
 
-#: As the class to explain: the frame's own best that is not asked for. As the class to contrast with: none.
-TOP_CLASS = NO_CLASS = -1
-
 #: What is below it is 0 to a sum of exponentials whose largest is 1.
 _TINY = 1e-30
 
@@ -107,8 +104,8 @@ class OnePass:
 
         Args:
             pixels: as for `predict`.
-            target_classes: int32 (batch, maps): the classes to explain, then `TOP_CLASS` for the best others.
-            contrast_classes: int32 (batch, maps): what to explain them against, or `NO_CLASS`.
+            target_classes: int32 (batch, maps): the classes to explain, then `targets.TOP_CLASS` for the best others.
+            contrast_classes: int32 (batch, maps): what to explain them against, or `targets.NO_CLASS`.
 
         Returns:
             As `predict`, and `targets` int32 (batch, maps); for each target layer, in running order, `raw_maps_0`, …,

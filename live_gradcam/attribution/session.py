@@ -24,8 +24,9 @@ from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.labels import find_class, is_everyday_alone
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer, Targets
+    from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.methods.method import OnProgress
+    from live_gradcam.attribution.targets import Targets
     from live_gradcam.choices import Fit, FitChoice, Names, Output, Score, Tune
     from live_gradcam.compiling.lowering import LayerRewrite
     from live_gradcam.explanations.explanation import Explanation
@@ -319,7 +320,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
         guess = FitGuess(classifier)
     notices: list[Notice] = [EmptyMaps(explainer.layer)]
     if classifier.pixel_guess is not None:
-        notices.append(GuessedPixels(explainer))
+        notices.append(GuessedPixels(explainer.plan))
     engine = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), options)
     if look:
         engine.expect(stream.frame_size)

@@ -211,7 +211,7 @@ def test_a_rewrite_that_differs_from_the_users_model_is_not_used(monkeypatch, ca
     def lower_both(network, **options):
         return lower(twice_the_kernel(network), **options)
 
-    monkeypatch.setattr("live_gradcam.attribution.explainer.lower", lower_both)
+    monkeypatch.setattr("live_gradcam.attribution.building.lower", lower_both)
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         explainer = Explainer(unit_classifier(model), tune="off")
     assert explainer.rewrites == {}

@@ -168,7 +168,7 @@ def test_another_fit_shares_the_network_and_is_compiled_once() -> None:
     tiles = Explainer(classifier, fit="tiles", engine="graph", tune="off")
     assert tiles.milliseconds(frame.shape[:2]) > 0
     crop = tiles.variant(method=tiles.method, layer=tiles.layer, fit="crop")
-    assert crop._network is tiles._network
+    assert crop.plan.written.network is tiles.plan.written.network
     expected = Explainer(classifier, fit="crop", engine="graph", tune="off")(frame)
     np.testing.assert_allclose(crop(frame).heatmaps, expected.heatmaps, atol=1e-5)
     assert (crop.trace_count, tiles.trace_count) == (1, 1)

@@ -101,7 +101,7 @@ def test_an_explainer_that_knows_its_frames_gives_the_same(frame: np.ndarray) ->
     classifier = Classifier("toy", model, tuple("abcde"), (SIDE, SIDE), PREPROCESSINGS["unit"])
     knows, does_not = (Explainer(classifier, fit="tiles", maps=2, tune="off") for _ in range(2))
     knows.warm_up(frame_size=frame.shape[:2])
-    assert next(iter(knows._shared.values())) is not None
+    assert knows.shares_tiles((frame.shape[0], frame.shape[1]))
     for image in (frame, np.ascontiguousarray(frame[::-1])):
         actual, expected = knows(image, target=[1, 2]), does_not(image, target=[1, 2])
         np.testing.assert_allclose(actual.probabilities, expected.probabilities, atol=1e-6)

@@ -219,7 +219,7 @@ def test_of_native_inputs_the_batch_is_timed_on_the_frames_own() -> None:
     native = Explainer(classifier_of(pooled_model()), fit="native", input_size=(64, 64), maps=1, engine="graph")
     assert native.fastest_batch((90, 160)) in (1, 2, 4)
     assert native.trace_count == 0
-    assert native._of_size_for((90, 160)).trace_count == 3  # one for each size of batch
+    assert native.at_size((90, 160)).trace_count == 3  # one for each size of batch
 
 
 # --- smoothing ----------------------------------------------------------------------------------------------------

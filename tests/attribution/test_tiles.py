@@ -12,6 +12,7 @@ from keras import layers
 from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
+from live_gradcam.attribution.functions import Functions
 from live_gradcam.attribution.methods.method import load_method, quick_methods
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
@@ -219,7 +220,9 @@ def test_with_every_method_each_tile_has_the_map_that_it_has_alone(make, method:
         WIDE, target=[1, Target(2, 3)]
     )
     classes = np.array([[1, 2]], np.int32), np.array([[-1, 3]], np.int32)
-    raw_maps = np.stack([alone._explain(1)(part[None], *classes)["raw_maps_0"][0] for part in parts_of(WIDE)])
+    raw_maps = np.stack(
+        [Functions(alone.plan).explain(1)(part[None], *classes)["raw_maps_0"][0] for part in parts_of(WIDE)]
+    )
     expected = np.maximum(plan_tiling((90, 160), (SIDE, SIDE)).compose(raw_maps), 0)
     evidence = expected.max(axis=(1, 2))
     np.testing.assert_allclose(explanation.evidence, evidence, rtol=1e-3, atol=1e-6 * np.abs(raw_maps).max())

@@ -98,7 +98,7 @@ class ExplainedInput(NamedTuple):
     Attributes:
         pixels: uint8 (height, width, 3), BGR, of the network's input size.
         targets: int32 (maps,): the classes.
-        contrasts: int32 (maps,): what they are contrasted with, or `NO_CLASS`.
+        contrasts: int32 (maps,): what they are contrasted with, or `targets.NO_CLASS`.
         heatmaps: float32 (maps, h, w) in 0…1: the maps of the method's function, of the whole input.
     """
 

@@ -1,0 +1,161 @@
+"""From a classifier and options to a plan: the network is laid out flat, checked, rewritten and cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.attribution.check import AsCalled, confirmed, logits_like_the_model
+from live_gradcam.attribution.logits import LogitNetwork, without_final_activation
+from live_gradcam.attribution.mean_gradient import offset_path
+from live_gradcam.attribution.methods.method import load_method
+from live_gradcam.attribution.one_pass import OnePass
+from live_gradcam.attribution.options import ExplainerOptions
+from live_gradcam.attribution.photograph import photograph_for
+from live_gradcam.attribution.plan import Plan, Written
+from live_gradcam.attribution.refusals import check_comparable, check_entries, check_method, groups_of
+from live_gradcam.attribution.target_layers import TargetLayers, find_layers, values_of
+from live_gradcam.compiling.comparison import check_images
+from live_gradcam.compiling.compilation import check_engine
+from live_gradcam.compiling.lowering import in_bf16, lower
+from live_gradcam.compiling.tuning import Tuner
+from live_gradcam.errors import UsageError
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.graph import Network, flatten
+from live_gradcam.networks.split import split_at
+
+
+def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
+    """Check, rewrite and cut a network. This takes seconds: it runs the network, and may time forms of its layers.
+
+    Args:
+        classifier: from `load_classifier`.
+        options: what is asked for.
+
+    Raises:
+        UsageError: as `ExplainerOptions.check`, or a layer that does not exist; a method that is not defined for this
+            head, these layers, this score or this fit.
+        ModelError: the model has no feature maps, or its graph cannot be seen, or does not run at the input size.
+    """
+    options.check()
+    method = load_method(options.explained.method)
+    if options.fitting.input_size is not None:
+        classifier = replace(classifier, input_size=options.fitting.input_size)
+    model = _Model.of(classifier)
+    operations = find_layers(model.logits.network, options.explained.layer)
+    targets = values_of(operations)
+    check_method(method, model.logits.network, targets, options)
+    logits, written = _written(model, targets, options)
+    vocabulary = _vocabulary(classifier, logits, options)
+    check_entries(classifier, logits, options.explained.score)
+    check_comparable(options.explained.method, method, vocabulary)
+    split = split_at(written.network, *targets)
+    layers = TargetLayers.of(written.before, operations, split.targets)
+    explained = options.explained
+    listed = len(vocabulary.names) - vocabulary.first_listed
+    one_pass = OnePass(
+        split=split,
+        offset_path=offset_path(written.network, split),
+        preprocessing=classifier.preprocessing,
+        activation=logits.activation,
+        output=logits.output,
+        method=method,
+        score=explained.score,
+        topk=min(explained.topk, listed),
+        maps=min(explained.topk if explained.maps is None else explained.maps, listed),
+        members=vocabulary.members,
+        coverage=layers.coverages[-1],
+    )
+    return Plan(classifier, options, written, layers, vocabulary, one_pass)
+
+
+def vary_plan(plan: Plan, options: ExplainerOptions) -> Plan | None:
+    """The plan of the same network with another method or fit; None where the network has to be written again.
+
+    Raises:
+        UsageError: as `build_plan`.
+    """
+    fits = {plan.options.fitting.fit, options.fitting.fit}
+    if options.explained.layer != plan.layers.name or (len(fits) > 1 and "native" in fits):
+        return None
+    method = load_method(options.explained.method)
+    check_method(method, plan.written.before, plan.one_pass.split.targets, options)
+    check_comparable(options.explained.method, method, plan.vocabulary)
+    return plan.with_method(method, options)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """The user's model, as it is called and without its final activation.
+
+    Attributes:
+        classifier: the model, and how it is used.
+        as_called: it laid out flat.
+        logits: the same without its final activation.
+        check: what it gives for some images; None at another size than its own, where it cannot be called.
+        pictures: real inputs, float32 (n, height, width, channels).
+    """
+
+    classifier: Classifier
+    as_called: Network
+    logits: LogitNetwork
+    check: AsCalled | None
+    pictures: np.ndarray
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> _Model:
+        as_called = flatten(classifier.model, classifier.input_size)
+        pictures = photograph_for(classifier)
+        check = AsCalled.at(classifier.input_size, classifier.model, check_images(as_called, pictures))
+        logits = logits_like_the_model(as_called, classifier.output, check)
+        if check is None:  # of another size than the model's: what hides there hides here
+            logits = _as_at_its_own_size(classifier, as_called)
+        return cls(classifier, as_called, logits, check, pictures)
+
+
+def _as_at_its_own_size(classifier: Classifier, as_called: Network) -> LogitNetwork:
+    """The network without its final activation, left out or undone as it has to be at the model's own size."""
+    height, width = classifier.model.inputs[0].shape[1:3]
+    own = replace(classifier, input_size=(height, width))
+    network = flatten(own.model, own.input_size)
+    check = AsCalled(own.model, check_images(network, photograph_for(own)))
+    found = logits_like_the_model(network, own.output, check)
+    return without_final_activation(as_called, found.output, by_inverse=found.by_inverse)
+
+
+def _written(model: _Model, targets: tuple[int, ...], options: ExplainerOptions) -> tuple[LogitNetwork, Written]:
+    """The network as it runs; and without its final activation, which is found again where nothing is rewritten."""
+    compiling, is_native = options.compiling, options.fitting.fit == "native"  # whose networks are those of the sizes
+    engine = check_engine(compiling.engine, compiling.precision)
+    logits, check = model.logits, model.check
+    before = network = logits.network
+    rewrites: dict[str, int] = {}
+    tuner = Tuner(compiling.tune)
+    if compiling.lowering and not is_native:
+        network, rewrites = lower(
+            network,
+            keep=targets,
+            for_xla=engine.is_xla and not tf.config.list_physical_devices("GPU"),
+            tuner=tuner,
+            pictures=model.pictures,
+            accept=None if check is None else lambda scores: check.passes(model.logits, scores),
+        )
+    if not rewrites and not is_native:
+        logits = confirmed(logits, model.as_called, check, name=model.classifier.name)
+        before = network = logits.network
+    if compiling.precision == "bf16" and engine.is_xla:
+        network = in_bf16(network, keep=targets)
+    return logits, Written(before, network, rewrites, tuner)
+
+
+def _vocabulary(classifier: Classifier, logits: LogitNetwork, options: ExplainerOptions) -> Vocabulary:
+    groups = groups_of(classifier) if options.explained.names == "everyday" else None
+    if groups and logits.activation != "softmax":
+        raise UsageError(
+            f"{classifier.name} gives each class a probability of its own, and these do not add up to that of a "
+            "group: use --names imagenet"
+        )
+    return Vocabulary(classifier.labels, groups, are_values=logits.output == "values")

@@ -1,0 +1,109 @@
+"""The compiled functions of an explainer, each compiled when it is first needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import tensorflow as tf
+
+from live_gradcam.attribution.methods.method import Passes
+from live_gradcam.attribution.plan import Plan
+from live_gradcam.attribution.shared_start import SharedStart
+from live_gradcam.compiling.compilation import compile_function
+from live_gradcam.compiling.engines.engine import CompiledFunction
+
+#: How many rows of a batch are run apart at most: each is compiled by itself.
+_MOST_APART = 4
+#: From so many places on a map is large.
+_LARGE_MAP = 28 * 28
+
+
+class Functions:
+    """The compiled functions of a plan.
+
+    Args:
+        plan: what they compute.
+
+    Attributes:
+        trace_count: how often the one-pass function has been traced: once for each size of batch that was asked for,
+            and number of tiles.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.trace_count = 0
+        self._plan = plan
+        self._compiled: dict[tuple, CompiledFunction] = {}
+
+    def explain(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+        """The one-pass function for this many frames at a time, of this many tiles each.
+
+        Raises:
+            ModelError: the engine cannot compile the network.
+        """
+        return self._once("explain", batch, tiles, shared)
+
+    def predict(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+        """The predictions alone, likewise."""
+        return self._once("predict", batch, tiles, shared)
+
+    @cached_property
+    def passes(self) -> Passes | None:
+        """What makes the raw maps, where the method takes more than the one pass."""
+        one_pass = self._plan.one_pass
+        start = one_pass.method.passes
+        return None if start is None else start(one_pass, self._compile, self._signature(1))
+
+    def _once(self, name: str, batch: int, tiles: int, shared: SharedStart | None) -> CompiledFunction:
+        key = name, batch, tiles, shared
+        if key not in self._compiled:
+            apart = self._run_apart(batch * tiles)
+            one_pass = replace(self._plan.one_pass, tiles=tiles, apart=apart, shared=shared)
+            pixels, *classes = self._signature(batch, tiles)
+            if shared is not None:
+                pixels = tf.TensorSpec((batch, *shared.tiling.size, 3), tf.uint8, name="pixels")
+            if name == "explain":
+                self._compiled[key] = self._compile(self._counting(one_pass.explain), [pixels, *classes])
+            else:
+                self._compiled[key] = self._compile(one_pass.predict, [pixels])
+        return self._compiled[key]
+
+    def _signature(self, batch: int, tiles: int = 1) -> list[tf.TensorSpec]:
+        """Of the one-pass function."""
+        shape = (batch, self._plan.one_pass.maps)
+        classes = [tf.TensorSpec(shape, tf.int32, name=name) for name in ("target_classes", "contrast_classes")]
+        pixels = tf.TensorSpec((batch * tiles, *self._plan.classifier.input_size, 3), tf.uint8, name="pixels")
+        return [pixels, *classes]
+
+    def _counting(self, function: Callable[..., dict[str, tf.Tensor]]) -> Callable[..., dict[str, tf.Tensor]]:
+        """The function, which counts how often it is traced."""
+
+        def traced(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            self.trace_count += 1
+            return function(*tensors)
+
+        return traced
+
+    def _compile(self, function: Callable[..., Any], signature: list[tf.TensorSpec]) -> CompiledFunction:
+        compiling = self._plan.options.compiling
+        name = self._plan.classifier.name
+        return compile_function(function, signature, compiling.engine, name=name, precision=compiling.precision)
+
+    def _run_apart(self, rows: int) -> int:
+        """How many of the trunk's operations are best run for each row of a batch by itself.
+
+        Those whose maps are large: of several rows together they would not stay in the processor's cache, and XLA
+        computes rows by themselves side by side. 0.86 to 1.02 of the time of three tiles on the networks tried.
+        """
+        if not self._plan.engine.is_xla or not 1 < rows <= _MOST_APART or tf.config.list_physical_devices("GPU"):
+            return 0
+        split, shapes = self._plan.one_pass.split, self._plan.written.network.shapes
+        large = [
+            position
+            for position, operation in enumerate(split.trunk)
+            if math.prod(side or 0 for side in shapes[operation.outputs[0]][:-1]) >= _LARGE_MAP
+        ]
+        return large[-1] + 1 if large else 0

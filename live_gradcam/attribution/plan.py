@@ -1,0 +1,75 @@
+"""What an explainer runs by: everything that is known before the first function is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from live_gradcam.attribution.framing import Framing
+from live_gradcam.attribution.methods.method import Method
+from live_gradcam.attribution.one_pass import OnePass
+from live_gradcam.attribution.options import ExplainerOptions
+from live_gradcam.attribution.target_layers import TargetLayers
+from live_gradcam.compiling.compilation import check_engine
+from live_gradcam.compiling.engines.engine import Engine
+from live_gradcam.compiling.tuning import Tuner
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.graph import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A network as it was, and as it runs.
+
+    Attributes:
+        before: the user's model laid out flat, without its final activation.
+        network: the same, as it runs.
+        rewrites: how often each rule of the lowering applied.
+        tuner: chose the forms of its layers, and remembers times.
+    """
+
+    before: Network
+    network: Network
+    rewrites: dict[str, int]
+    tuner: Tuner
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What an explainer runs by.
+
+    Attributes:
+        classifier: the user's, at the input size that was asked for.
+        options: what was asked for.
+        written: the network.
+        layers: where the maps are taken.
+        vocabulary: what there is to name, and to ask for.
+        one_pass: the functions to compile.
+    """
+
+    classifier: Classifier
+    options: ExplainerOptions
+    written: Written
+    layers: TargetLayers
+    vocabulary: Vocabulary
+    one_pass: OnePass
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs the functions."""
+        return check_engine(self.options.compiling.engine, self.options.compiling.precision)
+
+    @cached_property
+    def framing(self) -> Framing:
+        """How frames enter."""
+        return Framing(self.options.fitting.fit, self.classifier.input_size, self.options.fitting.tiles)
+
+    @property
+    def tiles_may_share(self) -> bool:
+        """Whether tiles are cut, and it pays to compute what they share once."""
+        return self.framing.fit == "tiles" and self.engine.is_xla and self.options.compiling.precision == "f32"
+
+    def with_method(self, method: Method, options: ExplainerOptions) -> Plan:
+        """The same network with another method, whose options differ in nothing that the network depends on."""
+        return replace(self, options=options, one_pass=replace(self.one_pass, method=method))
