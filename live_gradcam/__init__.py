@@ -88,4 +88,7 @@ def __getattr__(name: str) -> Any:
         return version("live-gradcam")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from live_gradcam.compiling.runtime import set_compiler_flags
+
+    set_compiler_flags()  # before TensorFlow is imported, or at least before it computes
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

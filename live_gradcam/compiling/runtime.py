@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import os
 import platform
 import sys
@@ -16,6 +17,8 @@ from typing import Any, TextIO, TypeVar
 
 from live_gradcam.errors import UsageError
 from live_gradcam.files import cache_folder
+
+_log = logging.getLogger(__name__)
 
 #: XLA flags that win on x86-64, by the TensorFlow version that they were measured with: YNN's matrix products for those
 #: that are written as such (the stem's by patches). XLA ends the process for a flag that it does not know, so that no
@@ -31,9 +34,13 @@ Compiled = TypeVar("Compiled")
 def set_compiler_flags() -> None:
     """Set the XLA flags that win, and where XLA keeps compiled programs for the next start.
 
-    To be called before TensorFlow is imported. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
+    To be called before TensorFlow computes anything: it reads them when it first asks for its devices. Later this
+    changes nothing. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
     """
-    if "tensorflow" in sys.modules:
+    if _CACHE_FLAG in os.environ.get("TF_XLA_FLAGS", "") and "tensorflow" in sys.modules:
+        return  # they are set
+    if not _reads_flags():
+        _say_that_flags_are_read()
         return
     version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
     if platform.machine() in ("x86_64", "AMD64"):
@@ -46,6 +53,23 @@ def set_compiler_flags() -> None:
         return
     if not any(character.isspace() for character in str(folder)):
         _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
+
+
+def _reads_flags() -> bool:
+    """Whether TensorFlow has still to read its flags: it is not imported, or has not asked for its devices yet."""
+    if "tensorflow" not in sys.modules:
+        return True
+    from tensorflow.python.eager import context  # no public function says so without asking for them
+
+    return context.context_safe() is None
+
+
+@lru_cache(maxsize=1)
+def _say_that_flags_are_read() -> None:
+    _log.debug(
+        "TensorFlow ran before live_gradcam was imported: XLA has not the fastest flags, and keeps no programs for the "
+        "next start"
+    )
 
 
 def _programs_folder() -> Path:

@@ -1,0 +1,56 @@
+"""The compiler's flags are set wherever the package is used, and programs are kept, if TensorFlow still reads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import environment
+
+COMPILE = """
+import os
+import tensorflow as tf
+
+tf.function(lambda x: x @ x + 1, jit_compile=True)(tf.ones((4, 4)))
+print(os.environ.get("TF_XLA_FLAGS", ""))
+"""
+
+
+def run_python(program: str, cache: Path) -> tuple[str, str]:
+    """What a program prints on stdout and on stderr, with a cache of its own and no flags."""
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(XDG_CACHE_HOME=str(cache), TF_CPP_MIN_LOG_LEVEL="3", TF_XLA_FLAGS="", XLA_FLAGS=""),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return finished.stdout.strip(), finished.stderr
+
+
+@pytest.mark.parametrize("before", ["", "import tensorflow"], ids=["first", "after TensorFlow"])
+def test_a_python_users_programs_are_kept(tmp_path: Path, before: str) -> None:
+    out, _ = run_python(f"{before}\nfrom live_gradcam import Explainer, load_classifier\n{COMPILE}", tmp_path)
+    (folder,) = (tmp_path / "live-gradcam").glob("compiled-*")
+    assert out == f"--tf_xla_persistent_cache_directory={folder}"
+    assert list(folder.glob("*.pb"))
+
+
+def test_after_tensorflow_has_computed_a_line_for_those_who_look_for_it(tmp_path: Path) -> None:
+    program = (
+        "import logging\nimport tensorflow as tf\ntf.zeros(1)\nlogging.basicConfig(level=logging.DEBUG)\n"
+        f"from live_gradcam import Explainer\n{COMPILE}"
+    )
+    out, err = run_python(program, tmp_path)
+    assert out == ""
+    assert err.count("TensorFlow ran before live_gradcam was imported") == 1
+    assert not list(tmp_path.glob("**/*.pb"))
+
+
+def test_the_package_alone_imports_neither_tensorflow_nor_sets_its_flags(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\nimport live_gradcam\nprint('tensorflow' in sys.modules, os.environ['TF_XLA_FLAGS'] == '')"
+    )
+    assert run_python(program, tmp_path)[0] == "False True"
