@@ -24,6 +24,7 @@ from live_gradcam.benchmark import synthetic_frames
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.live_loop.run import LiveOptions, run_live
 from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.source import FrameSource
 
 _SAMPLES = 10
 _WARM_SAMPLES = 2
@@ -49,18 +50,21 @@ def main() -> int:
         engines.append(start_session(SessionOptions(maps=None), look=look))
         return engines[-1]
 
-    def source(_: str) -> Iterator[Frame]:
-        for frame in itertools.islice(synthetic_frames((360, 640)), arguments.frames):
-            if frame.index % (arguments.frames // _SAMPLES) == 0:
-                memory.append(resident_mb())
-                print(f"{frame.index:6} frames: {memory[-1]:.1f} MB", flush=True)
-            yield frame
+    class Synthetic(FrameSource):
+        name, is_live = "synthetic", True
+
+        def frames(self) -> Iterator[Frame]:
+            for frame in itertools.islice(synthetic_frames((360, 640)), arguments.frames):
+                if frame.index % (arguments.frames // _SAMPLES) == 0:
+                    memory.append(resident_mb())
+                    print(f"{frame.index:6} frames: {memory[-1]:.1f} MB", flush=True)
+                yield frame
 
     before = set(threading.enumerate())
     with tempfile.TemporaryDirectory() as folder:
         record = None if arguments.no_record else Path(folder) / "soak.mp4"
         options = LiveOptions(headless=True, every_frame=True, smooth=0.2, record=record)
-        summary = run_live("0", engine, Overlay(), options, opener=source)
+        summary = run_live("0", engine, Overlay(), options, opener=lambda _: Synthetic())
     print(json.dumps(summary.record(), indent=2))
 
     after_warm_up = memory[_WARM_SAMPLES]

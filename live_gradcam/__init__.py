@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
     from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
+    from live_gradcam.sources.opening import open_source
+    from live_gradcam.sources.options import CameraOptions, SourceOptions
 
     __version__: str
 
 __all__ = [
     "AnnotateOptions",
+    "CameraOptions",
     "Classifier",
     "EvaluationOptions",
     "ExplainedPicture",
@@ -40,6 +43,7 @@ __all__ = [
     "Session",
     "SessionOptions",
     "SourceError",
+    "SourceOptions",
     "Target",
     "UsageError",
     "__version__",
@@ -49,12 +53,14 @@ __all__ = [
     "explain",
     "explain_all",
     "load_classifier",
+    "open_source",
     "start_session",
 ]
 
 #: Where each public name is.
 _MODULES = {
     "AnnotateOptions": "annotating.options",
+    "CameraOptions": "sources.options",
     "Classifier": "networks.classifier",
     "EvaluationOptions": "evaluating.evaluate",
     "ExplainedPicture": "pictures",
@@ -69,6 +75,7 @@ _MODULES = {
     "Session": "attribution.session",
     "SessionOptions": "attribution.session",
     "SourceError": "errors",
+    "SourceOptions": "sources.options",
     "Target": "explanations.explanation",
     "UsageError": "errors",
     "annotate": "annotating.annotate",
@@ -77,6 +84,7 @@ _MODULES = {
     "explain": "pictures",
     "explain_all": "pictures",
     "load_classifier": "networks.catalog",
+    "open_source": "sources.opening",
     "start_session": "attribution.session",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,9 +24,9 @@ from live_gradcam.errors import SourceError
 from live_gradcam.flow.metrics import StageTimings, percentiles_ms
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
-from live_gradcam.sources.reader import VideoReader
-
-_log = logging.getLogger(__name__)
+from live_gradcam.sources.opening import open_source
+from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
+from live_gradcam.sources.playback import noted_frames
 
 #: Of the report. New fields may come under the same number.
 SCHEMA = 1
@@ -55,32 +54,35 @@ def synthetic_frames(size: tuple[int, int]) -> Iterator[Frame]:
         yield Frame(image, index, index / _SYNTHETIC_RATE, time.monotonic())
 
 
-def file_frames(path: str | Path) -> Iterator[Frame]:
-    """The frames of a file, over and over, their times going on.
+def file_frames(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Iterator[Frame]:
+    """The frames of a source, over and over, their times going on.
+
+    Args:
+        uri: see `open_source`.
+        options: what is wanted of it.
 
     Raises:
-        SourceError: it is not a video.
+        SourceError: it cannot be opened, or gives no frame.
     """
     offset = Fraction(0)
     index = 0
     while True:
-        with VideoReader(path) as reader:
-            if reader.rate_note and not index:
-                _log.warning(reader.rate_note)
+        with open_source(uri, options) as source:
             before = index
             last = offset
-            for frame in reader.frames():
+            for frame in source.frames() if index else noted_frames(source):
                 last = offset + frame.pts
                 yield Frame(frame.image, index, last, frame.captured_at)
                 index += 1
             if index == before:
-                raise SourceError(f"not one frame of {path} can be read")
-            offset = last + 1 / reader.frame_rate
+                raise SourceError(f"not one frame of {source.name} can be read")
+            offset = last + 1 / (source.frame_rate or _SYNTHETIC_RATE)
 
 
 def bench(
     source: str | Path | None = None,
     *,
+    reading: SourceOptions = DEFAULT_OPTIONS,
     session: SessionOptions | None = None,
     overlay: Overlay | None = None,
     frames: int = 200,
@@ -91,7 +93,8 @@ def bench(
     """Measure the whole way of a frame, and explaining against predicting.
 
     Args:
-        source: a video, which is repeated; None for a synthetic stream.
+        source: what gives frames, see `open_source`; a video or pictures are repeated. None for a synthetic stream.
+        reading: what is wanted of the source.
         session: the options of the session to measure.
         overlay: draws.
         frames: how many frames to measure.
@@ -114,7 +117,7 @@ def bench(
     begun = time.perf_counter() if process_start is None else process_start
     options, overlay = session or SessionOptions(), overlay or Overlay()
     options.check()
-    stream = synthetic_frames(size) if source is None else file_frames(source)
+    stream = synthetic_frames(size) if source is None else file_frames(source, reading)
     first = next(stream)
     height, width = first.image.shape[:2]
 

@@ -232,6 +232,20 @@ ENGINES = Family(
     },
 )
 
+# --- what is read -------------------------------------------------------------------------------------------------
+
+#: What gives frames, in the order in which it is asked whether a source is of its kind; those of other packages first.
+SOURCES = Family(
+    "kind of source",
+    "live_gradcam.sources",
+    {
+        "camera": Member("a camera: its number, or /dev/videoN", "live_gradcam.sources.camera:SOURCE"),
+        "stream": Member("an address: rtsp://, http://, udp://, …", "live_gradcam.sources.stream:SOURCE"),
+        "pictures": Member("a picture, a folder of them, or shots/%04d.png", "live_gradcam.sources.pictures:SOURCE"),
+        "video": Member("a video file", "live_gradcam.sources.reader:SOURCE"),
+    },
+)
+
 # --- what is seen -------------------------------------------------------------------------------------------------
 
 #: What is shown of an explained frame, in the order of the Tab key. `drawing.views` draws them.

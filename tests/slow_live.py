@@ -14,6 +14,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
+from frame_sources import GivenFrames
 
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
@@ -62,5 +63,5 @@ def slow_session(look: object) -> SimpleNamespace:
 
 if __name__ == "__main__":
     options = LiveOptions(smooth=0.2, max_frames=round(float(sys.argv[1]) / _ENGINE_SECONDS))
-    summary = run_live("0", slow_session, Overlay(), options, opener=lambda _: camera())
+    summary = run_live("0", slow_session, Overlay(), options, opener=lambda _: GivenFrames(camera()))
     print(json.dumps(summary.record()))

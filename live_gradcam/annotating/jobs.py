@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from live_gradcam.addresses import address_of
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import FILE, Provenance
 from live_gradcam.annotating.sidecars import check_sidecars
@@ -15,6 +16,7 @@ from live_gradcam.sinks.encoding import CODECS
 from live_gradcam.sinks.image import check_image_name
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
+from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import is_pattern, pictures_of, shows_pictures
 
 #: What an output is called after its source; such files in a folder are not annotated again.
@@ -172,6 +174,8 @@ def _recordings_of(source: Path) -> list[Path]:
     def is_ours(path: Path) -> bool:
         return path.stem.endswith(_OURS) and kind_of(path) is not Kind.PICTURE
 
+    if is_of_another_package(source):
+        return [source]
     if is_pattern(source):
         pictures_of(source)
         return [source]
@@ -186,7 +190,12 @@ def _recordings_of(source: Path) -> list[Path]:
 
 
 def _place(source: Path) -> Path:
-    """What an output is called after: the source without its ending; of a pattern, its folder."""
+    """What an output is called after: the source without its ending; of a pattern, its folder.
+
+    Of an address it is the last part, in the current folder.
+    """
+    if address_of(source) is not None:
+        return Path(source.stem)
     named = source.parent if is_pattern(source) else source
     named = named.absolute() if named.name in ("", "..") else named
     return named if named.is_dir() else named.with_suffix("")

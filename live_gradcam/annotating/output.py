@@ -22,8 +22,8 @@ from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.sinks.accompaniment import kept_chapters, kept_metadata, name_of
 from live_gradcam.sinks.join import join
 from live_gradcam.sinks.writer import FolderWriter, VideoWriter
-from live_gradcam.sources.pictures import Recording
 from live_gradcam.sources.reader import VideoReader
+from live_gradcam.sources.source import Recording
 
 
 class AnnotatedFile:

@@ -33,7 +33,7 @@ from live_gradcam.errors import LiveGradcamError, OutputError
 from live_gradcam.files import writing
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.clock import ClockFaults
-from live_gradcam.sources.reader import Loss
+from live_gradcam.sources.loss import Loss
 
 _POLL_SECONDS = 0.2
 

@@ -13,6 +13,7 @@ import av
 
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import pictures_of
 
 #: The tag of it: a text of any length that MP4, Matroska and WebM all have, and hardly anybody else uses.
@@ -34,7 +35,7 @@ class Provenance:
         version: of this program.
         source: the name of the recording.
         fingerprint: of its content: size, and SHA-256 of its first and its last MiB; of pictures, of their names and
-            sizes.
+            sizes; of what is no file and another package reads, of its address.
         options: how it was explained and drawn.
     """
 
@@ -119,6 +120,8 @@ def _comment(path: Path) -> str | None:
 def _fingerprint(path: Path) -> str:
     """Size, and SHA-256 of the first and the last MiB; of several pictures, SHA-256 of their names and sizes."""
     digest = hashlib.sha256()
+    if not path.is_file() and is_of_another_package(path):
+        return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
     if not path.is_file():
         pictures = pictures_of(path)
         for picture in pictures:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.sources.clock import ClockFaults
-from live_gradcam.sources.reader import Loss
+from live_gradcam.sources.loss import Loss
 
 #: Of the report's JSON. New fields may come under the same number.
 SCHEMA = 1

@@ -17,7 +17,7 @@ from live_gradcam.annotating.numbers import Followed, Numbers
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import AnnotatedFile
 from live_gradcam.annotating.report import AnnotateSummary
-from live_gradcam.annotating.source import DEPTH, SourceAhead, notes_of
+from live_gradcam.annotating.source import DEPTH, SourceAhead
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.explanations.explanation import Explanation
@@ -131,7 +131,7 @@ def annotate_recording(
         hdr=reader.hdr,
         begins_at=float(span.shift),
         clock=reader.clock,
-        notes=notes_of(reader, options),
+        notes=list(reader.notes),
         **file.notes,
     )
 

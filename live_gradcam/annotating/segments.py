@@ -20,14 +20,14 @@ from live_gradcam.annotating.explaining import ExplainedFrame, explained
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import time_base_of
-from live_gradcam.annotating.source import DEPTH, Span, frames_of, notes_of, open_recording
+from live_gradcam.annotating.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.overlap import Ahead
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.frame import Frame
-from live_gradcam.sources.reader import Loss
+from live_gradcam.sources.loss import Loss
 
 #: The shortest part that is worth a task of its own, in seconds of the recording, and how long one may be: its
 #: explanations wait in memory.
@@ -196,7 +196,7 @@ class Explain:
             *(found, count, frozenset(sizes), vocabulary, targets, nothing),
             loss=reader.loss,
             clock=reader.clock,
-            notes=notes_of(reader, options),
+            notes=list(reader.notes),
         )
 
 

@@ -14,10 +14,11 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.errors import SourceError
 from live_gradcam.flow.overlap import Ahead
+from live_gradcam.sources import opening
 from live_gradcam.sources.clock import LONGEST_PAUSE
 from live_gradcam.sources.frame import Frame
-from live_gradcam.sources.pictures import PictureReader, Recording, shows_pictures
-from live_gradcam.sources.reader import OnPacket, VideoReader
+from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.source import OnPacket, Recording
 
 #: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
 DEPTH = 6
@@ -26,14 +27,13 @@ _WARMING_UP = Fraction(1, 10)
 
 
 def open_recording(path: Path, options: AnnotateOptions) -> Recording:
-    """Open a video, or pictures as a video.
+    """Open a video, or pictures as a video; see `opening.open_recording`.
 
     Raises:
         SourceError: it is neither.
     """
-    if shows_pictures(path):
-        return PictureReader(path, options.picture_fps, options.levels)
-    return VideoReader(path, rate=options.source_fps)
+    wanted = SourceOptions(source_fps=options.source_fps, picture_fps=options.picture_fps, levels=options.levels)
+    return opening.open_recording(path, wanted)
 
 
 def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
@@ -43,15 +43,6 @@ def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
     except SourceError as error:
         return error
     return None
-
-
-def notes_of(reader: Recording, options: AnnotateOptions) -> list[str]:
-    """What was done to a recording, or left out, that its user should know; complete once its frames were read."""
-    if isinstance(reader, VideoReader):
-        return [reader.rate_note] if reader.rate_note else []
-    if options.source_fps is None:
-        return reader.notes
-    return [f"{reader.path} is of pictures, which come at --picture-fps, not at --source-fps", *reader.notes]
 
 
 class Span:
@@ -135,7 +126,7 @@ def frames_of(
     *,
     on_packet: OnPacket | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a part of a recording, as many a second as the options want; see `VideoReader.frames`."""
+    """The frames of a part of a recording, as many a second as the options want; see `Recording.frames`."""
     frames = reader.frames(start=start, end=end, on_packet=on_packet)
     if options.output_fps is None:
         return frames

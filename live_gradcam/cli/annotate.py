@@ -14,6 +14,7 @@ from live_gradcam.cli.flags import (
     Flags,
     JsonPath,
     Overwrite,
+    PictureFps,
     PictureLevels,
     SourceFps,
     box_flags,
@@ -73,9 +74,7 @@ def annotate(
         str | None,
         typer.Option("--output-fps", metavar="N", help="So many frames a second, such as 25 or 30000/1001."),
     ] = None,
-    picture_fps: Annotated[
-        str, typer.Option("--picture-fps", metavar="N", help="Pictures a second, where SOURCE is a sequence of them.")
-    ] = "25",
+    picture_fps: PictureFps = "25",
     source_fps: SourceFps = None,
     levels: PictureLevels = None,
     size: Annotated[

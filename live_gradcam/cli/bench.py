@@ -9,20 +9,23 @@ from rich.table import Table
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags
+from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags, source_flags
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import PROCESS_START, check_json_path, print_table, start_session, write_json
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
+    from live_gradcam.sources.options import SourceOptions
 
 
 @command
 def bench(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
+    reading: Annotated["SourceOptions", Flags(source_flags, "Source")],
     source: Annotated[
-        Path | None, typer.Argument(metavar="[SOURCE]", help="A video file. Default: a synthetic stream.")
+        Path | None,
+        typer.Argument(metavar="[SOURCE]", help="A video, pictures or a camera. Default: a synthetic stream."),
     ] = None,
     frames: Annotated[
         int, typer.Option("--frames", "-n", min=1, metavar="N", help="How many frames to measure.")
@@ -39,6 +42,7 @@ def bench(
     check_json_path(json_path, overwrite=overwrite)
     report = measure(
         source,
+        reading=reading,
         session=session,
         overlay=overlay,
         frames=frames,

@@ -6,7 +6,7 @@ from live_gradcam.cli.command import command
 @command
 def cameras() -> None:
     """List the cameras that open and deliver a picture."""
-    from live_gradcam.sources.capture import list_cameras
+    from live_gradcam.sources.devices import list_cameras
 
     found = list_cameras()
     for index, description in found:

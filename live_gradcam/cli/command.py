@@ -115,6 +115,8 @@ def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
                 continue
             if address.lower().startswith("file:"):
                 raise UsageError(f"{address} is an address: give the path alone, without file://")
+            if name in _SOURCES and command != "explain" and _is_of_another_package(address):
+                continue
             if name not in _SOURCES:
                 flag = name.removesuffix("_path").replace("_", "-")
                 raise UsageError(f"{address} is an address, and --{flag} takes a file or a folder")
@@ -122,6 +124,12 @@ def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
                 f"{address} is an address, and {command} reads files: download it first (curl -LO ADDRESS), or explain "
                 "a stream as it comes with live-gradcam live ADDRESS"
             )
+
+
+def _is_of_another_package(address: str) -> bool:
+    from live_gradcam.sources.opening import is_of_another_package
+
+    return is_of_another_package(address)
 
 
 @contextmanager

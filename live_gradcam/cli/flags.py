@@ -26,13 +26,14 @@ from live_gradcam.choices import (
     Score,
     Tune,
 )
-from live_gradcam.cli.parsing import parse_input_size
+from live_gradcam.cli.parsing import parse_input_size, parse_levels, parse_rate
 from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
     from live_gradcam.explanations.boxes import BoxOptions
     from live_gradcam.sinks.encoding import Encoding
+    from live_gradcam.sources.options import SourceOptions
 
 
 _LONGEST_METAVAR = 32
@@ -148,6 +149,10 @@ SourceFps = Annotated[
         metavar="N",
         help="Frames per second of a file without times, such as .h264. Default: what the file says.",
     ),
+]
+PictureFps = Annotated[
+    str,
+    typer.Option("--picture-fps", metavar="N", help="Pictures per second, of a folder or a numbered sequence."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
 TuneFlag = Annotated[
@@ -304,6 +309,19 @@ def session_flags(
         threads=threads,
         method=method,
         input_size=parse_input_size(input_size) if input_size else None,
+    )
+
+
+def source_flags(
+    source_fps: SourceFps = None, picture_fps: PictureFps = "25", levels: PictureLevels = None
+) -> "SourceOptions":
+    """How a source is read."""
+    from live_gradcam.sources.options import SourceOptions
+
+    return SourceOptions(
+        source_fps=parse_rate(source_fps, "--source-fps") if source_fps else None,
+        picture_fps=parse_rate(picture_fps, "--picture-fps"),
+        levels=parse_levels(levels),
     )
 
 

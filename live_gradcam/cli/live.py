@@ -16,18 +16,19 @@ from live_gradcam.cli.flags import (
     Flags,
     JsonPath,
     Overwrite,
-    SourceFps,
     box_flags,
     chosen,
     overlay_flags,
     session_flags,
+    source_flags,
 )
-from live_gradcam.cli.parsing import parse_rate, parse_size
+from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, complain, renamed_flag, start_session, write_json
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
     from live_gradcam.explanations.boxes import BoxOptions
+    from live_gradcam.sources.options import SourceOptions
 
 
 @command
@@ -35,9 +36,13 @@ def live(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
+    reading: Annotated["SourceOptions", Flags(source_flags, "Source")],
     source: Annotated[
         str,
-        typer.Argument(metavar="[SOURCE]", help="Camera number, /dev/videoN, file, or rtsp://, http://, udp:// URL."),
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="A camera (0, /dev/video0), a video, a picture, a folder of pictures, or an address (rtsp://…).",
+        ),
     ] = "0",
     headless: Annotated[bool, typer.Option("--headless", help="No window.")] = False,
     max_frames: Annotated[
@@ -86,7 +91,6 @@ def live(
         str | None, typer.Option("--driver", metavar="NAME", help="The camera's driver: v4l2, dshow, avfoundation, …")
     ] = None,
     backend: Annotated[str | None, typer.Option("--backend", hidden=True)] = None,
-    source_fps: SourceFps = None,
     mirror: Annotated[
         bool | None, typer.Option("--mirror/--no-mirror", help="As in a mirror. Default: on for a local camera.")
     ] = None,
@@ -96,7 +100,9 @@ def live(
     """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
     from live_gradcam.files import check_output
     from live_gradcam.live_loop.run import LiveOptions, run_live
-    from live_gradcam.sources.capture import CameraOptions, camera_index, open_source
+    from live_gradcam.sources.devices import camera_index
+    from live_gradcam.sources.opening import open_source
+    from live_gradcam.sources.options import CameraOptions
     from live_gradcam.surfaces.window import check_display
 
     session = replace(session, maps=1 if headless else None, is_live=True)  # the grid shows a map a class
@@ -107,7 +113,6 @@ def live(
         renamed_flag("--backend", backend, "--driver", driver),
     )
     camera.check()
-    source_rate = parse_rate(source_fps, "--source-fps") if source_fps else None
     check_json_path(json_path, overwrite=overwrite)
     if record:
         check_output(record, overwrite=overwrite)
@@ -128,13 +133,13 @@ def live(
         hud=hud,
         boxes=boxes,
     )
-    paced = not (every_frame and headless)
+    wanted = replace(reading, camera=camera)
     summary = run_live(
         source,
         lambda look: start_session(session, look=look),
         overlay,
         options,
-        opener=lambda name: open_source(name, camera, paced=paced, source_rate=source_rate),
+        opener=lambda name: open_source(name, wanted),
     )
     if str(json_path) != "-":
         recorded = "".join(f", recorded in {path}" for path in summary.recordings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.image import check_picture, read_image
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import Levels
-from live_gradcam.sources.reader import VideoReader
-
-_log = logging.getLogger(__name__)
+from live_gradcam.sources.opening import is_of_another_package, open_recording
+from live_gradcam.sources.pictures import is_pattern, pictures_of
+from live_gradcam.sources.playback import noted_frames
 
 #: What `explain` adds to the name of a picture.
 _PANELS_ENDING = "-gradcam"
@@ -40,10 +39,10 @@ class Picture:
 
 
 def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[Path]:
-    """The pictures and videos among the sources: files as they are, of folders their pictures.
+    """The pictures and videos among the sources: files as they are, of folders and patterns their pictures.
 
     Args:
-        sources: the files and folders.
+        sources: the files, folders and patterns.
         levels: what is asked for of pictures: which of their values are black and white.
 
     Raises:
@@ -57,6 +56,12 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
 
     files: list[Path] = []
     for source in sources:
+        if is_of_another_package(source):
+            files.append(source)
+            continue
+        if is_pattern(source):
+            files += pictures_of(source)
+            continue
         check_exists(source, "picture")
         if source.is_dir():
             folder = look_into(source, is_ours)
@@ -64,7 +69,7 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
         else:
             files.append(source)
     for file in files:
-        if kind_of(file) is not Kind.VIDEO:
+        if _is_picture(file):
             check_picture(file)
         elif levels is not None:
             raise UsageError(f"--levels is for pictures: {file} is a video")
@@ -82,18 +87,21 @@ def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -
     Raises:
         SourceError: the file cannot be read; or, after the frames that can, not to its end.
     """
-    if kind_of(path) is not Kind.VIDEO:
+    if _is_picture(path):
         yield Picture(path.name, read_image(path, levels))
         return
-    with VideoReader(path) as reader:
-        if reader.rate_note and every is None:
-            _log.warning(reader.rate_note)
+    with open_recording(path) as reader:
         stride = every or max(1, round(reader.frame_rate))
-        for frame in reader.frames():
+        for frame in noted_frames(reader) if every is None else reader.frames():
             if frame.index % stride == 0:
                 yield Picture(f"{path.name}#{frame.index}", frame.image)
         if reader.loss:
             raise SourceError(f"{path} is damaged: {reader.loss}")
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file is read as a picture, as all is that is no recording."""
+    return not is_of_another_package(path) and kind_of(path) is not Kind.VIDEO
 
 
 def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, ...]]:

@@ -7,7 +7,7 @@ holds one item and the newest wins, which is what bounds the latency.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,8 +31,10 @@ from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.live_loop.explaining import ExplainedFrame, ExplainingThread
 from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.live_loop.snapshots import Snapshots
-from live_gradcam.sources.capture import Capture, open_source
+from live_gradcam.sources.capture import Capture
 from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.opening import open_source
+from live_gradcam.sources.source import FrameSource
 from live_gradcam.surfaces.commands import HELP, Action, Wish
 from live_gradcam.surfaces.window import Window
 
@@ -147,12 +149,12 @@ def run_live(
     overlay: Overlay,
     options: LiveOptions = LiveOptions(),
     *,
-    opener: Callable[[str], Iterator[Frame]] = open_source,
+    opener: Callable[[str], FrameSource] = open_source,
 ) -> LiveSummary:
     """Explain a source as it comes, until it ends, the user stops it or `max_frames` are explained.
 
     Args:
-        source: see `sources.capture.open_source`. It is opened before anything slow is done, and shown while the
+        source: see `sources.opening.open_source`. It is opened before anything slow is done, and shown while the
             session starts; a file begins to play when the session is ready.
         start_session: makes the session, in a thread of its own. It is given a function that says what is known of the
             source.
@@ -189,7 +191,8 @@ def run_live(
         for slot in (frames, previews, results):
             slot.close()
 
-    capture = Capture(source, deliver, end, reconnect=options.reconnect, opener=opener)
+    paced = not (lossless and options.headless)
+    capture = Capture(source, deliver, end, reconnect=options.reconnect, paced=paced, opener=opener)
 
     def look() -> Stream | None:
         if not first_sizes:

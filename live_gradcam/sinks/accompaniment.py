@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -346,7 +346,7 @@ def name_of(stream: Any) -> str:
     return f"{'audio' if stream.type == 'audio' else 'subtitles'} {stream.codec_context.name}"
 
 
-def kept_metadata(metadata: dict[str, str]) -> dict[str, str]:
+def kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """What a file or a stream says of itself, without what is true of that file alone."""
     return {
         key: value

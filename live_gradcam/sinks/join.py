@@ -16,7 +16,7 @@ from live_gradcam.files import publish, remove_part, writing
 from live_gradcam.sinks.accompaniment import Accompaniment
 from live_gradcam.sinks.encoding import container_of
 from live_gradcam.sinks.writer import open_output
-from live_gradcam.sources.pictures import Recording
+from live_gradcam.sources.source import Recording
 
 
 def join(

@@ -107,7 +107,11 @@ def check_exists(source: Path, called: str) -> None:
         raise SourceError(f"there is no {called} {source}")
 
 
+def listed(paths: list[Path]) -> str:
+    """The names of some files: "a.png, b.png, c.png, …"."""
+    return ", ".join([*(path.name for path in paths[:_NAMED]), *["…"] * (len(paths) > _NAMED)])
+
+
 def _counted(kind: str, paths: list[Path]) -> str:
     """A number of files, with the names of some: "5 pictures (a.png, b.png, c.png, …)"."""
-    names = [path.name for path in paths[:_NAMED]] + ["…"] * (len(paths) > _NAMED)
-    return f"{len(paths)} {kind}{'s' * (len(paths) > 1)} ({', '.join(names)})"
+    return f"{len(paths)} {kind}{'s' * (len(paths) > 1)} ({listed(paths)})"

@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property, lru_cache, reduce
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from live_gradcam.errors import LiveGradcamError, SourceError
-from live_gradcam.sources.clock import ClockFaults
+from live_gradcam.sources.folders import listed
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import check_picture, read_pixels
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import Extent, Levels
-from live_gradcam.sources.reader import Loss, OnPacket, VideoReader
+from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.source import OnPacket, Recording
 
 _NUMBER = re.compile(r"%0?\d*d")
 
 
-class PictureReader:
-    """Pictures, read like the frames of a `VideoReader`, whose attributes it has.
+class PictureReader(Recording):
+    """Pictures, read like the frames of a video.
 
     Args:
         path: one picture, a folder of pictures, which come by name, or a pattern such as `shots/%04d.png`, whose
             pictures come by number.
-        frame_rate: pictures a second.
+        frame_rate: pictures per second.
         levels: which values are black and white; None for what the files say, or else what the values of all of them
             are like: one choice for all, so that the brightness does not jump.
 
     Attributes:
-        notes: what was done, or left out, that its user should know; complete once `frames` has ended.
+        path: as it was given.
 
     Raises:
         SourceError: there are no such pictures, or a package is missing that reads one of them.
@@ -43,22 +44,18 @@ class PictureReader:
 
     def __init__(self, path: str | Path, frame_rate: Fraction, levels: Levels | None = None) -> None:
         self.path = Path(path)
-        self._files = pictures_of(self.path)
+        self.name = str(path)
+        self._files, videos = _find(self.path)
         for file in self._files:
             check_picture(file)
         self._levels = levels
         self.notes: list[str] = []
+        if videos:
+            self._say(f"{path} has videos too, which are left out: {listed(videos)}")
         self.frame_rate = frame_rate
         self.time_base = 1 / frame_rate
-        self.expected_frames: int | None = len(self._files)
-        self.begin = Fraction(0)
-        self.duration: float | None = float(len(self._files) / frame_rate)
-        self.others: list[Any] = []
-        self.metadata: dict[str, str] = {}
-        self.chapters: list[Any] = []
-        self.hdr: str | None = None
-        self.loss = Loss(0, 0.0)
-        self.clock = ClockFaults()
+        self.expected_frames = len(self._files)
+        self.duration = float(len(self._files) / frame_rate)
 
     def frames(
         self, *, start: Fraction | None = None, end: Fraction | None = None, on_packet: OnPacket | None = None
@@ -96,27 +93,6 @@ class PictureReader:
         if note not in self.notes:
             self.notes.append(note)
 
-    def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[Any]:
-        """Pictures have no sound."""
-        return iter(())
-
-    def key_times(self, start: Fraction | None) -> list[tuple[Fraction, int]] | None:
-        """Pictures are not cut: what cannot be read of them is not known before."""
-        return None
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def __enter__(self) -> PictureReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-#: What frames are read from.
-Recording = VideoReader | PictureReader
-
 
 @lru_cache(maxsize=4)
 def _extent_of(files: tuple[tuple[Path, int], ...]) -> Extent:
@@ -136,6 +112,30 @@ def _changed(file: Path) -> int:
     return 0
 
 
+class _Pictures:
+    """Opens pictures."""
+
+    is_live = False
+
+    def matches(self, uri: str) -> bool:
+        """Whether it is a picture, a folder or a pattern."""
+        return shows_pictures(Path(uri))
+
+    def open(self, uri: str, options: SourceOptions) -> Recording:
+        """Open pictures.
+
+        Raises:
+            SourceError: there are none, or a package is missing that reads one of them.
+        """
+        reader = PictureReader(uri, options.picture_fps, options.levels)
+        if options.source_fps is not None:
+            reader.notes.append(f"{uri} is of pictures, which come at --picture-fps, not at --source-fps")
+        return reader
+
+
+SOURCE = _Pictures()
+
+
 def shows_pictures(path: Path) -> bool:
     """Whether a path means a picture, or several, and not a video."""
     return path.is_dir() or is_pattern(path) or kind_of(path) is Kind.PICTURE
@@ -152,16 +152,30 @@ def pictures_of(path: Path) -> list[Path]:
     Raises:
         SourceError: there are none.
     """
-    files: Sequence[Path]
+    return _find(path)[0]
+
+
+def _find(path: Path) -> tuple[list[Path], list[Path]]:
+    """The pictures that a path means, in order, and the videos that are in the same folder, where it is one.
+
+    Raises:
+        SourceError: there are no pictures.
+    """
+    pictures: list[Path] = []
+    videos: list[Path] = []
     if path.is_dir():
-        files = sorted(file for file in _list(path) if kind_of(file) is Kind.PICTURE)
+        kinds = {Kind.PICTURE: pictures, Kind.VIDEO: videos}
+        for file in sorted(_list(path)):
+            kinds.get(kind_of(file), []).append(file)
     elif is_pattern(path):
-        files = _numbered(path)
-    else:
-        files = [path] if path.exists() else []
-    if not files:
+        pictures = _numbered(path)
+    elif path.exists():
+        pictures = [path]
+    if not pictures and videos:
+        raise SourceError(f"{path} is a folder of videos: give one of them, such as {videos[0]}")
+    if not pictures:
         raise SourceError(f"there are no pictures {path}")
-    return list(files)
+    return pictures, videos
 
 
 def _numbered(path: Path) -> list[Path]:

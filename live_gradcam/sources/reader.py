@@ -8,28 +8,26 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
 import numpy as np
 
-from live_gradcam.errors import SourceError
+from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.clock import LONGEST_PAUSE, Clock, ClockFaults
 from live_gradcam.sources.deinterlacing import Deinterlacer
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import on_white
+from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.options import SourceOptions
 from live_gradcam.sources.orientation import upright
+from live_gradcam.sources.source import OnPacket, Recording
 from live_gradcam.sources.unfinished import why_unreadable
 from live_gradcam.sources.wholeness import breaks
-
-#: Is given packets of sound and subtitles.
-OnPacket = Callable[[av.Packet], None]
 
 _DEFAULT_RATE = Fraction(25)
 _SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 60), 1000
@@ -52,42 +50,7 @@ _WITHOUT_INDEX = frozenset({"mpegts", "flv"})
 _GUESSED_AFTER_A_JUMP = frozenset({"mpeg"})
 
 
-@dataclass(frozen=True)
-class Loss:
-    """What could not be read of a file.
-
-    Attributes:
-        corrupt_packets: packets that the decoder refused; each is a frame or a part of one.
-        missing_seconds: how much earlier than the header says the pictures end.
-        mended_frames: frames of which the decoder made up what it could not read.
-        breaks: places where the file is broken: frames may be missing there.
-    """
-
-    corrupt_packets: int
-    missing_seconds: float
-    mended_frames: int = 0
-    breaks: int = 0
-
-    def __bool__(self) -> bool:
-        return any((self.corrupt_packets, self.missing_seconds, self.mended_frames, self.breaks))
-
-    def __str__(self) -> str:
-        parts = []
-        if self.missing_seconds:
-            parts.append(f"the last {self.missing_seconds:.1f} s are missing")
-        if self.corrupt_packets:
-            packets = "damaged packet was" if self.corrupt_packets == 1 else "damaged packets were"
-            parts.append(f"{self.corrupt_packets} {packets} skipped")
-        if self.mended_frames:
-            frames = "damaged frame is" if self.mended_frames == 1 else "damaged frames are"
-            parts.append(f"{self.mended_frames} {frames} as the decoder made them up")
-        if self.breaks:
-            places = "in one place" if self.breaks == 1 else f"in {self.breaks} places"
-            parts.append(f"the file is broken {places}, where frames may be missing")
-        return " and ".join(parts)
-
-
-class VideoReader:
+class VideoReader(Recording):
     """A video file, read front to back.
 
     Args:
@@ -96,19 +59,8 @@ class VideoReader:
             rate that it names.
 
     Attributes:
+        path: the file.
         file_format: FFmpeg's name of it, or several names with commas.
-        frame_rate: average frames per second.
-        rate_note: which rate was taken where the file has no times, or why `rate` was not, in words; None otherwise.
-        time_base: the seconds that one tick of the file's clock lasts.
-        expected_frames: what the header says; a hint for a progress bar, never the truth. None if it does not say.
-        begin: seconds, the time of the first frame.
-        duration: seconds, as the header says; None if it does not.
-        others: the streams of sound and subtitles, in the file's order.
-        metadata: what the file says of itself: title, artist and so on.
-        chapters: as PyAV has them: `start`, `end` and `time_base` of each, and its `metadata`.
-        hdr: the name of the transfer function where it is one for high dynamic range; None otherwise.
-        loss: what could not be read; complete once `frames` has ended.
-        clock: what the file's clock does that time does not; complete once `frames` has ended.
 
     Raises:
         SourceError: there is no such file, it is not a video, or it has no pictures.
@@ -116,6 +68,7 @@ class VideoReader:
 
     def __init__(self, path: str | Path, *, rate: Fraction | None = None) -> None:
         self.path = Path(path)
+        self.name = str(path)
         obstacle = _why_no_file(self.path)
         if obstacle:
             raise SourceError(f"cannot read {path}: {obstacle}")
@@ -141,9 +94,9 @@ class VideoReader:
         named_rate = _named_rate(self._stream) if self._is_elementary else None
         self.frame_rate = self._given_rate or named_rate or _frame_rate(self._stream)
         self._tells_durations = rate is None and self._stream.codec_context.name in _TELL_DURATIONS
-        self.rate_note = self._describe_rate(rate, named_rate)
+        self.notes = self._notes_on_rate(rate, named_rate)
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
-        self.duration = self._header_duration()
+        self.duration: float | None = self._header_duration()
         self._header_begin = Fraction((self._stream.start_time or 0) * self.time_base)
         self.expected_frames = self._stream.frames or (
             round(self.duration * float(self.frame_rate)) if self.duration else None
@@ -158,16 +111,17 @@ class VideoReader:
         self._marked: list[int] = []
         self._decodes_from_key_frame = False
 
-    def _describe_rate(self, given: Fraction | None, named: Fraction | None) -> str | None:
+    def _notes_on_rate(self, given: Fraction | None, named: Fraction | None) -> list[str]:
+        """Which rate was taken where the file has no times, or why the given one was not."""
         if not self._is_elementary:
             kept = f"{self.path} has times of its own, which it keeps: --source-fps is for files without"
-            return kept if given else None
+            return [kept] if given else []
         taken = f"{self.path} has no times of its own: its frames come at {float(self.frame_rate):.6g} per second"
         if given:
-            return f"{taken}, as --source-fps says"
+            return [f"{taken}, as --source-fps says"]
         if named:
-            return f"{taken}, as its stream says"
-        return f"{taken}, which is a guess, as it names no rate: give it with --source-fps"
+            return [f"{taken}, as its stream says"]
+        return [f"{taken}, which is a guess, as it names no rate: give it with --source-fps"]
 
     def _find_stream(self) -> Any:
         """The first stream of pictures that is not the cover of an album."""
@@ -181,8 +135,8 @@ class VideoReader:
             raise SourceError(f"{self.path} is not a video that can be read (its codec is unknown)")
         return streams[0]
 
-    @property
-    def begin(self) -> Fraction:
+    @cached_property
+    def begin(self) -> Fraction:  # type: ignore[override] # it can be set, too
         """Seconds. The header may know of frames before the first one that can be decoded."""
         with suppress(OSError, SourceError):  # it is gone by now
             state = self.path.stat()
@@ -195,12 +149,6 @@ class VideoReader:
         if self._stream.duration:
             return float(self._stream.duration * self.time_base)
         return self._container.duration / av.time_base if self._container.duration else None
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -434,6 +382,30 @@ class VideoReader:
             end = float(max(self._ends.values()))
         missing = self.duration - (end - begin)
         return missing if missing > max(2 / float(self.frame_rate), _TOLERATED_SECONDS) else 0.0
+
+
+class _Videos:
+    """Opens videos. It takes everything, and is asked last: it says what is wrong with what is none."""
+
+    is_live = False
+
+    def matches(self, uri: str) -> bool:
+        """Whatever it is."""
+        return True
+
+    def open(self, uri: str, options: SourceOptions) -> Recording:
+        """Open a video file.
+
+        Raises:
+            SourceError: there is no such file, or it is not a video.
+            UsageError: an option is for pictures.
+        """
+        if options.levels is not None:
+            raise UsageError(f"--levels is for pictures: {uri} is a video")
+        return VideoReader(uri, rate=options.source_fps)
+
+
+SOURCE = _Videos()
 
 
 def _is_set_back(decoded: int | None, dts: int | None) -> bool:

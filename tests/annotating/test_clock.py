@@ -22,9 +22,10 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.report import Result
 from live_gradcam.annotating.source import Span
 from live_gradcam.sinks.encoding import Encoding
-from live_gradcam.sources.capture import Playback
 from live_gradcam.sources.clock import Clock, ClockFaults
-from live_gradcam.sources.reader import Loss, VideoReader
+from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.playback import Playback
+from live_gradcam.sources.reader import VideoReader
 
 _HOUR, _YEARS = 3600, 50 * 365 * 86_400
 _PERIOD = Fraction(1, 25)

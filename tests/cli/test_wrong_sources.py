@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,8 @@ from video_files import make_video, numbered
 from live_gradcam.addresses import address_of
 from live_gradcam.errors import UsageError
 from live_gradcam.sinks.image import write_image
-from live_gradcam.sources.capture import open_source
+from live_gradcam.sources.opening import open_source
+from live_gradcam.sources.playback import Playback
 
 # --- where a file is wanted ---------------------------------------------------------------------------------------
 
@@ -107,7 +107,5 @@ def test_a_pipeline_is_told_what_to_do_instead(pipeline: str) -> None:
 
 def test_a_file_may_have_an_exclamation_mark(tmp_path: Path) -> None:
     path = make_video(tmp_path / "look ! here.mp4", [numbered(i) for i in range(3)])
-    playback: Any = open_source(str(path), paced=False)
-    playback.let_run(True)
-    assert len(list(playback)) == 3
-    playback.close()
+    with open_source(str(path)) as source:
+        assert len(list(Playback(source, paced=False))) == 3

@@ -18,24 +18,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frame_sources import GivenFrames
 from mjpeg_server import MjpegServer
 from video_files import make_video, number_of, numbered
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.flow.slot import Slot
-from live_gradcam.sources import capture
-from live_gradcam.sources.capture import (
-    CameraOptions,
-    Capture,
-    Playback,
-    camera_index,
-    is_live,
-    is_url,
-    list_cameras,
-    open_source,
-)
+from live_gradcam.sources import camera, capture, stream
+from live_gradcam.sources.capture import Capture
+from live_gradcam.sources.devices import camera_index, list_cameras
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import as_bgr
+from live_gradcam.sources.opening import is_live, open_source
+from live_gradcam.sources.options import CameraOptions, SourceOptions
+from live_gradcam.sources.playback import Playback
 
 _PATIENCE = 20  # seconds until a test gives up; nothing waits so long unless something is broken
 
@@ -43,9 +39,11 @@ _PATIENCE = 20  # seconds until a test gives up; nothing waits so long unless so
 class NewestFrame:
     """A capture into a slot, as the live loop has it; a file plays at once, and nothing is opened again."""
 
-    def __init__(self, source: str, opener: Callable[[str], Iterator[Frame]] = open_source, **options: Any) -> None:
+    def __init__(self, source: str, opener: Callable[[str], Iterator[Frame]] | None = None, **options: Any) -> None:
         self.slot: Slot[Frame] = Slot()
-        self.capture = Capture(source, self.slot.put, self.slot.close, opener=opener, **{"reconnect": 0, **options})
+        if opener is not None:
+            options["opener"] = lambda uri: GivenFrames(opener(uri))
+        self.capture = Capture(source, self.slot.put, self.slot.close, **{"reconnect": 0, **options})
         self.take = self.slot.take
 
     @property
@@ -319,7 +317,7 @@ def test_a_camera_named_by_a_link() -> None:
     ],
 )
 def test_which_sources_are_streams(source: str, expected: bool) -> None:
-    assert is_url(source) is expected
+    assert stream.SOURCE.matches(source) is expected
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -329,8 +327,7 @@ def test_a_file_plays_every_frame_when_its_time_has_come(tmp_path: Path) -> None
     ticks = [5, 6, 9, 10, 20, 25]
     images = [numbered(i) for i in range(len(ticks))]
     path = make_video(tmp_path / "f.mp4", images, ticks=ticks, time_base=Fraction(1, 100))
-    playback = open_source(str(path))
-    assert isinstance(playback, Playback)
+    playback = Playback(open_source(str(path)))
     playback.let_run(True)
     frames = list(playback)
     assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
@@ -401,11 +398,11 @@ def test_a_stream_that_is_refused(scheme: str) -> None:
 _OPEN_EVERYTHING = """
 import sys
 from live_gradcam.errors import SourceError
-from live_gradcam.sources.capture import open_source
+from live_gradcam.sources.opening import open_source
 
 for source in sys.argv[1:]:
     try:
-        for frame in open_source(source):
+        for frame in open_source(source).frames():
             pass
     except SourceError as error:
         print(error)
@@ -456,7 +453,7 @@ def test_a_network_camera_that_is_switched_off() -> None:
 
 
 def test_a_network_camera_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_READ_TIMEOUT_MS", 1500)
+    monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 1500)
     with MjpegServer([numbered(i) for i in range(10)], fps=50) as server, NewestFrame(server.url) as newest:
         assert number_of(newest.take(_PATIENCE).image) < 10
         server.stall()
@@ -466,7 +463,7 @@ def test_a_network_camera_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_network_camera_that_never_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_OPEN_TIMEOUT_MS", 300)
+    monkeypatch.setattr(stream, "_OPEN_TIMEOUT_MS", 300)
     with MjpegServer([numbered(0)]) as server:
         server.stall()
         with pytest.raises(SourceError, match=r"^the stream http://127\.0\.0\.1:\d+/stream\.mjpg does not open: "):
@@ -632,7 +629,7 @@ def test_what_is_no_picture_is_left_out() -> None:
     images = [np.zeros((2, 2, 3), np.uint8), np.zeros((0, 0, 3), np.uint8), np.full((2, 2), 7, np.uint8)]
     source = (Frame(image, index, Fraction(index), float(index)) for index, image in enumerate(images))
     slot: Slot[Frame] = Slot(keep_all=True)
-    with Capture("0", slot.put, slot.close, opener=lambda _: source):
+    with Capture("0", slot.put, slot.close, opener=lambda _: GivenFrames(source)):
         assert [slot.take(_PATIENCE).image.shape for _ in range(2)] == [(2, 2, 3), (2, 2, 3)]
         assert slot.take(_PATIENCE) is None
 
@@ -675,7 +672,8 @@ def test_a_file_waits_at_its_first_frame_and_can_be_held(tmp_path: Path) -> None
 
 def test_a_file_can_be_read_as_fast_as_it_is_taken(tmp_path: Path) -> None:
     path = make_video(tmp_path / "f.mp4", [numbered(i) for i in range(20)], ticks=range(20), time_base=Fraction(60))
-    assert len(list(open_source(str(path), paced=False))) == 20
+    assert len(list(Playback(open_source(path), paced=False))) == 20
+    assert len(list(open_source(path).frames())) == 20
 
 
 def test_what_is_asked_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -697,12 +695,12 @@ def test_what_is_asked_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
         def release(self) -> None:
             pass
 
-    monkeypatch.setattr(capture.cv2, "VideoCapture", Camera)
-    open_source("3", CameraOptions((720, 1280), 25, None))
-    assert (asked["index"], asked["driver"]) == (3, capture.cv2.CAP_ANY)
-    assert asked[capture.cv2.CAP_PROP_FRAME_WIDTH] == 1280
-    assert asked[capture.cv2.CAP_PROP_FRAME_HEIGHT] == 720
-    assert asked[capture.cv2.CAP_PROP_FPS] == 25
+    monkeypatch.setattr(camera.cv2, "VideoCapture", Camera)
+    open_source("3", SourceOptions(CameraOptions((720, 1280), 25, None)))
+    assert (asked["index"], asked["driver"]) == (3, camera.cv2.CAP_ANY)
+    assert asked[camera.cv2.CAP_PROP_FRAME_WIDTH] == 1280
+    assert asked[camera.cv2.CAP_PROP_FRAME_HEIGHT] == 720
+    assert asked[camera.cv2.CAP_PROP_FPS] == 25
 
 
 def test_a_camera_driver_that_does_not_exist() -> None:

@@ -19,7 +19,9 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.benchmark import file_frames
 from live_gradcam.errors import UsageError
 from live_gradcam.evaluating.pictures import read_pictures
-from live_gradcam.sources.capture import open_source
+from live_gradcam.sources.opening import open_source
+from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.playback import Playback
 from live_gradcam.sources.reader import VideoReader
 
 _COUNT = 40
@@ -60,9 +62,9 @@ def test_the_rate_that_the_stream_names(tmp_path: Path, ending: str, codec: str,
         assert container.streams.video[0].average_rate == 25  # FFmpeg's default
     with VideoReader(path) as reader:
         assert reader.frame_rate == rate
-        assert reader.rate_note == (
+        assert reader.notes == [
             f"{path} has no times of its own: its frames come at {float(rate):.6g} per second, as its stream says"
-        )
+        ]
     assert _times(path) == _every(rate)
 
 
@@ -89,10 +91,10 @@ def test_frames_that_say_how_long_they_are_shown(tmp_path: Path) -> None:
 def test_a_stream_that_names_no_rate_says_so(tmp_path: Path) -> None:
     path = _nameless(tmp_path / "in.hevc")
     with VideoReader(path) as reader:
-        assert reader.rate_note == (
+        assert reader.notes == [
             f"{path} has no times of its own: its frames come at 25 per second, which is a guess, as it names no rate: "
             "give it with --source-fps"
-        )
+        ]
     assert _times(path) == _every(25)
 
 
@@ -124,9 +126,9 @@ def test_a_file_with_times_keeps_them(tmp_path: Path) -> None:
     path = make_video(tmp_path / "in.mp4", _images(), rate=30)
     assert _times(path, Fraction(10)) == _every(30)
     with VideoReader(path) as reader:
-        assert reader.rate_note is None
+        assert reader.notes == []
     with VideoReader(path, rate=Fraction(10)) as reader:
-        assert reader.rate_note == f"{path} has times of its own, which it keeps: --source-fps is for files without"
+        assert reader.notes == [f"{path} has times of its own, which it keeps: --source-fps is for files without"]
 
 
 def test_annotate_says_which_rate_was_taken(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_live_bench_and_evaluate_say_it_once(tmp_path: Path, caplog: pytest.LogC
     path = make_video(tmp_path / "in.h264", _images(), rate=30)
     said = f"{path} has no times of its own: its frames come at {{}} per second, as {{}} says"
     with caplog.at_level(logging.WARNING, "live_gradcam"):
-        frames = list(open_source(str(path), paced=False, source_rate=Fraction(20)))
+        frames = list(Playback(open_source(str(path), SourceOptions(source_fps=Fraction(20))), paced=False))
         assert [frame.pts for frame in frames] == [Fraction(i, 20) for i in range(_COUNT)]
         stream = file_frames(path)
         times = [next(stream).pts for _ in range(2 * _COUNT)]
@@ -187,7 +189,7 @@ def test_evaluate_takes_one_frame_a_second_of_the_named_rate(tmp_path: Path) -> 
 
 def test_a_live_source_has_its_own_rate() -> None:
     with pytest.raises(UsageError, match=r"^--source-fps is for files without times, and 7 is live: leave it out$"):
-        open_source("7", source_rate=Fraction(10))
+        open_source("7", SourceOptions(source_fps=Fraction(10)))
 
 
 def test_a_rate_that_is_none(tmp_path: Path) -> None:

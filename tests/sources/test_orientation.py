@@ -16,7 +16,7 @@ from video_files import make_video
 
 from live_gradcam.benchmark import file_frames
 from live_gradcam.evaluating.pictures import read_pictures
-from live_gradcam.sources.capture import open_source
+from live_gradcam.sources.opening import open_source
 from live_gradcam.sources.reader import VideoReader
 
 _HEIGHT, _WIDTH = 32, 48  # so narrow that nothing is written over it, turned or not
@@ -194,7 +194,7 @@ def test_interlaced_frames_are_mirrored_too(tmp_path: Path) -> None:
 @_EACH_POSITION
 def test_what_live_bench_and_evaluate_read(tmp_path: Path, position: str) -> None:
     path = _patched(tmp_path / "in.mp4", position)
-    _assert_upright(next(open_source(str(path), paced=False)).image, position)
+    _assert_upright(next(open_source(str(path)).frames()).image, position)
     _assert_upright(next(file_frames(path)).image, position)
     _assert_upright(next(iter(read_pictures(path, 1))).image, position)
 

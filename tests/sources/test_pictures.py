@@ -17,8 +17,8 @@ from live_gradcam.sinks.image import write_image
 from live_gradcam.sinks.writer import FolderWriter
 from live_gradcam.sources.image import read_image
 from live_gradcam.sources.kinds import Kind, kind_of
+from live_gradcam.sources.loss import Loss
 from live_gradcam.sources.pictures import PictureReader, is_pattern, pictures_of
-from live_gradcam.sources.reader import Loss
 
 _RATE = Fraction(10)
 
@@ -52,7 +52,7 @@ def test_one_picture(tmp_path: Path) -> None:
         assert (frame.index, frame.pts) == (0, 0)
         assert (reader.path, reader.frame_rate, reader.time_base) == (path, 25, Fraction(1, 25))
         assert (reader.expected_frames, reader.begin, reader.duration) == (1, 0, 0.04)
-        assert (reader.others, reader.metadata, reader.chapters, reader.hdr) == ([], {}, [], None)
+        assert (reader.others, dict(reader.metadata), reader.chapters, reader.hdr) == ((), {}, (), None)
         assert reader.key_times(None) is None
         assert list(reader.other_packets(None, None)) == []
         assert not reader.loss

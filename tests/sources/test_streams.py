@@ -21,7 +21,7 @@ import pytest
 from command_line import run
 from video_files import make_video, number_of, numbered
 
-from live_gradcam.sources import capture
+from live_gradcam.sources import stream
 from live_gradcam.sources.capture import Capture
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.reader import VideoReader
@@ -170,7 +170,7 @@ def test_rtsp_every_picture_comes_whole_and_in_order(recording: Path) -> None:
 
 @_needs_server
 def test_rtsp_is_taken_up_again_after_its_server_was_killed(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_READ_TIMEOUT_MS", 1500)
+    monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 1500)
     with _RtspServer(recording) as server, _captured(server.url) as (source, frames):
         before = _take(frames, 10)
         server.kill()
@@ -258,7 +258,7 @@ def test_udp() -> None:
 
 
 def test_udp_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "_READ_TIMEOUT_MS", 1500)
+    monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 1500)
     port = _free_port()
     with _captured_while_sent(port) as (source, frames):
         _wait_for_outage(source)

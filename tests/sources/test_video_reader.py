@@ -27,7 +27,8 @@ from video_files import (
 
 from live_gradcam.errors import SourceError
 from live_gradcam.sources.frame import Frame
-from live_gradcam.sources.reader import Loss, VideoReader
+from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.reader import VideoReader
 from live_gradcam.sources.silence import silence_opencv
 from live_gradcam.sources.wholeness import breaks
 

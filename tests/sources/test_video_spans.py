@@ -14,7 +14,8 @@ import pytest
 from video_files import boxes, cut, make_video, moving, number_of_moving
 
 from live_gradcam.sources.frame import Frame
-from live_gradcam.sources.reader import Loss, VideoReader
+from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.reader import VideoReader
 
 _COUNT = 80  # 3.2 s: from 2 s on the reader does not begin at the file's beginning
 _NO_EXTRA_KEY_FRAMES = {"g": "12", "sc_threshold": "0"}

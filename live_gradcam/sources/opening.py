@@ -1,0 +1,109 @@
+"""The one way to open what gives frames, for every command and for Python."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+from live_gradcam.addresses import address_of, masked
+from live_gradcam.choices import SOURCES
+from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
+from live_gradcam.sources.source import FrameSource, Recording, SourceOpener, is_recording
+
+_log = logging.getLogger(__name__)
+
+
+def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> FrameSource:
+    """Open what gives frames: a camera, a stream, a video, pictures, or what another package adds.
+
+        with open_source("shots/", SourceOptions(picture_fps=Fraction(10))) as source:
+            for frame in source.frames():
+                show(frame.image, frame.pts)
+
+    Frames come as fast as they are taken; `playback.Playback` gives those of a recording when their time has come. What
+    only recordings can give (a span of time, sound) is there where `source.is_recording(…)` says so.
+
+    Args:
+        uri: a camera (0, "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…"), a video, a picture, a folder of
+            pictures, a pattern for numbered ones ("shots/%04d.png"), or what another package opens.
+        options: what is wanted of it.
+
+    Returns:
+        The source, open.
+
+    Raises:
+        SourceError: it cannot be opened.
+        UsageError: an option that contradicts it, or a pipeline of GStreamer, which is not read.
+    """
+    text = _text_of(uri)
+    return _opener_of(text).open(text, options)
+
+
+def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Recording:
+    """Open what can be read from its beginning, with exact times: a video, pictures. No camera or stream is opened.
+
+    Args:
+        uri: as for `open_source`; a file or folder that is called like a camera ("0") is meant here.
+        options: as for `open_source`.
+
+    Raises:
+        SourceError: it cannot be opened, or is no recording.
+        UsageError: as for `open_source`.
+    """
+    text = _text_of(uri)
+    is_there = Path(text).is_file() or Path(text).is_dir()
+    opener = next(opener for opener in _openers() if opener.matches(text) and not (is_there and opener.is_live))
+    if opener.is_live:
+        raise SourceError(f"{masked(text)} is live, and recordings are read here: use live-gradcam live for it")
+    source = opener.open(text, options)
+    if not is_recording(source):
+        source.close()
+        raise SourceError(f"{source.name} can only be played, and recordings are read here: use live-gradcam live")
+    return source
+
+
+def is_of_another_package(uri: str | Path) -> bool:
+    """Whether another package opens what a text or a path names."""
+    text = _text_of(uri)
+    return any(opener.matches(text) for opener in _openers_of_other_packages())
+
+
+def is_live(uri: str | Path) -> bool:
+    """Whether a text names a camera or a stream: a source that does not wait, and may come back when it stops."""
+    return _opener_of(_text_of(uri)).is_live
+
+
+def _text_of(uri: str | Path) -> str:
+    """A source as a text; of a path that was an address, the address."""
+    return (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
+
+
+def _opener_of(text: str) -> SourceOpener:
+    if " ! " in text and not Path(text).exists():
+        raise UsageError(
+            "a GStreamer pipeline is not read here: give the camera itself (0, /dev/video0) or an address (rtsp://…); "
+            "or let gst-launch-1.0 run it to the end … ! mpegtsmux ! udpsink port=5000, and give udp://127.0.0.1:5000"
+        )
+    return next(opener for opener in _openers() if opener.matches(text))  # the last one takes everything
+
+
+def _openers() -> list[SourceOpener]:
+    """All, in the order in which they are asked.
+
+    Those of other packages come first: one may read a scheme, or a kind of file, that this one would give to FFmpeg.
+    """
+    return [*_openers_of_other_packages(), *(SOURCES.load(name) for name in SOURCES.of_this_package)]
+
+
+@cache
+def _openers_of_other_packages() -> tuple[SourceOpener, ...]:
+    openers = []
+    for name in SOURCES:
+        if name not in SOURCES.of_this_package:
+            try:
+                openers.append(SOURCES.load(name))
+            except LiveGradcamError as error:  # the other sources work without it
+                _log.warning("%s", error)
+    return tuple(openers)
