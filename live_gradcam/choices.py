@@ -246,6 +246,22 @@ SOURCES = Family(
     },
 )
 
+# --- what is written ----------------------------------------------------------------------------------------------
+
+_OF_SIDECARS = "live_gradcam.annotating.sidecars"
+
+#: What is written beside an annotated recording.
+SIDECARS = Family(
+    "sidecar",
+    "live_gradcam.sidecars",
+    {
+        "jsonl": Member("a line of JSON per frame", f"{_OF_SIDECARS}.json_lines:SIDECAR"),
+        "csv": Member("a table with a row per frame", f"{_OF_SIDECARS}.table:SIDECAR"),
+        "heatmaps": Member("the raw maps, as NAME.npz or NAME.zarr", f"{_OF_SIDECARS}.raw_maps:SIDECAR"),
+        "contact-sheet": Member("the classes over time, as NAME.png", f"{_OF_SIDECARS}.contact_sheet:SIDECAR"),
+    },
+)
+
 # --- what is seen -------------------------------------------------------------------------------------------------
 
 #: What is shown of an explained frame, in the order of the Tab key. `drawing.views` draws them.

@@ -146,7 +146,8 @@ def annotated(
     a layout or an alpha is given.
     """
     wanted = AnnotateOptions(**{"layout": "raw", "encoding": Encoding(), **options})
-    job = AnnotateJob(source, output, jsonl, csv, heatmaps, contact_sheet)
+    sidecars = {"jsonl": jsonl, "csv": csv, "heatmaps": heatmaps, "contact-sheet": contact_sheet}
+    job = AnnotateJob(source, output, {name: path for name, path in sidecars.items() if path is not None})
     planned = Planned(job, Provenance.of(source, SessionOptions(), wanted))
     fake: Any = engine or FakeEngine()
     return annotate_recording(planned, fake, Batch([planned], wanted, stop or StopRequest(), on_progress))

@@ -2,5 +2,5 @@
 
 `annotate` is what Python users and the command call. `jobs` says what becomes what; `run` does it in this process,
 `parallel` in several (`workers`, `cluster`); `batch` notifies of it, and `report` says what became of each recording. A
-frame goes from `source` over `explaining` to `drawing` and `output`; `sidecars` and `timeline` keep the numbers.
+frame goes from `source` over `explaining`, `tracking` and `drawing` to `output`, and its numbers to the `sidecars`.
 """

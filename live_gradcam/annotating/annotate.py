@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.metadata import version
 from os import PathLike
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
 from live_gradcam.annotating.cluster import ClusterWorkers, check_cluster
-from live_gradcam.annotating.jobs import SidecarPaths, check_jobs, plan_jobs
+from live_gradcam.annotating.jobs import check_jobs, plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
 from live_gradcam.annotating.provenance import Provenance
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT_SESSION = SessionOptions()
 _DEFAULT_OPTIONS = AnnotateOptions()
-_NO_SIDECARS = SidecarPaths()
+_NO_SIDECARS: Mapping[str, str | PathLike[str]] = {}
 
 
 def annotate(
@@ -38,7 +38,7 @@ def annotate(
     *,
     session: SessionOptions | Session = _DEFAULT_SESSION,
     options: AnnotateOptions = _DEFAULT_OPTIONS,
-    sidecars: SidecarPaths = _NO_SIDECARS,
+    sidecars: Mapping[str, str | PathLike[str]] = _NO_SIDECARS,
     workers: int | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -60,7 +60,8 @@ def annotate(
         session: what to explain with. A `Session` is used as it is; of `SessionOptions` one is started once it is known
             that there is something to do.
         options: how the recordings are annotated.
-        sidecars: the files with numbers beside the output.
+        sidecars: files to write besides, by the names of `choices.SIDECARS`: {"jsonl": "numbers.jsonl"}. For several
+            recordings, folders.
         workers: a number of processes on this machine, or the address of a Ray cluster ("HOST:PORT", "auto", or
             "local" for one that is started here); None for this process alone. Processes import the main script: it
             needs `if __name__ == "__main__":`.
@@ -81,7 +82,8 @@ def annotate(
     begun = time.perf_counter()
     session_options = _check(session, options, workers)
     paths = [sources] if isinstance(sources, (str, PathLike)) else sources
-    jobs = plan_jobs(list(map(Path, paths)), None if output is None else Path(output), options, sidecars)
+    beside = {name: Path(path) for name, path in sidecars.items()}
+    jobs = plan_jobs(list(map(Path, paths)), None if output is None else Path(output), options, beside)
     planned = [Planned(job, Provenance.of(job.source, session_options, options)) for job in jobs]
     are_done = check_jobs(planned, options, overwrite=overwrite, resume=resume)
     todo = [one for one, is_done in zip(planned, are_done, strict=True) if not is_done]

@@ -12,7 +12,7 @@ from typing import Any
 
 from live_gradcam.annotating.messages import Done, Listener, Speaker
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.segments import Bench, Task
+from live_gradcam.annotating.segments import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
@@ -128,10 +128,10 @@ def _knock(address: str) -> None:
 
 
 class _Actor:
-    """A bench on the cluster."""
+    """A worker on the cluster."""
 
     def __init__(self, session: SessionOptions, options: AnnotateOptions) -> None:
-        self._bench, self._listener = Bench(session, options), Listener()
+        self._state, self._listener = WorkerState(session, options), Listener()
 
     def run(self, task: Task) -> Done:
-        return self._listener.done(task.run(self._bench))
+        return self._listener.done(task.run(self._state))

@@ -1,8 +1,6 @@
-"""From explanations to annotated frames: calm over time, with the layout that was asked for."""
+"""Annotated frames, in the layout that was asked for."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,58 +8,8 @@ from live_gradcam.annotating.options import PANELS, AnnotateOptions
 from live_gradcam.drawing.hud import Hud, draw_hud
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.drawing.views import compose, draw_boxes, rescaled, resized
-from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.explanations.stability import Stabilizer
-from live_gradcam.explanations.vocabulary import Vocabulary
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What is drawn over a frame, and over those after it until the next one that is explained.
-
-    Attributes:
-        explanation: with maps on the scale that the colours have, and its boxes where they are drawn.
-        full_scale: the evidence that the strongest colour stands for.
-        frame_size: (height, width) of the frame that was explained.
-    """
-
-    explanation: Explanation
-    full_scale: float
-    frame_size: tuple[int, int]
-
-
-class Calm:
-    """Follows a video's explanations: smooths what is drawn, keeps the colours' scale, and boxes steady.
-
-    Args:
-        options: how much.
-        vocabulary: the names.
-        noise_floor: what the network finds in noise; the scale does not fall near it.
-        targets: how many classes were asked for.
-    """
-
-    def __init__(self, options: AnnotateOptions, vocabulary: Vocabulary, noise_floor: float, targets: int) -> None:
-        self._options = options
-        self._targets = targets
-        self._stabilizer = Stabilizer(vocabulary, seconds=options.smooth, noise_floor=noise_floor)
-        self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
-        self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
-
-    def shown(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Shown:
-        """What is to be drawn for the next explanation, of a frame of (height, width) at a time in seconds."""
-        stable = self._stabilizer.stabilize(explanation, frame_size, time, pinned=self._targets)
-        drawn = self._of_shown_maps(stable.explanation)
-        if self._options.boxes.drawn:
-            drawn = self._drawn_boxes.steady(drawn, frame_size, time)
-        return Shown(drawn, stable.full_scale, frame_size)
-
-    def recorded(self, explanation: Explanation, frame_size: tuple[int, int], time: float) -> Explanation:
-        """What is to be written down of it: the frame's own numbers, with the boxes that are steady over time."""
-        return self._boxes.steady(self._of_shown_maps(explanation), frame_size, time)
-
-    def _of_shown_maps(self, explanation: Explanation) -> Explanation:
-        return explanation.of_maps(slice(self._options.shown_maps(self._targets)))
+from live_gradcam.explanations.stability import StableExplanation
 
 
 class Drawing:
@@ -79,7 +27,7 @@ class Drawing:
         self._first_size: tuple[int, int] | None = None
         self._overlay = options.overlay()
 
-    def picture(self, image: np.ndarray, shown: Shown) -> np.ndarray:
+    def picture(self, image: np.ndarray, shown: StableExplanation) -> np.ndarray:
         """An annotated frame, uint8 (height', width', 3) BGR; the frame's own image may be drawn on."""
         explanation = shown.explanation
         if image.shape[:2] != shown.frame_size:

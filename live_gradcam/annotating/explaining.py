@@ -12,8 +12,8 @@ from live_gradcam.sources.frame import Frame
 
 
 @dataclass(frozen=True)
-class ExplainedFrame:
-    """What the network said of a frame.
+class TimedExplanation:
+    """What the network said of a frame, which is not kept.
 
     Attributes:
         index: its number in the output.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from live_gradcam.addresses import address_of
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import FILE, Provenance
-from live_gradcam.annotating.sidecars import check_sidecars
+from live_gradcam.annotating.sidecars.sidecar import Sidecar
+from live_gradcam.choices import SIDECARS
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.files import check_output
 from live_gradcam.sinks.encoding import CODECS
-from live_gradcam.sinks.image import check_image_name
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.opening import is_of_another_package
@@ -23,6 +23,9 @@ from live_gradcam.sources.pictures import is_pattern, pictures_of, shows_picture
 _OURS = "-gradcam"
 
 
+_NONE: Mapping[str, Path] = {}
+
+
 @dataclass(frozen=True)
 class AnnotateJob:
     """One recording to annotate.
@@ -30,72 +33,36 @@ class AnnotateJob:
     Attributes:
         source: a video, a picture, a folder of pictures or a pattern for numbered ones.
         output: the file to write, or the folder of pictures.
-        jsonl: one line of JSON a frame, or None.
-        csv: one row a frame, or None.
-        heatmaps: the raw maps, `.npz` or `.zarr`, or None.
-        contact_sheet: the summary picture, or None.
+        sidecars: what is written besides, by the names of `choices.SIDECARS`.
     """
 
     source: Path
     output: Path
-    jsonl: Path | None = None
-    csv: Path | None = None
-    heatmaps: Path | None = None
-    contact_sheet: Path | None = None
-
-    @property
-    def sidecars(self) -> list[Path]:
-        """All that is written besides the output."""
-        return [path for path in (self.jsonl, self.csv, self.heatmaps, self.contact_sheet) if path is not None]
-
-
-@dataclass(frozen=True)
-class SidecarPaths:
-    """Where the numbers go: a file of one source, a folder for several.
-
-    Attributes:
-        jsonl: see `AnnotateJob`.
-        csv: see `AnnotateJob`.
-        heatmaps: see `AnnotateJob`; for several sources a folder of `.npz`.
-        contact_sheet: see `AnnotateJob`.
-    """
-
-    jsonl: Path | None = None
-    csv: Path | None = None
-    heatmaps: Path | None = None
-    contact_sheet: Path | None = None
-
-    def job(self, source: Path, output: Path, *, in_folders: bool) -> AnnotateJob:
-        """The job of one source, whose numbers go into the files, or into files of its name in the folders."""
-        if not in_folders:
-            return AnnotateJob(source, output, self.jsonl, self.csv, self.heatmaps, self.contact_sheet)
-        name = _place(source).name
-        return AnnotateJob(
-            source,
-            output,
-            self.jsonl and self.jsonl / f"{name}.jsonl",
-            self.csv and self.csv / f"{name}.csv",
-            self.heatmaps and self.heatmaps / f"{name}.npz",
-            self.contact_sheet and self.contact_sheet / f"{name}.png",
-        )
-
-
-_NO_SIDECARS = SidecarPaths()
+    sidecars: Mapping[str, Path] = field(default_factory=dict)
 
 
 def plan_jobs(
-    sources: Sequence[Path], output: Path | None, options: AnnotateOptions, sidecars: SidecarPaths = _NO_SIDECARS
+    sources: Sequence[Path], output: Path | None, options: AnnotateOptions, sidecars: Mapping[str, Path] = _NONE
 ) -> list[AnnotateJob]:
     """Work out which recording becomes which file.
 
     One recording becomes the file `output` (or, in a folder, `NAME-gradcam.mp4`; beside the source by default). Several
-    recordings, or a folder's videos, go into the folder `output`, and so do their numbers into folders.
+    recordings, or a folder's videos, go into the folder `output`, and their sidecars into the folders of these.
+
+    Args:
+        sources: the recordings, or folders of them.
+        output: a file or a folder; None for a file beside the source.
+        options: how they are annotated.
+        sidecars: a file for each kind, or a folder for several recordings, by the names of `choices.SIDECARS`.
 
     Raises:
-        UsageError: several sources and no folder for them, two that would get the same name, a kind of file that is
-            not written, or more frames a second than it has.
+        UsageError: several sources and no folder for them, two that would get the same name, a kind of file or of
+            sidecar that is not written, or more frames per second than the file can have.
         SourceError: a source that does not exist, or a folder with nothing to annotate.
     """
+    for name in sidecars:
+        SIDECARS.check(name)
+    kinds: dict[str, Sidecar] = {name: SIDECARS.load(name) for name in SIDECARS if name in sidecars}
     found = [recording for source in sources for recording in _recordings_of(source)]
     ending = CODECS[options.encoding.codec or "h264"].ending
     if len(found) == 1 and found[0] == sources[0]:
@@ -104,21 +71,24 @@ def plan_jobs(
         target = output or place.with_name(f"{place.name}{_OURS}{ending}")
         if target.is_dir() and ending:
             target = target / f"{place.name}{_OURS}{ending}"
-        jobs = [sidecars.job(source, target, in_folders=False)]
+        jobs = [AnnotateJob(source, target, {name: sidecars[name] for name in kinds})]
     else:
         if output is None:
             raise UsageError("several videos need a folder to go into: give it with -o FOLDER")
-        jobs = [
-            sidecars.job(source, output / f"{_place(source).name}{_OURS}{ending}", in_folders=True) for source in found
-        ]
-    outputs = [path for job in jobs for path in (job.output, *job.sidecars)]
+        jobs = []
+        for source in found:
+            name = _place(source).name
+            beside = {kind: sidecars[kind] / f"{name}{sidecar.ending}" for kind, sidecar in kinds.items()}
+            jobs.append(AnnotateJob(source, output / f"{name}{_OURS}{ending}", beside))
+    outputs = [path for job in jobs for path in (job.output, *job.sidecars.values())]
     for job in jobs:
         if options.levels is not None and not shows_pictures(job.source):
             raise UsageError(f"--levels is for pictures: {job.source} is a video")
         options.encoding.of_file(job.output)
         if options.output_fps is not None:
             options.check_rate(job.output, options.output_fps)
-        check_sidecars(heatmaps=job.heatmaps)
+        for kind, path in job.sidecars.items():
+            kinds[kind].check(path)
     for path in outputs:
         if outputs.count(path) > 1:
             raise UsageError(f"several outputs would be called {path}: annotate those videos one by one, with -o FILE")
@@ -150,21 +120,19 @@ def check_jobs(
     done = []
     for job, provenance in jobs:
         made = provenance.compare(job.output) if resume else None
-        is_done = made is True and all(path.exists() for path in job.sidecars)
+        is_done = made is True and all(path.exists() for path in job.sidecars.values())
         done.append(is_done)
         if is_done:
             continue
         replaces = overwrite or made is not None
-        for path in (job.output, *job.sidecars):
+        for path in (job.output, *job.sidecars.values()):
             if path.exists() and job.source.exists() and path.samefile(job.source):
                 raise OutputError(f"{path} is the source itself: give another name with -o")
         check_output(job.output, overwrite=replaces, folder=options.encoding.codec == "png")
         if job.output.is_dir() and any(job.output.iterdir()) and not (job.output / FILE).exists():
             raise OutputError(f"{job.output} is a folder of something else: give another name")
-        if job.contact_sheet:
-            check_image_name(job.contact_sheet)
-        for path in job.sidecars:
-            check_output(path, overwrite=replaces, folder=path.suffix.lower() == ".zarr")
+        for name, path in job.sidecars.items():
+            check_output(path, overwrite=replaces, folder=SIDECARS.load(name).is_folder(path))
     return done
 
 

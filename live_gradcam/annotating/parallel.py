@@ -6,12 +6,11 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from live_gradcam.annotating.batch import Batch, Planned
-from live_gradcam.annotating.drawing import Calm, Shown
-from live_gradcam.annotating.numbers import Followed, Numbers
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import join_segments
 from live_gradcam.annotating.report import AnnotateSummary
@@ -25,11 +24,13 @@ from live_gradcam.annotating.segments import (
     Start,
     Task,
     cut,
-    lighter,
 )
+from live_gradcam.annotating.sidecars.opened import OpenSidecars
 from live_gradcam.annotating.source import Span, open_recording
+from live_gradcam.annotating.tracking import TrackedFrame, Tracker
 from live_gradcam.annotating.workers import Workers
 from live_gradcam.errors import LiveGradcamError, OutputError
+from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.files import writing
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.clock import ClockFaults
@@ -159,9 +160,9 @@ class _Run:
         self._to_explain = deque(range(len(segments)))
         self._explained: dict[int, ExplainedSegment] = {}
         self._sizes: set[tuple[int, int]] = set()
-        self._calm: Calm | None = None
-        self._shown: Shown | None = None
-        self._followed: list[list[Followed]] = []
+        self._tracker: Tracker | None = None
+        self._shown: StableExplanation | None = None
+        self._tracked: list[list[TrackedFrame]] = []
         self._to_draw: deque[Draw] = deque()
         self._drawn: dict[int, EncodedSegment] = {}
         self._losses: list[Loss] = []
@@ -174,7 +175,8 @@ class _Run:
         with open_recording(job.source, options) as reader:
             self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
         self._folder = job.output.with_name(f"{job.output.name}.parts")
-        self._numbers = Numbers(job, options).__enter__()
+        self._sidecars = OpenSidecars(job, options)
+        self._sidecars.open()
         try:
             shutil.rmtree(self._folder, ignore_errors=True)
             with writing(self._folder):
@@ -202,8 +204,8 @@ class _Run:
             self._check(task.segment, result)
             self._explained[self._segments.index(task.segment)] = result
             self._frames_explained += result.frames
-            while len(self._followed) in self._explained:
-                self._follow(self._explained.pop(len(self._followed)))
+            while len(self._tracked) in self._explained:
+                self._track(self._explained.pop(len(self._tracked)))
         elif isinstance(task, Draw):
             self._drawn[self._segments.index(task.segment)] = result
             while len(self._parts) in self._drawn:
@@ -215,21 +217,22 @@ class _Run:
         if len(self._segments) > 1 and (result.loss or result.clock or is_other or len(self._sizes) > 1):
             raise _NotCutError
 
-    def _follow(self, result: ExplainedSegment) -> None:
+    def _track(self, result: ExplainedSegment) -> None:
         """Pass a segment's explanations, the next in order, through what depends on those before."""
-        segment = self._segments[len(self._followed)]
+        segment = self._segments[len(self._tracked)]
         self._losses.append(result.loss)
         self._clock = result.clock
         self._notes += [note for note in result.notes if note not in self._notes]
-        if self._calm is None:
-            self._calm = Calm(self._options, result.vocabulary, result.noise_floor, result.targets)
+        if self._tracker is None:
+            self._tracker = Tracker(self._options, result.vocabulary, result.noise_floor, result.targets)
         changes = [] if self._shown is None else [(segment.first, self._shown)]
-        followed = []
+        tracked = []
         for frame in result.explained:
-            followed.append(self._numbers.follow(frame, self._calm))
-            self._shown = lighter(followed[-1].shown)
+            tracked.append(self._tracker.track(frame, numbers=self._sidecars.take_numbers))
+            shown = tracked[-1].shown
+            self._shown = replace(shown, explanation=shown.explanation.without_scores())  # drawing needs none
             changes.append((frame.index, self._shown))
-        self._followed.append(followed)
+        self._tracked.append(tracked)
         self._to_draw.append(Draw(self.job.source, segment, f"part{self.job.output.suffix}", changes))
 
     def _keep(self, result: EncodedSegment) -> None:
@@ -238,9 +241,9 @@ class _Run:
         path = self._folder / f"{position:06d}{self.job.output.suffix}"
         with writing(self.job.output):
             path.write_bytes(result.content)
-        for followed in self._followed[position]:
-            self._numbers.add(followed)
-        self._followed[position] = []
+        for tracked in self._tracked[position]:
+            self._sidecars.add(tracked)
+        self._tracked[position] = []
         self._parts.append(path)
         self._frames += result.frames
         self._encoder = self._encoder or result.encoder
@@ -274,7 +277,7 @@ class _Run:
             return None
         try:
             with open_recording(self.job.source, self._options) as reader:
-                self._numbers.finish()
+                self._sidecars.finish()
                 notes = join_segments(
                     parts,
                     self.job,
@@ -285,14 +288,14 @@ class _Run:
                     complete=complete,
                 )
                 hdr, expected = reader.hdr, reader.expected_frames
-            self._numbers.__exit__(None, None, None)
+            self._sidecars.publish()
         except BaseException:
             self.discard()
             raise
         shutil.rmtree(self._folder, ignore_errors=True)
         return AnnotateSummary(
             frames=self._frames,
-            explained=self._numbers.explained,
+            explained=self._sidecars.frames,
             expected_frames=expected,
             seconds=time.perf_counter() - self._begun,
             loss=self._losses[0],  # one that is damaged has one segment
@@ -312,5 +315,5 @@ class _Run:
 
     def discard(self) -> None:
         """Remove what was written."""
-        self._numbers.discard()
+        self._sidecars.discard()
         shutil.rmtree(self._folder, ignore_errors=True)

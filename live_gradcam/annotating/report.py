@@ -132,16 +132,10 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: the paths, `status`, and the summary's fields or `error`."""
-        sidecars = {
-            "jsonl": self.job.jsonl,
-            "csv": self.job.csv,
-            "heatmaps": self.job.heatmaps,
-            "contact_sheet": self.job.contact_sheet,
-        }
         return {
             "source": str(self.job.source),
             "output": str(self.job.output),
-            **{name: str(path) for name, path in sidecars.items() if path is not None},
+            **{name.replace("-", "_"): str(path) for name, path in self.job.sidecars.items()},
             "status": self.status,
             **({} if self.error is None else {"error": str(self.error)}),
             **({} if self.summary is None else self.summary.to_json()),
@@ -173,7 +167,7 @@ class Report:
         return not self.stopped and all(result.status in ("done", "skipped") for result in self.results)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; docs/annotations.md describes them."""
+        """As plain values; docs/json.md describes them."""
         return {
             "schema": SCHEMA,
             "version": self.version,

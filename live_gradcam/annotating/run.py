@@ -10,17 +10,19 @@ from itertools import chain
 import numpy as np
 
 from live_gradcam.annotating.batch import Batch, Planned
-from live_gradcam.annotating.drawing import Calm, Drawing, Shown
-from live_gradcam.annotating.explaining import ExplainedFrame, explained
+from live_gradcam.annotating.drawing import Drawing
+from live_gradcam.annotating.explaining import TimedExplanation, explained
 from live_gradcam.annotating.jobs import AnnotateJob
-from live_gradcam.annotating.numbers import Followed, Numbers
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import AnnotatedFile
 from live_gradcam.annotating.report import AnnotateSummary
+from live_gradcam.annotating.sidecars.opened import OpenSidecars
 from live_gradcam.annotating.source import DEPTH, SourceAhead
+from live_gradcam.annotating.tracking import TrackedFrame, Tracker
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.flow.overlap import Behind
 from live_gradcam.sources.frame import Frame
 
@@ -75,34 +77,33 @@ def annotate_recording(
             raise nothing_to_annotate(job, options)
         frame_size = first.image.shape[:2]
         session.expect(frame_size)
-        nothing = session.noise_floor(frame_size)
-        calm = Calm(options, session.vocabulary, nothing, len(session.targets))
+        noise_floor = session.noise_floor(frame_size)
+        tracker = Tracker(options, session.vocabulary, noise_floor, len(session.targets))
         drawing = Drawing(options)
         file: AnnotatedFile | None = None
-        numbers = stack.enter_context(Numbers(job, options))
-        shown: Shown | None = None
+        sidecars = stack.enter_context(OpenSidecars(job, options))
+        shown: StableExplanation | None = None
 
         def draw(item: tuple[Frame, Explanation | None]) -> None:
             nonlocal shown
             frame, explanation = item
-            followed = None
+            tracked = None
             if explanation is not None:
-                followed = numbers.follow(
-                    ExplainedFrame(frame.index, frame.pts, frame.image.shape[:2], explanation), calm
-                )
-                shown = followed.shown
+                timed = TimedExplanation(frame.index, frame.pts, frame.image.shape[:2], explanation)
+                tracked = tracker.track(timed, numbers=sidecars.take_numbers)
+                shown = tracked.shown
             assert shown is not None  # the first frame is explained
-            written.submit((drawing.picture(frame.image, shown), frame.pts, followed))
+            written.submit((drawing.picture(frame.image, shown), frame.pts, tracked))
 
-        def write(item: tuple[np.ndarray, Fraction, Followed | None]) -> None:
+        def write(item: tuple[np.ndarray, Fraction, TrackedFrame | None]) -> None:
             nonlocal file
-            picture, pts, followed = item
+            picture, pts, tracked = item
             if file is None:
                 size = picture.shape[:2]
                 file = stack.enter_context(AnnotatedFile(job, reader, span, options, planned.provenance, size))
             file.write(picture, pts)
-            if followed is not None:
-                numbers.add(followed)
+            if tracked is not None:
+                sidecars.add(tracked)
             while source.packets:
                 file.write_packet(source.packets.popleft())
             batch.advance(job, file.frames_written, float(pts - span.begin), span.seconds)
@@ -119,11 +120,11 @@ def annotate_recording(
         assert file is not None  # there was a frame
         while source.packets and is_complete:  # what was read ahead of the last frame is not part of it
             file.write_packet(source.packets.popleft())
-        numbers.finish()
+        sidecars.finish()
         file.finish(complete=is_complete)
     return AnnotateSummary(
         frames=file.frames_written,
-        explained=numbers.explained,
+        explained=sidecars.frames,
         expected_frames=reader.expected_frames,
         seconds=time.perf_counter() - begun,
         loss=reader.loss,

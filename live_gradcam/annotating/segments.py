@@ -15,13 +15,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from live_gradcam.annotating.drawing import Drawing, Shown
-from live_gradcam.annotating.explaining import ExplainedFrame, explained
+from live_gradcam.annotating.drawing import Drawing
+from live_gradcam.annotating.explaining import TimedExplanation, explained
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.output import time_base_of
 from live_gradcam.annotating.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.overlap import Ahead
 from live_gradcam.sinks.writer import VideoWriter
@@ -69,7 +70,7 @@ class ExplainedSegment:
         notes: what was done to the recording, or left out.
     """
 
-    explained: list[ExplainedFrame]
+    explained: list[TimedExplanation]
     frames: int
     sizes: frozenset[tuple[int, int]]
     vocabulary: Vocabulary
@@ -99,8 +100,8 @@ class StoppedError(Exception):
     """The work is not wanted any more."""
 
 
-class Bench:
-    """Where the work on segments is done: the session, once it is started, and what was found out about it.
+class WorkerState:
+    """What a worker keeps from task to task: the session, once it is started, and what was found out about it.
 
     Args:
         session: what to explain with.
@@ -140,7 +141,7 @@ class Bench:
 class Task(Protocol):
     """A piece of work that can be done anywhere, and done again."""
 
-    def run(self, bench: Bench) -> Any:
+    def run(self, worker: WorkerState) -> Any:
         """Do it."""
 
 
@@ -148,13 +149,13 @@ class Task(Protocol):
 class Start:
     """Start the session: what is timed on this machine is remembered for those that start after it."""
 
-    def run(self, bench: Bench) -> dict[str, float]:
+    def run(self, worker: WorkerState) -> dict[str, float]:
         """Do it, and tell the seconds of each stage.
 
         Raises:
             LiveGradcamError: as `start_session`.
         """
-        return bench.session.start_s
+        return worker.session.start_s
 
 
 @dataclass(frozen=True)
@@ -169,17 +170,17 @@ class Explain:
     source: Path
     segment: Segment
 
-    def run(self, bench: Bench) -> ExplainedSegment:
+    def run(self, worker: WorkerState) -> ExplainedSegment:
         """Do it.
 
         Raises:
             LiveGradcamError: as `start_session` and the readers.
         """
-        session, options = bench.session, bench.options
-        found: list[ExplainedFrame] = []
+        session, options = worker.session, worker.options
+        found: list[TimedExplanation] = []
         sizes: set[tuple[int, int]] = set()
         count = 0
-        with _frames(self.source, self.segment, options, bench) as (frames, reader):
+        with _frames(self.source, self.segment, options, worker) as (frames, reader):
             first = next(frames, None)
             if first is not None:
                 session.expect((first.image.shape[0], first.image.shape[1]))
@@ -189,11 +190,11 @@ class Explain:
                 sizes.add(size)
                 count += 1
                 if explanation is not None:
-                    found.append(ExplainedFrame(frame.index, frame.pts, size, explanation))
-        nothing = bench.noise_floor(found[0].size) if found else 0.0
+                    found.append(TimedExplanation(frame.index, frame.pts, size, explanation))
+        noise_floor = worker.noise_floor(found[0].size) if found else 0.0
         vocabulary, targets = session.vocabulary, len(session.targets)
         return ExplainedSegment(
-            *(found, count, frozenset(sizes), vocabulary, targets, nothing),
+            *(found, count, frozenset(sizes), vocabulary, targets, noise_floor),
             loss=reader.loss,
             clock=reader.clock,
             notes=list(reader.notes),
@@ -214,23 +215,23 @@ class Draw:
     source: Path
     segment: Segment
     name: str
-    shown: Sequence[tuple[int, Shown]]
+    shown: Sequence[tuple[int, StableExplanation]]
 
-    def run(self, bench: Bench) -> EncodedSegment:
+    def run(self, worker: WorkerState) -> EncodedSegment:
         """Do it.
 
         Raises:
             LiveGradcamError: as the readers and `VideoWriter`; a GIF of too many frames a second.
         """
-        options = bench.options
+        options = worker.options
         drawing = Drawing(options)
         changes = iter(self.shown)
-        current: Shown | None = None
+        current: StableExplanation | None = None
         upcoming = next(changes, None)
         writer: VideoWriter | None = None
-        with tempfile.TemporaryDirectory(prefix="live-gradcam-", dir=bench.scratch) as folder:
+        with tempfile.TemporaryDirectory(prefix="live-gradcam-", dir=worker.scratch) as folder:
             path = Path(folder, self.name)
-            with _frames(self.source, self.segment, options, bench) as (frames, reader):
+            with _frames(self.source, self.segment, options, worker) as (frames, reader):
                 shift = Span(reader, options).shift
                 try:
                     for frame in frames:
@@ -261,13 +262,13 @@ class Draw:
 
 @contextmanager
 def _frames(
-    source: Path, segment: Segment, options: AnnotateOptions, bench: Bench
+    source: Path, segment: Segment, options: AnnotateOptions, worker: WorkerState
 ) -> Iterator[tuple[Iterator[Frame], Any]]:
     """A segment's frames, by their numbers in the output, and their reader."""
 
     def numbered(frames: Iterator[Frame]) -> Iterator[Frame]:
         for frame in frames:
-            if bench.is_stopped():
+            if worker.is_stopped():
                 raise StoppedError
             yield replace(frame, index=frame.index + segment.first)
 
@@ -307,8 +308,3 @@ def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segmen
             Segment(start, end, first, None if after is None else after - first)
             for (start, first), (end, after) in zip(cuts, ends, strict=True)
         ]
-
-
-def lighter(shown: Shown) -> Shown:
-    """The same without what drawing does not need."""
-    return replace(shown, explanation=shown.explanation.without_scores())

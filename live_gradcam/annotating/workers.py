@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from live_gradcam.annotating.messages import Done, Listener, Speaker
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.segments import Bench, Task
+from live_gradcam.annotating.segments import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
 
@@ -102,8 +102,8 @@ class ProcessWorkers:
 _LOST = "a worker process died, perhaps for want of memory: try fewer --workers; what was finished is kept"
 
 
-class _ProcessBench(Bench):
-    """A bench in a process of its own, which ends with the one that started it."""
+class _ProcessState(WorkerState):
+    """Of a worker in a process of its own, which ends with the one that started it."""
 
     def __init__(self, session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
         super().__init__(session, options, scratch)
@@ -113,7 +113,7 @@ class _ProcessBench(Bench):
         return self._stop.is_set()
 
 
-_bench: _ProcessBench
+_state: _ProcessState
 _listener: Listener
 
 
@@ -134,10 +134,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _begin(session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
-    global _bench, _listener
+    global _state, _listener
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
-    _bench, _listener = _ProcessBench(session, options, stop, scratch), Listener()
+    _state, _listener = _ProcessState(session, options, stop, scratch), Listener()
 
 
 def _end_with_parent(scratch: str) -> None:
@@ -149,4 +149,4 @@ def _end_with_parent(scratch: str) -> None:
 
 
 def _run(task: Task) -> Done:
-    return _listener.done(task.run(_bench))
+    return _listener.done(task.run(_state))

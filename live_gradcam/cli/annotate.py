@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import SIDECARS
 from live_gradcam.cli.annotate_progress import AnnotateProgress
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import (
@@ -20,6 +21,7 @@ from live_gradcam.cli.flags import (
     box_flags,
     encoding_flags,
     overlay_flags,
+    path_flags,
     session_flags,
 )
 from live_gradcam.cli.parsing import parse_batch, parse_levels, parse_output_size, parse_rate, parse_time
@@ -48,6 +50,9 @@ def annotate(
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
     encoding: Annotated["Encoding", Flags(encoding_flags, "Encoding")],
+    sidecars: Annotated[
+        dict[str, Path], Flags(path_flags(SIDECARS, help="Several videos: a folder."), "Files beside OUT")
+    ],
     sources: Annotated[
         list[Path],
         typer.Argument(
@@ -90,27 +95,6 @@ def annotate(
         float,
         typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth what is drawn over time; the numbers are not."),
     ] = 0.0,
-    jsonl: Annotated[
-        Path | None,
-        typer.Option("--jsonl", metavar="PATH", help="Write a line of JSON a frame. Several videos: a folder."),
-    ] = None,
-    csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="PATH", help="Write a row a frame. Several videos: a folder.")
-    ] = None,
-    heatmaps: Annotated[
-        Path | None,
-        typer.Option(
-            "--heatmaps", metavar="PATH", help="Write the raw maps: NAME.npz or NAME.zarr. Several videos: a folder."
-        ),
-    ] = None,
-    contact_sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--contact-sheet",
-            metavar="PATH.png",
-            help="Draw the video's classes over time, with some frames. Several videos: a folder.",
-        ),
-    ] = None,
     batch: Annotated[
         str, typer.Option("--batch", metavar="auto|N", help="Explain so many frames at a time; auto: what is fastest.")
     ] = "auto",
@@ -132,7 +116,6 @@ def annotate(
 ) -> None:
     """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
     from live_gradcam.annotating.annotate import annotate
-    from live_gradcam.annotating.jobs import SidecarPaths
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.flow.overlap import let_stages_run_on
 
@@ -169,7 +152,7 @@ def annotate(
             output,
             session=session,
             options=options,
-            sidecars=SidecarPaths(jsonl, csv, heatmaps, contact_sheet),
+            sidecars=sidecars,
             workers=workers if cluster is None else cluster,
             overwrite=overwrite,
             resume=resume,

@@ -1,5 +1,6 @@
 """Flags that commands share: one spelling everywhere."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,29 @@ def chosen(choices: Choices, *names: str, help: str) -> Any:
     if len(metavar) > _LONGEST_METAVAR:
         metavar, help = "NAME", f"{help} One of {', '.join(choices)}."
     return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)
+
+
+def path_flags(choices: Choices, *, help: str) -> Callable[..., dict[str, Path]]:
+    """What `Flags` takes to give each name of a table a flag, `--NAME PATH`. It gives the paths, by name.
+
+    Args:
+        choices: the names, of small letters, digits and hyphens, and their lines of help.
+        help: follows each of these lines.
+    """
+    flags = {name.replace("-", "_"): name for name in choices}
+
+    def paths(**values: Path | None) -> dict[str, Path]:
+        return {flags[flag]: path for flag, path in values.items() if path is not None}
+
+    def parameter(flag: str, name: str) -> inspect.Parameter:
+        line = choices.helps[name]
+        option = typer.Option(f"--{name}", metavar="PATH", help=f"{line[0].upper()}{line[1:]}. {help}")
+        annotation = Annotated[Path | None, option]
+        return inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+    signature = inspect.Signature([parameter(flag, name) for flag, name in flags.items()])
+    paths.__signature__ = signature  # type: ignore[attr-defined]
+    return paths
 
 
 Model = Annotated[

@@ -19,9 +19,10 @@ from command_line import run
 from fake_engine import FakeEngine, annotated, evidence_of, heatmap_of
 from video_files import audio_packets, make_video, number_of, numbered
 
-from live_gradcam.annotating.drawing import Calm
-from live_gradcam.annotating.jobs import SidecarPaths, plan_jobs
+from live_gradcam.annotating.explaining import TimedExplanation
+from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import LAYOUTS, AnnotateOptions
+from live_gradcam.annotating.tracking import Tracker
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
@@ -495,16 +496,18 @@ def test_the_weight_of_a_new_frame_in_what_is_drawn() -> None:
     options = AnnotateOptions(smooth=0.5)
     engine = FakeEngine(targets=[0])
     first, second = (engine.explain_batch([numbered(number, width=48)], 1)[0] for number in (0, 20))
-    calm = Calm(options, engine.vocabulary, 0.1, 1)
-    assert calm.shown(first, (48, 48), 10.0).full_scale == evidence_of(0)
-    drawn = calm.shown(second, (48, 48), 10.5)
+    tracker = Tracker(options, engine.vocabulary, 0.1, 1)
+    before = tracker.track(TimedExplanation(0, Fraction(10), (48, 48), first), numbers=False)
+    assert (before.shown.full_scale, before.numbers) == (evidence_of(0), None)
+    tracked = tracker.track(TimedExplanation(1, Fraction("10.5"), (48, 48), second))
+    drawn = tracked.shown
     new = 1 - math.exp(-1)
     values = evidence_of(0) * (1 - new) * heatmap_of(0, 0) + evidence_of(20) * new * heatmap_of(20, 0)
     scale = max(values.max(), evidence_of(0) * math.exp(-0.05))
     assert drawn.full_scale == pytest.approx(scale, rel=1e-6)
     np.testing.assert_allclose(drawn.explanation.heatmaps[0], np.clip(values / scale, 0, 1), atol=1e-6)
-    written = calm.recorded(second, (48, 48), 10.5)
-    np.testing.assert_array_equal(written.heatmaps[0], heatmap_of(20, 0))
+    assert tracked.numbers is not None
+    np.testing.assert_array_equal(tracked.numbers.heatmaps[0], heatmap_of(20, 0))
 
 
 def test_colours_stand_for_evidence_on_one_scale(tmp_path: Path) -> None:
@@ -633,7 +636,7 @@ PLAIN = AnnotateOptions()
 
 def planned(sources: Sequence[Path], output: Path | None, codec: str | None = None, **sidecars: Path) -> list[Path]:
     options = AnnotateOptions(encoding=Encoding(codec))
-    return [job.output for job in plan_jobs(sources, output, options, SidecarPaths(**sidecars))]
+    return [job.output for job in plan_jobs(sources, output, options, sidecars)]
 
 
 @pytest.mark.parametrize(
@@ -668,12 +671,16 @@ def test_a_folders_videos_go_into_a_folder_and_outputs_are_not_taken_again(tmp_p
         (tmp_path / name).touch()
     out = tmp_path / "out"
     options = AnnotateOptions()
-    jobs = plan_jobs([tmp_path], out, options, SidecarPaths(jsonl=out, heatmaps=out, contact_sheet=out / "sheets"))
+    jobs = plan_jobs([tmp_path], out, options, {"contact-sheet": out / "sheets", "jsonl": out, "heatmaps": out})
     assert [(job.source.name, job.output) for job in jobs] == [
         ("a.mkv", out / "a-gradcam.mp4"),
         ("b.mp4", out / "b-gradcam.mp4"),
     ]
-    assert jobs[0].sidecars == [out / "a.jsonl", out / "a.npz", out / "sheets" / "a.png"]
+    assert list(jobs[0].sidecars.items()) == [
+        ("jsonl", out / "a.jsonl"),
+        ("heatmaps", out / "a.npz"),
+        ("contact-sheet", out / "sheets" / "a.png"),
+    ]
     with pytest.raises(UsageError, match="several videos need a folder to go into: give it with -o FOLDER"):
         plan_jobs([tmp_path], None, options)
     (tmp_path / "a.webm").touch()

@@ -19,7 +19,6 @@ from video_files import cut, make_video, numbered
 import live_gradcam
 from live_gradcam import AnnotateOptions, SessionOptions, annotate
 from live_gradcam.annotating.batch import Progress
-from live_gradcam.annotating.jobs import SidecarPaths
 from live_gradcam.attribution import session as sessions
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.flow.stopping import StopRequest
@@ -71,7 +70,7 @@ def test_a_path_is_enough(tmp_path: Path, starts: list[SessionOptions], capfd: A
 def test_several_paths_into_a_folder_with_numbers(tmp_path: Path, starts: list[SessionOptions]) -> None:
     sources = [str(video(tmp_path / "a.mp4", 3)), video(tmp_path / "c.mp4", 4)]
     options = AnnotateOptions(layout="grid", encoding=Encoding("vp9"))
-    report = annotate(sources, f"{tmp_path}/out/", options=options, sidecars=SidecarPaths(jsonl=tmp_path / "out"))
+    report = annotate(sources, f"{tmp_path}/out/", options=options, sidecars={"jsonl": f"{tmp_path}/out"})
     assert sorted(os.listdir(tmp_path / "out")) == ["a-gradcam.webm", "a.jsonl", "c-gradcam.webm", "c.jsonl"]
     assert [one.maps for one in starts] == [None]  # a grid takes all of them
     assert [file["jsonl"] for file in report.to_json()["files"]] == [str(tmp_path / "out" / f"{n}.jsonl") for n in "ac"]
@@ -193,6 +192,10 @@ def test_usage_errors_are_raised_before_anything_begins(
         ({"session": fake, "workers": 2}, "workers start sessions of their own"),
         ({"session": fake, "options": AnnotateOptions(layout="grid")}, "the session makes too few maps"),
         ({"session": fake, "options": AnnotateOptions(smooth=1)}, "the session makes too few maps"),
+        ({"sidecars": {"json": tmp_path / "n"}}, "there is no sidecar 'json'; did you mean jsonl?"),
+        ({"sidecars": {"contact_sheet": tmp_path / "n.png"}}, "did you mean contact-sheet?"),
+        ({"sidecars": {"heatmaps": tmp_path / "n.npy"}}, "does not end in .npz or .zarr"),
+        ({"sidecars": {"contact-sheet": tmp_path / "n.txt"}}, "cannot write a picture"),
         ({"workers": 2, "options": AnnotateOptions(encoding=Encoding("png"))}, "written by one process"),
     ]
     for arguments, message in wrong:
@@ -211,7 +214,7 @@ def test_usage_errors_are_raised_before_anything_begins(
 
 def test_the_report_is_the_json_of_the_command(tmp_path: Path, starts: list[SessionOptions]) -> None:
     source = video(tmp_path / "in.mp4", 4)
-    sidecars = SidecarPaths(csv=tmp_path / "n.csv", contact_sheet=tmp_path / "n.png")
+    sidecars = {"contact-sheet": tmp_path / "n.png", "csv": tmp_path / "n.csv"}
     report = annotate(source, tmp_path / "out.mp4", options=RAW, sidecars=sidecars)
     written = json.loads(json.dumps(report.to_json()))
     (file,) = written.pop("files")

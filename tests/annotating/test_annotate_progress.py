@@ -163,7 +163,7 @@ WRONG: list[tuple[list[Any], str]] = [
     (["--layout", "panel"], "there is no layout 'panel'; did you mean panels?"),
     (["--view", "everything"], "there is no layout 'everything'"),
     (["--batch", "65"], "the batch '65' is not auto, nor a number of frames from 1 to 64"),
-    (["--heatmaps", "x.npy"], "x.npy is neither an .npz file's nor a .zarr folder's name"),
+    (["--heatmaps", "x.npy"], "x.npy does not end in .npz or .zarr: call the heatmaps NAME.npz"),
     (["--workers", "2", "--cluster", "auto"], "give one of them"),
 ]
 

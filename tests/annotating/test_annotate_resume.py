@@ -103,13 +103,13 @@ def test_a_finished_file_is_recognised_by_its_source_options_and_version(
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_file_cut_short_begins_again(tmp_path: Path, source: Path, name: str) -> None:
-    options, job = options_for(name), AnnotateJob(source, tmp_path / name, jsonl=tmp_path / "n.jsonl")
-    annotate(source, job.output, options, stop=StopAfter(6), jsonl=job.jsonl)
+    options, job = options_for(name), AnnotateJob(source, tmp_path / name, {"jsonl": tmp_path / "n.jsonl"})
+    annotate(source, job.output, options, stop=StopAfter(6), **job.sidecars)
     assert len((tmp_path / "n.jsonl").read_text().splitlines()) == 6
     assert not is_done(job, options)
     with pytest.raises(OutputError, match="exists already"):
         is_done(job, options, resume=False)
-    annotate(source, job.output, options, jsonl=job.jsonl)
+    annotate(source, job.output, options, **job.sidecars)
     assert is_done(job, options)
     assert len((tmp_path / "n.jsonl").read_text().splitlines()) == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mp4", "n.jsonl", name])
@@ -150,10 +150,11 @@ def test_a_recording_has_one_frame_at_least(tmp_path: Path, source: Path) -> Non
 
 def test_a_file_whose_numbers_are_missing_begins_again(tmp_path: Path, source: Path) -> None:
     options = options_for("out.mp4")
-    job = AnnotateJob(source, tmp_path / "out.mp4", tmp_path / "n.jsonl", tmp_path / "n.csv", tmp_path / "n.npz")
-    annotate(source, job.output, options, jsonl=job.jsonl, csv=job.csv, heatmaps=job.heatmaps)
+    names = {"jsonl": "n.jsonl", "csv": "n.csv", "heatmaps": "n.npz"}
+    job = AnnotateJob(source, tmp_path / "out.mp4", {kind: tmp_path / name for kind, name in names.items()})
+    annotate(source, job.output, options, **job.sidecars)
     assert is_done(job, options)
-    for path in job.sidecars:
+    for path in job.sidecars.values():
         kept = path.read_bytes()
         path.unlink()
         assert not is_done(job, options)
@@ -188,7 +189,7 @@ def test_what_is_not_ours_is_kept(tmp_path: Path, source: Path, name: str) -> No
 
 def test_numbers_that_are_not_ours_are_kept_too(tmp_path: Path, source: Path) -> None:
     (tmp_path / "n.csv").write_text("precious")
-    job = AnnotateJob(source, tmp_path / "out.mp4", csv=tmp_path / "n.csv")
+    job = AnnotateJob(source, tmp_path / "out.mp4", sidecars={"csv": tmp_path / "n.csv"})
     with pytest.raises(OutputError, match=r"n\.csv exists already"):
         is_done(job, options_for("out.mp4"))
 

@@ -16,11 +16,17 @@ import numpy as np
 import pytest
 import zarr
 
-from live_gradcam.annotating import sidecars
-from live_gradcam.annotating.sidecars import SCHEMA, Sidecars, check_sidecars
+from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.sidecars import raw_maps, sidecar
+from live_gradcam.annotating.sidecars.opened import OpenSidecars
+from live_gradcam.annotating.sidecars.raw_maps import RawMaps
+from live_gradcam.annotating.sidecars.sidecar import SCHEMA
+from live_gradcam.annotating.tracking import TrackedFrame
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.explanations.records import explanation_record
+from live_gradcam.explanations.stability import StableExplanation
 
 CAT, DOG, CUP = Prediction(3, "cat", 0.7), Prediction(5, 'dog, "Rüde"', 0.2), Prediction(9, "cup", 0.1)
 SUFFIXES = (".npz", ".zarr")
@@ -42,10 +48,20 @@ def explained(index: int, maps: int = 2, side: int = 3) -> Explanation:
     )
 
 
+class Sidecars(OpenSidecars):
+    """Of no recording, by the names of their kinds."""
+
+    def __init__(self, **files: Path) -> None:
+        super().__init__(AnnotateJob(Path("in.mp4"), Path("out.mp4"), files), AnnotateOptions())
+
+    def write(self, index: int, pts: Fraction, explanation: Explanation) -> None:
+        self.add(TrackedFrame(index, pts, StableExplanation(explanation, 1.0, (48, 64)), explanation))
+
+
 def write(count: int, **files: Path) -> None:
     with Sidecars(**files) as written:
         for index in range(count):
-            written.add(10 + index, Fraction(index, 3), explained(index))
+            written.write(10 + index, Fraction(index, 3), explained(index))
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
@@ -84,7 +100,7 @@ def test_a_row_of_csv_a_frame(tmp_path: Path) -> None:
 def test_csv_names_the_contrast_of_the_first_map_and_keeps_line_breaks_in_a_label(tmp_path: Path) -> None:
     odd = replace(CUP, label="tea\ncup")
     with Sidecars(csv=tmp_path / "x.csv") as written:
-        written.add(0, Fraction(0), replace(explained(0), predictions=(odd,), contrasts=(odd, None)))
+        written.write(0, Fraction(0), replace(explained(0), predictions=(odd,), contrasts=(odd, None)))
     with open(tmp_path / "x.csv", encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert (row["contrast"], row["contrast_label"], row["top1_label"]) == ("9", "tea\ncup", "tea\ncup")
@@ -115,8 +131,8 @@ def test_the_raw_maps(tmp_path: Path, suffix: str) -> None:
 
 
 def test_zarr_chunks_are_appended_and_the_rest_on_leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidecars, "_CHUNK_BYTES", 4 * 2 * 3 * 4 * 7)  # of maps, 7 rows
-    monkeypatch.setattr(sidecars, "_CHUNK_FRAMES", 10)
+    monkeypatch.setattr(raw_maps, "_CHUNK_BYTES", 4 * 2 * 3 * 4 * 7)  # of maps, 7 rows
+    monkeypatch.setattr(raw_maps, "_CHUNK_FRAMES", 10)
     write(25, heatmaps=tmp_path / "x.zarr")
     group = zarr.open_group(str(tmp_path / "x.zarr"), mode="r")
     assert group["heatmaps"].chunks == (7, 2, 3, 4)
@@ -149,8 +165,8 @@ def test_files_without_frames(tmp_path: Path, suffix: str) -> None:
 def test_maps_of_another_resolution_are_brought_to_the_first_ones(tmp_path: Path, suffix: str) -> None:
     later = replace(explained(1, side=7), heatmaps=np.full((2, 7, 8), 0.5, np.float32))
     with Sidecars(heatmaps=tmp_path / f"x{suffix}") as written:
-        written.add(0, Fraction(0), explained(0))
-        written.add(1, Fraction(1), later)
+        written.write(0, Fraction(0), explained(0))
+        written.write(1, Fraction(1), later)
     heatmaps = read_arrays(tmp_path / f"x{suffix}")["heatmaps"]
     np.testing.assert_array_equal(heatmaps[0], explained(0).heatmaps)
     np.testing.assert_array_equal(heatmaps[1], np.full((2, 3, 4), 0.5))
@@ -158,7 +174,7 @@ def test_maps_of_another_resolution_are_brought_to_the_first_ones(tmp_path: Path
 
 def test_a_record_is_made_once_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(sidecars, "explanation_record", lambda one: made.append(one) or explanation_record(one))
+    monkeypatch.setattr(sidecar, "explanation_record", lambda one: made.append(one) or explanation_record(one))
     write(3, jsonl=tmp_path / "x.jsonl", csv=tmp_path / "x.csv", heatmaps=tmp_path / "x.npz")
     assert len(made) == 3
     write(3, heatmaps=tmp_path / "y.npz")
@@ -173,7 +189,7 @@ def test_nothing_has_its_name_before_the_end_and_what_was_there_stays_till_then(
     files = {"jsonl": tmp_path / "x.jsonl", "csv": tmp_path / "x.csv", "heatmaps": tmp_path / f"x{suffix}"}
     write(2, **files)
     with Sidecars(**files) as written:
-        written.add(99, Fraction(0), explained(0))
+        written.write(99, Fraction(0), explained(0))
         assert len(files["jsonl"].read_text().splitlines()) == 2
         assert read_arrays(files["heatmaps"])["frame"].tolist() == [10, 11]
     assert json.loads(files["jsonl"].read_text())["frame"] == 99
@@ -191,7 +207,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path, suffix: str, count: int) ->
     def interrupted() -> None:
         with Sidecars(**files) as written:
             for index in range(count):
-                written.add(index, Fraction(index), explained(index))
+                written.write(index, Fraction(index), explained(index))
             growing.extend(os.listdir(tmp_path))
             raise KeyboardInterrupt
 
@@ -202,8 +218,9 @@ def test_an_exception_leaves_nothing(tmp_path: Path, suffix: str, count: int) ->
 
 
 def test_what_a_killed_run_left_is_not_added_to(tmp_path: Path) -> None:
-    left = Sidecars(heatmaps=tmp_path / "x.zarr", jsonl=tmp_path / "x.jsonl").__enter__()
-    left.add(0, Fraction(0), explained(0))
+    left = Sidecars(heatmaps=tmp_path / "x.zarr", jsonl=tmp_path / "x.jsonl")
+    left.open()
+    left.write(0, Fraction(0), explained(0))
     (tmp_path / "x.zarr.part" / "old").mkdir()
     write(1, heatmaps=tmp_path / "x.zarr", jsonl=tmp_path / "x.jsonl")
     assert read_arrays(tmp_path / "x.zarr")["frame"].tolist() == [10]
@@ -239,7 +256,8 @@ from pathlib import Path
 import numpy as np
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
 from live_gradcam.errors import OutputError
-from live_gradcam.annotating.sidecars import Sidecars
+sys.path.insert(0, sys.argv[3])
+from test_sidecars import Sidecars
 import zarr
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -250,7 +268,7 @@ try:
         for index in range(20_000):
             maps = np.random.default_rng(index).random((1, 7, 7), np.float32)
             explanation = Explanation((cat,), maps, (cat,), one, one, one, Region(0, 0, 9, 9), ((),))
-            written.add(index, Fraction(index), explanation)
+            written.write(index, Fraction(index), explanation)
             added += 1
 except OutputError as error:
     print(error)
@@ -263,7 +281,7 @@ except OutputError as error:
 def test_a_disk_that_fills_up_while_frames_are_added(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     kind = path.suffix[1:] if path.suffix in (".jsonl", ".csv") else "heatmaps"
-    command = [sys.executable, "-c", _WRITE_UNTIL_IT_FAILS, kind, path]
+    command = [sys.executable, "-c", _WRITE_UNTIL_IT_FAILS, kind, path, Path(__file__).parent]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.stderr == ""
     assert run.stdout == f"cannot write {path}: File too large\nTrue\n"
@@ -280,7 +298,8 @@ import numpy as np
 sys.path.insert(0, sys.argv[2])
 from memory import resident_mib
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
-from live_gradcam.annotating.sidecars import Sidecars
+sys.path.insert(0, sys.argv[3])
+from test_sidecars import Sidecars
 import zarr
 
 cat, one = Prediction(1, "cat", 1.0), np.ones(1, np.float32)
@@ -289,7 +308,7 @@ sidecars = Sidecars(heatmaps=Path(sys.argv[1]))
 with sidecars as written:
     for index in range(2000):
         explanation = Explanation((cat,), maps, (cat,) * 4, np.ones(4), one, one, Region(0, 0, 9, 9))
-        written.add(index, Fraction(index), explanation)
+        written.write(index, Fraction(index), explanation)
         if index == 300:
             before = resident_mib()
 print(resident_mib() - before)
@@ -300,7 +319,8 @@ print(resident_mib() - before)
 def test_maps_do_not_stay_in_memory(tmp_path: Path, suffix: str) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("no /proc")
-    command = [sys.executable, "-c", _WRITE_MUCH, tmp_path / f"x{suffix}", Path(__file__).parents[1]]
+    tests = Path(__file__).parents[1]
+    command = [sys.executable, "-c", _WRITE_MUCH, tmp_path / f"x{suffix}", tests, tests / "annotating"]
     grown = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert grown < 25  # of 1700 frames: 85 MiB
     assert read_arrays(tmp_path / f"x{suffix}")["heatmaps"].shape == (2000, 4, 56, 56)
@@ -315,7 +335,7 @@ from test_sidecars import Sidecars, explained
 
 with Sidecars(heatmaps=Path(sys.argv[1])) as written:
     for index in range(1000):
-        written.add(index, Fraction(index), explained(index))
+        written.write(index, Fraction(index), explained(index))
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -333,34 +353,32 @@ def test_of_a_killed_process_only_the_part_is_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["maps.npy", "maps", "maps.zarr.zip"])
 def test_heatmaps_of_another_format(tmp_path: Path, name: str) -> None:
     path = tmp_path / "new" / name
-    message = f"{path} is neither an .npz file's nor a .zarr folder's name: call the heatmaps NAME.npz"
     with pytest.raises(UsageError) as failure:
-        check_sidecars(heatmaps=path)
-    assert str(failure.value) == message
-    with pytest.raises(UsageError) as failure:
-        Sidecars(heatmaps=path)
-    assert str(failure.value) == message
+        RawMaps().check(path)
+    assert str(failure.value) == f"{path} does not end in .npz or .zarr: call the heatmaps NAME.npz"
 
 
 def test_without_the_package_zarr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidecars, "find_spec", lambda name: None)
-    check_sidecars(heatmaps=tmp_path / "x.npz")
+    monkeypatch.setattr(raw_maps, "find_spec", lambda name: None)
+    RawMaps().check(tmp_path / "x.npz")
     with pytest.raises(UsageError) as failure:
-        check_sidecars(heatmaps=tmp_path / "x.zarr")
+        RawMaps().check(tmp_path / "x.zarr")
     assert str(failure.value) == f"{tmp_path / 'x.zarr'} needs the package zarr: pip install 'live-gradcam[zarr]'"
 
 
 def test_only_a_zarr_group_is_a_folder_that_may_be_replaced(tmp_path: Path) -> None:
     write(1, heatmaps=tmp_path / "x.zarr")
-    check_sidecars(heatmaps=tmp_path / "x.zarr")
+    RawMaps().check(tmp_path / "x.zarr")
     for name in ("photos.zarr", "photos.npz"):
         (tmp_path / name).mkdir()
         with pytest.raises(OutputError) as failure:
-            check_sidecars(heatmaps=tmp_path / name)
-        assert str(failure.value) == f"{tmp_path / name} is a folder of something else: give another name"
+            RawMaps().check(tmp_path / name)
+        assert (
+            str(failure.value) == f"{tmp_path / name} is a folder, and live-gradcam did not write it: give another name"
+        )
 
 
 def test_looking_at_the_schema_does_not_import_what_is_slow() -> None:
-    loads = "import sys, live_gradcam.annotating.sidecars"
+    loads = "import sys, live_gradcam.annotating.sidecars.raw_maps"
     script = f"{loads}; print(sorted({{'zarr', 'tensorflow', 'keras'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"

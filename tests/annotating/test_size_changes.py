@@ -13,9 +13,10 @@ from command_line import finish
 from fake_engine import FakeEngine, annotated, start_fake
 from video_files import make_video, numbered
 
-from live_gradcam.annotating.drawing import Drawing, Shown
+from live_gradcam.annotating.drawing import Drawing
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.writer import VideoWriter
@@ -145,7 +146,7 @@ def test_a_map_that_is_held_stays_on_its_place(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("live_gradcam.drawing.overlay.Overlay.blend", blend)
     (explanation,) = FakeEngine().explain_batch([numbered(3, height=64, width=48)], 1)
     part = replace(explanation.region, x=12, y=16, width=24, height=32)
-    shown = Shown(replace(explanation, region=part), 1.0, (64, 48))
+    shown = StableExplanation(replace(explanation, region=part), 1.0, (64, 48))
     drawing = Drawing(AnnotateOptions())
     for size in ((64, 48), (128, 192)):
         drawing.picture(_plain(*size), shown)

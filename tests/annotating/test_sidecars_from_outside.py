@@ -1,0 +1,125 @@
+"""A kind of sidecar that another package adds by an entry point: its flag, check, file, and place in the JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from command_line import finish, run
+from fake_engine import start_fake
+from video_files import make_video, numbered
+
+_MEMBER = """
+from live_gradcam.errors import UsageError
+from live_gradcam.files import part_path
+
+class TopClasses:
+    ending = ".txt"
+    as_drawn = False
+
+    def is_folder(self, path):
+        return False
+
+    def check(self, path):
+        if path.suffix != ".txt":
+            raise UsageError(f"{path} does not end in .txt")
+
+    def open(self, path, source, options):
+        return Open(path, source)
+
+class Open:
+    def __init__(self, path, source):
+        self.file = part_path(path).open("w")
+        self.file.write(f"{source.name}\\n")
+
+    def add(self, frame):
+        self.file.write(f"{frame.index} {frame.json['target']}\\n")
+
+    def finish(self):
+        self.file.write("end\\n")
+        self.close()
+
+    def close(self):
+        self.file.close()
+
+SIDECAR = TopClasses()
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package with a sidecar, and with one that cannot be imported, as pip installs it."""
+    folder = tmp_path / "site"
+    metadata = folder / "stranger-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[live_gradcam.sidecars]\ntop-classes = stranger:SIDECAR\nbroken = not_there:SIDECAR\ncsv = stranger:SIDECAR\n"
+    )
+    (folder / "stranger.py").write_text(_MEMBER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    images = [numbered(index, width=48) for index in range(60)]
+    return make_video(tmp_path / "in.mp4", images, codec_options={"g": "25"})
+
+
+@pytest.mark.usefixtures("stranger")
+def test_it_has_a_flag() -> None:
+    text = " ".join(run("annotate", "--help", COLUMNS="200").out.split())
+    assert "--top-classes PATH From the package stranger. Several videos: a folder." in text
+    assert "--csv PATH A table with a row per frame. Several videos: a folder." in text  # no one takes ours
+    assert "--contact-sheet PATH The classes over time, as NAME.png. Several videos: a folder." in text
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize("workers", [[], ["--workers", 2]])
+def test_it_is_written(tmp_path: Path, source: Path, workers: list[object]) -> None:
+    classes, output = tmp_path / "classes.txt", tmp_path / "out.mp4"
+    command = ["annotate", source, "-o", output, "--top-classes", classes, "--csv", tmp_path / "n.csv", *workers]
+    finished = finish(start_fake(*command, "--json", "-"))
+    assert finished.code == 0, finished
+    lines = [f"{index} {index}" for index in range(60)]
+    assert classes.read_text().splitlines() == ["in.mp4", *lines, "end"]
+    assert (tmp_path / "n.csv").read_text().startswith("schema,frame,time")
+    (file,) = json.loads(finished.out)["files"]
+    assert list(file)[:5] == ["source", "output", "csv", "top_classes", "status"]
+    assert file["top_classes"] == str(classes)
+    finished = finish(start_fake(*command, "--resume"))
+    assert (finished.code, finished.out) == (0, f"{output} is done already\n")
+    classes.unlink()
+    assert finish(start_fake(*command, "--resume")).code == 0
+    assert classes.exists()
+
+
+@pytest.mark.usefixtures("stranger")
+def test_of_several_recordings_it_is_a_folder(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "again.mp4").write_bytes(source.read_bytes())
+    out = tmp_path / "out"
+    finished = finish(start_fake("annotate", source, tmp_path / "again.mp4", "-o", out, "--top-classes", out))
+    assert finished.code == 0, finished
+    assert sorted(os.listdir(out)) == ["again-gradcam.mp4", "again.txt", "in-gradcam.mp4", "in.txt"]
+
+
+@pytest.mark.usefixtures("stranger")
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--top-classes", "x.md"], 2, "x.md does not end in .txt"),
+        (
+            ["--broken", "x"],
+            1,
+            "the sidecar broken from the package stranger cannot be loaded: No module named 'not_there'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_it_is_a_line(
+    tmp_path: Path, source: Path, flags: list[str], code: int, message: str
+) -> None:
+    finished = finish(start_fake("annotate", source, "-o", tmp_path / "out.mp4", *flags))
+    assert (finished.code, finished.out, finished.err) == (code, "", f"live-gradcam: {message}\n")
+    assert not (tmp_path / "out.mp4").exists()
