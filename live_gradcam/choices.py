@@ -250,6 +250,22 @@ SOURCES = Family(
 
 _OF_SIDECARS = "live_gradcam.annotating.sidecars"
 
+_OF_SINKS = "live_gradcam.sinks"
+
+#: As what an annotated recording is written, by its codec.
+SINKS = Family(
+    "codec",
+    "live_gradcam.sinks",
+    {
+        "h264": Member("what every player takes", f"{_OF_SINKS}.video:H264"),
+        "hevc": Member("smaller than h264, and slower to encode", f"{_OF_SINKS}.video:HEVC"),
+        "av1": Member("the smallest, for new players", f"{_OF_SINKS}.video:AV1"),
+        "vp9": Member("for WebM files", f"{_OF_SINKS}.video:VP9"),
+        "gif": Member("an animated picture of 256 colours", f"{_OF_SINKS}.gif:GIF"),
+        "png": Member("a folder of pictures, without loss", f"{_OF_SINKS}.folder:PNG"),
+    },
+)
+
 #: What is written beside an annotated recording.
 SIDECARS = Family(
     "sidecar",

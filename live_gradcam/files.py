@@ -16,6 +16,9 @@ import platformdirs
 
 from live_gradcam.errors import OutputError
 
+#: What the name of a result has after that of its source: holiday-gradcam.mp4. In a folder, such files are no sources.
+RESULT = "-gradcam"
+
 
 @contextmanager
 def writing(path: str | Path, *others: type[Exception]) -> Iterator[None]:

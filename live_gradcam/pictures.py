@@ -17,7 +17,7 @@ from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions, with_boxes
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.explanations.records import picture_record
-from live_gradcam.files import check_output
+from live_gradcam.files import RESULT, check_output
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.image import check_picture, read_image
 from live_gradcam.sources.levels import Levels
@@ -181,7 +181,7 @@ def _plan_panels(images: Sequence[Path], output: Path | None, *, overwrite: bool
     if output is not None and len(images) == 1 and not output.is_dir():
         pictures = [output if output.suffix else output.with_name(f"{output.name}.png")]
     else:
-        pictures = [(output or image.parent) / f"{image.stem}-gradcam.png" for image in images]
+        pictures = [(output or image.parent) / f"{image.stem}{RESULT}.png" for image in images]
     for picture in pictures:
         if pictures.count(picture) > 1:
             raise UsageError(f"several pictures would be called {picture}: explain those images one by one")

@@ -28,6 +28,7 @@ from live_gradcam.annotating.report import AnnotateSummary
 from live_gradcam.annotating.run import annotate_recording
 from live_gradcam.attribution import session as engine_module
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import SINKS
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.explanations.vocabulary import Vocabulary
@@ -151,6 +152,13 @@ def annotated(
     planned = Planned(job, Provenance.of(source, SessionOptions(), wanted))
     fake: Any = engine or FakeEngine()
     return annotate_recording(planned, fake, Batch([planned], wanted, stop or StopRequest(), on_progress))
+
+
+def statement_of(path: Path) -> str | None:
+    """What an output says of how it came about."""
+    codec = "png" if path.is_dir() else "gif" if path.suffix == ".gif" else "h264"
+    statement: str | None = SINKS.load(codec).read_statement(path)
+    return statement
 
 
 def start_fake(

@@ -117,8 +117,9 @@ def _check(session: SessionOptions | Session, options: AnnotateOptions, workers:
     Returns:
         What the session explains with, with as many maps as are needed.
     """
-    if workers is not None and options.encoding.codec == "png":
-        raise UsageError("a folder of pictures is written by one process: leave out --workers and --cluster")
+    if workers is not None and not options.encoding.sink.endings:
+        noun = options.encoding.sink.noun
+        raise UsageError(f"a {noun} is written by one process: leave out --workers and --cluster")
     if isinstance(workers, str):
         check_cluster()
     if isinstance(session, SessionOptions):

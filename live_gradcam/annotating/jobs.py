@@ -8,20 +8,15 @@ from pathlib import Path
 
 from live_gradcam.addresses import address_of
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.provenance import FILE, Provenance
+from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.sidecars.sidecar import Sidecar
 from live_gradcam.choices import SIDECARS
 from live_gradcam.errors import OutputError, UsageError
-from live_gradcam.files import check_output
-from live_gradcam.sinks.encoding import CODECS
+from live_gradcam.files import RESULT, check_output
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import is_pattern, pictures_of, shows_pictures
-
-#: What an output is called after its source; such files in a folder are not annotated again.
-_OURS = "-gradcam"
-
 
 _NONE: Mapping[str, Path] = {}
 
@@ -64,13 +59,13 @@ def plan_jobs(
         SIDECARS.check(name)
     kinds: dict[str, Sidecar] = {name: SIDECARS.load(name) for name in SIDECARS if name in sidecars}
     found = [recording for source in sources for recording in _recordings_of(source)]
-    ending = CODECS[options.encoding.codec or "h264"].ending
+    ending = next(iter(options.encoding.sink.endings), "")
     if len(found) == 1 and found[0] == sources[0]:
         (source,) = found
         place = _place(source)
-        target = output or place.with_name(f"{place.name}{_OURS}{ending}")
+        target = output or place.with_name(f"{place.name}{RESULT}{ending}")
         if target.is_dir() and ending:
-            target = target / f"{place.name}{_OURS}{ending}"
+            target = target / f"{place.name}{RESULT}{ending}"
         jobs = [AnnotateJob(source, target, {name: sidecars[name] for name in kinds})]
     else:
         if output is None:
@@ -79,7 +74,7 @@ def plan_jobs(
         for source in found:
             name = _place(source).name
             beside = {kind: sidecars[kind] / f"{name}{sidecar.ending}" for kind, sidecar in kinds.items()}
-            jobs.append(AnnotateJob(source, output / f"{name}{_OURS}{ending}", beside))
+            jobs.append(AnnotateJob(source, output / f"{name}{RESULT}{ending}", beside))
     outputs = [path for job in jobs for path in (job.output, *job.sidecars.values())]
     for job in jobs:
         if options.levels is not None and not shows_pictures(job.source):
@@ -119,7 +114,8 @@ def check_jobs(
     """
     done = []
     for job, provenance in jobs:
-        made = provenance.compare(job.output) if resume else None
+        sink = options.encoding.of_file(job.output).sink
+        made = provenance.compare(sink.read_statement(job.output)) if resume else None
         is_done = made is True and all(path.exists() for path in job.sidecars.values())
         done.append(is_done)
         if is_done:
@@ -128,9 +124,8 @@ def check_jobs(
         for path in (job.output, *job.sidecars.values()):
             if path.exists() and job.source.exists() and path.samefile(job.source):
                 raise OutputError(f"{path} is the source itself: give another name with -o")
-        check_output(job.output, overwrite=replaces, folder=options.encoding.codec == "png")
-        if job.output.is_dir() and any(job.output.iterdir()) and not (job.output / FILE).exists():
-            raise OutputError(f"{job.output} is a folder of something else: give another name")
+        check_output(job.output, overwrite=replaces, folder=not sink.endings)
+        sink.check_replaced(job.output)
         for name, path in job.sidecars.items():
             check_output(path, overwrite=replaces, folder=SIDECARS.load(name).is_folder(path))
     return done
@@ -140,7 +135,7 @@ def _recordings_of(source: Path) -> list[Path]:
     """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures."""
 
     def is_ours(path: Path) -> bool:
-        return path.stem.endswith(_OURS) and kind_of(path) is not Kind.PICTURE
+        return path.stem.endswith(RESULT) and kind_of(path) is not Kind.PICTURE
 
     if is_of_another_package(source):
         return [source]

@@ -20,9 +20,6 @@ PANELS = "panels"
 #: What an annotated frame shows: the live window's views, of which side by side takes twice the width, and the panels.
 LAYOUTS = (*VIEWS, PANELS)
 
-#: GIF players show shorter frames for a tenth of a second.
-_GIF_FPS = 50
-
 #: How many maps are smoothed where the top class may change: the smoothed top class is nearly always among so many.
 _FOLLOWED_MAPS = 3
 
@@ -94,13 +91,14 @@ class AnnotateOptions:
         return None if self.layout == "grid" else max(1, targets)
 
     def check_rate(self, output: Path, rate: Fraction) -> None:
-        """Make sure that an output can have so many frames a second.
+        """Make sure that an output can have so many frames per second.
 
         Raises:
-            UsageError: it is a GIF, and they are more than GIFs can show.
+            UsageError: they are more than it can show.
         """
-        if self.encoding.of_file(output).codec == "gif" and rate > _GIF_FPS:
-            raise UsageError(f"a GIF shows {_GIF_FPS} frames a second at most: add --output-fps 25")
+        sink = self.encoding.of_file(output).sink
+        if sink.most_fps is not None and rate > sink.most_fps:
+            raise UsageError(f"a {sink.noun} shows at most {sink.most_fps} frames per second: add --output-fps 25")
 
     def record(self) -> dict[str, Any]:
         """The options as plain values; without those that do not change the result."""

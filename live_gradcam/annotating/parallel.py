@@ -278,12 +278,11 @@ class _Run:
         try:
             with open_recording(self.job.source, self._options) as reader:
                 self._sidecars.finish()
-                notes = join_segments(
+                carried = join_segments(
                     parts,
-                    self.job,
+                    self.planned,
                     reader,
                     self._options,
-                    self.planned.provenance,
                     end=self._segments[len(self._parts) - 1].end,
                     complete=complete,
                 )
@@ -305,7 +304,7 @@ class _Run:
             begins_at=float(self._span.shift),
             clock=self._clock,
             notes=self._notes,
-            **notes,
+            **carried._asdict(),
         )
 
     @property

@@ -100,7 +100,7 @@ def annotate_recording(
             picture, pts, tracked = item
             if file is None:
                 size = picture.shape[:2]
-                file = stack.enter_context(AnnotatedFile(job, reader, span, options, planned.provenance, size))
+                file = stack.enter_context(AnnotatedFile(planned, reader, options, size))
             file.write(picture, pts)
             if tracked is not None:
                 sidecars.add(tracked)
@@ -133,7 +133,8 @@ def annotate_recording(
         begins_at=float(span.shift),
         clock=reader.clock,
         notes=list(reader.notes),
-        **file.notes,
+        encoder=file.encoder,
+        **file.carried._asdict(),
     )
 
 

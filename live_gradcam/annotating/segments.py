@@ -19,13 +19,13 @@ from live_gradcam.annotating.drawing import Drawing
 from live_gradcam.annotating.explaining import TimedExplanation, explained
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.output import time_base_of
+from live_gradcam.annotating.output import pictures_of
 from live_gradcam.annotating.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.overlap import Ahead
-from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sinks.sink import OpenSink
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.loss import Loss
@@ -221,14 +221,15 @@ class Draw:
         """Do it.
 
         Raises:
-            LiveGradcamError: as the readers and `VideoWriter`; a GIF of too many frames a second.
+            LiveGradcamError: as the readers and the sink.
         """
         options = worker.options
         drawing = Drawing(options)
         changes = iter(self.shown)
         current: StableExplanation | None = None
         upcoming = next(changes, None)
-        writer: VideoWriter | None = None
+        writer: OpenSink | None = None
+        encoding = options.encoding.of_file(Path(self.name))
         with tempfile.TemporaryDirectory(prefix="live-gradcam-", dir=worker.scratch) as folder:
             path = Path(folder, self.name)
             with _frames(self.source, self.segment, options, worker) as (frames, reader):
@@ -240,19 +241,12 @@ class Draw:
                         assert current is not None  # something is shown from the first frame on
                         picture = drawing.picture(frame.image, current)
                         if writer is None:
-                            rate = options.output_fps or reader.frame_rate
-                            options.check_rate(path, rate)
-                            writer = VideoWriter(
-                                path,
-                                size=picture.shape[:2],
-                                frame_rate=rate,
-                                time_base=time_base_of(reader, options),
-                                encoding=options.encoding,
-                            )
+                            pictures = pictures_of(reader, options, path, picture.shape[:2])
+                            writer = encoding.sink.open(path, pictures, encoding)
                         writer.write(picture, frame.pts - shift)
                     if writer is None:
                         return EncodedSegment(b"", 0, "")
-                    writer.finish()
+                    writer.finish("")
                 except BaseException:
                     if writer is not None:
                         writer.discard()
@@ -290,7 +284,7 @@ def cut(job: AnnotateJob, options: AnnotateOptions, workers: int) -> list[Segmen
     with open_recording(job.source, options) as reader:
         span = Span(reader, options)
         whole = [Segment(span.start, span.end, 0, None)]
-        if options.output_fps is not None or options.encoding.of_file(job.output).codec == "gif":
+        if options.output_fps is not None or not options.encoding.of_file(job.output).sink.joins:
             return whole
         keys = reader.key_times(span.start)
         if not keys:

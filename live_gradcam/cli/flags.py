@@ -18,6 +18,7 @@ from live_gradcam.choices import (
     OUTPUTS,
     PRECISIONS,
     SCORES,
+    SINKS,
     TUNES,
     Choices,
     FitChoice,
@@ -379,7 +380,8 @@ def box_flags(
 def encoding_flags(
     codec: Annotated[
         str | None,
-        typer.Option("--codec", metavar="NAME", help="h264, hevc, av1, vp9, gif or png. Default: by the ending."),
+        chosen(SINKS, "--codec", help="How to encode the pictures. png: into a folder. Default: by the ending."),
+        SINKS,
     ] = None,
     crf: Annotated[
         int | None, typer.Option("--crf", min=0, metavar="N", help="Quality. A lower number is better and larger.")

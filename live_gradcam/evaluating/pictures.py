@@ -11,6 +11,7 @@ import numpy as np
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.faithfulness import ObjectBox
+from live_gradcam.files import RESULT
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.image import check_picture, read_image
 from live_gradcam.sources.kinds import Kind, kind_of
@@ -18,9 +19,6 @@ from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.opening import is_of_another_package, open_recording
 from live_gradcam.sources.pictures import is_pattern, pictures_of
 from live_gradcam.sources.playback import noted_frames
-
-#: What `explain` adds to the name of a picture.
-_PANELS_ENDING = "-gradcam"
 
 Boxes = Mapping[str, Sequence[ObjectBox]]
 
@@ -52,7 +50,7 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
     """
 
     def is_ours(path: Path) -> bool:
-        return path.stem.endswith(_PANELS_ENDING)
+        return path.stem.endswith(RESULT)
 
     files: list[Path] = []
     for source in sources:

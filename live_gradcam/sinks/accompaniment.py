@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from live_gradcam.sinks.encoding import Container
+from live_gradcam.sinks.containers import Container
 from live_gradcam.sources.clock import LONGEST_PAUSE
 
 #: Of text, so that they can be written in another form; pictures of text cannot.

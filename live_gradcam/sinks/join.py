@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -14,23 +14,13 @@ import av
 from live_gradcam.errors import OutputError
 from live_gradcam.files import publish, remove_part, writing
 from live_gradcam.sinks.accompaniment import Accompaniment
-from live_gradcam.sinks.encoding import container_of
-from live_gradcam.sinks.writer import open_output
-from live_gradcam.sources.source import Recording
+from live_gradcam.sinks.containers import container_of, open_container
+from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras
 
 
 def join(
-    parts: Sequence[Path],
-    path: Path,
-    *,
-    time_base: Fraction,
-    companion: Recording,
-    start: Fraction | None = None,
-    end: Fraction | None = None,
-    shift: Fraction = Fraction(0),
-    metadata: Mapping[str, str] | None = None,
-    chapters: Sequence[Any] = (),
-) -> Accompaniment:
+    parts: Sequence[Path], path: Path, *, time_base: Fraction, companion: Companion, extras: Extras = NO_EXTRAS
+) -> Carried:
     """Join parts in the order of their times, which stay as they are, and add sound and subtitles once.
 
     Args:
@@ -38,11 +28,7 @@ def join(
         path: the file, of the parts' kind. It grows as `NAME.part`.
         time_base: the seconds of one tick of the parts' times.
         companion: whose sound and subtitles are added.
-        start: seconds of the companion's time; earlier packets are left out.
-        end: seconds of the companion's time; packets from then on are left out.
-        shift: seconds by which the file's times are earlier than the companion's.
-        metadata: what the file says of itself.
-        chapters: as PyAV has them.
+        extras: what the file has besides; of these, the streams of the companion are taken.
 
     Returns:
         What became of the sound and subtitles.
@@ -52,21 +38,21 @@ def join(
     """
     try:
         with writing(path, av.error.FFmpegError), ExitStack() as stack:
-            output: Any = stack.enter_context(open_output(path, time_base))
-            output.metadata.update(metadata or {})
-            output.set_chapters(list(chapters))
+            output: Any = stack.enter_context(open_container(path, time_base))
+            output.metadata.update(extras.metadata)
+            output.set_chapters(list(extras.chapters))
             first = stack.enter_context(av.open(str(parts[0].absolute())))
             source = first.streams.video[0]
             video = output.add_stream_from_template(source, opaque=True)
             kind = container_of(path)
             if kind.format == "mp4":
                 video.codec_context.codec_tag = source.codec_context.codec_tag  # hvc1, which FFmpeg would not choose
-            accompaniment = Accompaniment(companion.others, output, kind, shift=shift)
+            accompaniment = Accompaniment(companion.reader.others, output, kind, shift=extras.shift)
             output.start_encoding()
-            others = companion.other_packets(start, end)
+            others = companion.reader.other_packets(companion.start, companion.end)
             waiting: Any = next(others, None)
             for packet in _in_decoding_order(parts, _settings(source)):
-                time = packet.dts * packet.time_base + shift
+                time = packet.dts * packet.time_base + extras.shift
                 while waiting is not None and waiting.dts * waiting.time_base <= time:
                     output.mux(accompaniment.packets(waiting))
                     waiting = next(others, None)
@@ -81,7 +67,7 @@ def join(
     except BaseException:
         remove_part(path)
         raise
-    return accompaniment
+    return Carried(accompaniment.converted, accompaniment.left_out)
 
 
 def _settings(stream: Any) -> tuple[Any, ...]:

@@ -622,7 +622,7 @@ def test_kinds_of_files(tmp_path: Path, name: str, codec: str | None, encoder: s
 
 def test_a_gif_of_too_many_frames_a_second(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(12), rate=60)
-    with pytest.raises(UsageError, match=r"^a GIF shows 50 frames a second at most: add --output-fps 25$"):
+    with pytest.raises(UsageError, match=r"^a GIF shows at most 50 frames per second: add --output-fps 25$"):
         annotated(source, tmp_path / "x.gif")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
     annotated(source, tmp_path / "x.gif", output_fps=Fraction(25))

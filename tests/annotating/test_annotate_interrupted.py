@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import finish
-from fake_engine import start_fake
+from fake_engine import start_fake, statement_of
 from video_files import make_video, number_of, numbered
 
-from live_gradcam.annotating import provenance
 from live_gradcam.sources.reader import VideoReader
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs signals and /proc")
@@ -94,7 +93,7 @@ def count_of_lines(path: Path) -> int:
 
 def assert_cut_short(folder: Path, output: str) -> int:
     """The output can be played, says that it is not complete, and the numbers are those of its frames."""
-    made = json.loads(provenance._read(folder / output) or "")
+    made = json.loads(statement_of(folder / output) or "")
     assert made["complete"] is False
     if output == "out":
         written = len(list((folder / "out").glob("*.png")))
@@ -189,7 +188,7 @@ def test_what_is_killed_leaves_nothing_that_looks_finished_and_is_begun_again(
     assert json.loads(finished.out)["files"][0]["frames"] == FRAMES
     assert sorted(os.listdir(out)) == sorted(["out.mp4", *NUMBERS])
     assert os.listdir(scratch) == []
-    assert json.loads(provenance._read(out / "out.mp4") or "")["complete"] is True
+    assert json.loads(statement_of(out / "out.mp4") or "")["complete"] is True
 
 
 def test_workers_segments_are_joined_as_far_as_they_are_done(tmp_path: Path, source: Path) -> None:

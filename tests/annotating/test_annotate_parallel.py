@@ -21,10 +21,9 @@ import keras
 import numpy as np
 import pytest
 from command_line import Finished, environment, finish, run, start
-from fake_engine import start_fake
+from fake_engine import start_fake, statement_of
 from video_files import audio_packets, cut, make_video, number_of, numbered
 
-from live_gradcam.annotating import provenance
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.segments import Segment
@@ -76,7 +75,7 @@ def assert_same(one: Path, other: Path, output: str = "out.mp4") -> None:
         assert first.others == second.others == [] or audio_packets(one / output) == audio_packets(other / output)
         for frame, same in zip(frames, others, strict=True):
             assert np.abs(frame.image.astype(int) - same.image).mean() < 6  # encoded from other key frames on
-    assert provenance._read(one / output) == provenance._read(other / output) is not None
+    assert statement_of(one / output) == statement_of(other / output) is not None
     assert sorted(os.listdir(other)) == sorted([output, *NUMBERS])
 
 

@@ -15,7 +15,7 @@ import av
 import cv2
 import pytest
 from command_line import Finished
-from fake_engine import annotated, start_fake_engine
+from fake_engine import annotated, start_fake_engine, statement_of
 from video_files import cut, make_video, numbered
 
 from live_gradcam.annotating import provenance
@@ -119,7 +119,7 @@ def test_a_file_cut_short_begins_again(tmp_path: Path, source: Path, name: str) 
 def test_a_file_cut_short_can_be_played_and_says_so(tmp_path: Path, source: Path, name: str) -> None:
     job = AnnotateJob(source, tmp_path / name)
     annotate(source, job.output, options_for(name), stop=StopAfter(6))
-    made = json.loads(provenance._read(job.output) or "")
+    made = json.loads(statement_of(job.output) or "")
     assert made["complete"] is False
     assert made["source"] == "in.mp4"
     assert made["options"]["model"] == "efficientnet-lite0"
@@ -140,7 +140,7 @@ def test_a_request_to_stop_that_comes_after_the_last_frame_changes_nothing(tmp_p
     stop = StopAfter(12)
     summary = annotated(source, tmp_path / "out.mp4", stop=stop)
     assert (summary.frames, summary.stopped) == (12, False)
-    assert json.loads(provenance._read(tmp_path / "out.mp4") or "")["complete"] is True
+    assert json.loads(statement_of(tmp_path / "out.mp4") or "")["complete"] is True
 
 
 def test_a_recording_has_one_frame_at_least(tmp_path: Path, source: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_is_not_ours_is_kept(tmp_path: Path, source: Path, name: str) -> No
         return
     with pytest.raises(OutputError) as failure:  # nobody wants a folder of something else to be replaced
         is_done(job, options, overwrite=True)
-    assert str(failure.value) == f"{job.output} is a folder of something else: give another name"
+    assert str(failure.value) == f"{job.output} is a folder, and live-gradcam did not write it: give another name"
     (job.output / "precious.png").unlink()
     assert not is_done(job, options, overwrite=True)
 
@@ -214,7 +214,7 @@ def test_what_the_recording_says_of_itself_is_replaced_by_how_it_was_made(tmp_pa
     annotate(source, first.output, options_for("x.mp4"))
     again = AnnotateJob(first.output, tmp_path / "again.mkv")
     annotate(first.output, again.output, options_for("x.mkv"))
-    assert json.loads(provenance._read(again.output) or "")["source"] == "first.mp4"
+    assert json.loads(statement_of(again.output) or "")["source"] == "first.mp4"
     assert is_done(again, options_for("x.mkv"))
 
 
@@ -224,7 +224,7 @@ def test_a_source_whose_name_says_much(tmp_path: Path) -> None:
     for name in OUTPUTS:
         annotate(source, tmp_path / name, options_for(name))
         assert is_done(AnnotateJob(source, tmp_path / name), options_for(name))
-        assert json.loads(provenance._read(tmp_path / name) or "")["source"] == source.name
+        assert json.loads(statement_of(tmp_path / name) or "")["source"] == source.name
 
 
 @pytest.mark.parametrize(

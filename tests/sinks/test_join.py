@@ -19,6 +19,7 @@ from video_files import audio_packets, boxes, make_video, moving, number_of_movi
 from live_gradcam.errors import OutputError
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.join import join
+from live_gradcam.sinks.sink import Companion, Extras
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.reader import VideoReader
@@ -90,8 +91,8 @@ def test_the_parts_are_the_whole(
     whole = _write(tmp_path / f"whole{ending}", times, 0, codec, time_base)
     parts, path = _parts(tmp_path / "parts", times, codec, ending, time_base), tmp_path / f"out{ending}"
     with _companion(tmp_path / "in.mp4") as companion:
-        accompaniment = join(parts, path, time_base=time_base, companion=companion)
-    assert (accompaniment.converted, accompaniment.left_out) == ([], [])
+        carried = join(parts, path, time_base=time_base, companion=Companion(companion))
+    assert carried == ([], [])
     frames, expected = _frames(path), _frames(whole)
     assert [frame.pts for frame in frames] == [frame.pts for frame in expected]
     if ending == ".mp4":
@@ -123,7 +124,7 @@ def test_the_parts_are_the_whole(
 def test_one_part_of_one_frame(tmp_path: Path, codec: str, ending: str) -> None:
     part = _write(tmp_path / f"part{ending}", [Fraction(7)], 9, codec)
     with _companion(tmp_path / "in.mp4") as companion:
-        join([part], tmp_path / f"out{ending}", time_base=_TICK, companion=companion)
+        join([part], tmp_path / f"out{ending}", time_base=_TICK, companion=Companion(companion))
     (frame,) = _frames(tmp_path / f"out{ending}")
     assert (frame.pts, number_of_moving(frame.image)) == (7, 9)
 
@@ -135,7 +136,7 @@ def test_one_part_of_one_frame(tmp_path: Path, codec: str, ending: str) -> None:
 def test_the_sound_is_there_once(tmp_path: Path, ending: str) -> None:
     parts, path = _parts(tmp_path / "parts", _CONSTANT, "h264", ending), tmp_path / f"out{ending}"
     with _companion(tmp_path / f"in{ending}", sound=1.9) as companion:
-        join(parts, path, time_base=_TICK, companion=companion)
+        join(parts, path, time_base=_TICK, companion=Companion(companion))
     assert audio_packets(path) == audio_packets(tmp_path / f"in{ending}")
     assert len(audio_packets(path)) > 80
     assert [frame.pts for frame in _frames(path)] == _CONSTANT
@@ -144,7 +145,7 @@ def test_the_sound_is_there_once(tmp_path: Path, ending: str) -> None:
 def test_sound_and_pictures_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     parts, path = _parts(tmp_path / "parts", _CONSTANT, "h264", ".mp4"), tmp_path / "out.mp4"
     with _companion(tmp_path / "in.mp4", sound=1.9) as companion:
-        join(parts, path, time_base=_TICK, companion=companion)
+        join(parts, path, time_base=_TICK, companion=Companion(companion))
     with av.open(str(path)) as container:
         order = [(packet.pos, float(packet.dts * packet.time_base)) for packet in container.demux() if packet.size]
     times = [time for _, time in sorted(order)]
@@ -155,7 +156,7 @@ def test_sound_of_a_span_and_shifted(tmp_path: Path) -> None:
     start, end = Fraction(1, 2), Fraction(3, 2)
     parts, path = _parts(tmp_path / "parts", _CONSTANT, "h264", ".mp4"), tmp_path / "out.mp4"
     with _companion(tmp_path / "in.mp4", sound=1.9) as companion:
-        join(parts, path, time_base=_TICK, companion=companion, start=start, end=end, shift=start)
+        join(parts, path, time_base=_TICK, companion=Companion(companion, start, end), extras=Extras(shift=start))
     expected = [(time - start, payload) for time, payload in audio_packets(tmp_path / "in.mp4") if start <= time < end]
     assert audio_packets(path) == expected
     assert 40 < len(expected) < 50
@@ -164,8 +165,8 @@ def test_sound_of_a_span_and_shifted(tmp_path: Path) -> None:
 def test_sound_that_is_encoded_anew(tmp_path: Path) -> None:
     parts, path = _parts(tmp_path / "parts", _CONSTANT, "vp9", ".webm"), tmp_path / "out.webm"
     with _companion(tmp_path / "in.mp4", sound=1.9) as companion:
-        accompaniment = join(parts, path, time_base=_TICK, companion=companion)
-    assert accompaniment.converted == ["audio aac → opus"]
+        carried = join(parts, path, time_base=_TICK, companion=Companion(companion))
+    assert carried.converted == ["audio aac → opus"]
     with av.open(str(path)) as container:
         seconds = sum(frame.samples for frame in container.decode(audio=0)) / 48_000
     assert seconds == pytest.approx(1.9, abs=0.05)
@@ -176,8 +177,9 @@ def test_sound_that_is_encoded_anew(tmp_path: Path) -> None:
 def test_what_the_file_says(tmp_path: Path, ending: str) -> None:
     parts, path = _parts(tmp_path / "parts", _CONSTANT, "h264", ending), tmp_path / f"out{ending}"
     chapters = [{"id": 1, "start": 0, "end": 900, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}}]
+    extras = Extras(metadata={"comment": "ü 猫"}, chapters=chapters)
     with _companion(tmp_path / "in.mp4") as companion:
-        join(parts, path, time_base=_TICK, companion=companion, metadata={"comment": "ü 猫"}, chapters=chapters)
+        join(parts, path, time_base=_TICK, companion=Companion(companion), extras=extras)
     with av.open(str(path)) as container:
         said = {key.lower(): value for key, value in container.metadata.items()}
         (chapter,) = container.chapters()
@@ -191,7 +193,7 @@ def test_what_the_file_says(tmp_path: Path, ending: str) -> None:
 def _failure(parts: Sequence[Path], path: Path, companion: Path) -> str:
     before = sorted(os.listdir(path.parent)) if path.parent.exists() else None
     with _companion(companion) as reader, pytest.raises(OutputError) as caught:
-        join(parts, path, time_base=_TICK, companion=reader)
+        join(parts, path, time_base=_TICK, companion=Companion(reader))
     assert before == (sorted(os.listdir(path.parent)) if path.parent.exists() else None)
     message = str(caught.value)
     assert "\n" not in message
@@ -262,7 +264,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "out" / "out.mp4"
     (tmp_path / "out" / "out.mp4.part").symlink_to("/dev/full")
     with _companion(tmp_path / "in.mp4") as companion, pytest.raises(OutputError) as caught:
-        join([part], path, time_base=_TICK, companion=companion)
+        join([part], path, time_base=_TICK, companion=Companion(companion))
     assert str(caught.value) == f"cannot write {path}: No space left on device"
     assert os.listdir(tmp_path / "out") == []
 
@@ -273,13 +275,14 @@ from fractions import Fraction
 from pathlib import Path
 from live_gradcam.errors import OutputError
 from live_gradcam.sinks.join import join
+from live_gradcam.sinks.sink import Companion
 from live_gradcam.sources.reader import VideoReader
 
 part, companion, path = map(Path, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 try:
     with VideoReader(companion) as reader:
-        join([part], path, time_base=Fraction(1, 90_000), companion=reader)
+        join([part], path, time_base=Fraction(1, 90_000), companion=Companion(reader))
 except OutputError as error:
     print(error)
 """

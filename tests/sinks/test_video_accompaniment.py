@@ -15,6 +15,7 @@ from av.stream import Disposition
 from video_files import SAMPLE_RATE, audio_packets, make_video, number_of, numbered
 
 from live_gradcam.sinks.accompaniment import kept_chapters, kept_metadata
+from live_gradcam.sinks.sink import Extras
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
@@ -37,10 +38,12 @@ def _annotate(
                 size=frame.image.shape[:2],
                 frame_rate=reader.frame_rate,
                 time_base=reader.time_base,
-                others=reader.others,
-                shift=shift,
-                metadata=kept_metadata(reader.metadata),
-                chapters=kept_chapters(reader.chapters, start, end),
+                extras=Extras(
+                    reader.others,
+                    shift,
+                    kept_metadata(reader.metadata),
+                    kept_chapters(reader.chapters, start, end),
+                ),
             )
             writer.write(frame.image, frame.pts - shift)
             while waiting:
@@ -49,7 +52,7 @@ def _annotate(
         while waiting:
             writer.write_packet(waiting.pop(0))
         writer.finish()
-    return writer.accompaniment.converted, writer.accompaniment.left_out
+    return writer.carried
 
 
 def _times(path: Path) -> list[Fraction]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import numpy as np
 import pytest
 from video_files import boxes, moving, number_of, number_of_moving, numbered
 
+from live_gradcam.choices import SINKS
 from live_gradcam.errors import UsageError
-from live_gradcam.sinks.encoding import CODECS, CONTAINERS, Encoding, container_of
-from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sinks import video
+from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sinks.sink import OpenSink, Pictures
 from live_gradcam.sources.reader import VideoReader
 
 _FFMPEGS_NAMES = {"h264": "h264", "hevc": "hevc", "av1": "libdav1d", "vp9": "vp9"}
@@ -37,10 +40,12 @@ def _write(
     time_base: Fraction,
     picture: Any = moving,
     size: tuple[int, int] = (48, 64),
-) -> VideoWriter:
-    with VideoWriter(path, size=size, frame_rate=Fraction(25), time_base=time_base, encoding=encoding) as writer:
-        for index, time in enumerate(times):
-            writer.write(picture(index), time)
+) -> OpenSink:
+    encoding = encoding.of_file(path)
+    writer = encoding.sink.open(path, Pictures(size, Fraction(25), time_base), encoding)
+    for index, time in enumerate(times):
+        writer.write(picture(index), time)
+    writer.finish("")
     return writer
 
 
@@ -61,7 +66,7 @@ def _variable(count: int) -> list[Fraction]:
 def test_frames_times_and_tags(tmp_path: Path, capfd: pytest.CaptureFixture[str], codec: str, ending: str) -> None:
     path, times = tmp_path / f"out{ending}", _variable(36)
     writer = _write(path, Encoding(codec, preset=_FAST[codec]), times, Fraction(1, 90_000))
-    assert writer.encoder == CODECS[codec].encoder
+    assert writer.encoder == SINKS.load(codec).codec.encoder
     with VideoReader(path) as reader:
         frames = list(reader.frames())
         assert not reader.loss
@@ -125,11 +130,11 @@ def test_quality_and_preset_are_taken(tmp_path: Path, codec: str, coffee: np.nda
     best, middle, least = (size(crf=crf, preset=fastest) for crf in (10, 30, 50))
     assert best > 1.5 * middle
     assert middle > 1.5 * least
-    default = CODECS[codec].crf
+    default = SINKS.load(codec).codec.crf
     assert size(preset=fastest) == size(crf=default, preset=fastest)
     other = {"h264": "medium", "hevc": "medium", "av1": "5", "vp9": "1"}[codec]
     assert size(crf=30, preset=other) != middle
-    assert size(crf=30) == size(crf=30, preset=CODECS[codec].preset)
+    assert size(crf=30) == size(crf=30, preset=SINKS.load(codec).codec.preset)
 
 
 def test_key_frames_come_every_two_seconds_in_every_codec(tmp_path: Path) -> None:
@@ -155,23 +160,23 @@ def test_the_default_codec_of_each_file(tmp_path: Path) -> None:
     assert Encoding(crf=60).of_file(Path("a.webm")) == Encoding("vp9", crf=60)
     assert Encoding("png").of_file(Path("folder")).codec == "png"
     assert Encoding("png").of_file(Path("folder.mp4")).codec == "png"
-    assert container_of(Path("a.mp4"), "png") is CONTAINERS[""]
 
 
 _SAYS_NOTHING = """
 import sys
 from fractions import Fraction
 import numpy as np
+from pathlib import Path
 from live_gradcam.sinks.encoding import Encoding
-from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sinks.sink import Pictures
 
 for codec in ("h264", "hevc", "av1", "vp9", "gif"):
-    path = f"{sys.argv[1]}/{codec}" + (".gif" if codec == "gif" else ".mkv")
-    with VideoWriter(
-        path, size=(64, 64), frame_rate=Fraction(25), time_base=Fraction(1, 25), encoding=Encoding(codec)
-    ) as writer:
-        for index in range(5):
-            writer.write(np.full((64, 64, 3), 40 * index, np.uint8), Fraction(index, 25))
+    path = Path(sys.argv[1], codec + (".gif" if codec == "gif" else ".mkv"))
+    encoding = Encoding(codec)
+    writer = encoding.sink.open(path, Pictures((64, 64), Fraction(25), Fraction(1, 25)), encoding)
+    for index in range(5):
+        writer.write(np.full((64, 64, 3), 40 * index, np.uint8), Fraction(index, 25))
+    writer.finish("")
 """
 
 
@@ -198,9 +203,9 @@ def test_encoders_print_nothing(tmp_path: Path) -> None:
         ({"codec": "vp9", "crf": 64}, "--crf is 64: for vp9 it is from 0 (best) to 63 (smallest)"),
         ({"codec": "gif", "crf": 20}, "gif has no --crf: leave it out"),
         ({"codec": "png", "crf": 20}, "png has no --crf: leave it out"),
-        ({"codec": "h264", "preset": "9"}, "h264 has no preset '9': it is one of ultrafast, superfast, veryfast"),
-        ({"codec": "av1", "preset": "14"}, "av1 has no preset '14': it is one of 0, 1, 2, 3"),
-        ({"codec": "gif", "preset": "fast"}, "gif has no preset 'fast': it is left out"),
+        ({"codec": "h264", "preset": "9"}, "h264 has no preset '9': use one of ultrafast, superfast, veryfast"),
+        ({"codec": "av1", "preset": "14"}, "av1 has no preset '14': use one of 0, 1, 2, 3"),
+        ({"codec": "gif", "preset": "fast"}, "gif has no --preset: leave it out"),
     ],
 )
 def test_what_a_codec_does_not_have(wanted: dict[str, Any], message: str) -> None:
@@ -219,8 +224,12 @@ def test_what_a_codec_does_not_have(wanted: dict[str, Any], message: str) -> Non
         ("a.gif", {"codec": "vp9"}, "a.gif cannot hold vp9: it is for gif; call it NAME.webm"),
         ("a.gif", {"crf": 20}, "gif has no --crf: leave it out"),
         ("a.mp4", {"crf": 60}, "--crf is 60: for h264 it is from 0 (best) to 51 (smallest)"),
-        ("a.webm", {"preset": "veryfast"}, "vp9 has no preset 'veryfast': it is one of 0, 1"),
-        ("a.avi", {}, "a.avi is not a name of a video that can be written: call it NAME.mp4, .mkv, .webm or .gif"),
+        ("a.webm", {"preset": "veryfast"}, "vp9 has no preset 'veryfast': use one of 0, 1"),
+        (
+            "a.avi",
+            {},
+            "a.avi is not a name of a video that can be written: call it NAME.mp4, .m4v, .mkv, .webm or .gif, ",
+        ),
         ("a.png", {"codec": "h264"}, "a.png is not a name of a video that can be written"),
         ("a", {}, "a is not a name of a video that can be written"),
         (".mp4", {}, ".mp4 is not a name of a video that can be written"),
@@ -254,12 +263,12 @@ def _opens_anything(name: str) -> bool:
 def test_without_the_hardware_the_software_encodes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], codec: str
 ) -> None:
-    if any(_opens_anything(name) for name in CODECS[codec].hardware):
+    if any(_opens_anything(name) for name in SINKS.load(codec).codec.hardware):
         pytest.skip("there is the hardware")
     capfd.readouterr()
     path, times = tmp_path / "out.mkv", [Fraction(i, 25) for i in range(5)]
     hardware = _write(path, Encoding(codec, hardware=True), times, Fraction(1, 25))
-    assert hardware.encoder == CODECS[codec].encoder
+    assert hardware.encoder == SINKS.load(codec).codec.encoder
     packets = _packets(path)
     _write(path, Encoding(codec), times, Fraction(1, 25))
     assert packets == _packets(path)
@@ -273,9 +282,8 @@ def _packets(path: Path) -> list[bytes]:
 
 def test_a_hardware_encoder_that_opens_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the software stands in for the hardware. What does not open is passed over."""
-    codec = CODECS["h264"]
-    stand_in = type(codec)(**{**vars(codec), "hardware": ("h264_nowhere", "libx264")})
-    monkeypatch.setitem(CODECS, "h264", stand_in)
+    codec = replace(video.H264.codec, hardware=("h264_nowhere", "libx264"))
+    monkeypatch.setattr(video, "H264", replace(video.H264, codec=codec))
     writer = _write(
         tmp_path / "out.mp4", Encoding("h264", hardware=True), [Fraction(i, 25) for i in range(5)], Fraction(1, 25)
     )

@@ -17,6 +17,7 @@ import pytest
 from video_files import audio_packets, boxes, exact_yuv, make_video, number_of, numbered
 
 from live_gradcam.errors import OutputError
+from live_gradcam.sinks.sink import Extras
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
@@ -307,7 +308,7 @@ def _copy(source: Path, target: Path) -> None:
             size=first.image.shape[:2],
             frame_rate=reader.frame_rate,
             time_base=reader.time_base,
-            others=reader.others,
+            extras=Extras(reader.others),
         ) as writer:
             frame = first
             while frame is not None:

@@ -13,8 +13,8 @@ import pytest
 from video_files import number_of, numbered
 
 from live_gradcam.errors import OutputError, SourceError
+from live_gradcam.sinks.folder import PNG, FolderWriter
 from live_gradcam.sinks.image import write_image
-from live_gradcam.sinks.writer import FolderWriter
 from live_gradcam.sources.image import read_image
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.loss import Loss
@@ -153,20 +153,20 @@ def _noise(seed: int, height: int = 33, width: int = 47) -> np.ndarray:
 
 def test_a_folder_of_pictures_is_exact(tmp_path: Path) -> None:
     times = [Fraction(0), Fraction(1001, 30_000), Fraction(1, 3), Fraction(1_000_000, 3)]
-    with FolderWriter(tmp_path / "out") as writer:
-        for seed, time in enumerate(times):
-            writer.write(_noise(seed), time)
-        writer.add_file("more.json", '{"a": "ü"}')
-        assert writer.frames_written == 4
+    writer = FolderWriter(tmp_path / "out")
+    for seed, time in enumerate(times):
+        writer.write(_noise(seed), time)
+    assert writer.frames_written == 4
+    writer.finish('{"a": "ü"}')
     names = [f"{index:06d}.png" for index in range(4)]
-    assert sorted(os.listdir(tmp_path / "out")) == [*names, "frames.csv", "more.json"]
+    assert sorted(os.listdir(tmp_path / "out")) == [*names, "frames.csv", "provenance.json"]
     for seed, name in enumerate(names):
         np.testing.assert_array_equal(read_image(tmp_path / "out" / name), _noise(seed))
     with (tmp_path / "out" / "frames.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     seconds = ["0.000000", "0.033367", "0.333333", "333333.333333"]
     assert rows == [["file", "time"], *([name, time] for name, time in zip(names, seconds, strict=True))]
-    assert (tmp_path / "out" / "more.json").read_text(encoding="utf-8") == '{"a": "ü"}'
+    assert PNG.read_statement(tmp_path / "out") == '{"a": "ü"}'
 
 
 def test_a_written_folder_is_read_again(tmp_path: Path) -> None:

@@ -1,0 +1,200 @@
+"""Video files with a codec: H.264, HEVC, AV1 or VP9."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from live_gradcam.files import part_path
+from live_gradcam.sinks.codec import Codec
+from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sinks.join import join
+from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures
+from live_gradcam.sinks.writer import VideoWriter
+from live_gradcam.sources.reader import VideoReader
+
+#: The tag of the statement: a text of any length that MP4, Matroska and WebM all have, and hardly anybody else uses.
+_TAG = "synopsis"
+
+#: x264 takes 1.5 per processor by itself; where other stages take their turns, some of those wait too often.
+_X264_THREADS = 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+_X26X_PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+
+
+@dataclass(frozen=True)
+class VideoSink:
+    """See `Sink`.
+
+    Attributes:
+        codec: of the pictures.
+        endings: of the files that carry it, the default first.
+    """
+
+    codec: Codec
+    endings: tuple[str, ...]
+    noun: str = "video"
+    most_fps: int | None = None
+    joins: bool = True
+
+    def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
+        """Refuse what the codec does not have."""
+        self.codec.check_quality(name, crf, preset)
+
+    def check_replaced(self, path: Path) -> None:
+        """A file may be replaced."""
+
+    def open(
+        self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""
+    ) -> _OpenVideo:
+        """Begin a file."""
+        return _OpenVideo(path, pictures, encoding, extras, statement)
+
+    def join(
+        self,
+        parts: Sequence[Path],
+        path: Path,
+        time_base: Fraction,
+        companion: Companion,
+        extras: Extras,
+        statement: str,
+    ) -> Carried:
+        """Put parts together without encoding them again."""
+        return join(parts, path, time_base=time_base, companion=companion, extras=_with(extras, statement))
+
+    def read_statement(self, path: Path) -> str | None:
+        """It is a tag."""
+        try:
+            with av.open(str(path.absolute())) as container:
+                return next((text for key, text in container.metadata.items() if key.lower() == _TAG), None)
+        except (av.error.FFmpegError, OSError, ValueError):
+            return None
+
+
+def _with(extras: Extras, statement: str) -> Extras:
+    """The same, with a statement in the place of that of the source."""
+    metadata = {key: value for key, value in extras.metadata.items() if key.lower() != _TAG}
+    return replace(extras, metadata={**metadata, **({_TAG: statement} if statement else {})})
+
+
+class _OpenVideo:
+    """A video file that says how it came about, which is written when it begins."""
+
+    def __init__(self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras, statement: str) -> None:
+        self._time_base, self._extras, self._statement = pictures.time_base, extras, statement
+        self._writer = VideoWriter(
+            path,
+            size=pictures.size,
+            frame_rate=pictures.frame_rate,
+            time_base=pictures.time_base,
+            encoding=encoding,
+            extras=_with(extras, statement),
+        )
+
+    @property
+    def frames_written(self) -> int:
+        return self._writer.frames_written
+
+    @property
+    def encoder(self) -> str:
+        return self._writer.encoder
+
+    @property
+    def carried(self) -> Carried:
+        return self._writer.carried
+
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
+        self._writer.write(image, pts)
+
+    def write_packet(self, packet: Any) -> None:
+        self._writer.write_packet(packet)
+
+    def finish(self, statement: str) -> None:
+        self._writer.finish(named=statement == self._statement)
+        if statement != self._statement:
+            self._say(statement)
+
+    def _say(self, statement: str) -> None:
+        """Write the file again, as it is but for the statement."""
+        path = self._writer.path
+        finished = path.with_name(f"{path.name}.cut")
+        os.replace(part_path(path), finished)
+        try:
+            with VideoReader(finished) as reader:
+                extras = replace(_with(self._extras, statement), shift=Fraction(0))
+                join([finished], path, time_base=self._time_base, companion=Companion(reader), extras=extras)
+        finally:
+            with suppress(OSError):
+                finished.unlink()
+
+    def discard(self) -> None:
+        self._writer.discard()
+
+
+H264 = VideoSink(
+    Codec(
+        "libx264",
+        ("h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m"),
+        crf=20,
+        crf_range=range(52),
+        presets=_X26X_PRESETS,
+        preset="veryfast",
+        options={"threads": str(_X264_THREADS)},
+    ),
+    (".mp4", ".m4v", ".mkv"),
+)
+HEVC = VideoSink(
+    Codec(
+        "libx265",
+        ("hevc_nvenc", "hevc_qsv", "hevc_amf", "hevc_videotoolbox", "hevc_v4l2m2m"),
+        crf=24,
+        crf_range=range(52),
+        presets=_X26X_PRESETS,
+        preset="veryfast",
+        options={"x265-params": "log-level=none:info=0"},  # nothing of the machine: parts of several fit together
+        mp4_tag="hvc1",  # the only one that Apple's players take
+    ),
+    (".mp4", ".m4v", ".mkv"),
+)
+AV1 = VideoSink(
+    Codec(
+        "libsvtav1",
+        ("av1_nvenc", "av1_qsv", "av1_amf"),
+        crf=32,
+        crf_range=range(64),
+        presets=tuple(str(number) for number in range(14)),
+        preset="10",
+    ),
+    (".mp4", ".m4v", ".mkv", ".webm"),
+)
+VP9 = VideoSink(
+    Codec(
+        "libvpx-vp9",
+        ("vp9_qsv",),
+        crf=32,
+        crf_range=range(64),
+        presets=tuple(str(number) for number in range(9)),
+        preset="6",
+        preset_option="cpu-used",
+        options={"b": "0", "deadline": "good", "row-mt": "1"},
+    ),
+    (".webm", ".mp4", ".m4v", ".mkv"),
+)
