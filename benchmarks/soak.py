@@ -16,13 +16,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from live_gradcam import LiveOptions, live
 from live_gradcam.attribution.fit_choice import Look
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.benchmark import synthetic_frames
-from live_gradcam.drawing.overlay import Overlay
-from live_gradcam.live_loop.run import LiveOptions, run_live
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.source import FrameSource
 
@@ -44,11 +44,11 @@ def main() -> int:
     parser.add_argument("--no-record", action="store_true", help="encode nothing")
     arguments = parser.parse_args()
     memory: list[float] = []
-    engines: list[Session] = []
+    sessions: list[Session] = []
 
-    def engine(look: Look) -> Session:
-        engines.append(start_session(SessionOptions(maps=None), look=look))
-        return engines[-1]
+    def start(options: SessionOptions, *, look: Look) -> Session:
+        sessions.append(start_session(replace(options, maps=None), look=look))
+        return sessions[-1]
 
     class Synthetic(FrameSource):
         name, is_live = "synthetic", True
@@ -63,16 +63,16 @@ def main() -> int:
     before = set(threading.enumerate())
     with tempfile.TemporaryDirectory() as folder:
         record = None if arguments.no_record else Path(folder) / "soak.mp4"
-        options = LiveOptions(headless=True, every_frame=True, smooth=0.2, record=record)
-        summary = run_live("0", engine, Overlay(), options, opener=lambda _: Synthetic())
-    print(json.dumps(summary.record(), indent=2))
+        options = LiveOptions(surface="none", every_frame=True, record=record)
+        summary = live("0", options=options, opener=lambda _: Synthetic(), start=start)
+    print(json.dumps(summary.to_json(), indent=2))
 
     after_warm_up = memory[_WARM_SAMPLES]
     grown = max(memory[_WARM_SAMPLES:]) - after_warm_up
     left = [thread.name for thread in threading.enumerate() if thread not in before and not _is_pool(thread)]
     faults = [
         *([f"memory grew by {grown:.1f} MB"] if grown > max(_LEAST_GROWTH_MB, _GROWTH * after_warm_up) else []),
-        *([f"traced {engines[0].explainer.trace_count} times"] if engines[0].explainer.trace_count != 1 else []),
+        *([f"traced {sessions[0].explainer.trace_count} times"] if sessions[0].explainer.trace_count != 1 else []),
         *([f"threads left behind: {', '.join(left)}"] if left else []),
         *([f"{summary.frames} frames explained"] if summary.frames != arguments.frames else []),
     ]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, SourceError, UsageError
     from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate
     from live_gradcam.explanations.explanation import Explanation, Prediction, Target
+    from live_gradcam.live_loop.options import LiveOptions
+    from live_gradcam.live_loop.run import live
+    from live_gradcam.live_loop.summary import LiveSummary
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
     from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
@@ -35,6 +38,8 @@ __all__ = [
     "Explainer",
     "Explanation",
     "LiveGradcamError",
+    "LiveOptions",
+    "LiveSummary",
     "ModelError",
     "OutputError",
     "Overlay",
@@ -52,6 +57,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
+    "live",
     "load_classifier",
     "open_source",
     "start_session",
@@ -67,6 +73,8 @@ _MODULES = {
     "Explainer": "attribution.explainer",
     "Explanation": "explanations.explanation",
     "LiveGradcamError": "errors",
+    "LiveOptions": "live_loop.options",
+    "LiveSummary": "live_loop.summary",
     "ModelError": "errors",
     "OutputError": "errors",
     "Overlay": "drawing.overlay",
@@ -83,6 +91,7 @@ _MODULES = {
     "evaluate": "evaluating.evaluate",
     "explain": "pictures",
     "explain_all": "pictures",
+    "live": "live_loop.run",
     "load_classifier": "networks.catalog",
     "open_source": "sources.opening",
     "start_session": "attribution.session",

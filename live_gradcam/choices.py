@@ -301,3 +301,13 @@ HudLevel = Literal["full", "minimal", "none"]
 HUD_LEVELS = Choices(
     "level of the display", {"full": "all of it", "minimal": "the class and the frame rate", "none": "nothing"}
 )
+
+#: Where a live run is shown, and where its commands come from.
+SURFACES = Family(
+    "surface",
+    "live_gradcam.surfaces",
+    {
+        "window": Member("a window on this machine's screen", "live_gradcam.surfaces.window:SURFACE"),
+        "none": Member("nothing is shown; for recording and counting", "live_gradcam.surfaces.none:SURFACE"),
+    },
+)

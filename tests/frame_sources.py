@@ -14,12 +14,13 @@ class GivenFrames(FrameSource):
 
     Args:
         frames: in order.
+        is_live: False for a recording.
     """
 
     name = "given"
-    is_live = True
 
-    def __init__(self, frames: Iterable[Frame]) -> None:
+    def __init__(self, frames: Iterable[Frame], *, is_live: bool = True) -> None:
+        self.is_live = is_live
         self._frames: Any = frames
 
     def frames(self) -> Iterator[Frame]:

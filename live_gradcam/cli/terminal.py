@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from rich.table import Table
 from live_gradcam.addresses import masked, masked_values
 from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.errors import UsageError
+from live_gradcam.flow.threads import detached_threads
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.fit_choice import Look
@@ -150,3 +152,17 @@ def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
                 del bars[picture]
 
         yield show
+
+
+def end_process(code: int) -> None:
+    """End with an exit code, also where a driver or a compiler does not come back. All files must be finished.
+
+    Raises:
+        typer.Exit: for a code that is not 0.
+    """
+    if detached_threads():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    if code:
+        raise typer.Exit(code)

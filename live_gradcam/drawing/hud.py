@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from live_gradcam.choices import HudLevel
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.text import darken, put_text, text_size_for, text_width
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
-_WHITE = (255, 255, 255)
 #: Of what is said besides; on the darkened panel it is legible over any picture.
 _PALE = (200, 200, 200)
 _RED = (60, 60, 250)
 _BAR = (200, 160, 60)
 _TARGET_BAR = (60, 180, 250)
-_PANEL_DARKNESS = 0.35
 #: Of the class behind a group's name: how large it is written, and how many of its letters' heights it must have.
 _FINEST_SIZE, _LEAST_FINEST = 0.85, 3
-_REGULAR, _BOLD = 400, 600
-_FONT = cv2.FontFace("sans")
+#: The font's height in pixels is not made smaller than this to have all of a text in the picture.
+_SMALLEST = 8
+#: The notes at the bottom have so many lines at most, and letters of this share of the usual size if one is not enough.
+_BOTTOM_LINES, _BOTTOM_SIZE = 3, 0.8
 
 
 class BarArea(NamedTuple):
@@ -49,7 +48,7 @@ class Hud:
         recording: how long has been recorded, as it is to be written; None when it is not.
         full_scale: the evidence that the strongest colour stands for; None draws no scale.
         help: what to show of the keys: the name of each and what it does; empty to show nothing.
-        level: how much of it is said.
+        level: how much of it is written, a name of `choices.HUD_LEVELS`.
         names_classes: False where the view itself names them.
         notes_in_a_line: at the bottom, where the view has no room for a panel.
     """
@@ -61,7 +60,7 @@ class Hud:
     recording: str | None = None
     full_scale: float | None = None
     help: Sequence[tuple[str, str]] = ()
-    level: HudLevel = "full"
+    level: str = "full"
     names_classes: bool = True
     notes_in_a_line: bool = False
 
@@ -85,17 +84,20 @@ def draw_hud(
     explanation: Explanation | None,
     overlay: Overlay,
 ) -> list[BarArea]:
-    """Draw all that is said over a live picture.
+    """Draw the text over a live picture.
 
     Args:
         image: uint8 (height, width, 3), BGR; it is drawn on.
-        hud: what is said.
+        hud: the text.
         explanation: of the picture; None while there is none.
         overlay: what the map is drawn with, for the scale of its colours.
 
     Returns:
         Where the bars of the classes are.
     """
+    if hud.help:  # which covers the rest
+        _draw_help(image, hud.help)
+        return []
     areas: list[BarArea] = []
     if hud.level == "full":
         predictions = _rows_of(explanation) if explanation is not None and hud.names_classes else []
@@ -103,7 +105,7 @@ def draw_hud(
         notes = _notes_of(explanation, hud.notes) if explanation is not None and hud.names_classes else hud.notes
         areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else notes)
         if hud.notes_in_a_line and notes:
-            _draw_bottom_line(image, " · ".join(notes))
+            _draw_bottom_lines(image, notes)
         if hud.full_scale is not None and explanation is not None:
             _draw_scale(image, explanation, overlay, hud.full_scale)
     elif hud.level == "minimal":
@@ -114,10 +116,8 @@ def draw_hud(
     if hud.recording is not None and hud.level != "none":
         _draw_recording(image, hud.recording)
     if hud.notice and hud.level != "none":
-        _draw_line(image, hud.notice, place=0.85)
-    if hud.help:
-        _draw_help(image, hud.help)
-    elif hud.banner:
+        _draw_line(image, hud.notice, place=0.8)
+    if hud.banner:
         _draw_line(image, hud.banner, place=0.5, enlarged=1.6)
     return areas
 
@@ -154,14 +154,15 @@ def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
 
 
 def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
-    text_size = text_size_for(image.shape[:2])
+    text_size, lines = text_size_for(image.shape[:2]), len(rows) + len(notes)
+    if image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
+        return []
+    text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (1.6 * lines + 2.1))))
     row, margin = round(1.6 * text_size), round(0.7 * text_size)
     width = min(image.shape[1] - 2 * margin, 19 * text_size)
-    height = min(image.shape[0] - 2 * margin, row * (len(rows) + len(notes)) + margin)
-    if width < 4 * text_size or height < row:
-        return []
+    height = min(image.shape[0] - 2 * margin, row * lines + margin)
     panel = image[margin : margin + height, margin : margin + width]
-    _darken(panel)
+    darken(panel)
     baseline = margin // 2 + round(1.15 * text_size)
     areas = []
     for prediction in rows:
@@ -179,51 +180,6 @@ def draw_title(strip: np.ndarray, prediction: Prediction, text_size: int, *, is_
     """Draw a class's name, probability and bar into the strip over its map, uint8 (height, width, 3) BGR."""
     baseline = round(1.15 * text_size)
     _draw_bar(strip, baseline, round(1.6 * text_size), text_size, prediction, is_target=is_target)
-
-
-def put_text(
-    image: np.ndarray,
-    text: str,
-    origin: tuple[int, int],
-    size: int,
-    *,
-    max_width: int,
-    bold: bool = False,
-    colour: tuple[int, int, int] = _WHITE,
-) -> None:
-    """Write a line, shortened with an ellipsis where it is too long.
-
-    Args:
-        image: uint8 (height, width, 3), BGR; it is drawn on.
-        text: any Unicode text; what the built-in fonts lack becomes a question mark.
-        origin: left end of the baseline, in pixels.
-        size: height of the font in pixels.
-        max_width: the room there is, in pixels.
-        bold: in heavier letters.
-        colour: BGR.
-    """
-    weight = _BOLD if bold else _REGULAR
-    shown = text
-    while text and text_width(shown, size, bold=bold) > max_width:
-        text = text[:-1]
-        shown = f"{text.rstrip()}…"
-    cv2.putText(image, shown, origin, colour, _FONT, size, weight)
-
-
-@lru_cache(maxsize=1024)
-def text_width(text: str, size: int, *, bold: bool = False) -> int:
-    """The width of a line in pixels."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _FONT, size, _BOLD if bold else _REGULAR)[2])
-
-
-def text_size_for(frame_size: tuple[int, int]) -> int:
-    """Font height in pixels for a frame of (height, width): readable at 320×240, in proportion at 4K."""
-    height, width = frame_size
-    return max(11, round(min(height / 32, width / 42)))
-
-
-def _darken(panel: np.ndarray) -> None:
-    cv2.convertScaleAbs(panel, panel, alpha=_PANEL_DARKNESS)
 
 
 def _draw_bar(
@@ -278,7 +234,7 @@ def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, f
     if image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
         return
     panel = image[-margin - height : -margin or None, -margin - width : -margin or None]
-    _darken(panel)
+    darken(panel)
     inset = size // 3
     room = width - 2 * inset
     ramp = np.linspace(0, 255, room).astype(np.intp)
@@ -298,22 +254,40 @@ def _draw_recording(image: np.ndarray, text: str) -> None:
     if image.shape[1] < width + 2 * margin or image.shape[0] < 2 * height:
         return
     panel = image[margin : margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
-    _darken(panel)
+    darken(panel)
     cv2.circle(panel, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
     put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
 
 
-def _draw_bottom_line(image: np.ndarray, text: str) -> None:
-    """A line in the lower left corner, beside the scale of the colours."""
+def _draw_bottom_lines(image: np.ndarray, notes: Sequence[str]) -> None:
+    """Notes in the lower left corner, beside the scale of the colours: in one line, or in a few smaller ones."""
     size = text_size_for(image.shape[:2])
-    margin, height = round(0.7 * size), round(1.6 * size)
-    room = image.shape[1] - 11 * size - 3 * margin
-    if room < 4 * size or image.shape[0] < 4 * height:
+    margin = round(0.7 * size)
+    room = image.shape[1] - 12 * size - 3 * margin
+    if room < 4 * size or image.shape[0] < 4 * round(1.6 * size):
         return
-    width = min(room, text_width(text, size) + size)
-    panel = image[-margin - height : -margin or None, margin : margin + width]
-    _darken(panel)
-    put_text(panel, text, (size // 2, round(1.15 * size)), size, max_width=width - size)
+    lines = _joined(notes, size, room)
+    if len(lines) > 1:
+        size = max(_SMALLEST, round(_BOTTOM_SIZE * size))
+        lines = _joined(notes, size, room)[:_BOTTOM_LINES]
+    row = round(1.6 * size)
+    top, width = image.shape[0] - margin - row * len(lines), min(room, max(text_width(line, size) for line in lines))
+    panel = image[max(0, top) : image.shape[0] - margin, margin : margin + width + size]
+    darken(panel)
+    for number, line in enumerate(lines):
+        put_text(panel, line, (size // 2, round(1.15 * size) + number * row), size, max_width=room)
+
+
+def _joined(notes: Sequence[str], size: int, room: int) -> list[str]:
+    """Notes with points between them, in as many lines as they need in so many pixels."""
+    lines = [notes[0]]
+    for note in notes[1:]:
+        longer = f"{lines[-1]} · {note}"
+        if text_width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(note)
+    return lines
 
 
 def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 1.0) -> None:
@@ -327,14 +301,18 @@ def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 
     top = min(image.shape[0] - height, max(0, round(place * image.shape[0]) - height // 2))
     left = (image.shape[1] - width) // 2
     band = image[top : top + height, max(0, left - size) : left + width + size]
-    _darken(band)
+    darken(band)
     put_text(band, text, (min(size, left), round(1.35 * size)), size, max_width=width, bold=True)
 
 
 def _draw_help(image: np.ndarray, keys: Sequence[tuple[str, str]]) -> None:
     """The keys, each on a line with what it does."""
     height, width = image.shape[:2]
-    size = max(9, min(text_size_for((height, width)), round(height / (1.5 * (len(keys) + 2)))))
+    size = min(text_size_for((height, width)), round(height / (1.5 * (len(keys) + 2))))
+    widest = max(text_width(name, size, bold=True) for name, _ in keys) + max(
+        text_width(what, size) for _, what in keys
+    )
+    size = max(_SMALLEST, min(size, int(size * width / (widest + 3 * size))))
     row, margin = min(1.7 * size, (height - size) / (len(keys) + 1)), size
     panel_height = min(height, round(row * len(keys) + size))
     names_width = max(text_width(name, size, bold=True) for name, _ in keys) + size
@@ -342,8 +320,8 @@ def _draw_help(image: np.ndarray, keys: Sequence[tuple[str, str]]) -> None:
     panel_width = min(width, names_width + helps_width + 2 * margin)
     top, left = (height - panel_height) // 2, (width - panel_width) // 2
     panel = image[top : top + panel_height, left : left + panel_width]
-    _darken(panel)
-    _darken(panel)
+    darken(panel)
+    darken(panel)
     for line, (name, what) in enumerate(keys):
         baseline = round(size * 1.2 + line * row)
         put_text(panel, name, (margin, baseline), size, max_width=names_width, bold=True)

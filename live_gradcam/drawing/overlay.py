@@ -54,6 +54,19 @@ def _contrast(detail: np.ndarray) -> np.ndarray:
     return np.clip(_DETAIL_GAIN * np.sign(detail) * np.sqrt(np.abs(detail)), -1, 1)
 
 
+def _checked_colormap(name: str) -> str:
+    if name not in COLORMAPS:
+        hint = did_you_mean(name, COLORMAPS) or f": use one of {', '.join(COLORMAPS)}"
+        raise UsageError(f"there is no colour map {name!r}{hint}")
+    return name
+
+
+def _checked_alpha(alpha: float) -> float:
+    if not 0 <= alpha <= 1:
+        raise UsageError(f"alpha is {alpha}: it must be from 0 (only the picture) to 1 (only the colours)")
+    return float(alpha)
+
+
 _DETAIL_SCALE = np.rint(_GREY * (1 + _contrast(np.linspace(0, 1, 256)))).astype(np.uint8)[:, None, None].repeat(3, 2)
 
 
@@ -77,13 +90,8 @@ class Overlay:
     """
 
     def __init__(self, colormap: str = DEFAULT_COLORMAP, alpha: float = DEFAULT_ALPHA) -> None:
-        if colormap not in COLORMAPS:
-            hint = did_you_mean(colormap, COLORMAPS) or f": use one of {', '.join(COLORMAPS)}"
-            raise UsageError(f"there is no colour map {colormap!r}{hint}")
-        if not 0 <= alpha <= 1:
-            raise UsageError(f"alpha is {alpha}: it must be from 0 (only the picture) to 1 (only the colours)")
-        self.colormap = colormap
-        self.alpha = alpha
+        self.colormap = _checked_colormap(colormap)
+        self.alpha = _checked_alpha(alpha)
         self._prepare()
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="overlay")
         self._buffers: dict[str, np.ndarray] = {}
@@ -104,16 +112,24 @@ class Overlay:
             return _DETAIL_SCALE
         return self._scales[explanation.against]
 
+    def use_alpha(self, alpha: float) -> None:
+        """Give the colours another weight, 0…1. Raises UsageError for any other number."""
+        self.alpha = _checked_alpha(alpha)
+        self._prepare()
+
     def change_alpha(self, step: float) -> None:
         """Make the colours weigh more, or less, within 0…1."""
-        self.alpha = min(1.0, max(0.0, round(self.alpha + step, 2)))
+        self.use_alpha(min(1.0, max(0.0, round(self.alpha + step, 2))))
+
+    def use_colormap(self, colormap: str) -> None:
+        """Use other colours, a key of `COLORMAPS`. Raises UsageError for any other name."""
+        self.colormap = _checked_colormap(colormap)
         self._prepare()
 
     def next_colormap(self) -> None:
         """Go on to the next of `COLORMAPS_TO_STEP_THROUGH`."""
         position = COLORMAPS_TO_STEP_THROUGH.index(self.colormap) if self.colormap in COLORMAPS_TO_STEP_THROUGH else -1
-        self.colormap = COLORMAPS_TO_STEP_THROUGH[(position + 1) % len(COLORMAPS_TO_STEP_THROUGH)]
-        self._prepare()
+        self.use_colormap(COLORMAPS_TO_STEP_THROUGH[(position + 1) % len(COLORMAPS_TO_STEP_THROUGH)])
 
     def colours(self, explanation: Explanation, frame_size: tuple[int, int]) -> np.ndarray:
         """The target's heatmap alone, coloured: uint8 (height, width, 3) BGR for a frame of (height, width) pixels."""

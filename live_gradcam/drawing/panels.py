@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from live_gradcam.drawing.hud import map_name, put_text
+from live_gradcam.drawing.hud import map_name
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.text import put_text
 from live_gradcam.drawing.views import draw_boxes
 from live_gradcam.explanations.explanation import Explanation
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from live_gradcam.drawing.hud import BarArea, draw_title, map_name, text_size_for
+from live_gradcam.drawing.hud import BarArea, draw_title, map_name
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.text import text_size_for
 from live_gradcam.explanations.explanation import Box, Explanation, Region
 from live_gradcam.explanations.fits import shrink
 

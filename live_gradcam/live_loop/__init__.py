@@ -1,1 +1,1 @@
-"""The live loop: the newest frame in, explained, drawn, shown and recorded."""
+"""The live loop: the newest frame in, explained, drawn, shown and recorded, while commands come."""

@@ -1,4 +1,4 @@
-"""Recording what is seen: video files, one after the other, encoded in a thread of their own."""
+"""Recording what is seen: video files, one after the other, each encoded in a thread."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from live_gradcam.errors import OutputError
+from live_gradcam.files import timestamped_name, writing
 from live_gradcam.flow.metrics import Durations
 from live_gradcam.sinks.writer import VideoWriter
 
@@ -26,7 +27,8 @@ class Recorder:
     """Writes pictures to a file while `is_on`. Use as a context manager, which finishes the file in any case.
 
     Args:
-        wait: when the encoder does not keep up, let the giver wait; False leaves frames out, and counts them.
+        folder: where files go that nobody names.
+        wait: if the encoder does not keep up, let the caller wait; False leaves frames out, and counts them.
 
     Attributes:
         files: what was recorded, finished.
@@ -34,10 +36,11 @@ class Recorder:
         encoding: how long a frame took.
     """
 
-    def __init__(self, *, wait: bool) -> None:
+    def __init__(self, folder: Path = Path(), *, wait: bool) -> None:
         self.files: list[Path] = []
         self.left_out = 0
         self.encoding = Durations()
+        self._folder = folder
         self._wait = wait
         self._path: Path | None = None
         self._started_at = 0.0
@@ -55,8 +58,18 @@ class Recorder:
         """Since the recording began."""
         return time.monotonic() - self._started_at
 
-    def start(self, path: Path) -> None:
-        """Record to a file from the next picture on, whose size it keeps."""
+    def start(self, path: Path | None = None) -> None:
+        """Record from the next picture on, in its size.
+
+        Args:
+            path: the file; None for a new one in the folder.
+
+        Raises:
+            OutputError: the folder cannot be made.
+        """
+        path = path or self._folder / timestamped_name(".mp4")
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._encode, args=(path,), name="record", daemon=True)
@@ -84,7 +97,7 @@ class Recorder:
 
         Args:
             picture: uint8 (height, width, 3), BGR; nobody may change it any more.
-            pts: its time in seconds, on the source's clock.
+            pts: its time in seconds, by the source's clock.
 
         Raises:
             OutputError: the file cannot be written.
@@ -132,7 +145,7 @@ class Recorder:
         try:
             self.stop()
         except OutputError:
-            if kind is None:  # else the first failure is the one to tell
+            if kind is None:  # else the first failure is the one to report
                 raise
 
 

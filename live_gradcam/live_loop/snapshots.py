@@ -1,4 +1,4 @@
-"""Snapshots of the live window: two pictures and the numbers, written in the background."""
+"""Snapshots of a live run: two pictures and the numbers, written in the background."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.explanations.records import picture_record
 from live_gradcam.files import check_output, timestamped_name
-from live_gradcam.live_loop.explaining import ExplainedFrame
 from live_gradcam.sinks.image import write_image
+from live_gradcam.surfaces.scene import LiveExplanation
 
 #: Of a snapshot's JSON. New fields may come under the same number.
 SCHEMA = 1
@@ -31,7 +31,7 @@ class Snapshots:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="snapshot")
         self._last: Future[str] | None = None
 
-    def take(self, shown: np.ndarray, explained: ExplainedFrame) -> None:
+    def take(self, shown: np.ndarray, explained: LiveExplanation) -> None:
         """Write `live-gradcam-TIME.png` (what is shown), `-clean.png` (the frame) and `.json` (of the frame).
 
         Args:
@@ -41,23 +41,23 @@ class Snapshots:
         self._last = self._writer.submit(self._write, shown, explained)
 
     def message(self) -> str | None:
-        """What became of the last snapshot, told once; None while there is nothing to tell."""
+        """What became of the last snapshot, once; None while there is nothing new."""
         if self._last is None or not self._last.done():
             return None
         last, self._last = self._last, None
         return last.result()
 
-    def _write(self, shown: np.ndarray, explained: ExplainedFrame) -> str:
+    def _write(self, shown: np.ndarray, explained: LiveExplanation) -> str:
         path = self._folder / timestamped_name(".png")
         try:
             check_output(path, overwrite=False)
             write_image(path, shown)
             write_image(path.with_name(f"{path.stem}-clean.png"), explained.frame.image)
-            text = json.dumps(snapshot_record(explained), indent=2, ensure_ascii=False)
+            text = json.dumps(snapshot_json(explained), indent=2, ensure_ascii=False)
             path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
         except (LiveGradcamError, OSError) as error:
-            return f"no snapshot: {error}"
-        return f"snapshot {path}"
+            return f"the snapshot failed: {error}"
+        return f"snapshot saved as {path}"
 
     def __enter__(self) -> Snapshots:
         return self
@@ -66,7 +66,7 @@ class Snapshots:
         self._writer.shutdown()
 
 
-def snapshot_record(explained: ExplainedFrame) -> dict[str, Any]:
+def snapshot_json(explained: LiveExplanation) -> dict[str, Any]:
     """The numbers of an explained frame: those of `picture_record`, in the clean picture's pixels.
 
     Returns:

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from live_gradcam.addresses import masked
 from live_gradcam.errors import SourceError
+from live_gradcam.flow.threads import DetachedThread
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import as_bgr
 from live_gradcam.sources.live import seconds_since
@@ -151,7 +152,7 @@ class Capture:
         """Read a connection until it is over. Returns what ended it; None for its last frame, or a stop."""
         if connection.given_up:
             return connection.error
-        connection.thread = threading.Thread(target=self._read, args=(connection,), name="capture-reader", daemon=True)
+        connection.thread = DetachedThread(self._read, "capture-reader", (connection,))
         connection.thread.start()
         while not connection.ended.wait(_WATCH_SECONDS) and not self._stop.is_set():
             waiting_since = connection.waiting_since

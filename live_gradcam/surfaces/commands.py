@@ -1,107 +1,93 @@
-"""The keys of the live window, in one registry, which serves dispatch, the help on the screen and the README."""
+"""Commands: what a person asks of a run, by a key, a click, a button or a slider.
+
+Each surface gives the same commands, by name. The table that says what they do belongs to the run.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
+from typing import Generic, TypeVar
 
+from live_gradcam.errors import UsageError, did_you_mean
 
-class Action(Enum):
-    """What a key asks for."""
-
-    QUIT = auto()
-    PAUSE = auto()
-    NEXT_VIEW = auto()
-    HELP = auto()
-    SNAPSHOT = auto()
-    RECORD = auto()
-    MIRROR = auto()
-    COLORMAP = auto()
-    MORE_OPAQUE = auto()
-    LESS_OPAQUE = auto()
-    LAYER_BACK = auto()
-    LAYER_FORTH = auto()
-    METHOD = auto()
-    FIT = auto()
-    PIN = auto()
-    TRACK = auto()
-    FREEZE = auto()
-    BOXES = auto()
-    TIMINGS = auto()
+#: What commands act on.
+Run = TypeVar("Run")
+#: What goes with a command: a plain value, as JSON has it.
+Argument = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key of the live window, or several for one action.
+class Command:
+    """What a person asks for.
 
     Attributes:
-        codes: what OpenCV gives for it.
-        name: as a person calls it.
-        action: what it does.
-        help: the same in words.
+        name: a name in the table of commands.
+        argument: what goes with it; None for nothing.
     """
 
-    codes: tuple[int, ...]
     name: str
-    action: Action
-    help: str
+    argument: Argument = None
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a person asked for, by a key or with the mouse.
+class CommandRow(Generic[Run]):
+    """A row of the table of commands.
 
     Attributes:
-        action: what to do.
-        place: for `Action.PIN`: of which class in the list, from 0; else 0.
+        name: what a `Command` calls it.
+        do: does it to a run, with the command's argument. Raises UsageError for an argument that it cannot use.
+        help: what it does, as it stands beside its key.
+        argument: which argument it takes, in words; empty if it takes none.
+        keys: the characters that its keys type; empty if it has no key.
+        keys_name: what a person calls these keys.
+        key_arguments: the argument that each of the keys gives; empty if they give none.
     """
 
-    action: Action
-    place: int = 0
+    name: str
+    do: Callable[[Run, Argument], None]
+    help: str
+    argument: str = ""
+    keys: str = ""
+    keys_name: str = ""
+    key_arguments: tuple[Argument, ...] = ()
 
 
-def _codes(characters: str) -> tuple[int, ...]:
-    return tuple(map(ord, characters))
+class CommandTable(Generic[Run]):
+    """All commands of a run.
 
+    Args:
+        rows: in the order in which the help lists them.
+    """
 
-#: 1 is the first class of the list, 0 the tenth.
-_DIGITS = "1234567890"
+    def __init__(self, *rows: CommandRow[Run]) -> None:
+        self._rows = {row.name: row for row in rows}
 
-KEYS: tuple[Key, ...] = (
-    Key((*_codes("qQ"), 27), "q, Esc", Action.QUIT, "quit"),
-    Key(_codes(" "), "Space", Action.PAUSE, "pause and go on"),
-    Key(_codes("\t"), "Tab", Action.NEXT_VIEW, "next view: overlay, side by side, heatmap, raw, grid of classes"),
-    Key(_codes("hH?"), "h", Action.HELP, "show and hide this help"),
-    Key(_codes("sS"), "s", Action.SNAPSHOT, "snapshot: what is shown and the clean frame as PNG, the numbers as JSON"),
-    Key(_codes("rR"), "r", Action.RECORD, "record on and off"),
-    Key(_codes("mM"), "m", Action.MIRROR, "mirror"),
-    Key(_codes("cC"), "c", Action.COLORMAP, "next colour map"),
-    Key(_codes("+="), "+", Action.MORE_OPAQUE, "heatmap more opaque"),
-    Key(_codes("-_"), "-", Action.LESS_OPAQUE, "heatmap more transparent"),
-    Key(_codes("["), "[", Action.LAYER_BACK, "target layer back, towards the picture"),
-    Key(_codes("]"), "]", Action.LAYER_FORTH, "target layer forth, towards the prediction"),
-    Key(_codes("gG"), "g", Action.METHOD, "next method"),
-    Key(
-        _codes("wW"),
-        "w",
-        Action.FIT,
-        "show a wide frame to the network in the next way: tiles, crop, stretch, letterbox",
-    ),
-    Key(_codes(_DIGITS), "1 … 9, 0", Action.PIN, "pin the first … tenth class of the list (or click on its bar)"),
-    Key(_codes("tT"), "t", Action.TRACK, "track the top class again"),
-    Key(_codes("fF"), "f", Action.FREEZE, "freeze the class that is explained: it stays when it leaves the list"),
-    Key(_codes("bB"), "b", Action.BOXES, "bounding box"),
-    Key(_codes("dD"), "d", Action.TIMINGS, "timings of the stages"),
-)
+    def __iter__(self) -> Iterator[CommandRow[Run]]:
+        return iter(self._rows.values())
 
+    def do(self, command: Command, run: Run) -> None:
+        """Do what a command asks for.
 
-#: The name of each key, and what it does.
-HELP: tuple[tuple[str, str], ...] = tuple((key.name, key.help) for key in KEYS)
+        Raises:
+            UsageError: there is no such command, or it cannot use the argument.
+        """
+        row = self._rows.get(command.name)
+        if row is None:
+            raise UsageError(f"there is no command {command.name!r}{did_you_mean(command.name, self._rows)}")
+        if command.argument is not None and not row.argument:
+            raise UsageError(f"the command {command.name} takes no argument")
+        row.do(run, command.argument)
 
+    def of_key(self, character: str) -> Command | None:
+        """The command of a key, by the character that it types; None for a key that does nothing."""
+        for row in self:
+            place = row.keys.find(character) if character else -1
+            if place >= 0:
+                return Command(row.name, row.key_arguments[place] if row.key_arguments else None)
+        return None
 
-def wish_of(code: int) -> Wish | None:
-    """What a key code asks for; None for a key that does nothing."""
-    for key in KEYS:
-        if code in key.codes:
-            return Wish(key.action, key.codes.index(code) if key.action is Action.PIN else 0)
-    return None
+    @property
+    def help(self) -> tuple[tuple[str, str], ...]:
+        """The keys, as a person calls them, each with what it does."""
+        return tuple((row.keys_name, row.help) for row in self if row.keys)

@@ -6,25 +6,27 @@ import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from types import TracebackType
+from typing import Any
 
 import cv2
-import numpy as np
 
 from live_gradcam.drawing.hud import BarArea
 from live_gradcam.errors import OutputError
-from live_gradcam.surfaces.commands import Action, Wish, wish_of
+from live_gradcam.surfaces.commands import Command, CommandTable
+from live_gradcam.surfaces.scene import Scene
+from live_gradcam.surfaces.surface import Wants
 
-_NO_WINDOW = "use --headless, with --record FILE to keep what it sees"
+_TITLE = "live-gradcam"
+_NO_WINDOW = "use --headless, and --record FILE to keep what it sees"
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20
 _LARGEST = (900, 1600)  # height, width: what a laptop's screen has room for
 _X11_EVENTS = "libX11-xcb.so.1"
 
 
-def check_display() -> None:
+def _check_display() -> None:
     """Make sure that a window can open.
 
     OpenCV's Qt aborts the whole process where there is no display, so the last word has a process of its own.
@@ -59,65 +61,69 @@ def _let_qt_have_its_events() -> None:
 
 
 class Window:
-    """A window that shows pictures and hands back keys and clicks, all of it in the main thread.
+    """A window that shows drawn pictures, and gives commands by keys and clicks.
 
-    Use as a context manager; call `check_display` first.
-
-    Args:
-        title: the window's title.
+    The thread that opens it must be the main thread where the system says so, as macOS does.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    wants = Wants()
+
+    def __init__(self) -> None:
+        self._keys: CommandTable[Any] = CommandTable()
         self._shown = False
         self._areas: Sequence[BarArea] = ()
-        self._clicked_class: int | None = None
+        self._clicks: list[Command] = []
 
-    def __enter__(self) -> Window:
+    def check(self) -> None:
+        """Make sure that a window can open.
+
+        Raises:
+            OutputError: OpenCV has no windows, or there is no display that it can open.
+        """
+        _check_display()
+
+    def open(self, commands: CommandTable[Any]) -> None:
+        """Open the window. It gets its size with the first picture."""
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
         _let_qt_have_its_events()
-        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        cv2.setMouseCallback(self._title, self._on_mouse)
-        return self
+        self._keys = commands
+        cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.setMouseCallback(_TITLE, self._on_mouse)
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        cv2.destroyAllWindows()
-
-    def show(self, image: np.ndarray, areas: Sequence[BarArea] = ()) -> None:
-        """Show a picture. The first one gives the window its size, within what a screen has room for.
-
-        Args:
-            image: uint8 (height, width, 3), BGR.
-            areas: where a click means a class.
-        """
+    def show(self, scene: Scene) -> None:
+        """Show a picture. It is painted when `commands` lets the window work."""
         if not self._shown:
-            height, width = image.shape[:2]
+            height, width = scene.picture.shape[:2]
             scale = min(1.0, _LARGEST[0] / height, _LARGEST[1] / width)
-            cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
+            cv2.resizeWindow(_TITLE, max(1, round(width * scale)), max(1, round(height * scale)))
             self._shown = True
-        self._areas = areas
-        cv2.imshow(self._title, image)
+        self._areas = scene.areas
+        cv2.imshow(_TITLE, scene.picture)
 
-    def poll(self) -> Wish | None:
-        """Let the window work, and return what the user asked for: by a key, or by closing the window (quit)."""
+    def commands(self) -> Iterable[Command]:
+        """Let the window work: paint, take a key and clicks. Closing the window is the command to quit."""
         code = cv2.pollKey()
-        if self._shown and self._closed():
-            return Wish(Action.QUIT)
-        return wish_of(code)
+        if self._shown and self._is_closed():
+            return [Command("quit")]
+        key = self._keys.of_key(chr(code)) if 0 < code <= sys.maxunicode else None
+        clicks, self._clicks = self._clicks, []
+        return [key, *clicks] if key else clicks
 
-    def clicked_class(self) -> int | None:
-        """The class that was clicked on since the last time; None for none."""
-        clicked, self._clicked_class = self._clicked_class, None
-        return clicked
+    def close(self) -> None:
+        """Close the window."""
+        cv2.destroyAllWindows()
 
     def _on_mouse(self, event: int, x: int, y: int, _flags: int, _parameter: object) -> None:
         if event == cv2.EVENT_LBUTTONDOWN:
             for area in self._areas:
                 if area.left <= x < area.right and area.top <= y < area.bottom:
-                    self._clicked_class = area.class_index
+                    self._clicks.append(Command("pin", area.class_index))
 
-    def _closed(self) -> bool:
+    def _is_closed(self) -> bool:
         try:
-            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+            return cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error:
             return True
+
+
+SURFACE = Window

@@ -21,3 +21,11 @@ def test_the_old_name_of_the_drivers_flag_works_and_says_the_new_one() -> None:
     assert (both.code, both.err.count("\n")) == (2, 1)
     assert "give --driver alone" in both.err
     assert "--backend" not in run("live", "--help").out
+
+
+def test_headless_means_no_surface() -> None:
+    finished = run("live", TOUR, "--headless", "--surface", "window")
+    assert (finished.code, finished.err.count("\n")) == (2, 1)
+    assert "--headless means --surface none" in finished.err
+    finished = run("live", TOUR, "--surface", "nome")
+    assert (finished.code, finished.err) == (2, "live-gradcam: there is no surface 'nome'; did you mean none?\n")

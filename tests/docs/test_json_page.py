@@ -19,11 +19,12 @@ from keras import layers
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
-from live_gradcam.live_loop.explaining import ExplainedFrame
+from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.live_loop.snapshots import Snapshots
 from live_gradcam.pictures import explain
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
+from live_gradcam.surfaces.scene import LiveExplanation
 
 _PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
 _EXPLANATION = "An explanation"
@@ -187,7 +188,8 @@ def test_snapshots(folder: Path, tmp_path: Path) -> None:
     frame = Frame(picture.image, 0, Fraction(1, 2), 0.0)
     of_explanation = (picture.explanation.model, picture.explanation.method, picture.explanation.layer)
     with Snapshots(tmp_path) as snapshots:
-        snapshots.take(picture.image, ExplainedFrame(frame, picture.explanation, 1.5, *of_explanation))
+        stable = StableExplanation(picture.explanation, 1.5, picture.image.shape[:2])
+        snapshots.take(picture.image, LiveExplanation(frame, stable, *of_explanation))
     (numbers,) = (json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*.json"))
     assert_documented(numbers, "Snapshots", _EXPLANATION)
 

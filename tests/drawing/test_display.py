@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import cv2
@@ -13,22 +12,15 @@ import pytest
 
 from live_gradcam.choices import HUD_LEVELS, VIEWS, HudLevel, View
 from live_gradcam.drawing import hud, panels
-from live_gradcam.drawing.hud import (
-    Hud,
-    draw_hud,
-    draw_predictions,
-    map_name,
-    put_text,
-    text_size_for,
-    text_width,
-)
+from live_gradcam.drawing.hud import Hud, draw_hud, draw_predictions, map_name
 from live_gradcam.drawing.overlay import COLORMAPS, COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.drawing.panels import three_panels
+from live_gradcam.drawing.text import put_text, text_size_for, text_width
 from live_gradcam.drawing.views import DRAWERS, compose, mirrored
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region
 from live_gradcam.explanations.fits import fit_frame, heatmap_on_frame, shrink
-from live_gradcam.surfaces.commands import HELP, KEYS, Action, Wish, wish_of
+from live_gradcam.live_loop.commands import COMMANDS
 
 
 def explanation_of(heatmap: np.ndarray, frame_size: tuple[int, int], target: int = 1) -> Explanation:
@@ -283,32 +275,10 @@ def test_three_panels_of_a_small_picture_cover_it() -> None:
     assert (sheet[-5, -5] == hottest).all()
 
 
-# --- keys ---------------------------------------------------------------------------------------------------------
-
-
-def test_keys() -> None:
-    assert wish_of(ord("q")) == wish_of(27) == Wish(Action.QUIT)
-    assert wish_of(ord(" ")) == Wish(Action.PAUSE)
-    assert [wish_of(ord(digit)) for digit in "1290"] == [Wish(Action.PIN, place) for place in (0, 1, 8, 9)]
-    assert wish_of(ord("z")) is None
-    assert wish_of(-1) is None
-    assert wish_of(0xFF51) is None  # an arrow, whose last byte is that of Q
-    codes = [code for key in KEYS for code in key.codes]
-    assert len(set(codes)) == len(codes)
-    assert {key.action for key in KEYS} == set(Action)
-
-
-def test_the_readme_names_every_key() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    rows = [f"| `{key.name}` | {key.help} |" for key in KEYS]
-    assert "\n".join(rows) in readme
-
-
 def test_the_help_on_the_screen_names_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
-    monkeypatch.setattr(hud, "put_text", lambda image, text, *args, **options: written.append(text))
-    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=HELP), None, Overlay())
-    assert written == [text for key in KEYS for text in (key.name, key.help)]
+    written = texts(monkeypatch)
+    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=COMMANDS.help), None, Overlay())
+    assert written == [text for key in COMMANDS.help for text in key]
 
 
 # --- views and the head-up display --------------------------------------------------------------------------------
@@ -341,7 +311,9 @@ def test_a_view_of_a_tiny_frame_is_no_error(size: tuple[int, int]) -> None:
     for view in VIEWS:
         picture, _ = compose(view, image, explanation, Overlay())
         assert picture.shape == image.shape
-        draw_hud(picture, Hud(notes=("a", "b"), help=HELP, full_scale=1.0, recording="REC"), explanation, Overlay())
+        draw_hud(
+            picture, Hud(notes=("a", "b"), help=COMMANDS.help, full_scale=1.0, recording="REC"), explanation, Overlay()
+        )
 
 
 def test_a_view_is_drawn_for_each_name_that_there_is() -> None:
@@ -567,6 +539,48 @@ def test_a_bar_is_where_a_click_finds_it() -> None:
     for upper, lower in itertools.pairwise(areas):
         assert upper.bottom <= lower.top
     assert all(image[area.top : area.bottom, area.left : area.right].max() > 200 for area in areas)
+
+
+@pytest.mark.parametrize("size", [(240, 320), (360, 640), (480, 640), (720, 1280)])
+def test_all_of_the_text_is_in_the_picture(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys; the predictions with all notes; the notes at the bottom, where a view has no room for a panel."""
+    shown: list[tuple[str, tuple[int, int], int]] = []
+    monkeypatch.setattr(
+        hud, "put_text", lambda panel, text, origin, size, **_: shown.append((text, panel.shape[:2], origin[1]))
+    )
+    notes = ("30.0 FPS · camera 30.0", "105 ms · 14 dropped", "efficientnet-lite0", "grad-cam · block15_project_norm")
+    notes = (
+        *notes,
+        "fit: 3 tiles",
+        "top class",
+        *(f"{stage} 12.3 ms" for stage in ("wait", "explain", "draw", "show")),
+    )
+    explanation = explanation_of(np.ones((1, 1)), size)
+    for said in (
+        Hud(help=COMMANDS.help, notes=notes),
+        Hud(notes=notes),
+        *([Hud(notes=notes, notes_in_a_line=True, names_classes=False)] if size[1] >= 640 else []),
+    ):
+        shown.clear()
+        draw_hud(np.zeros((*size, 3), np.uint8), said, explanation, Overlay())
+        assert all(0 < baseline < height for _, (height, _), baseline in shown)
+        written = " ".join(text for text, _, _ in shown)
+        wanted = [text for key in COMMANDS.help for text in key] if said.help else notes
+        assert all(text in written for text in wanted)
+        assert ("class 1" in written) == (not said.help and not said.notes_in_a_line)
+
+
+@pytest.mark.parametrize("width", [320, 640, 1280])
+def test_no_line_of_the_help_is_cut(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def put(panel: np.ndarray, text: str, origin: tuple[int, int], size: int, *, max_width: int, **options) -> None:
+        if text_width(text, size, **{name: options[name] for name in options if name == "bold"}) > max_width:
+            cut.append(text)
+
+    monkeypatch.setattr(hud, "put_text", put)
+    draw_hud(np.zeros((width * 3 // 4, width, 3), np.uint8), Hud(help=COMMANDS.help), None, Overlay())
+    assert cut == []
 
 
 def test_little_and_nothing_is_said_where_that_is_wanted() -> None:

@@ -22,7 +22,7 @@ from mjpeg_server import MjpegServer
 from screen import Screen, virtual_screen, wait_until
 
 from live_gradcam.flow.metrics import Durations, FrameRate, StageTimings, percentiles_ms
-from live_gradcam.surfaces.commands import Action, wish_of
+from live_gradcam.live_loop.commands import COMMANDS
 
 TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
 
@@ -166,7 +166,7 @@ def screen() -> Iterator[Screen]:
 
 
 class Live:
-    """A live command with a window, on a stream of photographs; `summary` is what it tells at its end."""
+    """A live command with a window, on a stream of photographs."""
 
     def __init__(self, screen: Screen, folder: Path, server: MjpegServer, *options: object) -> None:
         self.folder = folder
@@ -222,12 +222,12 @@ def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffe
         tried = set()
 
         def try_key(*keys: str) -> None:
-            tried.update(action_of_x_key(key) for key in keys)
+            tried.update(command_of_x_key(key) for key in keys)
             press(*keys)
             time.sleep(0.5)
 
         first = live.snapshot()
-        tried.add(Action.SNAPSHOT)
+        tried.add("snapshot")
         assert first["target_label"] == "coffee"
         assert difference(first["clean"], coffee) < 3  # as the stream's JPEG has it
         assert difference(first["shown"], first["clean"]) > 5  # the map is drawn
@@ -317,18 +317,18 @@ def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffe
         try_key("space")
         time.sleep(0.5)
         assert live.snapshot()["time"] > paused["time"]
-        tried.add(Action.QUIT)
-        assert tried == set(Action)
+        tried.add("quit")
+        assert tried == {row.name for row in COMMANDS if row.keys}
         summary = live.end(lambda: press("q"))
     assert summary["displayed"] > 100
 
 
-def action_of_x_key(name: str) -> Action:
-    """The action of a key by its X name."""
+def command_of_x_key(name: str) -> str:
+    """The name of a key's command, by the key's X name."""
     characters = {"Tab": "\t", "space": " ", "plus": "+", "minus": "-", "bracketleft": "[", "bracketright": "]"}
-    wish = wish_of(ord(characters.get(name, name)))
-    assert wish is not None
-    return wish.action
+    command = COMMANDS.of_key(characters.get(name, name))
+    assert command is not None
+    return command.name
 
 
 def test_the_hud_a_click_another_size_and_escape(screen: Screen, tmp_path: Path, coffee: np.ndarray) -> None:
@@ -370,7 +370,7 @@ def test_the_window_shows_the_camera_while_the_engine_starts_and_dims_it_when_it
         live = Live(screen, tmp_path, server, "--hud", "none")
         wait_until(lambda: difference(screen.shot()[:100, :600], coffee[:100]) < 6, live.process, 5)
         warming = screen.shot()[:400, :600]
-        assert difference(warming[190:210, 200:400], coffee[190:210, 200:400]) > 20  # "warming up"
+        assert difference(warming[190:210, 200:400], coffee[190:210, 200:400]) > 20  # "starting the network"
         shown = live.snapshot()["shown"]
         server.stop()
         wait_until(lambda: screen.shot()[:150, :600].mean() < 0.6 * shown[:150].mean(), live.process, 6)

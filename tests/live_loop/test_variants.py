@@ -15,8 +15,10 @@ from memory import resident_mib
 
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
+from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.errors import ModelError
 from live_gradcam.live_loop import variants as module
+from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.variants import Variants
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -55,10 +57,14 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def variants_of(first: object) -> Variants:
+    return Variants(first, LiveState(Overlay()))
+
+
 def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
     compiler = Compiler()
     compiler.may_finish.clear()
-    with Variants(compiler.engine()) as variants:
+    with variants_of(compiler.engine()) as variants:
         variants.step_layer(-1)
         assert variants.compiling == "b"
         assert variants.current.layer == "c"
@@ -75,7 +81,7 @@ def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
 
 
 def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None:
-    with Variants(Compiler().engine()) as variants:
+    with variants_of(Compiler().engine()) as variants:
         seen = []
         for _ in range(4):
             variants.step_fit()
@@ -89,7 +95,7 @@ def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None
 
 
 def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
-    with Variants(Compiler().engine()) as variants:
+    with variants_of(Compiler().engine()) as variants:
         variants.step_layer(-2)
         wait_for(lambda: variants.failure)
         assert variants.failure == "a cannot be compiled"
@@ -100,20 +106,20 @@ def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
 def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_KEPT", 2)
     compiler = Compiler()
-    with Variants(compiler.engine()) as variants:
+    with variants_of(compiler.engine()) as variants:
         for _ in range(2):
             for step, layer in ((-1, "b"), (1, "c")):
                 variants.step_layer(step)
                 wait_for(lambda layer=layer: variants.current.layer == layer)
                 variants.step_method()
                 wait_for(lambda: variants.compiling is None)
-        assert len(variants._kept) == 2
+        assert len(variants.kept) == 2
 
 
-def test_a_wish_is_not_lost_to_the_failure_of_an_earlier_one() -> None:
+def test_what_is_asked_for_is_not_lost_to_an_earlier_failure() -> None:
     compiler = Compiler()
     compiler.may_finish.clear()
-    with Variants(compiler.engine()) as variants:
+    with variants_of(compiler.engine()) as variants:
         variants.step_layer(-2)  # which fails when it may
         time.sleep(0.1)
         variants.step_layer(1)
@@ -125,7 +131,7 @@ def test_a_wish_is_not_lost_to_the_failure_of_an_earlier_one() -> None:
 def test_a_mistake_is_handed_over() -> None:
     compiler = Compiler()
     compiler.compiled = None  # so that recording what was compiled raises AttributeError
-    with Variants(compiler.engine()) as variants:
+    with variants_of(compiler.engine()) as variants:
         variants.step_layer(-1)
         wait_for(lambda: variants.error)
         assert isinstance(variants.error, AttributeError)
@@ -142,7 +148,7 @@ def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
         return compiler.engine(method, layer)
 
     first.variant = variant
-    with Variants(first) as variants:
+    with variants_of(first) as variants:
         variants.step_method()
         wait_for(lambda: variants.failure)
         assert variants.current.method == "grad-cam"
@@ -162,7 +168,7 @@ def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     seen = {"grad-cam": engine.explainer}
     count = len(engine.methods)
-    with Variants(engine) as variants:
+    with variants_of(engine) as variants:
         for switch in range(200):
             variants.step_method()
             wait_for(lambda: variants.compiling is None)

@@ -1,0 +1,237 @@
+"""The live loop: takes frames, has them shown and recorded, and does commands, and nobody waits for anybody.
+
+capture thread → slot → explaining thread → slot → this thread (draws, shows, does commands) → recording thread. A slot
+holds one item and the newest wins, which is what bounds the latency.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import NamedTuple
+
+from live_gradcam.errors import UsageError
+from live_gradcam.explanations.boxes import SteadyBoxes
+from live_gradcam.explanations.explanation import Explanation, Target
+from live_gradcam.flow.stopping import StopRequest
+from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.live_loop.explaining import ExplainingStatus
+from live_gradcam.live_loop.frames import LiveFrames
+from live_gradcam.live_loop.options import LiveOptions
+from live_gradcam.live_loop.presenting import Presenter
+from live_gradcam.live_loop.recording import Recorder
+from live_gradcam.live_loop.snapshots import Snapshots
+from live_gradcam.live_loop.state import LiveState
+from live_gradcam.live_loop.summary import LiveMetrics, LiveSummary, stages_ms
+from live_gradcam.live_loop.texts import Texts
+from live_gradcam.live_loop.variants import Variants
+from live_gradcam.surfaces.commands import Command
+from live_gradcam.surfaces.scene import Scene
+from live_gradcam.surfaces.surface import Surface
+
+_WAIT_SECONDS = 0.01
+#: How often the same frame is shown again while no new one comes: banners count seconds, notices go.
+_REDRAW_SECONDS = 0.2
+
+
+class Outputs(NamedTuple):
+    """What a run writes."""
+
+    recorder: Recorder
+    snapshots: Snapshots
+
+
+class LiveRun:
+    """A live run: takes frames, has them shown and recorded, and does commands. All of it in one thread.
+
+    Args:
+        surface: where it is shown; it is open.
+        frames: the frames and their explanations.
+        status: how far the explaining is.
+        state: what a person has chosen; commands change it.
+        outputs: what is written.
+        options: how it goes.
+
+    Attributes:
+        state: the same.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        frames: LiveFrames,
+        status: ExplainingStatus,
+        state: LiveState,
+        outputs: Outputs,
+        options: LiveOptions,
+    ) -> None:
+        self.state = state
+        self._surface, self._wants = surface, surface.wants
+        self._frames = frames
+        self._status = status
+        self._recorder, self._snapshots = outputs
+        self._options = options
+        self._metrics = LiveMetrics()
+        self._texts = Texts(state, frames, status, self._metrics, self._recorder)
+        boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=options.smooth)
+        self._presenter = Presenter(state, self._texts, boxes)
+        self._is_seen = self._wants.pictures != "none"
+        self._is_playing = False
+        self._is_over = False
+        self._shown_at = 0.0
+        self._seconds, self._captured = 0.0, 0
+
+    def run(self, stop: StopRequest) -> None:
+        """Run until the source ends, a person quits, or a stop is requested."""
+        if self._options.record is not None:
+            self._recorder.start(self._options.record)
+        while not (stop.requested or self._is_over or self._frames.results.ended):
+            self._let_play_when_ready()
+            if self.state.paused:
+                time.sleep(_WAIT_SECONDS)
+                self._show_again()
+            elif self._frames.take():
+                self._show_and_record()
+            else:
+                self._show_again()
+        self._seconds = self._status.seconds
+        self._captured = self._frames.capture.captured - self._status.dropped_before
+
+    def summary(self, *, stopped: bool) -> LiveSummary:
+        """What was done until the run ended; `stopped`: by Ctrl-C or SIGTERM."""
+        return LiveSummary(
+            frames=self._status.count,
+            captured=self._captured,
+            displayed=self._metrics.displayed if self._is_seen else 0,
+            dropped=self._status.dropped(self._frames.to_explain.replaced),
+            reconnects=self._frames.capture.reconnects,
+            seconds=self._seconds,
+            latency_ms=self._metrics.latency_percentiles_ms(),
+            stages_ms=stages_ms(self._status, self._metrics, self._recorder),
+            recordings=tuple(self._recorder.files),
+            left_out=self._recorder.left_out,
+            stopped=stopped,
+        )
+
+    # --- frames ---------------------------------------------------------------------------------------------------
+
+    def _let_play_when_ready(self) -> None:
+        if not self._is_playing and self.variants is not None:
+            self._is_playing = True
+            self._frames.capture.let_play(not self.state.paused)
+
+    def _show_and_record(self) -> None:
+        """Show what was taken, record it, and do what is asked for meanwhile."""
+        frame, is_explained = self._frames.frame, self._frames.explained is not None
+        assert frame is not None  # something new was taken
+        picture = frame.image
+        records_picture = self._recorder.is_on and not self._options.record_clean
+        if self._is_seen or records_picture:
+            scene = self._scene(drawn=self._wants.pictures == "drawn" or records_picture)
+            picture = scene.picture
+        if is_explained:
+            self._recorder.write(frame.image if self._options.record_clean else picture, frame.pts)
+        start = time.monotonic()
+        if self._is_seen:
+            self._show(scene)
+        self._do_commands()  # which lets a window paint
+        if self._is_seen:
+            self._metrics.showing.add(time.monotonic() - start)
+        if is_explained:
+            self._metrics.count(frame, self._status.ready_at)
+
+    def _show_again(self) -> None:
+        """Show the same frame where something else has changed, and do what is asked for."""
+        is_due = time.monotonic() - self._shown_at > _REDRAW_SECONDS
+        if self._is_seen and self._frames.frame is not None and is_due:
+            self._show(self._scene(drawn=self._wants.pictures == "drawn"))
+        self._do_commands()
+
+    def _scene(self, *, drawn: bool) -> Scene:
+        assert self._frames.frame is not None  # nothing is shown before the first frame
+        start = time.monotonic()
+        is_gone = self._frames.capture.outage is not None
+        scene = self._presenter.scene(self._frames.frame, self._frames.explained, drawn=drawn, dimmed=is_gone)
+        if drawn:
+            self._metrics.drawing.add(time.monotonic() - start)
+        return scene
+
+    def _show(self, scene: Scene) -> None:
+        if self._wants.pictures == "clean":
+            scene = replace(scene, picture=scene.frame.image, areas=())
+        self._shown_at = time.monotonic()
+        self._surface.show(scene)
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def _do_commands(self) -> None:
+        for command in self._surface.commands():
+            self.handle(command)
+        message = self._snapshots.message()
+        if message:
+            self.notify(message)
+
+    def handle(self, command: Command) -> None:
+        """Do what a command asks for. What is wrong with it is shown, and nothing else happens."""
+        try:
+            COMMANDS.do(command, self)
+        except UsageError as error:
+            self.notify(str(error))
+        self._shown_at = 0.0  # what it changed is seen at once, even where no new frame comes
+
+    def notify(self, notice: str) -> None:
+        """Show a line for a few seconds."""
+        self._texts.notify(notice)
+
+    @property
+    def variants(self) -> Variants | None:
+        """The session's methods, layers and fits; None while the first session starts."""
+        return self._status.variants
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The newest explanation; None before the first, and of a black frame."""
+        return self._frames.explained.explanation if self._frames.explained else None
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether what is seen is being recorded."""
+        return self._recorder.is_on
+
+    def quit(self) -> None:
+        """End the run."""
+        self._is_over = True
+
+    def pause(self, paused: bool) -> None:
+        """Hold the picture, and the file that plays, or go on."""
+        self.state.paused = paused
+        if self._is_playing:
+            self._frames.capture.let_play(not paused)
+
+    def pin(self, class_index: int) -> None:
+        """Explain a class, whatever the top class is.
+
+        Raises:
+            UsageError: the network has no class of that index.
+        """
+        if self.variants is None or not 0 <= class_index < len(self.variants.current.vocabulary.names):
+            raise UsageError(f"the network has no class {class_index}")
+        self.state.pinned = (Target(class_index),)
+
+    def record(self, wanted: bool) -> None:
+        """Start to record into a new file, or stop.
+
+        Raises:
+            OutputError: the recording cannot be written.
+        """
+        if wanted and not self.is_recording:
+            self._recorder.start()
+        elif not wanted and self.is_recording:
+            path = self._recorder.stop()
+            self.notify(f"recording saved as {path}" if path else "nothing was recorded")
+
+    def take_snapshot(self) -> None:
+        """Write what is seen, the frame, and its numbers, if a frame is explained."""
+        if self._frames.frame is not None and self._frames.explained is not None:
+            picture = self._scene(drawn=True).picture
+            self._snapshots.take(picture, self._presenter.boxed(self._frames.explained))

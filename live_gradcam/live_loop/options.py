@@ -1,0 +1,66 @@
+"""How a live run goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
+from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
+from live_gradcam.files import check_output
+from live_gradcam.sources.options import SourceOptions
+from live_gradcam.surfaces.surface import Surface
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How a live run goes.
+
+    Attributes:
+        surface: where it is shown: a name of `choices.SURFACES`, or a surface.
+        every_frame: drop no frame: the source waits until its last frame is explained. Otherwise the newest frame wins.
+        max_frames: how many frames to explain; None for no end.
+        record: MP4 file for what is seen, with the frames' own times; None to record only when a command says so.
+        record_clean: record the frames without the heatmap and the text.
+        overwrite: replace the file of `record` if it exists.
+        snapshots: the folder for snapshots, and for recordings that a command starts.
+        smooth: time constant of predictions, maps and boxes, in seconds; 0 for none.
+        smooth_display: show each frame as soon as it comes, under the newest map, which is a little older.
+        reconnect: how many times in a row to try to open a live source again; None for no limit.
+        mirror: show the picture as in a mirror at first; None to do so for a camera of this machine.
+        view: what is shown at first.
+        hud: how much text is shown over the picture at first.
+        boxes: which boxes there are, and whether they are shown at first.
+        reading: what is wanted of the source.
+    """
+
+    surface: str | Surface = "window"
+    every_frame: bool = False
+    max_frames: int | None = None
+    record: Path | None = None
+    record_clean: bool = False
+    overwrite: bool = False
+    snapshots: Path = Path()
+    smooth: float = 0.2
+    smooth_display: bool = False
+    reconnect: int | None = None
+    mirror: bool | None = None
+    view: View = "overlay"
+    hud: HudLevel = "full"
+    boxes: BoxOptions = DEFAULT_BOXES
+    reading: SourceOptions = field(default_factory=SourceOptions)
+
+    def check(self) -> None:
+        """Tell what is wrong before anything slow starts.
+
+        Raises:
+            UsageError: there is no such view, level of text, surface or camera driver.
+            OutputError: the recording cannot be written, or exists.
+        """
+        VIEWS.check(self.view)
+        HUD_LEVELS.check(self.hud)
+        if isinstance(self.surface, str):
+            SURFACES.check(self.surface)
+        self.reading.camera.check()
+        if self.record is not None:
+            check_output(self.record, overwrite=self.overwrite)

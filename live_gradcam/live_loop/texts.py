@@ -1,0 +1,107 @@
+"""The text over a live picture: rates and names, banners for what is wrong, and notices of what was done."""
+
+from __future__ import annotations
+
+import time
+
+from live_gradcam.attribution.fit_choice import describe_fit
+from live_gradcam.drawing.hud import Hud
+from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.live_loop.explaining import ExplainingStatus
+from live_gradcam.live_loop.frames import LiveFrames
+from live_gradcam.live_loop.recording import Recorder
+from live_gradcam.live_loop.state import LiveState
+from live_gradcam.live_loop.summary import LiveMetrics, stages_ms
+from live_gradcam.surfaces.scene import LiveExplanation
+
+_NOTICE_SECONDS = 3.0
+
+
+class Texts:
+    """Says what there is to say of a run at a moment.
+
+    Args:
+        state: what is to be said.
+        frames: where they come from.
+        status: of the explaining.
+        metrics: of the showing.
+        recorder: of the recording.
+    """
+
+    def __init__(
+        self, state: LiveState, frames: LiveFrames, status: ExplainingStatus, metrics: LiveMetrics, recorder: Recorder
+    ) -> None:
+        self._state = state
+        self._frames = frames
+        self._status = status
+        self._metrics = metrics
+        self._recorder = recorder
+        self._notice, self._notice_until = "", 0.0
+
+    def notify(self, notice: str) -> None:
+        """Show a line for a few seconds."""
+        self._notice, self._notice_until = notice, time.monotonic() + _NOTICE_SECONDS
+
+    def hud(self, explained: LiveExplanation | None) -> Hud:
+        """The text over a picture, with its explanation; None for a picture that has none."""
+        now = time.monotonic()
+        has_map = explained is not None and explained.explanation is not None
+        return Hud(
+            notes=self._notes(explained) if has_map and explained else (),
+            minimal_note=f"{self._status.rate.fps:.1f} FPS" if has_map else "",
+            banner=self._banner(now),
+            notice=self._compiling() or (self._notice if now < self._notice_until else None),
+            recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
+            full_scale=explained.full_scale if has_map and explained else None,
+            help=COMMANDS.help if self._state.help else (),
+            names_classes=self._state.view != "grid",
+            notes_in_a_line=self._state.view in ("grid", "side-by-side"),
+            level=self._state.hud,
+        )
+
+    def _notes(self, explained: LiveExplanation) -> list[str]:
+        explanation, status = explained.explanation, self._status
+        assert explanation is not None  # the caller has looked
+        dropped = status.dropped(self._frames.to_explain.replaced)
+        notes = [
+            f"{status.rate.fps:.1f} FPS · camera {self._frames.rate.fps:.1f}",
+            f"latency {self._metrics.latency_ms:.0f} ms · {dropped} dropped",
+            explained.model,
+            f"{explained.method} · {explained.layer}",
+            f"fit: {describe_fit(explanation.fit, explanation.tiles)}",
+            f"pinned: {explanation.targets[0].label}" if self._state.pinned else "top class",
+        ]
+        age = self._frames.map_age
+        if age is not None:
+            notes.append(f"map {1e3 * age:.0f} ms old")
+        if self._state.timings:
+            stages = stages_ms(status, self._metrics, self._recorder)
+            notes += [f"{name} {median:.1f} ms" for name, median in stages.items() if median is not None]
+        return notes
+
+    def _banner(self, now: float) -> str | None:
+        outage = self._frames.capture.outage
+        if outage is not None:
+            wait = max(0.0, outage.retry_at - now)
+            return f"RECONNECTING, try {outage.attempt}" + (f" in {wait:.0f} s" if wait >= 1 else "")
+        if self._status.variants is None:
+            return "starting the network"
+        if self._state.paused:
+            return "PAUSED"
+        if self._frames.explained is not None and self._frames.explained.explanation is None:
+            return "BLACK PICTURE"
+        return None
+
+    def _compiling(self) -> str | None:
+        variants = self._status.variants
+        if variants is None:
+            return None
+        if variants.failure:
+            self.notify(variants.failure)
+            variants.failure = None
+        return f"compiling {variants.compiling} …" if variants.compiling else None
+
+
+def _recording_time(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"REC {minutes:02d}:{seconds:02d}"

@@ -1,0 +1,65 @@
+"""What a live run gives a surface to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from live_gradcam.drawing.hud import BarArea, Hud
+from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.stability import StableExplanation
+from live_gradcam.sources.frame import Frame
+
+
+@dataclass(frozen=True)
+class LiveExplanation:
+    """A frame with the explanation that was computed from it.
+
+    Attributes:
+        frame: as the source gave it.
+        stable: its explanation, smoothed over time; None for a frame that is black all over.
+        model: the network's name.
+        method: the method's name.
+        layer: the target layer.
+    """
+
+    frame: Frame
+    stable: StableExplanation | None
+    model: str
+    method: str
+    layer: str
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The smoothed explanation; None for a black frame."""
+        return None if self.stable is None else self.stable.explanation
+
+    @property
+    def full_scale(self) -> float:
+        """The evidence that a heatmap's 1 stands for; 0 for a black frame."""
+        return 0.0 if self.stable is None else self.stable.full_scale
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to see at a moment. Nobody changes it, so other threads may keep it.
+
+    Attributes:
+        picture: uint8 (height, width, 3), BGR: what a surface shows that does not draw itself. It has the heatmap and
+            the text, or is the frame's own image, as the surface wants it.
+        areas: where a click on the picture means a class.
+        frame: the frame.
+        explained: the newest explanation, which may be of an earlier frame; None before the first one.
+        hud: the text, for a surface that draws itself.
+        state: what a person has chosen, for JSON: see `LiveState.to_json`.
+    """
+
+    picture: np.ndarray
+    areas: Sequence[BarArea]
+    frame: Frame
+    explained: LiveExplanation | None
+    hud: Hud
+    state: Mapping[str, Any]

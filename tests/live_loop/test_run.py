@@ -1,0 +1,182 @@
+"""`live` from Python: what it is given, what it gives back, and that it neither prints nor exits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from fake_live import ThreadedSurface, camera, fake_session
+from frame_sources import GivenFrames
+
+from live_gradcam import LiveOptions, live
+from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
+from live_gradcam.sources.frame import Frame
+from live_gradcam.surfaces.none import NoSurface
+
+
+def test_a_ready_session_explains_a_source_and_nothing_is_printed(tmp_path: Path, capfd) -> None:
+    recording = tmp_path / "seen.mp4"
+    options = LiveOptions(surface="none", max_frames=20, record=recording)
+    summary = live("0", session=fake_session(), options=options, opener=lambda _: GivenFrames(camera(rate=60)))
+    assert capfd.readouterr() == ("", "")
+    assert (summary.frames, summary.displayed, summary.left_out, summary.stopped) == (20, 0, 0, False)
+    assert summary.recordings == (recording,)
+    with av.open(str(recording)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 20
+    assert list(summary.to_json()) == [
+        *("explained_fps", "camera_fps", "displayed_fps", "dropped", "reconnects", "latency_ms", "stages_ms"),
+        *("frames", "captured", "displayed", "seconds", "recordings", "left_out_of_recording"),
+    ]
+    assert list(summary.to_json()["latency_ms"]) == ["p50", "p95", "p99", "max"]
+    assert list(summary.to_json()["stages_ms"]) == ["wait", "explain", "draw", "show", "encode"]
+    assert json.loads(json.dumps(summary.to_json()))["recordings"] == [str(recording)]
+
+
+def test_a_session_is_started_with_as_many_maps_as_the_surface_shows() -> None:
+    asked: list[SessionOptions] = []
+    looks: list[object] = []
+
+    def start(options: SessionOptions, *, look: object) -> object:
+        asked.append(options)
+        looks.append(look)
+        return fake_session()
+
+    for surface in ("none", ThreadedSurface(lambda surface: surface.wait_for(lambda scene: scene.explained))):
+        options = LiveOptions(surface=surface, max_frames=5)
+        live("0", session=SessionOptions(topk=3), options=options, opener=lambda _: GivenFrames(camera()), start=start)
+    assert [(options.maps, options.topk, options.is_live) for options in asked] == [(1, 3, True), (None, 3, True)]
+    assert looks[0]().frame_size == (360, 640)
+
+
+def test_every_frame_is_explained_where_none_may_be_dropped() -> None:
+    options = LiveOptions(surface="none", every_frame=True)
+    slow = fake_session(seconds=0.01)
+    summary = live(
+        "a.mp4",
+        session=slow,
+        options=options,
+        opener=lambda _: GivenFrames(camera(rate=1000, frames=50), is_live=False),
+    )
+    assert (summary.frames, summary.captured, summary.dropped) == (50, 50, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"surface": "windwo"}, UsageError, "there is no surface 'windwo'; did you mean window?"),
+        ({"view": "gird"}, UsageError, "there is no view 'gird'; did you mean grid?"),
+        ({"hud": "ful"}, UsageError, "there is no level of the display 'ful'; did you mean full?"),
+        ({}, OutputError, "there is no display"),
+        ({"surface": "none", "record": Path(__file__)}, OutputError, "exists already"),
+        ({"surface": "none"}, SourceError, "camera 99 does not open"),
+    ],
+)
+def test_what_is_wrong_is_raised_before_anything_starts(
+    options: dict, kind: type[LiveGradcamError], words: str, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+    def start(options: SessionOptions, *, look: object) -> object:
+        raise AssertionError("nothing may start")
+
+    with pytest.raises(kind, match=words):
+        live("99", options=LiveOptions(**options), start=start)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_here() -> None:
+    def broken() -> Iterator[Frame]:
+        yield from camera(frames=3)
+        raise SourceError("the source broke")
+
+    with pytest.raises(SourceError, match="the source broke"):
+        live(
+            "a.mp4",
+            session=fake_session(),
+            options=LiveOptions(surface="none"),
+            opener=lambda _: GivenFrames(broken(), is_live=False),
+        )
+
+    def start(options: SessionOptions, *, look: object) -> object:
+        raise UsageError("there is no such class")
+
+    with pytest.raises(UsageError, match="no such class"):
+        live("0", options=LiveOptions(surface=NoSurface()), opener=lambda _: GivenFrames(camera()), start=start)
+
+
+def test_a_black_frame_is_not_explained() -> None:
+    def black() -> Iterator[Frame]:
+        for frame in camera():
+            frame.image[:] = 0
+            yield frame
+
+    def script(surface: ThreadedSurface) -> None:
+        scene = surface.wait_for(lambda scene: scene.hud.banner == "BLACK PICTURE")
+        assert scene.explained.explanation is None
+        assert scene.explained.full_scale == 0
+
+    surface = ThreadedSurface(script)
+    live("0", session=fake_session(), options=LiveOptions(surface=surface), opener=lambda _: GivenFrames(black()))
+    assert surface.failure is None
+
+
+@pytest.mark.parametrize("smooth_display", [False, True])
+def test_with_smooth_display_frames_are_shown_between_two_maps(smooth_display: bool) -> None:
+    seen: dict[int, set[int]] = {}
+
+    def script(surface: ThreadedSurface) -> None:
+        surface.wait_for(lambda scene: scene.explained)
+        for _ in range(15):
+            before = surface.wait_for(bool).frame.index
+            scene = surface.wait_for(lambda scene: scene.frame.index > before)  # noqa: B023
+            seen.setdefault(scene.explained.frame.index, set()).add(scene.frame.index)
+            has_age = any(note.startswith("map ") for note in scene.hud.notes)
+            assert has_age == smooth_display
+
+    surface = ThreadedSurface(script)
+    slow = fake_session(seconds=0.2)
+    options = LiveOptions(surface=surface, smooth_display=smooth_display)
+    live("0", session=slow, options=options, opener=lambda _: GivenFrames(camera()))
+    if surface.failure:
+        raise surface.failure
+    of_one_map = max(len(frames) for frames in seen.values())
+    assert (of_one_map > 2) == smooth_display
+    if not smooth_display:
+        assert all(frames == {index} for index, frames in seen.items())
+
+
+def test_the_local_camera_is_a_mirror_unless_it_is_said() -> None:
+    def mirrors(source: str, mirror: bool | None) -> bool:
+        found: list[bool] = []
+        surface = ThreadedSurface(lambda surface: found.append(surface.wait_for(bool).state["mirror"]))
+        options = LiveOptions(surface=surface, mirror=mirror)
+        live(source, session=fake_session(), options=options, opener=lambda _: GivenFrames(camera()))
+        return found[0]
+
+    assert mirrors("0", None)
+    assert not mirrors("rtsp://host/a", None)
+    assert not mirrors("0", False)
+    assert mirrors("rtsp://host/a", True)
+
+
+def test_a_frame_of_another_size_is_shown_without_the_map_of_the_one_before() -> None:
+    def changing() -> Iterator[Frame]:
+        for frame in camera():
+            image = frame.image if frame.index < 20 else np.full((100, 100, 3), 9, np.uint8)
+            yield Frame(image, frame.index, frame.pts, frame.captured_at)
+
+    def script(surface: ThreadedSurface) -> None:
+        scene = surface.wait_for(lambda scene: scene.picture.shape == (100, 100, 3))
+        assert scene.explained is None or scene.explained.frame.image.shape == (100, 100, 3)
+        surface.wait_for(lambda scene: scene.explained and scene.explained.frame.image.shape == (100, 100, 3))
+
+    surface = ThreadedSurface(script)
+    options = LiveOptions(surface=surface, smooth_display=True)
+    live("0", session=fake_session(seconds=0.05), options=options, opener=lambda _: GivenFrames(changing()))
+    assert surface.failure is None

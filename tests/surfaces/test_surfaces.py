@@ -1,0 +1,191 @@
+"""Surfaces: what they say of themselves decides the run, and one of another package or thread is as good as ours."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import run
+from fake_live import ThreadedSurface, camera, fake_session
+from frame_sources import GivenFrames
+
+from live_gradcam import LiveOptions, LiveSummary, live
+from live_gradcam.choices import SURFACES
+from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.surfaces.commands import Command
+from live_gradcam.surfaces.scene import Scene
+from live_gradcam.surfaces.surface import Wants
+from live_gradcam.surfaces.window import Window
+
+TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
+
+# --- what a surface says of itself --------------------------------------------------------------------------------
+
+
+def shown_on(surface: object, seconds: float = 0.0, **options: object) -> LiveSummary:
+    summary = live(
+        "0",
+        session=fake_session(seconds=seconds),
+        options=LiveOptions(surface=surface, **options),
+        opener=lambda _: GivenFrames(camera()),
+    )
+    failure = getattr(surface, "failure", None)
+    if failure is not None:
+        raise failure
+    return summary
+
+
+def test_a_surface_is_checked_opened_and_closed_once() -> None:
+    surface = ThreadedSurface(lambda surface: surface.wait_for(lambda scene: scene.explained))
+    summary = shown_on(surface)
+    assert surface.calls == ["check", "open", "close"]
+    assert surface.table is COMMANDS
+    assert 0 < summary.displayed <= surface.scenes
+
+
+def test_a_surface_is_closed_after_an_error_too() -> None:
+    class Broken(ThreadedSurface):
+        def show(self, scene: Scene) -> None:
+            super().show(scene)
+            raise RuntimeError("the screen fell down")
+
+    surface = Broken(lambda surface: None)
+    with pytest.raises(RuntimeError, match="fell down"):
+        shown_on(surface)
+    assert surface.calls[-1] == "close"
+
+
+def test_scenes_are_drawn_or_clean_as_the_surface_wants_them() -> None:
+    def look(pictures: str) -> Scene:
+        found: list[Scene] = []
+        script = found.append
+        surface = ThreadedSurface(
+            lambda surface: script(surface.wait_for(lambda scene: scene.explained)), Wants(pictures=pictures)
+        )
+        shown_on(surface)
+        return found[0]
+
+    drawn, clean = look("drawn"), look("clean")
+    assert np.abs(drawn.picture.astype(int) - drawn.frame.image).max() > 50
+    assert drawn.areas
+    assert clean.picture is clean.frame.image
+    assert not clean.areas
+    assert clean.explained.explanation.heatmaps.shape == (1, 7, 7)  # with which a page draws by itself
+    assert clean.hud.notes
+    assert clean.state["colormap"] == "turbo"
+
+
+def test_frames_are_shown_before_they_are_explained_if_the_surface_wants_that() -> None:
+    def first(previews: bool) -> bool:
+        is_explained: list[bool] = []
+        surface = ThreadedSurface(
+            lambda surface: is_explained.append(surface.wait_for(bool).explained is not None), Wants(previews=previews)
+        )
+        shown_on(surface, seconds=0.3)
+        return is_explained[0]
+
+    assert not first(previews=True)
+    assert first(previews=False)
+
+
+def test_a_surface_that_wants_every_explained_frame_gets_it_however_slow_it_is() -> None:
+    class Slow(ThreadedSurface):
+        def show(self, scene: Scene) -> None:
+            threading.Event().wait(0.1)
+            super().show(scene)
+
+    def displayed(every: bool) -> tuple[int, int]:
+        surface = Slow(lambda surface: surface.wait_for(lambda _: False), Wants(previews=False, every_explained=every))
+        surface.wait_for = lambda condition: None  # it ends by the number of frames
+        surface.ask = lambda name, argument=None: None
+        summary = shown_on(surface, max_frames=20)
+        return summary.displayed, summary.frames
+
+    assert displayed(every=True) == (20, 20)
+    shown, explained = displayed(every=False)
+    assert (shown < 15, explained) == (True, 20)
+
+
+def test_no_surface_shows_nothing_and_waits_for_nobody() -> None:
+    surface = SURFACES.load("none")()
+    surface.check()
+    surface.open(COMMANDS)
+    assert list(surface.commands()) == []
+    assert surface.wants == Wants(pictures="none", previews=False, every_explained=True, full_speed=True, maps=1)
+    surface.close()
+
+
+def test_a_file_runs_at_full_speed_only_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    import live_gradcam.live_loop.run as module
+
+    paced: list[bool] = []
+    monkeypatch.setattr(
+        module, "open_source", lambda name, camera_options, *, paced, source_rate: asked(paced) or camera(frames=2)
+    )
+    asked = paced.append
+    for surface in ("none", ThreadedSurface(lambda surface: None)):
+        for every_frame in (True, False):
+            live("a.mp4", session=fake_session(), options=LiveOptions(surface=surface, every_frame=every_frame))
+            surface = ThreadedSurface(lambda surface: None) if surface != "none" else surface
+    assert paced == [False, True, True, True]
+
+
+# --- the window's commands ----------------------------------------------------------------------------------------
+
+
+def test_a_window_wants_all_that_a_person_can_see() -> None:
+    assert Window().wants == Wants()
+
+
+def test_the_commands_that_surfaces_give_by_themselves_exist() -> None:
+    names = {row.name: row for row in COMMANDS}
+    assert names["quit"].argument == ""
+    assert names["pin"].argument
+    assert Command("pin", 3).argument == 3
+
+
+# --- from another package -----------------------------------------------------------------------------------------
+
+_MODULE = '''
+"""A surface that prints what it sees, as a stranger's package adds it."""
+from live_gradcam.surfaces.commands import Command
+from live_gradcam.surfaces.surface import Wants
+
+class Teletype:
+    wants = Wants(pictures="clean", maps=1)
+    def __init__(self): self.asked = []
+    def check(self): print("checked")
+    def open(self, commands): print("opened with", len(list(commands)) > 10)
+    def show(self, scene):
+        if scene.explained and not self.asked:
+            print("saw", scene.explained.explanation.targets[0].label)
+            self.asked.append(Command("quit"))
+    def commands(self): return self.asked
+    def close(self): print("closed")
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> str:
+    """The PYTHONPATH of an installed package with a surface."""
+    (tmp_path / "teletype.py").write_text(_MODULE)
+    information = tmp_path / "teletype_surface-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: teletype-surface\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[live_gradcam.surfaces]\nteletype = teletype:Teletype\n")
+    return f"{tmp_path}:{Path(__file__).parents[2]}"
+
+
+def test_a_surface_of_another_package_is_a_choice_as_ours_are(package: str) -> None:
+    finished = run("live", TOUR, "--surface", "teletype", "--tune", "off", PYTHONPATH=package)
+    assert (finished.code, finished.err) == (0, ""), finished
+    checked, opened, saw, closed, summary = finished.out.splitlines()
+    assert (checked, opened, closed) == ("checked", "opened with True", "closed")
+    assert saw.startswith("saw ")
+    assert "frames explained at" in summary
+    refused = run("live", TOUR, "--surface", "teletypo", PYTHONPATH=package)
+    assert refused.code == 2
+    assert "there is no surface 'teletypo'; did you mean teletype" in refused.err
+    assert "teletype" in run("live", "--help", PYTHONPATH=package, COLUMNS="200").out
