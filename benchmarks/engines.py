@@ -342,9 +342,9 @@ def race(
     network: str, names: list[str], *, rounds: int, settle_seconds: float, one_process: bool
 ) -> dict[str, list[float]]:
     """Milliseconds of each contestant's frames."""
-    from live_gradcam.networks.catalog import CATALOG
+    from live_gradcam.networks.catalog import known_models
 
-    side = CATALOG[network].input_size
+    side = known_models()[network].input_size
     size = (side, side)
     make = Runner if one_process else RemoteRunner
     reference = RemoteRunner(network, "graph", size)

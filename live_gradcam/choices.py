@@ -218,6 +218,22 @@ METHODS = Family(
     },
 )
 
+_NETWORKS = "live_gradcam.networks"
+
+#: Where models come from. Each is asked in turn whether a model is its own.
+MODEL_SOURCES = Family(
+    "model source",
+    "live_gradcam.models",
+    {
+        "lites": Member("EfficientNet-Lite 0 to 2", f"{_NETWORKS}.lites:SOURCE"),
+        "applications": Member("the classifiers of keras.applications", f"{_NETWORKS}.applications:SOURCE"),
+        "keras-file": Member("a .keras file", f"{_NETWORKS}.keras_file:SOURCE"),
+        "h5-file": Member("an .h5 file", f"{_NETWORKS}.h5_file:SOURCE"),
+        "saved-model": Member("a SavedModel folder, for predictions alone", f"{_NETWORKS}.saved_model:SOURCE"),
+        "in-memory": Member("a Keras model of a Python program", f"{_NETWORKS}.in_memory:SOURCE"),
+    },
+)
+
 _OF_ENGINES = "live_gradcam.compiling.engines"
 
 #: What runs the network and its gradient.

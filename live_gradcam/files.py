@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,6 +19,8 @@ from live_gradcam.errors import OutputError
 
 #: What the name of a result has after that of its source: holiday-gradcam.mp4. In a folder, such files are no sources.
 RESULT = "-gradcam"
+#: How much of each end of a file its fingerprint is of, in bytes.
+_ENDS = 1 << 20
 
 
 @contextmanager
@@ -133,3 +136,14 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(part, path)
+
+
+def fingerprint(path: Path) -> str:
+    """What changes when a file's content does: its size, and SHA-256 of its first and its last MiB."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest.update(file.read(_ENDS))
+        file.seek(max(0, size - _ENDS))
+        digest.update(file.read(_ENDS))
+    return f"{size} {digest.hexdigest()}"

@@ -11,11 +11,11 @@ from typing import Any
 
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.files import fingerprint
+from live_gradcam.networks.catalog import identity_of
 from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import pictures_of
 
-#: How much of a recording's beginning and end its fingerprint depends on, in bytes.
-_ENDS = 1 << 20
 #: Of the session, what does not change the result.
 _OF_NO_EFFECT = ("tune", "threads", "is_live", "trust", "maps")
 
@@ -41,10 +41,7 @@ class Provenance:
     def of(source: Path, session: SessionOptions, options: AnnotateOptions) -> Provenance:
         """What a file made of a source in a way says."""
         explained = {name: value for name, value in asdict(session).items() if name not in _OF_NO_EFFECT}
-        files = [
-            Path(name) for name in (session.model, session.weights, session.labels) if name and Path(name).is_file()
-        ]
-        content = {file.name: _fingerprint(file) for file in files}
+        content = identity_of(session.model, session.of_model())
         record = {**explained, **options.record(), **({"files": content} if content else {})}
         plain = json.loads(json.dumps(record, default=str))
         return Provenance(version("live-gradcam"), source.name, _fingerprint(source), plain)
@@ -68,18 +65,13 @@ class Provenance:
 
 
 def _fingerprint(path: Path) -> str:
-    """Size, and SHA-256 of the first and the last MiB; of several pictures, SHA-256 of their names and sizes."""
+    """Of a file's content; of several pictures, SHA-256 of their names and sizes."""
+    if path.is_file():
+        return fingerprint(path)
     digest = hashlib.sha256()
-    if not path.is_file() and is_of_another_package(path):
+    if is_of_another_package(path):
         return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
-    if not path.is_file():
-        pictures = pictures_of(path)
-        for picture in pictures:
-            digest.update(f"{picture.name}\0{picture.stat().st_size}\0".encode("utf-8", "surrogateescape"))
-        return f"{len(pictures)} {digest.hexdigest()}"
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        digest.update(file.read(_ENDS))
-        file.seek(max(0, size - _ENDS))
-        digest.update(file.read(_ENDS))
-    return f"{size} {digest.hexdigest()}"
+    pictures = pictures_of(path)
+    for picture in pictures:
+        digest.update(f"{picture.name}\0{picture.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return f"{len(pictures)} {digest.hexdigest()}"

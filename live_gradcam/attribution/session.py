@@ -19,9 +19,10 @@ from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Target
-from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model_name, find_entry, load_classifier
-from live_gradcam.networks.custom_objects import check_custom_objects
-from live_gradcam.networks.labels import find_class, is_everyday_alone
+from live_gradcam.networks.asked_for import check_names
+from live_gradcam.networks.catalog import DEFAULT_MODEL, find_entry, load_with_options
+from live_gradcam.networks.labels import TOP, choose_names, find_target
+from live_gradcam.networks.model_source import ModelOptions
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
-
-TOP_CLASS = "top1"
 
 
 @dataclass(frozen=True)
@@ -82,22 +81,45 @@ class SessionOptions:
         """Tell what is wrong with the names before anything slow starts. Does not import TensorFlow.
 
         Raises:
-            UsageError: no such model, method or engine; a method that is too slow for a camera; an engine that is not
-                installed, or does not have the precision; a number of tiles for another fit.
-            ModelError: no such model file, or one that cannot be explained; no such file of custom objects.
+            UsageError: no such model, layer, class, method or engine; a method that is too slow for a camera; an engine
+                that is not installed, or does not have the precision; a number of tiles for another fit.
+            ModelError: no such model file, or one that cannot be explained; no such file of weights, labels or custom
+                objects.
         """
-        check_model_name(self.model)
-        if self.custom_objects is not None:
-            check_custom_objects(self.custom_objects)
+        check_names(
+            self.model,
+            self.of_model(),
+            layer=self.layer,
+            classes=self.classes,
+            names=self.names,
+            is_live=self.is_live,
+        )
         for method in (self.method, *self.methods):
             METHODS.check(method)
         row = METHODS.row(self.method)
         if self.is_live and row is not None and not row.is_quick:
             raise _too_slow(self.method)
         check_engine(self.engine, self.precision)
-        parse_feed(self.feed)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
+
+    def of_model(self) -> ModelOptions:
+        """Those that say how the model is loaded.
+
+        Raises:
+            UsageError: `feed` is of another form.
+            ModelError: there is no such file of it.
+        """
+        return ModelOptions(
+            weights=None if self.weights == "none" else self.weights,
+            labels=self.labels,
+            preprocessing=self.preprocessing,
+            output=self.output,
+            head=self.head,
+            feed=parse_feed(self.feed),
+            custom_objects=self.custom_objects,
+            trust=self.trust,
+        )
 
 
 @dataclass(frozen=True)
@@ -282,7 +304,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
         notes: list[str] = []
         classifier = _load(options, notes.append)
         names = options.names or _names(options, classifier)
-        targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP_CLASS)
+        targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP)
         seconds["load"] = time.perf_counter() - start
         start = time.perf_counter()
         fit = options.fit
@@ -338,42 +360,16 @@ def _too_slow(method: str) -> UsageError:
 
 def _names(options: SessionOptions, classifier: Classifier) -> Names:
     """Everyday names where a camera is looked at by a network of ImageNet's, or where one of them is asked for."""
-    if classifier.groups is None:
-        return "imagenet"
-    asked_for = [part.strip() for name in options.classes for part in (name, *name.split(">"))]
-    is_everyday = any(is_everyday_alone(name, classifier.labels, classifier.groups) for name in asked_for)
-    return "everyday" if is_everyday or (options.is_live and find_entry(options.model) is not None) else "imagenet"
+    are_usual = options.is_live and find_entry(options.model) is not None
+    return choose_names(options.classes, classifier.labels, are_usual=are_usual)
 
 
 def _target(name: str, classifier: Classifier, names: Names) -> Target:
-    """The class of an index or a label; of "A>B" the contrast of two, where no class is called that."""
-    groups = classifier.groups if names == "everyday" else None
-
-    def index_of(one: str) -> int:
-        return find_class(one, classifier.labels, groups)
-
-    first, separator, second = name.partition(">")
-    if not separator or name in classifier.labels:
-        return Target(index_of(name))
-    target = Target(index_of(first.strip()), index_of(second.strip()))
-    if target.index == target.against:
-        raise UsageError(f"{name!r} contrasts a class with itself")
-    return target
+    return find_target(name, classifier.labels, classifier.groups if names == "everyday" else None)
 
 
 def _load(options: SessionOptions, say: Callable[[str], None]) -> Classifier:
-    return load_classifier(
-        options.model,
-        weights=None if options.weights == "none" else options.weights,
-        labels=options.labels,
-        preprocessing=options.preprocessing,
-        output=options.output,
-        head=options.head,
-        feed=parse_feed(options.feed),
-        custom_objects=options.custom_objects,
-        trust=options.trust,
-        say=say,
-    )
+    return load_with_options(options.model, replace(options.of_model(), say=say))
 
 
 def _say_nothing(note: str) -> None:

@@ -29,7 +29,7 @@ from live_gradcam.choices import (
     Tune,
 )
 from live_gradcam.cli.parsing import parse_input_size, parse_levels, parse_rate
-from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
+from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -101,7 +101,7 @@ Model = Annotated[
         "-m",
         metavar="NAME|PATH",
         help="A network's name (see live-gradcam models), or a .keras or .h5 file.",
-        autocompletion=lambda incomplete: [name for name in CATALOG if name.startswith(incomplete)],
+        autocompletion=lambda incomplete: [name for name in known_models() if name.startswith(incomplete)],
     ),
 ]
 Weights = Annotated[

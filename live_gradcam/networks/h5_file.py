@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.keras2 import with_layers_named
+from live_gradcam.networks.keras_reading import HDF5_SIGNATURE
+from live_gradcam.networks.model_file import ModelFiles
 
 if TYPE_CHECKING:
     import h5py
     import keras
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 #: What names the layers in a file of weights alone: before Keras 2.12, in its 2.12 and 2.13, and since.
 _SIGNS_OF_WEIGHTS = ("layer_names", "layer_names0", "_layer_checkpoint_dependencies", "layers")
@@ -76,3 +76,6 @@ def _without_model(path: Path, file: h5py.File) -> ModelError:
             'model.save("NAME.keras"), or give the network\'s name with -m and this file with --weights'
         )
     return ModelError(f"{path} is an HDF5 file, but not a model that Keras saved")
+
+
+SOURCE = ModelFiles(H5File, HDF5_SIGNATURE)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.keras_reading import ZIP_SIGNATURE
+from live_gradcam.networks.model_file import ModelFiles
 
 if TYPE_CHECKING:
     import keras
-
-SIGNATURE = b"PK\x03\x04"
 
 
 class KerasFile:
@@ -52,3 +52,6 @@ class KerasFile:
 
         with zipfile.ZipFile(self.path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
             load_keras_weights(weights, model, self.config)
+
+
+SOURCE = ModelFiles(KerasFile, ZIP_SIGNATURE)

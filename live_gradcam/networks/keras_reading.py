@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: The first bytes of `.keras` files, which are zip archives, and of `.h5` files.
+ZIP_SIGNATURE = b"PK\x03\x04"
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
 
 @contextmanager
 def named(path: Path, ending: str) -> Iterator[Path]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.choices import Names, Output
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError, did_you_mean
+from live_gradcam.explanations.explanation import Target
 from live_gradcam.explanations.vocabulary import Groups
+from live_gradcam.networks.outputs import entries_of
 
 
 @cache
@@ -137,6 +142,104 @@ def _check_that_no_index_is_left_out(
         )
         if is_index and column not in numberings:
             raise ModelError(f"the labels file {path} leaves indices out, or has some twice")
+
+
+# --- the labels of a model ----------------------------------------------------------------------------------------
+
+
+def labels_for(
+    labels: str | Path | tuple[str, ...] | list[str] | None, units: int, output: Output
+) -> tuple[str, ...] | None:
+    """The labels that the user gives to a model; None where there are none.
+
+    Args:
+        labels: the names in class order, or a file of them. One name for one unit names its 1.
+        units: how many numbers the model gives.
+        output: what they are.
+
+    Raises:
+        ModelError: the file cannot be read, or there are not as many labels as there is to name.
+    """
+    if labels is None:
+        return None
+    names = tuple(labels) if isinstance(labels, (tuple, list)) else read_labels(labels)
+    entries = entries_of(output, units)
+    if (units, entries, len(names)) == (1, 2, 1):
+        return (f"not {names[0]}", names[0])
+    if len(names) != entries:
+        raise ModelError(f"there are {len(names)} labels for {entries} {output}: the labels need one name for each")
+    return names
+
+
+def labels_beside(path: Path, entries: int) -> tuple[tuple[str, ...], str] | None:
+    """The labels in a file beside a model's, where it has as many as there are entries, and the name of that file.
+
+    Args:
+        path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
+        entries: how many labels it takes.
+    """
+    for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
+        beside = path.with_name(name)
+        if not beside.is_file():
+            continue
+        with suppress(LiveGradcamError):  # it may be of something else
+            labels = read_labels(beside)
+            if len(labels) == entries:
+                return labels, name
+    return None
+
+
+def numbered_labels(units: int, output: Output) -> tuple[str, ...]:
+    """Labels for a model that has none: "class 0", "class 1", …; of a single value "value"."""
+    kind = {"classes": "class", "labels": "label", "values": "value"}[output]
+    entries = entries_of(output, units)
+    return (kind,) if (output, entries) == ("values", 1) else tuple(f"{kind} {index}" for index in range(entries))
+
+
+def groups_of(labels: tuple[str, ...]) -> Groups | None:
+    """The everyday names of classes, where these are ImageNet's; None where they are others."""
+    return everyday_groups() if labels == imagenet_labels() else None
+
+
+# --- what the user asks for ---------------------------------------------------------------------------------------
+
+#: What stands for the most probable class of each frame.
+TOP = "top1"
+
+
+def choose_names(asked_for: Sequence[str], labels: tuple[str, ...], *, are_usual: bool) -> Names:
+    """Whether classes are listed by everyday names, where the user does not say.
+
+    Args:
+        asked_for: the classes, as the user writes them.
+        labels: the names in class order.
+        are_usual: whether everyday names are listed even if no class is asked for by one.
+    """
+    groups = groups_of(labels)
+    if groups is None:
+        return "imagenet"
+    each = [part.strip() for name in asked_for for part in (name, *name.split(">"))]
+    return "everyday" if are_usual or any(is_everyday_alone(name, labels, groups) for name in each) else "imagenet"
+
+
+def find_target(name: str, labels: tuple[str, ...], groups: Groups | None) -> Target:
+    """The class of an index or a label; of "A>B" the contrast of two, where no class is called that.
+
+    Args:
+        name: as the user writes it.
+        labels: the names in class order.
+        groups: as for `find_class`.
+
+    Raises:
+        UsageError: there is no such class, or both are the same.
+    """
+    first, separator, second = name.partition(">")
+    if not separator or name in labels:
+        return Target(find_class(name, labels, groups))
+    target = Target(find_class(first.strip(), labels, groups), find_class(second.strip(), labels, groups))
+    if target.index == target.against:
+        raise UsageError(f"{name!r} contrasts a class with itself")
+    return target
 
 
 def is_everyday_alone(name: str, labels: tuple[str, ...], groups: Groups) -> bool:

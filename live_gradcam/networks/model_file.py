@@ -1,4 +1,4 @@
-"""Reading a model that Keras saved: `.keras` and `.h5`, Keras 2's too, and SavedModel folders, for predictions alone.
+"""Models in files that Keras saved: what `.keras` and `.h5` files have in common, those of Keras 2 too.
 
 What a file is, its first bytes tell, and not its name. A model file can hold code (Lambda layers). None of it is run
 unless the user says that the file is trusted.
@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from live_gradcam.errors import ModelError, first_line
-from live_gradcam.networks import h5_file, keras_file
-from live_gradcam.networks.h5_file import H5File
+from live_gradcam.files import fingerprint
+from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
-from live_gradcam.networks.keras_file import KerasFile
 from live_gradcam.networks.keras_reading import named, nothing_left_out
-from live_gradcam.networks.saved_model import is_saved_model, load_saved_model
+from live_gradcam.networks.labels import labels_beside, labels_for, numbered_labels, read_labels
+from live_gradcam.networks.layer_names import KnownLayers
+from live_gradcam.networks.model_config import head_in_config, layers_in_config
+from live_gradcam.networks.model_source import LoadedModel, ModelOptions, ModelSource
+from live_gradcam.networks.outputs import entries_of
+from live_gradcam.networks.weights_file import load_weights, require_weights_file
 
 if TYPE_CHECKING:
     import keras
@@ -28,36 +32,113 @@ _KERAS_PACKAGES = ("keras_cv", "keras_hub", "keras_nlp")
 _UNKNOWN_CLASS = re.compile(r"(?:Could not locate|Unknown) (?:class|function|layer|object|\w+ function):? '([^']+)'")
 
 
-def check_model_file(path: Path) -> None:
-    """Raise the error of a file that is no model by its first bytes.
+class ModelFile(Protocol):
+    """An open file of a model. Opening one raises ModelError where it is damaged, or is no model.
 
-    Raises:
-        ModelError: it is neither a `.keras` nor an `.h5` file, or cannot be read.
+    Attributes:
+        ending: that Keras knows such a file by.
+        path: the file.
+        config: the model's configuration, as it is in the file.
+        keras_version: the version of Keras that saved it.
     """
-    _kind_of(path)
+
+    ending: str
+    path: Path
+    config: dict[str, Any]
+    keras_version: str
+
+    def load_keras_2_weights(self, model: keras.Model) -> None:
+        """Assign the weights that Keras 2 saved to a model, which was built from the configuration."""
+        ...
 
 
-def load_model_file(path: Path, *, custom_objects: Mapping[str, Any] | None = None, trust: bool = False) -> keras.Model:
-    """Load a model.
+class ModelFiles(ModelSource):
+    """A kind of file as a source of models.
 
     Args:
-        path: a `.keras` or `.h5` file, or a SavedModel folder.
-        custom_objects: name to class or function, for those that are not Keras' and not registered with it.
-        trust: run the code that the file holds.
-
-    Raises:
-        ModelError: the file holds code and is not trusted, needs a class that is not known, or cannot be read.
+        opener: opens a file of this kind.
+        signature: the first bytes of such a file.
     """
-    if is_saved_model(path):
-        return load_saved_model(path)
-    file = _kind_of(path)(path)
-    if not trust:
-        _refuse_code(path, file.config)
-    _require_packages(path, file.config)
+
+    def __init__(self, opener: Callable[[Path], ModelFile], signature: bytes) -> None:
+        self._open = opener
+        self._signature = signature
+
+    def matches(self, model: str | Path | keras.Model) -> bool:
+        """Whether it is a path of a file that begins as such files do."""
+        return isinstance(model, (str, Path)) and _first_bytes(Path(model)).startswith(self._signature)
+
+    def check(self, model: str | Path | keras.Model, options: ModelOptions) -> None:
+        """Refuse a file that is damaged, has no network, or holds code and is not trusted; and weights not there."""
+        if options.weights_file is not None:
+            require_weights_file(options.weights_file)
+        file = self._open(Path(model))
+        if not options.trust:
+            _refuse_code(file.path, file.config)
+
+    def load(self, model: str | Path | keras.Model, options: ModelOptions) -> LoadedModel:
+        """Load the model, with other weights where the user gives some.
+
+        Raises:
+            ModelError: the file holds code and is not trusted, needs a class that is not known, or cannot be read.
+        """
+        self.check(model, options)
+        path, custom_objects = Path(model), options.custom_objects or {}
+        if not isinstance(custom_objects, Mapping):
+            custom_objects = read_custom_objects(custom_objects)
+        loaded = _load(self._open(path), custom_objects, trust=options.trust)
+        if options.weights_file is not None:
+            load_weights(loaded, options.weights_file)
+        return LoadedModel(path.name, loaded, file=path)
+
+    def identity(self, model: str | Path | keras.Model, options: ModelOptions) -> str:
+        """The file's content."""
+        return fingerprint(Path(model))
+
+    def layers(self, model: str | Path | keras.Model, options: ModelOptions) -> KnownLayers | None:
+        """From the file's configuration; None where other classes than Keras' own may be in it, or inputs are held.
+
+        Inputs that are held put the model into another one.
+        """
+        config = self._open(Path(model)).config
+        may_have_others = options.custom_objects is not None and "module" not in config
+        return None if options.feed or may_have_others else layers_in_config(config)
+
+    def labels(self, model: str | Path | keras.Model, options: ModelOptions) -> tuple[str, ...] | None:
+        """The user's, those beside the file, or numbers; None where the configuration does not say how many."""
+        path = Path(model)
+        head = None if options.head else head_in_config(self._open(path).config, options.output)
+        if head is None:
+            return _labels_alone(options)
+        beside = None if options.labels is not None else labels_beside(path, entries_of(head[1], head[0]))
+        return labels_for(options.labels, *head) or (beside[0] if beside else numbered_labels(*head))
+
+
+def _labels_alone(options: ModelOptions) -> tuple[str, ...] | None:
+    """The user's labels, of a model of which it is not known how many it has; a single one may name two sides."""
+    if options.labels is None:
+        return None
+    labels = tuple(options.labels) if isinstance(options.labels, (tuple, list)) else read_labels(options.labels)
+    return labels if len(labels) > 1 else None
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The first 8 bytes of a file; none of what is no file, or cannot be read."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
+
+
+def _load(file: ModelFile, custom_objects: Mapping[str, Any], *, trust: bool) -> keras.Model:
+    _require_packages(file.path, file.config)
     load = _load_keras_3 if file.keras_version.startswith("3.") else _load_keras_2
     try:
         with nothing_left_out():
-            return load(file, {**_tensorflows_activations(), **(custom_objects or {})}, safe_mode=not trust)
+            return load(file, {**_tensorflows_activations(), **custom_objects}, safe_mode=not trust)
     except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
         raise _in_a_line(file, error) from error
 
@@ -67,19 +148,6 @@ def _tensorflows_activations() -> dict[str, Any]:
     import keras
 
     return {"softmax_v2": keras.activations.softmax}
-
-
-def _kind_of(path: Path) -> type[H5File | KerasFile]:
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise ModelError(f"the model file {path} cannot be read: {error.strerror}") from error
-    if start.startswith(h5_file.SIGNATURE):
-        return H5File
-    if start.startswith(keras_file.SIGNATURE):
-        return KerasFile
-    raise ModelError(f"{path} is not a model file: give a .keras or .h5 file that Keras saved")
 
 
 def _refuse_code(path: Path, config: Any) -> None:
@@ -119,14 +187,14 @@ def _holds_code(path: Path, kind: str) -> ModelError:
     )
 
 
-def _load_keras_3(file: H5File | KerasFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:
+def _load_keras_3(file: ModelFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:
     import keras
 
     with named(file.path, file.ending) as path:
         return keras.saving.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
 
 
-def _load_keras_2(file: H5File | KerasFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:
+def _load_keras_2(file: ModelFile, custom_objects: dict[str, Any], *, safe_mode: bool) -> keras.Model:
     import keras
 
     from live_gradcam.networks import tensorflow_function
@@ -138,7 +206,7 @@ def _load_keras_2(file: H5File | KerasFile, custom_objects: dict[str, Any], *, s
     return model
 
 
-def _in_a_line(file: H5File | KerasFile, error: Exception) -> ModelError:
+def _in_a_line(file: ModelFile, error: Exception) -> ModelError:
     path, message = file.path, str(error)
     if isinstance(error, ModelError):
         return error

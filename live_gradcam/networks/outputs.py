@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from live_gradcam.choices import Output
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 #: What the last layer does to its numbers, of what is known here.
 Activation = Literal["softmax", "sigmoid", "relu", "tanh", "linear"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 _ACTIVATION_LAYERS: dict[str, Activation] = {
     "Softmax": "softmax",

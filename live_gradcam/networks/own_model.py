@@ -15,10 +15,11 @@ import tensorflow as tf
 from live_gradcam.choices import Output
 from live_gradcam.errors import LiveGradcamError, ModelError
 from live_gradcam.networks.graph import Network, flatten, run
-from live_gradcam.networks.labels import read_labels
+from live_gradcam.networks.labels import labels_beside
+from live_gradcam.networks.model_source import LoadedModel, ModelOptions
 from live_gradcam.networks.outputs import Activation, entries_of, last_activation, output_of
 from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs
-from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
 
 @dataclass(frozen=True)
@@ -26,46 +27,36 @@ class Facts:
     """What a model itself tells, or what is beside its file.
 
     Attributes:
-        output: what its numbers are.
+        output: what its numbers are; None for what its last layer says.
         preprocessing: how it wants its pixels.
         fit: as for `Classifier`.
         guess: the name of the preprocessing, where it is a guess.
-        labels: from a file beside the model's; None without one.
+        labels: the source's, or from a file beside the model's; None without either.
     """
 
-    output: Output
+    output: Output | None
     preprocessing: Preprocessing
     fit: str | None
     guess: str | None
     labels: tuple[str, ...] | None
 
 
-def facts_of(
-    name: str,
-    model: keras.Model,
-    input_size: tuple[int, int],
-    *,
-    path: Path | None = None,
-    output: Output | None = None,
-    preprocessing: Preprocessing | None = None,
-    find_labels: bool = True,
-    say: Callable[[str], None],
-) -> Facts:
-    """Find out what the user has not said.
+def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int], options: ModelOptions) -> Facts:
+    """Find out what neither the user says, nor the source that the model comes from.
 
     Args:
-        name: the model's, for messages.
-        model: of one input and one output.
+        loaded: as it came.
+        model: the same, of one input and one output.
         input_size: (height, width).
-        path: the model's file; None for a model in memory.
-        output: what its numbers are, where the user says so.
-        preprocessing: how it wants its pixels, where the user says so.
-        find_labels: look for a file of labels beside the model's.
-        say: is told what is a guess or was chosen, a line each.
+        options: what the user says. `say` is called with a line for each guess and choice.
 
     Raises:
-        ModelError: its numbers say nothing.
+        ModelError: the model's numbers say nothing.
     """
+    preprocessing = find_preprocessing(options.preprocessing) or loaded.preprocessing
+    if loaded.preprocessing is not None and loaded.labels is not None:  # by somebody who knows the network
+        return Facts(options.output, preprocessing or loaded.preprocessing, loaded.fit, None, loaded.labels)
+    name, say, output = loaded.name, options.say, options.output
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
     activation = "linear" if network is None else last_activation(network)
@@ -73,10 +64,10 @@ def facts_of(
         raise ModelError(f"{name} ends in a softmax over one number, which is 1 for any picture: train it with sigmoid")
     if output is None:
         output = _output(name, network, activation, units, say)
-    labels = None
-    if find_labels and path is not None:
-        labels = _labels_beside(path, entries_of(output, units), say)
-    fit, guess = fit_of(model), None
+    labels = loaded.labels
+    if options.labels is None and labels is None and loaded.file is not None:
+        labels = _labels_beside(loaded.file, entries_of(output, units), say)
+    fit, guess = loaded.fit or fit_of(model), None
     if preprocessing is None:
         own = _own_preprocessing(model)
         if own is not None:
@@ -133,25 +124,12 @@ def _gives_probabilities(network: Network) -> bool:
 
 
 def _labels_beside(path: Path, entries: int, say: Callable[[str], None]) -> tuple[str, ...] | None:
-    """The labels in a file beside a model's, where it has as many as there are entries.
-
-    Args:
-        path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
-        entries: how many labels it takes.
-        say: is told of what is taken.
-    """
-    for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
-        beside = path.with_name(name)
-        if not beside.is_file():
-            continue
-        try:
-            labels = read_labels(beside)
-        except LiveGradcamError:
-            continue
-        if len(labels) == entries:
-            say(f"{path.name}: the labels are those of {name} beside it")
-            return labels
-    return None
+    found = labels_beside(path, entries)
+    if found is None:
+        return None
+    labels, name = found
+    say(f"{path.name}: the labels are those of {name} beside it")
+    return labels
 
 
 # --- its pixels ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from live_gradcam.errors import UsageError, did_you_mean
+
 ChannelOrder = Literal["rgb", "bgr", "grey"]
 
 
@@ -62,3 +64,22 @@ PREPROCESSINGS: dict[str, Preprocessing] = {
     ),
     "efficientnet-lite": Preprocessing(mean=_same(127.0), scale=_same(1 / 128)),
 }
+
+
+def find_preprocessing(wanted: str | Preprocessing | None) -> Preprocessing | None:
+    """The recipe that the user asks for; None where it is to be found out.
+
+    Args:
+        wanted: a recipe, or a name as `--preprocessing` spells it.
+
+    Raises:
+        UsageError: there is no preprocessing of that name.
+    """
+    if wanted in (None, AUTO):
+        return None
+    if not isinstance(wanted, str):
+        return wanted
+    if wanted not in PREPROCESSINGS:
+        hint = did_you_mean(wanted, [AUTO, *PREPROCESSINGS]) or f": use {AUTO} or one of {', '.join(PREPROCESSINGS)}"
+        raise UsageError(f"there is no preprocessing {wanted!r}{hint}")
+    return PREPROCESSINGS[wanted]

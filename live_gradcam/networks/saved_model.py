@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.model_source import LoadedModel, ModelOptions, ModelSource
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,27 @@ def _is_by_keras_2(path: Path) -> bool:
     return (path / "keras_metadata.pb").is_file() or b"_tf_keras_" in (path / "saved_model.pb").read_bytes()
 
 
+class _SavedModels(ModelSource):
+    def matches(self, model: str | Path | keras.Model) -> bool:
+        """Whether it is the path of such a folder."""
+        return isinstance(model, (str, Path)) and is_saved_model(Path(model))
+
+    def check(self, model: str | Path | keras.Model, options: ModelOptions) -> None:
+        """Refuse it: it has predictions alone.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(f"{model}: {layers_cannot_be_seen(Path(model))}")
+
+    def load(self, model: str | Path | keras.Model, options: ModelOptions) -> LoadedModel:
+        """Load it for its predictions."""
+        if options.weights_file is not None:
+            raise ModelError(f"{model} has weights of its own, and takes no others: leave out --weights")
+        path = Path(model)
+        return LoadedModel(path.name, load_saved_model(path), file=path)
+
+
 def load_saved_model(path: Path) -> keras.Model:
     """A model of one layer, which is the whole SavedModel, by its default signature."""
     import keras
@@ -44,3 +66,6 @@ def load_saved_model(path: Path) -> keras.Model:
     inputs = keras.Input(batch_shape=tuple(images[0].shape), dtype=images[0].dtype.name)
     outputs = layer(inputs)
     return keras.Model(inputs, list(outputs.values()) if isinstance(outputs, dict) else outputs, name=path.name)
+
+
+SOURCE = _SavedModels()

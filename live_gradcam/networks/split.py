@@ -13,8 +13,9 @@ from typing import Any
 
 import keras
 
-from live_gradcam.errors import ModelError, UsageError, did_you_mean
+from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.graph import Network, Operation, Shape
+from live_gradcam.networks.layer_names import no_such_layer, own_name
 from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 
 #: Layers between the target layer and the classifier that only thin out, hide or pad the map.
@@ -343,13 +344,11 @@ def find_layer(network: Network, name: str) -> Operation:
     """
     named = [operation for operation in network.operations if operation.name == name]
     if not named:
-        named = [operation for operation in network.operations if operation.name.rpartition("/")[2] == name]
+        named = [operation for operation in network.operations if own_name(operation.name) == name]
     full_names = list(dict.fromkeys(operation.name for operation in named))
     candidates = candidate_layers(network)
     if not named:
-        own_names = (operation.name.rpartition("/")[2] for operation in candidates)
-        hint = did_you_mean(name, own_names) or "; see live-gradcam layers"
-        raise UsageError(f"there is no layer {name!r}{hint}")
+        raise no_such_layer(name, [operation.name for operation in candidates])
     if len(full_names) > 1:
         raise UsageError(f"several layers are called {name!r}: give the full name, one of {', '.join(full_names)}")
     if named[-1] not in candidates:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from live_gradcam.networks import h5_file, keras_file
-from live_gradcam.networks.keras_reading import named, nothing_left_out
+from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.keras_reading import HDF5_SIGNATURE, ZIP_SIGNATURE, named, nothing_left_out
 
 if TYPE_CHECKING:
     import keras
@@ -20,10 +20,24 @@ def load_weights(model: keras.Model, path: Path) -> None:
         path: a file that Keras wrote, by `save_weights` or by `save`.
 
     Raises:
-        ValueError: it is another kind of file, or its weights are not those of the model. h5py and Keras raise others.
+        ModelError: there is no such file, it is another kind of file, or its weights are not those of the model.
     """
-    with named(path, _ending(path)) as readable, nothing_left_out():
-        model.load_weights(readable)
+    require_weights_file(path)
+    try:
+        with named(path, _ending(path)) as readable, nothing_left_out():
+            model.load_weights(readable)
+    except Exception as error:  # Keras passes on whatever its layers, h5py and zipfile raise
+        raise ModelError(f"the weights {path} do not fit {model.name}: {first_line(error)}") from error
+
+
+def require_weights_file(path: Path) -> None:
+    """Make sure that there is a file of weights.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no weights file {path}")
 
 
 def _ending(path: Path) -> str:
@@ -32,9 +46,9 @@ def _ending(path: Path) -> str:
 
     with path.open("rb") as file:
         start = file.read(8)
-    if start.startswith(keras_file.SIGNATURE):
+    if start.startswith(ZIP_SIGNATURE):
         return ".keras"
-    if not start.startswith(h5_file.SIGNATURE):
+    if not start.startswith(HDF5_SIGNATURE):
         raise ValueError("it is not a file of weights that Keras saved")
     with h5py.File(path) as file:
         by_layer_names = "model_weights" in file or any(name.startswith("layer_names") for name in file.attrs)

@@ -17,8 +17,9 @@ from keras import layers
 
 from live_gradcam import load_classifier
 from live_gradcam.errors import ModelError
-from live_gradcam.networks.catalog import check_model_name
+from live_gradcam.networks.catalog import check_model
 from live_gradcam.networks.custom_objects import read_custom_objects
+from live_gradcam.networks.model_source import ModelOptions
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -50,7 +51,7 @@ def refused(path: Path, **settings) -> str:
 def test_the_first_bytes_tell_what_a_file_is(tmp_path: Path, model: keras.Model, saved: str, name: str) -> None:
     model.save(tmp_path / saved)
     (tmp_path / saved).rename(tmp_path / name)
-    check_model_name(tmp_path / name)
+    check_model(tmp_path / name, ModelOptions())
     classifier = load_classifier(tmp_path / name)
     assert classifier.name == name
     np.testing.assert_allclose(predictions(classifier.model), predictions(model), rtol=1e-6)
@@ -69,7 +70,7 @@ def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert "is not a model file: give a .keras or .h5 file" in refused(path)
     with pytest.raises(ModelError, match="is not a model file"):
-        check_model_name(path)
+        check_model(path, ModelOptions())
 
 
 def test_an_archive_of_another_kind(tmp_path: Path) -> None:
@@ -232,7 +233,7 @@ def test_custom_objects_may_be_imported_from_a_module_beside(tmp_path: Path) -> 
 def test_a_saved_model_of_keras_2_is_to_be_saved_as_h5(tmp_path: Path, sign: str) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ModelError, match=r'model\.save\("NAME\.keras"\)'):
-        check_model_name(tmp_path)
+        check_model(tmp_path, ModelOptions())
     (tmp_path / sign).write_bytes(b"\x0a_tf_keras_sequential")
     with pytest.raises(ModelError, match=r'layers cannot be seen.* model\.save\("NAME\.h5"\)'):
-        check_model_name(tmp_path)
+        check_model(tmp_path, ModelOptions())

@@ -16,10 +16,11 @@ from keras import layers, ops
 from live_gradcam import Classifier, Explainer, load_classifier
 from live_gradcam.attribution.methods.method import load_method
 from live_gradcam.errors import ModelError, UsageError
-from live_gradcam.networks.catalog import CATALOG, check_model_name
+from live_gradcam.networks.catalog import check_model, known_models
 from live_gradcam.networks.custom_objects import read_custom_objects
-from live_gradcam.networks.efficientnet_lite import SCALINGS
 from live_gradcam.networks.graph import flatten
+from live_gradcam.networks.lites import SCALINGS
+from live_gradcam.networks.model_source import ModelOptions
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.split import candidate_layers, default_target, find_layer, layers_to_step_through, token_grid
 
@@ -67,7 +68,7 @@ FAMILIES += ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB1", "
 
 
 def test_the_table_of_target_layers_is_complete() -> None:
-    assert set(TARGET_LAYERS) == set(CATALOG) - set(SCALINGS)
+    assert set(TARGET_LAYERS) == set(known_models()) - set(SCALINGS)
     assert all(min(shape[:2]) >= 7 for _, shape in TARGET_LAYERS.values())
 
 
@@ -75,7 +76,7 @@ def test_the_table_of_target_layers_is_complete() -> None:
 def test_the_target_layer_and_the_input_size_of_a_family(name: str) -> None:
     keras.utils.clear_session()  # layers without a name are numbered from the start
     model = getattr(keras.applications, name)(weights=None)
-    size = (CATALOG[name].input_size,) * 2
+    size = (known_models()[name].input_size,) * 2
     assert model.input_shape[1:3] in (size, (None, None))
     network = flatten(model, size)
     target = default_target(network)
@@ -450,7 +451,7 @@ def test_a_saved_model_predicts_and_has_no_map(saved_model: tuple[Path, keras.Mo
     images = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
     expected = model.predict(images, verbose=0)
     np.testing.assert_allclose(classifier.model.predict(images, verbose=0), expected, rtol=1e-5)
-    for explain in (lambda: Explainer(classifier), lambda: check_model_name(folder)):
+    for explain in (lambda: Explainer(classifier), lambda: check_model(folder, ModelOptions())):
         with pytest.raises(ModelError, match=r'layers cannot be seen.* model\.save\("NAME\.keras"\)') as caught:
             explain()
         assert "\n" not in str(caught.value)

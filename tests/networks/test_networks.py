@@ -20,9 +20,9 @@ from keras import layers
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.compiling import runtime
 from live_gradcam.errors import ModelError, UsageError
-from live_gradcam.networks.catalog import CATALOG, find_entry
-from live_gradcam.networks.efficientnet_lite import SCALINGS
+from live_gradcam.networks.catalog import find_entry, known_models
 from live_gradcam.networks.labels import find_class, imagenet_labels, read_labels
+from live_gradcam.networks.lites import SCALINGS
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.torch_checkpoint import read_torch_checkpoint
@@ -96,16 +96,16 @@ def test_labels_files_that_cannot_be_used(tmp_path: Path, name: str, content: by
 
 def test_every_keras_application_is_in_the_catalogue() -> None:
     functions = {name for name, value in vars(keras.applications).items() if isinstance(value, types.FunctionType)}
-    assert functions | set(SCALINGS) == set(CATALOG)
+    assert functions | set(SCALINGS) == set(known_models())
 
 
-@pytest.mark.parametrize("name", sorted(set(CATALOG) - set(SCALINGS)))
+@pytest.mark.parametrize("name", sorted(set(known_models()) - set(SCALINGS)))
 def test_the_preprocessing_is_kerass_own(name: str) -> None:
     build = getattr(keras.applications, name)
     module = sys.modules[build.__module__]
     frame = np.random.default_rng(0).integers(0, 256, (1, 4, 5, 3), np.uint8)
     expected = module.preprocess_input(frame[..., ::-1].astype(np.float32))
-    actual = network_input(frame, PREPROCESSINGS[CATALOG[name].preprocessing])
+    actual = network_input(frame, PREPROCESSINGS[known_models()[name].preprocessing])
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-4)
 
 
@@ -277,7 +277,7 @@ def test_a_file_that_is_no_checkpoint_or_is_cut_short(tmp_path: Path, torch_name
 
 
 def test_the_checkpoint_of_another_network_does_not_fit() -> None:
-    from live_gradcam.networks.efficientnet_lite import imagenet_checkpoint
+    from live_gradcam.networks.lites import imagenet_checkpoint
 
     with pytest.raises(ModelError, match="not a checkpoint of efficientnet-lite2"):
         load_classifier("efficientnet-lite2", weights=imagenet_checkpoint("efficientnet-lite0"))

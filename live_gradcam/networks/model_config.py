@@ -1,0 +1,105 @@
+"""What the configuration in a model's file tells without Keras: the names of its layers, and what its numbers are.
+
+It tells nothing where classes besides Keras' own may change what it means, or where it is not written as expected: then
+the loaded model tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from live_gradcam.choices import Output
+from live_gradcam.networks.keras2 import layer_name
+from live_gradcam.networks.layer_names import KnownLayers
+from live_gradcam.networks.outputs import ACTIVATIONS, Activation, output_of
+
+_NOT_AS_EXPECTED = (KeyError, TypeError, IndexError, AttributeError, ValueError)
+#: The classes of Keras' own models whose layers can be seen.
+_MODELS = ("Functional", "Model", "Network", "Sequential")
+
+
+class _CannotTellError(Exception):
+    """The configuration alone does not say it."""
+
+
+def layers_in_config(config: Mapping[str, Any]) -> KnownLayers | None:
+    """The layers of a model with their full names, and the models that are nested in it; None where it cannot be known.
+
+    Args:
+        config: the model's configuration.
+    """
+    try:
+        names = tuple(dict.fromkeys(_names(config, "")))
+    except (_CannotTellError, *_NOT_AS_EXPECTED):
+        return None
+    return KnownLayers(names, names)
+
+
+def _names(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    _check_that_it_is_kerass(model)
+    for layer in model["config"]["layers"]:
+        name = prefix + layer_name(layer.get("name") or layer["config"]["name"])
+        if _is_model(layer):
+            yield from _names(layer, f"{name}/")
+        _check_that_it_is_kerass(layer)
+        if layer["class_name"] != "InputLayer":
+            yield name  # of a model too: one that is called with other inputs than its own is not opened
+
+
+def _is_model(part: Mapping[str, Any]) -> bool:
+    return part["class_name"] in _MODELS and isinstance(part["config"].get("layers"), list)
+
+
+def _check_that_it_is_kerass(part: Mapping[str, Any]) -> None:
+    """Stop at what may be a model of somebody else's, whose layers are not in the file, or are other ones."""
+    kind, module = part["class_name"], part.get("module")
+    if module is None:  # in `.h5` files, and as Keras wrote it before 2.12
+        is_kerass = ">" not in kind and (_is_model(part) or "layers" not in part["config"])
+    else:
+        is_kerass = module == "keras" or module.startswith("keras.")
+    if not is_kerass:
+        raise _CannotTellError
+
+
+def head_in_config(config: Mapping[str, Any], output: Output | None) -> tuple[int, Output] | None:
+    """How many numbers a model gives, and what they are; None where it cannot be known.
+
+    Args:
+        config: the model's configuration.
+        output: what they are, where the user says so.
+    """
+    try:
+        dense = _last_layer(config)["config"]
+        units, activation = dense["units"], dense["activation"]
+    except (_CannotTellError, *_NOT_AS_EXPECTED):
+        return None
+    if not isinstance(units, int) or activation not in ACTIVATIONS:
+        return None
+    known: Activation = activation
+    return units, output or output_of(known, units)
+
+
+def _last_layer(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The dense layer that gives a model's one output."""
+    _check_that_it_is_kerass(model)
+    settings = model["config"]
+    last = settings["layers"][-1]
+    if model["class_name"] != "Sequential":
+        last = _named(settings["layers"], _only(settings["output_layers"]))
+    if _is_model(last):
+        return _last_layer(last)
+    _check_that_it_is_kerass(last)
+    if last["class_name"] != "Dense":
+        raise _CannotTellError
+    return last
+
+
+def _only(outputs: Any) -> str:
+    """The name of the layer of the only output: [[name, call, index]], or since Keras 3 also [name, call, index]."""
+    (reference,) = [outputs] if isinstance(outputs[0], str) else outputs
+    return reference[0]
+
+
+def _named(layers: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    return next(layer for layer in layers if (layer.get("name") or layer["config"]["name"]) == name)

