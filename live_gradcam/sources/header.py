@@ -1,0 +1,117 @@
+"""What the header of a video file says: which stream has the pictures, how fast they come, what decodes them."""
+
+from __future__ import annotations
+
+import stat
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from live_gradcam.errors import SourceError
+from live_gradcam.sources.unfinished import why_unreadable
+
+_DEFAULT_RATE = Fraction(25)
+_SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 60), 1000
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273 transfer characteristics
+_WITH_TRANSPARENCY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+def open_container(path: Path) -> Any:
+    """Open a file with FFmpeg.
+
+    Raises:
+        SourceError: there is no such file, or FFmpeg cannot read it.
+    """
+    obstacle = _why_no_file(path)
+    if obstacle:
+        raise SourceError(f"cannot read {path}: {obstacle}")
+    try:
+        return av.open(
+            str(path.absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
+            metadata_errors="replace",  # not all who write a title know of UTF-8
+        )
+    except (av.error.FFmpegError, OSError) as error:
+        why = why_unreadable(path) or _reason(error)
+        raise SourceError(f"{path} is not a video that can be read ({why})") from error
+
+
+def picture_stream(container: Any, path: Path) -> Any:
+    """The first stream of pictures that is not the cover of an album.
+
+    Raises:
+        SourceError: there is none, or nothing decodes it. The container is closed.
+    """
+    covers = av.stream.Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
+    if not streams:
+        container.close()
+        raise SourceError(f"{path} has no pictures")
+    if streams[0].codec_context is None:
+        container.close()
+        raise SourceError(f"{path} is not a video that can be read (its codec is unknown)")
+    return streams[0]
+
+
+def other_streams(container: Any) -> list[Any]:
+    """The streams of sound and subtitles, in the file's order."""
+    return [
+        stream
+        for stream in container.streams
+        if stream.type in ("audio", "subtitle") and stream.codec_context is not None
+    ]
+
+
+def hdr_of(stream: Any) -> str | None:
+    """The name of the transfer function where it is one for high dynamic range; None otherwise."""
+    return _HDR_TRANSFERS.get(stream.codec_context.color_trc)
+
+
+def seconds_of(container: Any, stream: Any, time_base: Fraction) -> float | None:
+    """How long the file is; None if its header does not say."""
+    if stream.duration:
+        return float(stream.duration * time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def named_rate(stream: Any) -> Fraction | None:
+    """Frames per second that an elementary stream itself names; its average is FFmpeg's default, whatever it names."""
+    named = stream.codec_context.framerate
+    return named if named and _SLOWEST_RATE <= named <= _FASTEST_RATE else None
+
+
+def average_rate(stream: Any) -> Fraction:
+    """Frames per second: the average, unless the clock jumps so far that it says nothing."""
+    average, guessed = stream.average_rate, stream.guessed_rate
+    if average and guessed and average < _SLOWEST_RATE < guessed:
+        return guessed
+    return average or guessed or _DEFAULT_RATE
+
+
+def decoder_of(stream: Any) -> Any:
+    """FFmpeg's own decoder, which knows no transparency in WebM, or libvpx's."""
+    name = _WITH_TRANSPARENCY.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return stream.codec_context
+    try:
+        return av.CodecContext.create(name, "r")
+    except ValueError:  # FFmpeg was built without it
+        return stream.codec_context
+
+
+def _why_no_file(path: Path) -> str | None:
+    """What is wrong with a path that should be a file's; None if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as error:
+        return _reason(error)
+    if stat.S_ISDIR(mode):
+        return "it is a folder"
+    return None if stat.S_ISREG(mode) else "it is not a file"
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error)
