@@ -12,4 +12,4 @@ def cameras() -> None:
     for index, description in found:
         print(f"{index}: {description}")
     if not found:
-        print("no camera opens on this machine; live-gradcam live also takes a file or a URL")
+        print("no camera opens on this machine; live-gradcam live also takes a file or an address")

@@ -1,4 +1,4 @@
-"""How long the stages take, and how many frames a second come out."""
+"""How long the stages take, and how many frames come out per second."""
 
 from __future__ import annotations
 

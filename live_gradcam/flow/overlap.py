@@ -21,7 +21,7 @@ _END = object()
 def let_stages_run_on() -> None:
     """Have the system interrupt a running thread less often for another of this process, where it can (Linux).
 
-    For work that nobody waits for frame by frame. Call it before the threads start, which inherit it, as processes do.
+    For work of which nobody waits for each frame. Call it before the threads start, which inherit it, as processes do.
     """
     if not hasattr(os, "SCHED_BATCH"):
         return

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that a loop looks at, so that files are finished properly."""
+"""Ctrl-C and SIGTERM set a flag that a loop checks, so that it can finish its files."""
 
 from __future__ import annotations
 

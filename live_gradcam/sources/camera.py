@@ -58,7 +58,7 @@ def _ask_for(capture: cv2.VideoCapture, options: CameraOptions) -> None:
 def _why_not(index: int) -> str:
     device = Path(f"/dev/video{index}")
     if sys.platform == "linux" and not device.exists():
-        return f"there is no {device}; live-gradcam cameras lists what opens, and a file or URL can be given instead"
+        return f"there is no {device}; live-gradcam cameras lists those that open; or give a file or an address"
     if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
         return f"no permission for {device}: add yourself to the group video, or log in again"
     return "is another program using it, or is access to cameras switched off?"

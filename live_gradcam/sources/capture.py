@@ -206,5 +206,5 @@ class Capture:
 def _last_word(reason: SourceError, attempts: int) -> SourceError:
     if not attempts:
         return reason
-    times = "time" if attempts == 1 else "times"
-    return SourceError(f"{reason}, and did not come back when it was tried {attempts} {times}")
+    tries = "try" if attempts == 1 else "tries"
+    return SourceError(f"{reason}, and it did not come back after {attempts} {tries}")

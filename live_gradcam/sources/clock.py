@@ -41,7 +41,7 @@ class Clock:
     """Makes times that always increase of those that a file has, which stay as they are wherever they do.
 
     Where the file's clock jumps or stands still, the frames go on at the usual step. A clock jumps where it is set
-    back, or forward by more than an hour: recordings were put together, or the camera was told the time.
+    back, or forward by more than an hour: recordings were put together, or somebody set the camera's clock.
 
     Args:
         tick: seconds, the shortest step.
@@ -53,7 +53,7 @@ class Clock:
         self._period = period
         self._offset = Fraction(0)
         self._last: Fraction | None = None
-        self._told: Fraction | None = None
+        self._given: Fraction | None = None
         self._at_one_time = 1
         self._jumps = self._standing = 0
 
@@ -68,11 +68,11 @@ class Clock:
             self._last = pts or Fraction(0)
         elif pts is None:
             self._last += self._period
-        elif pts == self._told:
+        elif pts == self._given:
             self._stand(self._last)
         else:
             self._go(self._last, pts)
-        self._told = pts
+        self._given = pts
         return self._last
 
     def _stand(self, last: Fraction) -> None:

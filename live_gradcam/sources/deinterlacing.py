@@ -11,7 +11,7 @@ import av
 class Deinterlacer:
     """Makes whole pictures of frames that hold two half pictures of different times; passes all others on as they are.
 
-    FFmpeg's bwdif: one picture a frame, at the frame's time. Where a video has one interlaced frame, all from then on
+    FFmpeg's bwdif: one picture per frame, at the frame's time. Where a video has one interlaced frame, all from then on
     pass through the filter, which lets progressive ones be.
     """
 

@@ -42,7 +42,7 @@ class Folder:
     others: list[Path] = field(default_factory=list)
 
     def take(self, taken: list[Path], kind: str) -> list[Path]:
-        """Some of the folder's files; what is left out is counted and said.
+        """Some of the folder's files; the others are counted, and named in the log.
 
         Args:
             taken: one of the lists.
@@ -56,7 +56,7 @@ class Folder:
             others = f": only {left_out}" if left_out else ""
             raise SourceError(f"the folder {self.path} has no {kind} in it{others}")
         if left_out:
-            _log.warning("of the folder %s is left out: %s", self.path, left_out)
+            _log.warning("not used from the folder %s: %s", self.path, left_out)
         return taken
 
     def _describe_all_but(self, taken: list[Path]) -> str:

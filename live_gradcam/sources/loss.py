@@ -12,7 +12,7 @@ class Loss:
     Attributes:
         corrupt_packets: packets that the decoder refused; each is a frame or a part of one.
         missing_seconds: how much earlier than the header says the pictures end.
-        mended_frames: frames of which the decoder made up what it could not read.
+        mended_frames: frames that the decoder could read only in part; it guessed the rest.
         breaks: places where the file is broken: frames may be missing there.
     """
 
@@ -32,8 +32,8 @@ class Loss:
             packets = "damaged packet was" if self.corrupt_packets == 1 else "damaged packets were"
             parts.append(f"{self.corrupt_packets} {packets} skipped")
         if self.mended_frames:
-            frames = "damaged frame is" if self.mended_frames == 1 else "damaged frames are"
-            parts.append(f"{self.mended_frames} {frames} as the decoder made them up")
+            frames = "damaged frame" if self.mended_frames == 1 else "damaged frames"
+            parts.append(f"the decoder repaired {self.mended_frames} {frames}, perhaps badly")
         if self.breaks:
             places = "in one place" if self.breaks == 1 else f"in {self.breaks} places"
             parts.append(f"the file is broken {places}, where frames may be missing")

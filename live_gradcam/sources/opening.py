@@ -56,11 +56,11 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
     is_there = Path(text).is_file() or Path(text).is_dir()
     opener = next(opener for opener in _openers() if opener.matches(text) and not (is_there and opener.is_live))
     if opener.is_live:
-        raise SourceError(f"{masked(text)} is live, and recordings are read here: use live-gradcam live for it")
+        raise SourceError(f"{masked(text)} is live and no recording: use live-gradcam live for it")
     source = opener.open(text, options)
     if not is_recording(source):
         source.close()
-        raise SourceError(f"{source.name} can only be played, and recordings are read here: use live-gradcam live")
+        raise SourceError(f"{source.name} gives frames but is no recording: use live-gradcam live for it")
     return source
 
 
@@ -83,8 +83,8 @@ def _text_of(uri: str | Path) -> str:
 def _opener_of(text: str) -> SourceOpener:
     if " ! " in text and not Path(text).exists():
         raise UsageError(
-            "a GStreamer pipeline is not read here: give the camera itself (0, /dev/video0) or an address (rtsp://…); "
-            "or let gst-launch-1.0 run it to the end … ! mpegtsmux ! udpsink port=5000, and give udp://127.0.0.1:5000"
+            "GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or end the "
+            "pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give udp://127.0.0.1:5000"
         )
     return next(opener for opener in _openers() if opener.matches(text))  # the last one takes everything
 

@@ -51,7 +51,7 @@ class PictureReader(Recording):
         self._levels = levels
         self.notes: list[str] = []
         if videos:
-            self._say(f"{path} has videos too, which are left out: {listed(videos)}")
+            self._say(f"{path} has videos too, which are not used: {listed(videos)}")
         self.frame_rate = frame_rate
         self.time_base = 1 / frame_rate
         self.expected_frames = len(self._files)
@@ -129,7 +129,7 @@ class _Pictures:
         """
         reader = PictureReader(uri, options.picture_fps, options.levels)
         if options.source_fps is not None:
-            reader.notes.append(f"{uri} is of pictures, which come at --picture-fps, not at --source-fps")
+            reader.notes.append(f"{uri} has pictures, which come at --picture-fps, so --source-fps is not used")
         return reader
 
 

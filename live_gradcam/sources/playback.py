@@ -64,7 +64,7 @@ class Playback(Iterator[Frame]):
     def _say_what_was_wrong(self) -> None:
         source = self._source
         if is_recording(source) and source.clock:
-            _log.warning("%s: %s: its frames go on at the usual rate", source.name, source.clock)
+            _log.warning("%s: %s; its frames go on at the usual rate", source.name, source.clock)
         if is_recording(source) and source.loss:
             _log.warning("%s is damaged: %s", source.name, source.loss)
 

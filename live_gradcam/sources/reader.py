@@ -92,14 +92,13 @@ class VideoReader(Recording):
     def _notes_on_rate(self, given: Fraction | None, named: Fraction | None) -> list[str]:
         """Which rate was taken where the file has no times, or why the given one was not."""
         if not self._is_elementary:
-            kept = f"{self.path} has times of its own, which it keeps: --source-fps is for files without"
-            return [kept] if given else []
+            return [f"{self.path} has times of its own, so --source-fps is not used"] if given else []
         taken = f"{self.path} has no times of its own: its frames come at {float(self.frame_rate):.6g} per second"
         if given:
             return [f"{taken}, as --source-fps says"]
         if named:
             return [f"{taken}, as its stream says"]
-        return [f"{taken}, which is a guess, as it names no rate: give it with --source-fps"]
+        return [f"{taken}, which is a guess. Give the rate with --source-fps"]
 
     @cached_property
     def begin(self) -> Fraction:  # type: ignore[override] # it can be set, too

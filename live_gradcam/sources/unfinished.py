@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _UNFINISHED = (
-    "it was never finished, or only a part of it was copied: the index at its end (moov) is missing; record or copy it "
-    "again, or let a repair tool such as untrunc make an index after another recording of the same camera"
+    "its index (moov) is missing: the recording was not finished, or only a part of it was copied. Copy or record it "
+    "again, or repair it with a tool such as untrunc and another recording of the same camera"
 )
-_CUT_SHORT = "it is cut short: its index (moov) goes on after the file's end; copy it again"
+_CUT_SHORT = "its index (moov) is cut off at the file's end. Copy it again"
 #: What an MP4 or MOV file may begin with, ISO/IEC 14496-12 and QuickTime's.
 _FIRST = frozenset({b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"uuid"})
 _SHORT, _LONG = 8, 16

@@ -27,7 +27,7 @@ def breaks(path: Path, format_name: str) -> int:
 
     Args:
         path: the file.
-        format_name: FFmpeg's name of its format. Others than Matroska, WebM and GIF have 0: there FFmpeg tells.
+        format_name: FFmpeg's name of its format. Others than Matroska, WebM and GIF have 0: there FFmpeg reports it.
 
     Raises:
         OSError: it cannot be read.
@@ -68,7 +68,7 @@ def _in_matroska(file: BinaryIO, size: int) -> int:
 
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None]:
-    """An element's identity, where its content begins, and how long that is; None if that is unknown, or not told."""
+    """An element's identity, where its content begins, and how long that is; None if that is unknown."""
     file.seek(at)
     header = file.read(_LONGEST_HEADER)
     identity_length = _length(header)

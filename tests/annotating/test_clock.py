@@ -273,7 +273,7 @@ def test_a_file_that_jumps_plays_on_live(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         assert [frame.pts for frame in playback] == [i * _PERIOD for i in range(20)]
     said = [record.getMessage() for record in caplog.records if record.name.startswith("live_gradcam")]
-    assert said == [f"{source}: its clock jumps once: its frames go on at the usual rate"]
+    assert said == [f"{source}: its clock jumps once; its frames go on at the usual rate"]
 
 
 def test_a_rate_of_which_a_jump_makes_nothing(tmp_path: Path) -> None:

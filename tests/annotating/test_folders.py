@@ -131,7 +131,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path, caplog: pytest.Lo
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         assert _planned(tmp_path) == ["a.MTS", "b.mp4"]
     assert caplog.messages == [
-        f"of the folder {tmp_path} is left out: 1 picture (cover.jpg); 1 earlier result (a-gradcam.mp4); "
+        f"not used from the folder {tmp_path}: 1 picture (cover.jpg); 1 earlier result (a-gradcam.mp4); "
         "1 unfinished file (c.mp4.part); 1 hidden file (._a.MTS); 1 folder (100MEDIA); "
         "5 other files (notes 0.txt, notes 1.txt, notes 2.txt, …)"
     ]
@@ -145,7 +145,7 @@ def test_a_folder_of_pictures_says_what_it_leaves_out(tmp_path: Path, caplog: py
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         (job,) = plan_jobs([tmp_path], None, AnnotateOptions())
     assert job.source == tmp_path
-    said = f"of the folder {tmp_path} is left out: "
+    said = f"not used from the folder {tmp_path}: "
     assert caplog.messages == [f"{said}1 hidden file (._1.png); 1 other file (index.csv)"]
     caplog.clear()
     _video(tmp_path / "v.mp4")
@@ -179,4 +179,4 @@ def test_a_cameras_folder_from_the_command_line(tmp_path: Path) -> None:
     assert finished.code == 0, finished
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["00000-gradcam.mp4", "00001-gradcam.mp4"]
     said = [line for line in finished.err.splitlines() if " FPS" not in line]
-    assert said == [f"live-gradcam: of the folder {folder} is left out: 1 other file (INDEX.CPI)"]
+    assert said == [f"live-gradcam: not used from the folder {folder}: 1 other file (INDEX.CPI)"]

@@ -260,7 +260,7 @@ def test_a_folder_of_videos_goes_into_a_folder(here, tmp_path: Path) -> None:
     (tmp_path / "in" / "notes.txt").write_text("not looked at")
     finished = here("annotate", tmp_path / "in", "-o", tmp_path / "out", "--jsonl", tmp_path / "out")
     left_out, failed = finished.err.splitlines(keepends=True)
-    assert left_out == f"live-gradcam: of the folder {tmp_path / 'in'} is left out: 1 other file (notes.txt)\n"
+    assert left_out == f"live-gradcam: not used from the folder {tmp_path / 'in'}: 1 other file (notes.txt)\n"
     assert_one_line(Finished(finished.code, "", failed), 1, "bad.avi", "not a video")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "one-gradcam.mp4",

@@ -97,8 +97,8 @@ def test_a_pipeline_is_told_what_to_do_instead(pipeline: str) -> None:
     finished = run("live", pipeline, "--headless")
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == (
-        "live-gradcam: a GStreamer pipeline is not read here: give the camera itself (0, /dev/video0) or an address "
-        "(rtsp://…); or let gst-launch-1.0 run it to the end … ! mpegtsmux ! udpsink port=5000, and give "
+        "live-gradcam: GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or "
+        "end the pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give "
         "udp://127.0.0.1:5000\n"
     )
     with pytest.raises(UsageError):

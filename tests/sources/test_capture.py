@@ -382,8 +382,8 @@ def test_a_camera_that_does_not_exist() -> None:
     with pytest.raises(SourceError) as caught:
         NewestFrame("63")
     assert str(caught.value) == (
-        "camera 63 does not open: there is no /dev/video63; "
-        "live-gradcam cameras lists what opens, and a file or URL can be given instead"
+        "camera 63 does not open: there is no /dev/video63; live-gradcam cameras lists those that open; or give a file "
+        "or an address"
     )
 
 
@@ -540,13 +540,13 @@ def test_a_source_is_given_up_after_so_many_attempts_in_a_row(monkeypatch: pytes
 
     def opener(_: str) -> Iterator[Frame]:
         openings.append(time.monotonic())
-        if len(openings) in (1, 3):  # the second attempt succeeds, so that counting begins anew
+        if len(openings) in (1, 3):  # the second attempt succeeds, so that counting begins again
             yield _frame(0)
         raise SourceError("no signal")
 
     with NewestFrame("0", opener=opener, reconnect=3) as newest:
         newest.take(_PATIENCE)
-        with pytest.raises(SourceError, match=r"^no signal, and did not come back when it was tried 3 times$"):
+        with pytest.raises(SourceError, match=r"^no signal, and it did not come back after 3 tries$"):
             _take_all(newest, [])
     assert len(openings) == 1 + 2 + 3
 

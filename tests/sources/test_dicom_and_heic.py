@@ -175,7 +175,7 @@ def test_a_folder_of_a_machine_and_a_phone_without_endings(tmp_path: Path, caplo
         _dicom(tmp_path / name, np.full((64, 96), 200, np.uint8), bits=8)
     _heic(tmp_path / "photo", _corners())
     (tmp_path / "LIESMICH").write_text("a line of text\n" * 50)
-    said = f"of the folder {tmp_path} is left out: 1 other file (LIESMICH)"
+    said = f"not used from the folder {tmp_path}: 1 other file (LIESMICH)"
     (job,) = plan_jobs([tmp_path], None, AnnotateOptions())
     assert job.source == tmp_path
     assert [path.name for path in plan_sources([tmp_path])] == names

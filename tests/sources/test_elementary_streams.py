@@ -92,8 +92,8 @@ def test_a_stream_that_names_no_rate_says_so(tmp_path: Path) -> None:
     path = _nameless(tmp_path / "in.hevc")
     with VideoReader(path) as reader:
         assert reader.notes == [
-            f"{path} has no times of its own: its frames come at 25 per second, which is a guess, as it names no rate: "
-            "give it with --source-fps"
+            f"{path} has no times of its own: its frames come at 25 per second, which is a guess. "
+            "Give the rate with --source-fps"
         ]
     assert _times(path) == _every(25)
 
@@ -128,7 +128,7 @@ def test_a_file_with_times_keeps_them(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         assert reader.notes == []
     with VideoReader(path, rate=Fraction(10)) as reader:
-        assert reader.notes == [f"{path} has times of its own, which it keeps: --source-fps is for files without"]
+        assert reader.notes == [f"{path} has times of its own, so --source-fps is not used"]
 
 
 def test_annotate_says_which_rate_was_taken(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_pictures_have_a_flag_of_their_own(tmp_path: Path) -> None:
     for number, image in enumerate(_images()[:3]):
         write_image(folder / f"{number}.png", image)
     summary = annotated(folder, tmp_path / "out.mp4", source_fps=Fraction(10))
-    assert summary.notes == [f"{folder} is of pictures, which come at --picture-fps, not at --source-fps"]
+    assert summary.notes == [f"{folder} has pictures, which come at --picture-fps, so --source-fps is not used"]
     assert annotated(folder, tmp_path / "out.mp4").notes == []
 
 

@@ -140,7 +140,7 @@ def test_what_is_no_recording(uri: str) -> None:
         open_recording(uri)
     shown = uri.replace("secret", "***")
     assert str(caught.value) in (
-        f"{shown} is live, and recordings are read here: use live-gradcam live for it",
+        f"{shown} is live and no recording: use live-gradcam live for it",
         f"cannot read {shown}: Not a directory",
     )
 
@@ -174,7 +174,7 @@ def test_videos_among_pictures_are_left_out_and_named(tmp_path: Path) -> None:
     make_video(folder / "a.mp4", [numbered(9)])
     with open_source(folder) as source:
         assert [number_of(frame.image) for frame in source.frames()] == [0, 1]
-        assert list(source.notes) == [f"{folder} has videos too, which are left out: a.mp4"]
+        assert list(source.notes) == [f"{folder} has videos too, which are not used: a.mp4"]
 
 
 # --- the commands -------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ def test_live_of_a_folder_gives_all_frames_at_their_times(tmp_path: Path) -> Non
     assert finished.code == 0, finished
     assert finished.out.startswith("11 frames explained at ")
     assert [line for line in finished.err.splitlines() if "the map is empty" not in line] == [
-        f"live-gradcam: {folder} is of pictures, which come at --picture-fps, not at --source-fps",
+        f"live-gradcam: {folder} has pictures, which come at --picture-fps, so --source-fps is not used",
         f"live-gradcam: {folder} is damaged: 1 damaged packet was skipped",
     ]
     with VideoReader(recorded) as reader:
@@ -308,7 +308,7 @@ def test_a_recording_of_another_package_in_annotate(installed: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("frames", "myproto://frames can only be played, and recordings are read here: use live-gradcam live"),
+        ("frames", "myproto://frames gives frames but is no recording: use live-gradcam live for it"),
         ("missing", "there is no myproto://missing"),
     ],
 )

@@ -402,7 +402,7 @@ def test_damaged_packets_do_not_end_the_video(tmp_path: Path, seed: int, capfd: 
     assert _numbers(frames[-5:]) == list(range(count - 5, count))
     assert loss.missing_seconds == 0
     assert loss.mended_frames
-    assert "as the decoder made them up" in str(loss)
+    assert "the decoder repaired" in str(loss)
     assert str(loss).startswith(f"{loss.corrupt_packets} damaged packet") or not loss.corrupt_packets
     assert capfd.readouterr() == ("", "")
 
@@ -534,7 +534,7 @@ def test_a_long_last_frame_is_no_loss(tmp_path: Path) -> None:
         (Loss(0, 2.26), "the last 2.3 s are missing"),
         (Loss(3, 0.0), "3 damaged packets were skipped"),
         (Loss(1, 0.0), "1 damaged packet was skipped"),
-        (Loss(1, 0.0, 2), "1 damaged packet was skipped and 2 damaged frames are as the decoder made them up"),
+        (Loss(1, 0.0, 2), "1 damaged packet was skipped and the decoder repaired 2 damaged frames, perhaps badly"),
         (Loss(0, 0.0, 0, 2), "the file is broken in 2 places, where frames may be missing"),
         (Loss(4, 12.0), "the last 12.0 s are missing and 4 damaged packets were skipped"),
     ],

@@ -38,7 +38,7 @@ def test_a_recording_without_its_index(tmp_path: Path, ending: str) -> None:
     path = _video(tmp_path / f"a.{ending}", f="mov") if ending == "MP4" else _video(tmp_path / f"a.{ending}")
     _without(path, "moov")
     assert _message(path).startswith(
-        "it was never finished, or only a part of it was copied: the index at its end (moov)"
+        "its index (moov) is missing: the recording was not finished, or only a part of it was copied"
     )
 
 
@@ -49,10 +49,10 @@ def test_a_recording_whose_camera_lost_its_power(tmp_path: Path) -> None:
     ((begin, end),) = [(begin, end) for name, begin, end in boxes(content) if name == "mdat"]
     for length in (bytes(4), b"\xff\xff\xff\xff"):
         path.write_bytes(content[:begin] + length + content[begin + 4 : end])
-        assert "never finished" in _message(path)
+        assert "the recording was not finished" in _message(path)
     long = b"\0\0\0\1mdat" + (1 << 40).to_bytes(8, "big")
     path.write_bytes(content[:begin] + long + content[begin + 8 : end])
-    assert "never finished" in _message(path)
+    assert "the recording was not finished" in _message(path)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])
@@ -67,7 +67,7 @@ def test_a_download_that_was_cut_short(tmp_path: Path, share: float) -> None:
 def test_an_index_that_is_cut(tmp_path: Path) -> None:
     path = _video(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes()[:-200])
-    assert _message(path) == "it is cut short: its index (moov) goes on after the file's end; copy it again"
+    assert _message(path) == "its index (moov) is cut off at the file's end. Copy it again"
 
 
 def test_a_file_with_its_index_first_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -100,5 +100,5 @@ def test_it_is_one_line_before_tensorflow_starts(tmp_path: Path) -> None:
     finished = run("annotate", path, "-o", tmp_path / "out.mp4")
     assert (finished.code, finished.out) == (1, "")
     (line,) = finished.err.splitlines()
-    assert line.startswith(f"live-gradcam: {path} is not a video that can be read (it was never finished, ")
+    assert line.startswith(f"live-gradcam: {path} is not a video that can be read (its index (moov) is missing: ")
     assert [found.name for found in tmp_path.iterdir()] == ["a.mp4"]
