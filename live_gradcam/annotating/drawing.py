@@ -62,7 +62,7 @@ class Drawing:
         self._first_size = self._first_size or (height, width)
         if self._options.size is None:
             return height, width
-        wanted_width, wanted_height = self._options.size
+        wanted_height, wanted_width = self._options.size
         if wanted_width is not None and wanted_height is not None:
             return _within((wanted_height, wanted_width), (height, width), self._first_size)
         if wanted_width is None:

@@ -36,7 +36,7 @@ class AnnotateOptions:
         picture_fps: frames a second of sequences of pictures.
         source_fps: frames a second of files that have no times of their own; None for what they name.
         levels: which values of pictures are black and white; None for what the files and the values say.
-        size: (width, height) of the output in pixels, None for what keeps the proportions; None for the source's own.
+        size: (height, width) of the output in pixels, None for what keeps the proportions; None for the source's own.
         layout: one of `LAYOUTS`.
         smooth: time constant of the smoothing of what is drawn, in seconds; 0 for none.
         boxes: which there are, and whether they are drawn; they are steady over the video's time.
@@ -100,10 +100,11 @@ class AnnotateOptions:
         if sink.most_fps is not None and rate > sink.most_fps:
             raise UsageError(f"a {sink.noun} shows at most {sink.most_fps} frames per second: add --output-fps 25")
 
-    def record(self) -> dict[str, Any]:
-        """The options as plain values; without those that do not change the result."""
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, without those that do not change the result; `size` as width and height."""
         plain = asdict(self)
         del plain["batch"]
+        plain["size"] = self.size and self.size[::-1]
         for name in ("source_fps", "levels"):  # as before there was a choice, so that --resume knows what was done then
             if plain[name] is None:
                 del plain[name]

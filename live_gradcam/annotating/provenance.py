@@ -16,7 +16,7 @@ from live_gradcam.networks.catalog import identity_of
 from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import pictures_of
 
-#: Of the session, what does not change the result.
+#: Of the session, what does not change the result, or is written only where it is another than usual.
 _OF_NO_EFFECT = ("tune", "threads", "is_live", "trust", "maps")
 
 
@@ -29,7 +29,7 @@ class Provenance:
         source: the name of the recording.
         fingerprint: of its content: size, and SHA-256 of its first and its last MiB; of pictures, of their names and
             sizes; of what is no file and another package reads, of its address.
-        options: how it was explained and drawn.
+        options: how it was explained and drawn, with the fingerprints of the model's own files.
     """
 
     version: str
@@ -41,8 +41,10 @@ class Provenance:
     def of(source: Path, session: SessionOptions, options: AnnotateOptions) -> Provenance:
         """What a file made of a source in a way says."""
         explained = {name: value for name, value in asdict(session).items() if name not in _OF_NO_EFFECT}
+        if session.is_live:  # which chooses other fits and names
+            explained["is_live"] = True
         content = identity_of(session.model, session.of_model())
-        record = {**explained, **options.record(), **({"files": content} if content else {})}
+        record = {**explained, **options.to_json(), **({"files": content} if content else {})}
         plain = json.loads(json.dumps(record, default=str))
         return Provenance(version("live-gradcam"), source.name, _fingerprint(source), plain)
 

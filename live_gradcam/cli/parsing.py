@@ -73,9 +73,9 @@ def parse_rate(text: str, flag: str) -> Fraction:
 
 
 def parse_output_size(text: str) -> tuple[int | None, int | None]:
-    """(width, height) of "1280x720", "1280x" or "x720": None for the side that follows from the other."""
+    """(height, width) of "1280x720", "1280x" or "x720": None for the side that follows from the other."""
     width, separator, height = text.lower().partition("x")
     sides = [int(side) if side.isdecimal() else 0 if side else None for side in (width, height)]
     if not separator or sides == [None, None] or any(side is not None and not 16 <= side <= 16384 for side in sides):
         raise UsageError(f"the size {text!r} is not WIDTHxHEIGHT: give it like 1280x720, 1280x or x720")
-    return sides[0], sides[1]
+    return sides[1], sides[0]

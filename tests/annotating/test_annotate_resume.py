@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import av
 import cv2
 import pytest
 from command_line import Finished
-from fake_engine import annotated, start_fake_engine, statement_of
+from fake_engine import FakeEngine, annotated, start_fake_engine, statement_of
 from video_files import cut, make_video, numbered
 
+from live_gradcam import annotate as annotate_all
 from live_gradcam.annotating import provenance
 from live_gradcam.annotating.jobs import AnnotateJob, check_jobs
 from live_gradcam.annotating.options import AnnotateOptions
@@ -26,8 +28,10 @@ from live_gradcam.attribution import session as engine_module
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
 from live_gradcam.errors import OutputError
+from live_gradcam.explanations.boxes import BoxOptions
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.reader import VideoReader
 
 OUTPUTS = ("out.mp4", "out.mkv", "out.webm", "out.gif", "out")
@@ -41,6 +45,11 @@ def pictures(count: int) -> list[Any]:
 def source(tmp_path: Path) -> Path:
     """Twelve frames, with sound."""
     return make_video(tmp_path / "in.mp4", pictures(12), rate=10, audio_codec="aac", audio_seconds=1.2)
+
+
+@pytest.fixture
+def fake() -> Any:
+    return FakeEngine()
 
 
 def options_for(name: str, **changes: Any) -> AnnotateOptions:
@@ -234,6 +243,115 @@ def test_a_damaged_gif_says_nothing(tmp_path: Path, source: Path, content: bytes
     (tmp_path / "out.gif").write_bytes(content)
     with pytest.raises(OutputError, match="exists already"):
         is_done(AnnotateJob(source, tmp_path / "out.gif"), options_for("out.gif"))
+
+
+# --- what was written before ---------------------------------------------------------------------------------------
+
+#: As version 0.1.0 wrote them, of a file with the content "any recording".
+_BY_DEFAULT = (
+    '{"made by": "live-gradcam 0.1.0", "source": "in.mp4", "fingerprint": "13 '
+    '497772909c0f29c868f98dd863cd386cffd5a460691fc225a36bd97b1c9bfc7f", "options": {"model": '
+    '"efficientnet-lite0", "weights": "imagenet", "labels": null, "preprocessing": null, "output": null, '
+    '"head": null, "feed": [], "layer": null, "classes": [], "topk": 5, "score": "logit", "fit": "auto", '
+    '"tiles": null, "names": null, "lowering": true, "engine": "xla", "precision": "f32", "method": '
+    '"grad-cam", "input_size": null, "methods": [], "custom_objects": null, "start": null, "end": null, '
+    '"stride": 1, "output_fps": null, "picture_fps": 25.0, "size": null, "layout": "overlay", "smooth": '
+    '0.0, "boxes": {"threshold": 0.15, "drawn": false}, "colormap": "turbo", "alpha": 0.5, "encoding": '
+    '{"codec": null, "crf": null, "preset": null, "hardware": false}}, "complete": true}'
+)
+_WITH_ALL_OPTIONS = (
+    '{"made by": "live-gradcam 0.1.0", "source": "in.mp4", "fingerprint": "13 '
+    '497772909c0f29c868f98dd863cd386cffd5a460691fc225a36bd97b1c9bfc7f", "options": {"model": '
+    '"efficientnet-lite0", "weights": "imagenet", "labels": null, "preprocessing": "tf", "output": '
+    '"labels", "head": "h", "feed": ["age=3"], "layer": "x,y", "classes": ["5", "tiger cat>tabby"], '
+    '"topk": 3, "score": "margin", "fit": "letterbox", "tiles": null, "names": "everyday", "lowering": '
+    'false, "engine": "graph", "precision": "bf16", "method": "layercam", "input_size": [320, 384], '
+    '"methods": [], "custom_objects": null, "start": 1.0, "end": 4.5, "stride": 3, "output_fps": '
+    '29.97002997002997, "picture_fps": 25.0, "source_fps": 25.0, "levels": {"low": 0, "high": 4095}, '
+    '"size": [1280, null], "layout": "grid", "smooth": 0.5, "boxes": {"threshold": 0.4, "drawn": true}, '
+    '"colormap": "jet", "alpha": 0.25, "encoding": {"codec": "hevc", "crf": 24, "preset": "slow", '
+    '"hardware": true}}, "complete": false}'
+)
+
+
+@pytest.mark.parametrize("options", ["none", "all"])
+def test_what_0_1_0_wrote_is_still_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    monkeypatch.setattr(provenance, "version", lambda name: "0.1.0")
+    source = tmp_path / "in.mp4"
+    source.write_bytes(b"any recording")
+    annotating, session = AnnotateOptions(), SessionOptions()
+    if options == "all":
+        annotating = AnnotateOptions(
+            start=Fraction(1),
+            end=Fraction(9, 2),
+            stride=3,
+            output_fps=Fraction(30000, 1001),
+            source_fps=Fraction(25),
+            levels=Levels(0, 4095),
+            size=(None, 1280),
+            layout="grid",
+            smooth=0.5,
+            boxes=BoxOptions(0.4, drawn=True),
+            batch=4,
+            colormap="jet",
+            alpha=0.25,
+            encoding=Encoding("hevc", 24, "slow", True),
+        )
+        session = SessionOptions(
+            preprocessing="tf",
+            output="labels",
+            head="h",
+            feed=("age=3",),
+            layer="x,y",
+            classes=("5", "tiger cat>tabby"),
+            topk=3,
+            score="margin",
+            fit="letterbox",
+            names="everyday",
+            lowering=False,
+            engine="graph",
+            tune="off",
+            precision="bf16",
+            threads=2,
+            method="layercam",
+            input_size=(320, 384),
+            trust=True,
+        )
+    made = Provenance.of(source, annotating.for_session(session), annotating)
+    text = _BY_DEFAULT if options == "none" else _WITH_ALL_OPTIONS
+    assert made.text(complete=options == "none") == text
+    assert made.compare(text) is (options == "none")
+
+
+def test_an_output_of_0_1_0_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "version", lambda name: "0.1.0")
+    source, output = tmp_path / "in.mp4", tmp_path / "out.gif"
+    make_video(output, pictures(2), codec="gif", pix_fmt="rgb8")
+    source.write_bytes(b"any recording")
+    parts = [_BY_DEFAULT.encode()[at : at + 255] for at in range(0, len(_BY_DEFAULT), 255)]
+    blocks = b"".join(bytes([len(part)]) + part for part in parts)
+    output.write_bytes(output.read_bytes()[:-1] + b"\x21\xfe" + blocks + b"\x00\x3b")
+    assert is_done(AnnotateJob(source, output), AnnotateOptions())
+
+
+def test_custom_objects_that_were_changed_make_another_result(tmp_path: Path, source: Path, fake: Any) -> None:
+    objects, output = tmp_path / "mine.py", tmp_path / "out.mp4"
+    objects.write_text("class Twice: factor = 2")
+    fake.options = SessionOptions(custom_objects=str(objects))
+    options = options_for("out.mp4")
+
+    def status(*, resume: bool = True, overwrite: bool = False) -> str:
+        report = annotate_all(source, output, session=fake, options=options, resume=resume, overwrite=overwrite)
+        return report.results[0].status
+
+    assert (status(), status()) == ("done", "skipped")
+    objects.write_text("class Twice: factor = 3")
+    with pytest.raises(OutputError, match="exists already"):
+        status()
+    assert status(overwrite=True) == "done"
+    assert status(overwrite=True) == "skipped"
+    written = json.loads(statement_of(output) or "")["options"]
+    assert list(written["files"]) == ["mine.py"]
 
 
 # --- batches ------------------------------------------------------------------------------------------------------

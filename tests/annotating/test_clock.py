@@ -183,7 +183,7 @@ def test_the_contact_sheet_counts_from_the_first_frame(tmp_path: Path, monkeypat
         assert [number_of(image) for image, _ in thumbnails] == [round(one.pts * 25) for _, one in thumbnails]
         return np.zeros((8, 8, 3), np.uint8)
 
-    monkeypatch.setattr("live_gradcam.annotating.numbers.draw_contact_sheet", draw)
+    monkeypatch.setattr("live_gradcam.annotating.sidecars.contact_sheet.draw_contact_sheet", draw)
     images = [numbered(i, width=_NARROW) for i in range(10)]
     whole = make_video(tmp_path / "whole.mkv", images, codec_options={"bf": "0"})
     source = _retimed(whole, tmp_path / "in.ts", lambda _: _HOUR)

@@ -96,10 +96,10 @@ def test_an_annotated_file_keeps_the_shape(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("size", "out", "rows", "columns"),
     [
-        ((None, 32), (32, 24), slice(8, 24), slice(0, 24)),
-        ((48, 64), (64, 48), slice(16, 48), slice(0, 48)),
+        ((32, None), (32, 24), slice(8, 24), slice(0, 24)),
+        ((64, 48), (64, 48), slice(16, 48), slice(0, 48)),
         # the first frame becomes twice as wide as it is, and so does the other, which is 3 to 1 then
-        ((48, 32), (32, 48), slice(8, 24), slice(0, 48)),
+        ((32, 48), (32, 48), slice(8, 24), slice(0, 48)),
     ],
 )
 def test_a_size_that_is_asked_for(

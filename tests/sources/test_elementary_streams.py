@@ -154,8 +154,8 @@ def test_annotate_says_which_rate_was_taken(tmp_path: Path) -> None:
 
 def test_another_rate_is_another_result(tmp_path: Path) -> None:
     """So that --resume makes it again, but not what was made before there was a choice."""
-    assert "source_fps" not in AnnotateOptions().record()
-    assert AnnotateOptions(source_fps=Fraction(15)).record()["source_fps"] == 15
+    assert "source_fps" not in AnnotateOptions().to_json()
+    assert AnnotateOptions(source_fps=Fraction(15)).to_json()["source_fps"] == 15
 
 
 def test_pictures_have_a_flag_of_their_own(tmp_path: Path) -> None:
