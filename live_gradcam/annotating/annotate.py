@@ -126,9 +126,9 @@ def _check(session: SessionOptions | Session, options: AnnotateOptions, workers:
         session.check()
         return options.for_session(session)
     if workers is not None:
-        raise UsageError("workers start sessions of their own: give SessionOptions, and no session that is started")
+        raise UsageError("workers start their own sessions: pass SessionOptions, not a Session")
     if session.options is None:
-        raise UsageError("annotate takes a session that start_session made: it has to know what it was started with")
+        raise UsageError("the session does not know its own options: make it with start_session")
     needed = options.for_session(session.options).maps
     if session.options.maps is not None and (needed is None or needed > session.options.maps):
         raise UsageError(

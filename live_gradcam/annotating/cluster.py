@@ -1,4 +1,4 @@
-"""A Ray cluster's machines that work on segments."""
+"""Workers on the machines of a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from live_gradcam.annotating.messages import Done, Listener, Speaker
+from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.segments import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
@@ -20,9 +20,9 @@ from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 #: The address of a cluster that is started on this machine for the run.
 LOCAL = "local"
 _DEFAULT_CORES = 2
-#: How often the work of a worker that was lost is done again by another.
+#: How often the work of a lost worker is done again by another.
 _RETRIES = 3
-_KNOCK_SECONDS = 10
+_ADDRESS_SECONDS = 10
 
 
 class ClusterError(LiveGradcamError):
@@ -52,19 +52,19 @@ class ClusterWorkers:
 
     Raises:
         UsageError: Ray is not installed.
-        ClusterError: the cluster cannot be reached, or has not even the cores for one actor.
+        ClusterError: the cluster cannot be reached, or has too few cores for one actor.
     """
 
     def __init__(self, address: str, session: SessionOptions, options: AnnotateOptions) -> None:
         check_cluster()
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what goes wrong is said in one line of ours
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors are reported in one line of ours
         import ray
 
         self._ray = ray
         cores = session.threads or _DEFAULT_CORES
         try:
-            _knock(address)  # Ray would wait for minutes
-            with quiet_tensorflow():  # Ray's C++ code is as talkative
+            _check_address(address)  # Ray would wait for minutes
+            with quiet_tensorflow():  # Ray's C++ code prints as much
                 ray.init(
                     address=None if address == LOCAL else address,
                     log_to_driver=False,
@@ -78,14 +78,16 @@ class ClusterWorkers:
         self.count = gpus or int(resources.get("CPU", 0)) // cores
         if not self.count:
             ray.shutdown()
-            raise ClusterError(f"the cluster {address} has not the {cores} cores that a worker takes: give --threads 1")
+            raise ClusterError(
+                f"the cluster {address} has fewer than the {cores} cores that one worker needs: add --threads 1"
+            )
         actor: Any = ray.remote(num_cpus=cores, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_RETRIES)(
             _Actor
         )
         session = replace(session, threads=cores)
         self._idle = [actor.remote(session, options) for _ in range(self.count)]
         self._running: dict[Any, tuple[Task, Any]] = {}
-        self._speaker = Speaker()
+        self._warnings = WarningRelay()
 
     def submit(self, task: Task) -> None:
         """Have a task done: there is an idle worker, as no more are submitted than there are workers."""
@@ -103,7 +105,7 @@ class ClusterWorkers:
 
     def _result(self, reference: Any) -> Any:
         try:
-            return self._speaker.result(self._ray.get(reference))
+            return self._warnings.result(self._ray.get(reference))
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause or error from None
         except self._ray.exceptions.RayError as error:
@@ -116,22 +118,22 @@ class ClusterWorkers:
         self._ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Make sure that something answers at HOST:PORT; an address of another form is Ray's own business.
+def _check_address(address: str) -> None:
+    """Make sure that something answers at HOST:PORT; Ray checks an address of another form.
 
     Raises:
         OSError: nothing does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ADDRESS_SECONDS).close()
 
 
 class _Actor:
     """A worker on the cluster."""
 
     def __init__(self, session: SessionOptions, options: AnnotateOptions) -> None:
-        self._state, self._listener = WorkerState(session, options), Listener()
+        self._state, self._collector = WorkerState(session, options), WarningCollector()
 
-    def run(self, task: Task) -> Done:
-        return self._listener.done(task.run(self._state))
+    def run(self, task: Task) -> TaskResult:
+        return self._collector.done(task.run(self._state))

@@ -15,8 +15,8 @@ from live_gradcam.explanations.stability import StableExplanation
 class Drawing:
     """Draws annotated frames.
 
-    Where the frames change their size on the way, each is drawn in its own shape; its map may be that of a frame of
-    another size, which is stretched over it.
+    If the frames change their size, each is drawn in its own shape. Its map may come from a frame of another size,
+    and is stretched over it.
 
     Args:
         options: the layout, the size and the colours.
@@ -73,9 +73,9 @@ class Drawing:
 
 
 def _within(room: tuple[int, int], size: tuple[int, int], first_size: tuple[int, int]) -> tuple[int, int]:
-    """The largest (height, width) in a room for a frame of some size, its pixels of the shape of the first frame's.
+    """The largest (height, width) that a frame may have within `room`.
 
-    The first frame fills the room, so that its shape is what the user wants.
+    The first frame fills the room, even if that changes its shape. The others are stretched as it is.
     """
     height, width = (side * space / first for side, space, first in zip(size, room, first_size, strict=True))
     scale = min(room[0] / height, room[1] / width)

@@ -13,7 +13,7 @@ from live_gradcam.sources.frame import Frame
 
 @dataclass(frozen=True)
 class TimedExplanation:
-    """What the network said of a frame, which is not kept.
+    """What the network said of a frame whose pixels are not kept.
 
     Attributes:
         index: its number in the output.
@@ -33,13 +33,13 @@ def explained(
 ) -> Iterator[tuple[Frame, Explanation | None]]:
     """Each frame with its explanation, or None where that of the frame before is held.
 
-    Which frames are explained together, and at which place among them, follows from their numbers alone: the result
+    Which frames are explained together, and at which place among them, depends on their numbers alone. So the result
     does not depend on where a part of a video begins.
 
     Args:
         frames: by their numbers in the whole video.
         session: explains.
-        stride: every so manieth frame is explained.
+        stride: 1 explains every frame, 2 every second one, and so on.
         batch: how many are explained at a time.
     """
     waiting: list[Frame] = []

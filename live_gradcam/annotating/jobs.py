@@ -1,4 +1,4 @@
-"""Which recording becomes which file, checked before anything is begun."""
+"""Which recording becomes which file. All of it is checked before the work begins."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def plan_jobs(
         jobs = [AnnotateJob(source, target, {name: sidecars[name] for name in kinds})]
     else:
         if output is None:
-            raise UsageError("several videos need a folder to go into: give it with -o FOLDER")
+            raise UsageError("several videos need a folder for their outputs: add -o FOLDER")
         jobs = []
         for source in found:
             name = _place(source).name
@@ -86,7 +86,9 @@ def plan_jobs(
             kinds[kind].check(path)
     for path in outputs:
         if outputs.count(path) > 1:
-            raise UsageError(f"several outputs would be called {path}: annotate those videos one by one, with -o FILE")
+            raise UsageError(
+                f"several outputs would have the name {path}: annotate these videos one by one, with -o FILE"
+            )
     return jobs
 
 
@@ -97,17 +99,17 @@ def check_jobs(
     overwrite: bool,
     resume: bool,
 ) -> list[bool]:
-    """Make sure that every output can be written.
+    """Make sure that every output can be written, before the work begins.
 
     Args:
         jobs: from `plan_jobs`, and what their outputs say of themselves.
         options: how they are annotated.
         overwrite: whether outputs that exist may be replaced.
-        resume: whether outputs that were made in the same way need not be made again; those that were cut short may
-            be replaced.
+        resume: whether outputs that were made in the same way are left as they are; those that were cut short may be
+            replaced.
 
     Returns:
-        Of each job whether it is done already.
+        For each job whether it is done already.
 
     Raises:
         OutputError: an output that exists, is a folder that was not written by this program, or cannot be written.
@@ -123,7 +125,7 @@ def check_jobs(
         replaces = overwrite or made is not None
         for path in (job.output, *job.sidecars.values()):
             if path.exists() and job.source.exists() and path.samefile(job.source):
-                raise OutputError(f"{path} is the source itself: give another name with -o")
+                raise OutputError(f"{path} is the source itself: choose another name with -o")
         check_output(job.output, overwrite=replaces, folder=not sink.endings)
         sink.check_replaced(job.output)
         for name, path in job.sidecars.items():

@@ -1,4 +1,4 @@
-"""Warnings of workers, such as that pixels are scaled by a guess, are said once by the process that started them."""
+"""Warnings of workers are printed once, by the process that started them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _log = logging.getLogger(_NAME)
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a task gave.
+class TaskResult:
+    """The result of a task, with the warnings of its process.
 
     Attributes:
-        result: its result.
-        messages: warnings that were logged in its process since the task before: of each what it is of a kind with, and
-            its text.
+        result: of the task.
+        messages: warnings that were logged since the last task: of each its kind, which is the text before values are
+            put in, and its text.
     """
 
     result: Any
     messages: tuple[tuple[str, str], ...]
 
 
-class Listener(logging.Handler):
+class WarningCollector(logging.Handler):
     """Keeps the warnings of the process that it is made in, instead of printing them."""
 
     def __init__(self) -> None:
@@ -37,22 +37,22 @@ class Listener(logging.Handler):
         """Keep a warning."""
         self._messages.append((str(record.msg), record.getMessage()))
 
-    def done(self, result: Any) -> Done:
-        """A task's result, with what was said on the way."""
+    def done(self, result: Any) -> TaskResult:
+        """A task's result, with the warnings since the last one."""
         messages, self._messages = tuple(self._messages), []
-        return Done(result, messages)
+        return TaskResult(result, messages)
 
 
-class Speaker:
-    """Says what is heard of workers: of each kind of line, which may name another frame's class, the first."""
+class WarningRelay:
+    """Logs the warnings of workers: of each kind the first, as the others differ only in a frame's class."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
-    def result(self, done: Done) -> Any:
-        """The result of a task; what it had to say is said."""
+    def result(self, done: TaskResult) -> Any:
+        """The result of a task, whose warnings are logged."""
         for kind, text in done.messages:
-            if kind not in self._said:
-                self._said.add(kind)
+            if kind not in self._logged:
+                self._logged.add(kind)
                 _log.warning("%s", text)
         return done.result

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from live_gradcam.attribution.session import SessionOptions
-from live_gradcam.choices import VIEWS
+from live_gradcam.choices import LAYOUTS
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
-from live_gradcam.errors import UsageError, did_you_mean
+from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.levels import Levels
 
 #: Overlay, picture and heatmap side by side, each as large as the source.
 PANELS = "panels"
-#: What an annotated frame shows: the live window's views, of which side by side takes twice the width, and the panels.
-LAYOUTS = (*VIEWS, PANELS)
 
 #: How many maps are smoothed where the top class may change: the smoothed top class is nearly always among so many.
-_FOLLOWED_MAPS = 3
+_SMOOTHED_MAPS = 3
 
 
 @dataclass(frozen=True)
@@ -31,23 +29,22 @@ class AnnotateOptions:
     Attributes:
         start: seconds after the source's beginning; earlier frames are left out, and the output begins there at 0.
         end: seconds after the source's beginning; frames from then on are left out.
-        stride: every so manieth frame is explained, and its map held until the next.
-        output_fps: frames a second of the output, each the source's newest at its time; None for the source's own.
-        picture_fps: frames a second of sequences of pictures.
-        source_fps: frames a second of files that have no times of their own; None for what they name.
+        stride: 1 explains every frame, 2 every second one, and so on; a map is held until the next.
+        output_fps: frames per second of the output, each the source's newest at its time; None for the source's own.
+        picture_fps: frames per second of sequences of pictures.
+        source_fps: frames per second of files that have no times of their own; None for what they name.
         levels: which values of pictures are black and white; None for what the files and the values say.
         size: (height, width) of the output in pixels, None for what keeps the proportions; None for the source's own.
-        layout: one of `LAYOUTS`.
+        layout: what is shown, a name of `choices.LAYOUTS`; side by side and panels are wider than the source.
         smooth: time constant of the smoothing of what is drawn, in seconds; 0 for none.
         boxes: which there are, and whether they are drawn; they are steady over the video's time.
-        batch: how many frames are explained at a time; None for what is fastest, where the file is long enough to pay
-            for finding out.
+        batch: how many frames are explained at a time; None for what is fastest, which is measured for long files.
         colormap: of the overlay.
         alpha: of the overlay.
         encoding: of the output.
 
     Raises:
-        UsageError: a value that is none.
+        UsageError: a value that is not possible.
     """
 
     start: Fraction | None = None
@@ -68,12 +65,10 @@ class AnnotateOptions:
 
     def __post_init__(self) -> None:
         if self.end is not None and self.end <= 0:
-            raise UsageError(f"--end is {float(self.end):g} s: nothing comes before that")
+            raise UsageError(f"--end is {float(self.end):g} s: give a time after 0")
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise UsageError(f"--end is {float(self.end):g} s, which is not after --start {float(self.start):g} s")
-        if self.layout not in LAYOUTS:
-            hint = did_you_mean(self.layout, LAYOUTS) or f": use one of {', '.join(LAYOUTS)}"
-            raise UsageError(f"there is no layout {self.layout!r}{hint}")
+        LAYOUTS.check(self.layout)
         self.overlay()
 
     def overlay(self) -> Overlay:
@@ -84,10 +79,14 @@ class AnnotateOptions:
         """The session's options with as many maps as are needed."""
         if self.layout == "grid":
             return replace(session, maps=None)
-        return replace(session, maps=_FOLLOWED_MAPS if self.smooth and not session.classes else 1)
+        return replace(session, maps=_SMOOTHED_MAPS if self.smooth and not session.classes else 1)
 
     def shown_maps(self, targets: int) -> int | None:
-        """How many of a frame's maps are drawn and kept, of so many classes asked for; None for all."""
+        """How many of a frame's maps are drawn and kept; None for all.
+
+        Args:
+            targets: how many classes were asked for.
+        """
         return None if self.layout == "grid" else max(1, targets)
 
     def check_rate(self, output: Path, rate: Fraction) -> None:

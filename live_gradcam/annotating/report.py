@@ -112,8 +112,7 @@ class Result:
         notes = list(summary.notes)
         if summary.hdr:
             notes.append(
-                f"{job.source} has a high dynamic range ({summary.hdr}): "
-                "its colours are taken as they are, and look pale"
+                f"{job.source} has a high dynamic range ({summary.hdr}): its colours are not converted, and look pale"
             )
         if summary.clock:
             notes.append(f"{job.source}: {summary.clock}: all frames are there, and go on at the usual rate")

@@ -1,4 +1,4 @@
-"""One recording after the other, in this process: decoding, explaining, drawing and encoding overlap."""
+"""One recording after the other, in this process. Decoding, explaining, drawing and encoding overlap."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.flow.overlap import Behind
 from live_gradcam.sources.frame import Frame
 
-#: Timing batches takes two more compilations: from this many frames on they are worth it.
+#: Timing batches takes two more compilations, which pay from this many frames on.
 _WORTH_TIMING = 1000
 
 
@@ -117,7 +117,7 @@ def annotate_recording(
                     is_complete = False
                     break
                 drawn.submit(item)
-        assert file is not None  # there was a frame
+        assert file is not None  # there was one frame at least
         while source.packets and is_complete:  # what was read ahead of the last frame is not part of it
             file.write_packet(source.packets.popleft())
         sidecars.finish()
@@ -141,8 +141,8 @@ def annotate_recording(
 def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceError:
     """Why there is no frame."""
     if options.start is not None:
-        return SourceError(f"{job.source} has no frame from --start {float(options.start):g} s on that can be read")
-    return SourceError(f"not one frame of {job.source} can be read")
+        return SourceError(f"{job.source} has no readable frame after --start {float(options.start):g} s")
+    return SourceError(f"no frame of {job.source} can be read")
 
 
 def _fastest_batch(

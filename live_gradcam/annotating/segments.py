@@ -1,7 +1,7 @@
 """Parts of a recording, and what is done with each wherever that is: explain its frames, and draw and encode them.
 
-A recording is gone through twice: what is drawn over a frame depends on those before it (smoothing, the colours' scale,
-steady boxes), so all explanations pass through one place, in order, before anything is drawn.
+A recording is read twice. What is drawn over a frame depends on the frames before it (smoothing, the colours' scale,
+steady boxes): all explanations pass through one place, in order, before anything is drawn.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.loss import Loss
 
-#: The shortest part that is worth a task of its own, in seconds of the recording, and how long one may be: its
+#: Seconds of the recording: the shortest part that is worth a task of its own, and the longest that is allowed, as its
 #: explanations wait in memory.
 _SHORTEST, _LONGEST = 1.0, 10.0
-#: How many parts each worker gets of a recording that is short: more even out better.
+#: How many parts of a short recording each worker gets: with more, all workers end at about the same time.
 _PARTS_EACH = 2
 
 
@@ -97,7 +97,7 @@ class EncodedSegment:
 
 
 class StoppedError(Exception):
-    """The work is not wanted any more."""
+    """The work was cancelled."""
 
 
 class WorkerState:
@@ -106,7 +106,7 @@ class WorkerState:
     Args:
         session: what to explain with.
         options: how recordings are annotated.
-        scratch: a folder for what lies there for a moment; None for the system's own.
+        scratch: a folder for temporary files; None for the system's own.
     """
 
     def __init__(self, session: SessionOptions, options: AnnotateOptions, scratch: str | None = None) -> None:
@@ -117,7 +117,7 @@ class WorkerState:
         self._noise_floor: dict[tuple[int, int], float] = {}
 
     def is_stopped(self) -> bool:
-        """Whether the work is not wanted any more."""
+        """Whether the work was cancelled."""
         return False
 
     @property
@@ -147,10 +147,10 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """Start the session: what is timed on this machine is remembered for those that start after it."""
+    """Start the session. What is timed on this machine is remembered for those that start after it."""
 
     def run(self, worker: WorkerState) -> dict[str, float]:
-        """Do it, and tell the seconds of each stage.
+        """Do it. Returns the seconds of each stage.
 
         Raises:
             LiveGradcamError: as `start_session`.

@@ -20,9 +20,9 @@ from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.options import SourceOptions
 from live_gradcam.sources.source import OnPacket, Recording
 
-#: How many frames may wait between two stages: enough to even out, few enough for 4K frames in memory.
+#: How many frames may wait between two stages: enough for an even flow, few enough for 4K frames in memory.
 DEPTH = 6
-#: Seconds of sound before the pictures that are none: decoders warm up with them.
+#: Seconds. So much sound before the pictures is only there for decoders to warm up.
 _WARMING_UP = Fraction(1, 10)
 
 
@@ -37,7 +37,7 @@ def open_recording(path: Path, options: AnnotateOptions) -> Recording:
 
 
 def obstacle(path: Path, options: AnnotateOptions) -> SourceError | None:
-    """What is wrong with a recording that cannot be opened; None if nothing is."""
+    """Why a recording cannot be opened; None if it can."""
     try:
         open_recording(path, options).close()
     except SourceError as error:
@@ -87,7 +87,7 @@ class SourceAhead:
 
     Args:
         path: the recording.
-        options: which of its frames, and how many a second.
+        options: which of its frames, and how many per second.
 
     Raises:
         SourceError: it is not a video.
@@ -103,7 +103,7 @@ class SourceAhead:
         self.frames: Iterator[Frame] = self._ahead
 
     def look(self) -> Stream | None:
-        """What its first frame tells; None where there is none."""
+        """What is known from its first frame; None if there is none."""
         first = next(self.frames, None)
         if first is None:
             return None
@@ -126,7 +126,7 @@ def frames_of(
     *,
     on_packet: OnPacket | None = None,
 ) -> Iterator[Frame]:
-    """The frames of a part of a recording, as many a second as the options want; see `Recording.frames`."""
+    """The frames of a part of a recording, as many per second as the options want; see `Recording.frames`."""
     frames = reader.frames(start=start, end=end, on_packet=on_packet)
     if options.output_fps is None:
         return frames
@@ -134,11 +134,11 @@ def frames_of(
 
 
 def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, period: Fraction) -> Iterator[Frame]:
-    """So many frames a second, each the newest at its time.
+    """Frames at another rate, each the newest at its time.
 
     Args:
         frames: with times that increase.
-        rate: frames a second.
+        rate: frames per second.
         begin: the time of the first one, in seconds; before the first frame there is that.
         period: how long the last frame is shown, in seconds.
     """

@@ -1,4 +1,4 @@
-"""Processes on this machine that work on segments."""
+"""Workers in processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from live_gradcam.annotating.messages import Done, Listener, Speaker
+from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.segments import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
@@ -37,7 +37,7 @@ class Workers(Protocol):
     def next_done(self, seconds: float) -> tuple[Task, Callable[[], Any]] | None:
         """A task that is done, and a function that gives its result or raises what it raised.
 
-        None where none is done after so many seconds.
+        None if none is done after so many seconds.
         """
 
 
@@ -46,7 +46,7 @@ class WorkersLostError(LiveGradcamError):
 
 
 class ProcessWorkers:
-    """Processes on this machine. Use as a context manager; leaving it stops what they are at.
+    """Processes on this machine. Use as a context manager; leaving it stops their work.
 
     Args:
         count: how many.
@@ -65,7 +65,7 @@ class ProcessWorkers:
             count, mp_context=context, initializer=_begin, initargs=(session, options, self._stop, self._scratch.name)
         )
         self._tasks: dict[Future, Task] = {}
-        self._speaker = Speaker()
+        self._warnings = WarningRelay()
 
     def submit(self, task: Task) -> None:
         """Have a task done.
@@ -74,7 +74,7 @@ class ProcessWorkers:
             WorkersLostError: a process died.
         """
         try:
-            with _deaf_to_interrupts():  # the process that is started now may be
+            with _without_interrupts():  # a process may be started now
                 self._tasks[self._pool.submit(_run, task)] = task
         except BrokenProcessPool:
             raise WorkersLostError(_LOST) from None
@@ -88,7 +88,7 @@ class ProcessWorkers:
         task = self._tasks.pop(future)
         if isinstance(future.exception(), BrokenProcessPool):
             raise WorkersLostError(_LOST)
-        return task, lambda: self._speaker.result(future.result())
+        return task, lambda: self._warnings.result(future.result())
 
     def __enter__(self) -> ProcessWorkers:
         return self
@@ -99,7 +99,7 @@ class ProcessWorkers:
         self._scratch.cleanup()  # of processes that died, too
 
 
-_LOST = "a worker process died, perhaps for want of memory: try fewer --workers; what was finished is kept"
+_LOST = "a worker process died, perhaps because the memory was full: try fewer --workers. Finished files are kept"
 
 
 class _ProcessState(WorkerState):
@@ -114,14 +114,14 @@ class _ProcessState(WorkerState):
 
 
 _state: _ProcessState
-_listener: Listener
+_collector: WarningCollector
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal: those that are started here do not take it, from their first moment.
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C from their first moment: a terminal sends it to all of its processes.
 
-    In this one it takes effect on leaving.
+    In this process it takes effect afterwards.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -134,10 +134,10 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _begin(session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
-    global _state, _listener
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    global _state, _collector
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one handles Ctrl-C
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
-    _state, _listener = _ProcessState(session, options, stop, scratch), Listener()
+    _state, _collector = _ProcessState(session, options, stop, scratch), WarningCollector()
 
 
 def _end_with_parent(scratch: str) -> None:
@@ -148,5 +148,5 @@ def _end_with_parent(scratch: str) -> None:
         os._exit(1)
 
 
-def _run(task: Task) -> Done:
-    return _listener.done(task.run(_state))
+def _run(task: Task) -> TaskResult:
+    return _collector.done(task.run(_state))

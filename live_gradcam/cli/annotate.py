@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from live_gradcam.attribution.session import SessionOptions
-from live_gradcam.choices import SIDECARS
+from live_gradcam.choices import LAYOUTS, SIDECARS
 from live_gradcam.cli.annotate_progress import AnnotateProgress
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import (
@@ -19,6 +19,7 @@ from live_gradcam.cli.flags import (
     PictureLevels,
     SourceFps,
     box_flags,
+    chosen,
     encoding_flags,
     overlay_flags,
     path_flags,
@@ -65,62 +66,83 @@ def annotate(
             "--output",
             "-o",
             metavar="OUT",
-            help="The .mp4, .mkv, .webm or .gif to write, or the folder for several. Default: beside SOURCE.",
+            help="The file to write (.mp4, .mkv, .webm or .gif), or a folder for several. Default: beside SOURCE.",
         ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--start", metavar="TIME", help="Begin there: seconds, m:ss or h:mm:ss.")
+        str | None, typer.Option("--start", metavar="TIME", help="Start at this time: seconds, m:ss or h:mm:ss.")
     ] = None,
-    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="End before there.")] = None,
+    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="Stop before this time.")] = None,
     stride: Annotated[
-        int, typer.Option("--stride", min=1, metavar="N", help="Explain every N-th frame, and hold its map.")
+        int, typer.Option("--stride", min=1, metavar="N", help="Explain every N-th frame. Those between keep its map.")
     ] = 1,
     output_fps: Annotated[
         str | None,
-        typer.Option("--output-fps", metavar="N", help="So many frames a second, such as 25 or 30000/1001."),
+        typer.Option(
+            "--output-fps",
+            metavar="N",
+            help="Frames per second of the output, such as 25 or 30000/1001. Default: as SOURCE.",
+        ),
     ] = None,
     picture_fps: PictureFps = "25",
     source_fps: SourceFps = None,
     levels: PictureLevels = None,
     size: Annotated[
-        str | None, typer.Option("--size", metavar="WxH", help="Size of the output; 1280x or x720: in proportion.")
+        str | None,
+        typer.Option("--size", metavar="WxH", help="Size of the output. 1280x or x720: keep the proportions."),
     ] = None,
     layout: Annotated[
         str,
-        typer.Option(
-            "--layout", "--view", metavar="NAME", help="overlay, side-by-side, panels, heatmap, raw or grid of classes."
-        ),
+        chosen(LAYOUTS, "--layout", "--view", help="What the output shows."),
+        LAYOUTS,
     ] = "overlay",
     smooth: Annotated[
         float,
-        typer.Option("--smooth", min=0, metavar="SECONDS", help="Smooth what is drawn over time; the numbers are not."),
+        typer.Option(
+            "--smooth",
+            min=0,
+            metavar="SECONDS",
+            help="Smooth what is drawn over so many seconds. The numbers stay as they are.",
+        ),
     ] = 0.0,
     batch: Annotated[
-        str, typer.Option("--batch", metavar="auto|N", help="Explain so many frames at a time; auto: what is fastest.")
+        str, typer.Option("--batch", metavar="auto|N", help="Explain N frames at a time. auto: as many as is fastest.")
     ] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, max=256, metavar="N", help="Work in N processes, on files and their parts."),
+        typer.Option(
+            "--workers",
+            min=1,
+            max=256,
+            metavar="N",
+            help="Use N processes. They share the files, and the parts of long files.",
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
-            "--cluster", metavar="ADDRESS", help="Work on a Ray cluster: HOST:PORT, auto, or local for one here."
+            "--cluster",
+            metavar="ADDRESS",
+            help="Use a Ray cluster: HOST:PORT, auto for the one of this machine, or local to start one here.",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on: leave out what is done in this way, begin anew what was cut short.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Skip outputs that were made in the same way before. Start those again that were cut short.",
+        ),
     ] = False,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write annotated copies of recordings: every frame explained, at its own time, with sound and subtitles."""
+    """Write annotated copies of recordings: every frame is explained and keeps its time, with sound and subtitles."""
     from live_gradcam.annotating.annotate import annotate
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.flow.overlap import let_stages_run_on
 
     if cluster is not None and workers is not None:
-        raise UsageError("--workers are processes on this machine, --cluster has workers of its own: give one of them")
+        raise UsageError("--workers and --cluster do not go together: give one of them")
     options = AnnotateOptions(
         start=parse_time(start, "--start"),
         end=parse_time(end, "--end"),

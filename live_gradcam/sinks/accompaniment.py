@@ -1,4 +1,4 @@
-"""What goes with the pictures from one file to another: sound, subtitles, chapters and what the file says of itself."""
+"""What goes along with the pictures into another file: sound, subtitles, chapters and what the file says of itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TECHNICAL = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "handler_name", "vendor_id"}
 )
 _MILLISECONDS = Fraction(1, 1000)
-_TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock that is told in whole milliseconds or packets trembles
+_TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock in whole milliseconds or packets trembles
 #: Seconds: packets that come so much too early are of another recording. Subtitles may begin before others that go on.
 _SET_BACK, _SUBTITLES_SET_BACK = Fraction(1, 10), Fraction(10)
 #: Seconds: packets that come so much too late are of another time. Between subtitles hours may pass.
@@ -34,7 +34,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: 
 class Accompaniment:
     """Takes packets of sound and subtitles of one file and gives those for another.
 
-    They are copied where the other kind of file carries them; other sound is encoded anew, and so are subtitles of
+    They are copied where the other kind of file carries them; other sound is encoded again, and so are subtitles of
     text. Add it before the output is begun.
 
     Args:
@@ -44,7 +44,7 @@ class Accompaniment:
         shift: seconds that everything is earlier in the output.
 
     Attributes:
-        converted: what was encoded anew, in words: "audio pcm_s16le → aac".
+        converted: what was encoded again, in words: "audio pcm_s16le → aac".
         left_out: what could not be carried: "subtitles hdmv_pgs_subtitle".
     """
 
@@ -170,7 +170,7 @@ class _Copied(_Track):
 
 
 class _EncodedAudio(_Track):
-    """Sound encoded anew, every sample at its time.
+    """Sound that is encoded again, every sample at its time.
 
     What is missing becomes silence. Where the clock jumps, as in recordings that were put together, the sound goes on.
     What is before 0 s is left out, as all else would be shifted for it.
@@ -278,7 +278,7 @@ def _delay(stream: Any) -> Fraction:
 
 
 def _rate(encoder: str, rate: int) -> int:
-    """The samples a second that an encoder takes, for sound of so many: as many or the next more."""
+    """The samples per second that an encoder takes, for sound of so many: as many, or else the next more."""
     rates: Sequence[int] = av.Codec(encoder, "w").audio_rates or [rate]
     return min((known for known in rates if known >= rate), default=max(rates)) if rate else 48_000
 
@@ -286,7 +286,7 @@ def _rate(encoder: str, rate: int) -> int:
 class _EncodedSubtitles(_Track):
     """Subtitles of text in another form.
 
-    MP4 shows one at a time: there one that begins ends the last one, and those that begin together become one.
+    MP4 shows one at a time: the next one ends the last one, and those that begin together become one.
     """
 
     def __init__(self, source: Any, output: Any, encoder: str) -> None:

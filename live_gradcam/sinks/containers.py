@@ -24,7 +24,7 @@ class Container:
         audio_encoder: what other sound is made.
         subtitles: likewise for subtitles.
         subtitle_encoder: what other subtitles of text are made.
-        tick: the shortest time that it can tell, in seconds; None where it is as short as need be.
+        tick: the shortest time that it can express, in seconds; None if that is short enough for all.
         from_zero: whether it has no times before 0, so that all streams would be shifted for one that has.
     """
 

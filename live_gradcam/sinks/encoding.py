@@ -56,13 +56,13 @@ class Encoding:
             endings = dict.fromkeys(known for name in SINKS.of_this_package for known in SINKS.load(name).endings)
             *most, last = endings
             raise UsageError(
-                f"{path} is not a name of a video that can be written: call it NAME{', '.join(most)} or {last}, "
+                f"a video cannot be written as {path}: call it NAME{', '.join(most)} or {last}, "
                 "or give --codec png for a folder of pictures"
             )
         codec = self.codec or carried[0]
         if codec not in carried:
             raise UsageError(
-                f"{path} cannot hold {codec}: it is for {' or '.join(carried)}; call it NAME{self.sink.endings[0]}"
+                f"{path} cannot hold {codec}, only {' or '.join(carried)}: call it NAME{self.sink.endings[0]}"
             )
         return Encoding(codec, self.crf, self.preset, self.hardware)
 

@@ -39,7 +39,7 @@ class FolderSink:
     def check_replaced(self, path: Path) -> None:
         """A folder that something else wrote is not replaced."""
         if path.is_dir() and any(path.iterdir()) and not (path / _STATEMENT).exists():
-            raise OutputError(f"{path} is a folder, and live-gradcam did not write it: give another name")
+            raise OutputError(f"{path} is a folder that live-gradcam did not write: choose another name")
 
     def open(
         self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""

@@ -1,4 +1,4 @@
-"""Encoded parts of a video made one file, without encoding anything again."""
+"""Encoded parts of a video become one file. Nothing is encoded again."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class FileWriter(Writer):
 
     Args:
         path: the file; its ending, one of `CONTAINERS`, says of which kind. It grows as `NAME.part`.
-        pictures: the first one's size, and their times, which are rounded to what the file can tell.
+        pictures: the first one's size, and their times, which are rounded to what the file can express.
         extras: what it has besides.
         options: for FFmpeg, of MP4.
 

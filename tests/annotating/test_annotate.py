@@ -21,9 +21,10 @@ from video_files import audio_packets, make_video, number_of, numbered
 
 from live_gradcam.annotating.explaining import TimedExplanation
 from live_gradcam.annotating.jobs import plan_jobs
-from live_gradcam.annotating.options import LAYOUTS, AnnotateOptions
+from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.tracking import Tracker
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import LAYOUTS
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.drawing.views import compose
@@ -302,11 +303,11 @@ def test_a_span_without_frames(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(10))
     with pytest.raises(SourceError) as failure:
         annotated(source, tmp_path / "out.mp4", jsonl=tmp_path / "n.jsonl", start=Fraction(7))
-    assert str(failure.value) == f"{source} has no frame from --start 7 s on that can be read"
+    assert str(failure.value) == f"{source} has no readable frame after --start 7 s"
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
     with pytest.raises(UsageError, match=r"^--end is 2 s, which is not after --start 2 s$"):
         AnnotateOptions(start=Fraction(2), end=Fraction(2))
-    with pytest.raises(UsageError, match=r"^--end is 0 s: nothing comes before that$"):
+    with pytest.raises(UsageError, match=r"^--end is 0 s: give a time after 0$"):
         AnnotateOptions(end=Fraction(0))
 
 
@@ -681,19 +682,19 @@ def test_a_folders_videos_go_into_a_folder_and_outputs_are_not_taken_again(tmp_p
         ("heatmaps", out / "a.npz"),
         ("contact-sheet", out / "sheets" / "a.png"),
     ]
-    with pytest.raises(UsageError, match="several videos need a folder to go into: give it with -o FOLDER"):
+    with pytest.raises(UsageError, match="several videos need a folder for their outputs: add -o FOLDER"):
         plan_jobs([tmp_path], None, options)
     (tmp_path / "a.webm").touch()
-    with pytest.raises(UsageError, match="several outputs would be called"):
+    with pytest.raises(UsageError, match="several outputs would have the name"):
         plan_jobs([tmp_path], out, options)
 
 
 def test_names_of_files_that_are_not_written(tmp_path: Path) -> None:
     source = tmp_path / "a.mp4"
     source.touch()
-    with pytest.raises(UsageError, match="is not a name of a video that can be written"):
+    with pytest.raises(UsageError, match="a video cannot be written as"):
         planned([source], tmp_path / "x.avi")
-    with pytest.raises(UsageError, match="cannot hold h264: it is for vp9 or av1"):
+    with pytest.raises(UsageError, match="cannot hold h264, only vp9 or av1"):
         planned([source], tmp_path / "x.webm", "h264")
     with pytest.raises(UsageError, match=r"call the heatmaps NAME\.npz"):
         planned([source], None, heatmaps=tmp_path / "x.h5")

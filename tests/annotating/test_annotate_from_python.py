@@ -189,7 +189,7 @@ def test_usage_errors_are_raised_before_anything_begins(
     source = video(tmp_path / "in.mp4", 3)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"session": SessionOptions(model="efficientnet-lite9")}, "no model"),
-        ({"session": fake, "workers": 2}, "workers start sessions of their own"),
+        ({"session": fake, "workers": 2}, "workers start their own sessions"),
         ({"session": fake, "options": AnnotateOptions(layout="grid")}, "the session makes too few maps"),
         ({"session": fake, "options": AnnotateOptions(smooth=1)}, "the session makes too few maps"),
         ({"sidecars": {"json": tmp_path / "n"}}, "there is no sidecar 'json'; did you mean jsonl?"),
@@ -206,7 +206,7 @@ def test_usage_errors_are_raised_before_anything_begins(
     with pytest.raises(UsageError, match="several videos need a folder"):
         annotate([source, video(tmp_path / "b.mp4", 3)])
     fake.options = None
-    with pytest.raises(UsageError, match="that start_session made"):
+    with pytest.raises(UsageError, match="make it with start_session"):
         annotate(source, session=fake)
     assert starts == []
     assert sorted(os.listdir(tmp_path)) == ["b.mp4", "in.mp4"]

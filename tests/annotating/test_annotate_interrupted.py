@@ -237,8 +237,8 @@ def test_a_worker_that_dies_is_told_in_a_line(tmp_path: Path, source: Path) -> N
     finished = finish(process)
     assert finished.code == 1
     assert finished.err == (
-        "live-gradcam: a worker process died, perhaps for want of memory: try fewer --workers; "
-        "what was finished is kept\n"
+        "live-gradcam: a worker process died, perhaps because the memory was full: try fewer --workers. "
+        "Finished files are kept\n"
     )
     assert os.listdir(out) == []
     assert os.listdir(scratch) == []

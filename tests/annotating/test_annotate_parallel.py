@@ -198,7 +198,7 @@ def test_a_batch_with_two_workers(tmp_path: Path) -> None:
 def test_a_span_without_frames_with_two_workers(tmp_path: Path) -> None:
     source, out = make_source(tmp_path / "in.mp4", 50), tmp_path / "out"
     finished = finish(start_fake("annotate", source, "-o", out / "x.mp4", "--start", 7, "--workers", 2))
-    assert finished.err == f"live-gradcam: {source} has no frame from --start 7 s on that can be read\n"
+    assert finished.err == f"live-gradcam: {source} has no readable frame after --start 7 s\n"
     assert (finished.code, os.listdir(out)) == (1, [])
 
 
@@ -347,7 +347,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     [
         (
             ["--workers", 2, "--cluster", "auto"],
-            "--workers are processes on this machine, --cluster has workers of its own: give one of them",
+            "--workers and --cluster do not go together: give one of them",
         ),
         (
             ["--workers", 2, "--codec", "png"],

@@ -191,7 +191,7 @@ def test_what_is_not_ours_is_kept(tmp_path: Path, source: Path, name: str) -> No
         return
     with pytest.raises(OutputError) as failure:  # nobody wants a folder of something else to be replaced
         is_done(job, options, overwrite=True)
-    assert str(failure.value) == f"{job.output} is a folder, and live-gradcam did not write it: give another name"
+    assert str(failure.value) == f"{job.output} is a folder that live-gradcam did not write: choose another name"
     (job.output / "precious.png").unlink()
     assert not is_done(job, options, overwrite=True)
 

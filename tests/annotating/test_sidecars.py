@@ -374,7 +374,7 @@ def test_only_a_zarr_group_is_a_folder_that_may_be_replaced(tmp_path: Path) -> N
         with pytest.raises(OutputError) as failure:
             RawMaps().check(tmp_path / name)
         assert (
-            str(failure.value) == f"{tmp_path / name} is a folder, and live-gradcam did not write it: give another name"
+            str(failure.value) == f"{tmp_path / name} is a folder that live-gradcam did not write: choose another name"
         )
 
 

@@ -104,7 +104,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "x" / "holiday.png").touch()
     with pytest.raises(OutputError) as failure:
         SINKS.load("png").check_replaced(tmp_path / "x")
-    assert str(failure.value) == f"{tmp_path / 'x'} is a folder, and live-gradcam did not write it: give another name"
+    assert str(failure.value) == f"{tmp_path / 'x'} is a folder that live-gradcam did not write: choose another name"
 
 
 # --- from another package -----------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_a_sink_of_another_package(tmp_path: Path, workers: list[object]) -> Non
         (["--codec", "strap"], "there is no codec 'strap'; did you mean strip?"),
         (["--codec", "strip", "--crf", 3], "strip has no --crf: leave it out"),
         (["--codec", "strip", "--output-fps", 31], "a strip shows at most 30 frames per second: add --output-fps 25"),
-        (["-o", "x.mp4", "--codec", "strip"], "x.mp4 cannot hold strip: it is for h264 or hevc or av1 or vp9; call it"),
+        (["-o", "x.mp4", "--codec", "strip"], "x.mp4 cannot hold strip, only h264 or hevc or av1 or vp9: call it"),
     ],
 )
 def test_what_is_wrong_with_it_is_a_line(tmp_path: Path, flags: list[object], message: str) -> None:

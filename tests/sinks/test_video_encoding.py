@@ -218,21 +218,21 @@ def test_what_a_codec_does_not_have(wanted: dict[str, Any], message: str) -> Non
 @pytest.mark.parametrize(
     ("name", "wanted", "message"),
     [
-        ("a.webm", {"codec": "h264"}, "a.webm cannot hold h264: it is for vp9 or av1; call it NAME.mp4"),
-        ("a.webm", {"codec": "hevc"}, "a.webm cannot hold hevc: it is for vp9 or av1; call it NAME.mp4"),
-        ("a.mp4", {"codec": "gif"}, "a.mp4 cannot hold gif: it is for h264 or hevc or av1 or vp9; call it NAME.gif"),
-        ("a.gif", {"codec": "vp9"}, "a.gif cannot hold vp9: it is for gif; call it NAME.webm"),
+        ("a.webm", {"codec": "h264"}, "a.webm cannot hold h264, only vp9 or av1: call it NAME.mp4"),
+        ("a.webm", {"codec": "hevc"}, "a.webm cannot hold hevc, only vp9 or av1: call it NAME.mp4"),
+        ("a.mp4", {"codec": "gif"}, "a.mp4 cannot hold gif, only h264 or hevc or av1 or vp9: call it NAME.gif"),
+        ("a.gif", {"codec": "vp9"}, "a.gif cannot hold vp9, only gif: call it NAME.webm"),
         ("a.gif", {"crf": 20}, "gif has no --crf: leave it out"),
         ("a.mp4", {"crf": 60}, "--crf is 60: for h264 it is from 0 (best) to 51 (smallest)"),
         ("a.webm", {"preset": "veryfast"}, "vp9 has no preset 'veryfast': use one of 0, 1"),
         (
             "a.avi",
             {},
-            "a.avi is not a name of a video that can be written: call it NAME.mp4, .m4v, .mkv, .webm or .gif, ",
+            "a video cannot be written as a.avi: call it NAME.mp4, .m4v, .mkv, .webm or .gif, ",
         ),
-        ("a.png", {"codec": "h264"}, "a.png is not a name of a video that can be written"),
-        ("a", {}, "a is not a name of a video that can be written"),
-        (".mp4", {}, ".mp4 is not a name of a video that can be written"),
+        ("a.png", {"codec": "h264"}, "a video cannot be written as a.png"),
+        ("a", {}, "a video cannot be written as a"),
+        (".mp4", {}, "a video cannot be written as .mp4"),
     ],
 )
 def test_what_a_file_cannot_hold(tmp_path: Path, name: str, wanted: dict[str, Any], message: str) -> None:

@@ -52,7 +52,7 @@ class OpenSidecars:
             raise
 
     def add(self, frame: TrackedFrame) -> None:
-        """Write a frame down that is in the output, the next that was explained."""
+        """Write down the next explained frame that is in the output."""
         drawn = SidecarFrame(frame.index, frame.pts, frame.shown.explanation)
         numbers = drawn if frame.numbers is None else SidecarFrame(frame.index, frame.pts, frame.numbers)
         for path, kind, file in self._opened:
@@ -80,7 +80,7 @@ class OpenSidecars:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what has not got its name."""
+        """Remove what has no name yet."""
         for _, _, file in self._opened:
             with suppress(OSError):  # such as of what a full disk has no room for
                 file.close()

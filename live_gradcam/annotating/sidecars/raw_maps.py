@@ -21,7 +21,7 @@ from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.explanations.fits import enlarged
 from live_gradcam.files import part_path, remove_part
 
-#: Each array's dtype, and the shape of a row where there is no frame to tell it.
+#: Each array's dtype, and the shape of a row where no frame shows it.
 _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "heatmaps": ("<f4", (0, 0, 0)),
     "evidence": ("<f4", (0,)),
@@ -33,7 +33,7 @@ _ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
 }
 
 _COPIED_BYTES = 1 << 20
-#: Of a Zarr array, a chunk is a file and waits in memory until it is full: not too many files, not too much memory.
+#: A chunk of a Zarr array is a file, and waits in memory until it is full: not too many files, not too much memory.
 _CHUNK_BYTES, _CHUNK_FRAMES = 1 << 20, 4096
 #: What marks a folder as a Zarr group, in formats 3 and 2.
 _ZARR_GROUP_FILES = ("zarr.json", ".zgroup")
@@ -56,7 +56,7 @@ class RawMaps:
         if self.is_folder(path) and find_spec("zarr") is None:
             raise UsageError(f"{path} needs the package zarr: pip install 'live-gradcam[zarr]'")
         if path.is_dir() and not any((path / name).exists() for name in _ZARR_GROUP_FILES):
-            raise OutputError(f"{path} is a folder, and live-gradcam did not write it: give another name")
+            raise OutputError(f"{path} is a folder that live-gradcam did not write: choose another name")
 
     def open(self, path: Path, source: Path, options: AnnotateOptions) -> _NumpyArchive | _ZarrGroup:
         """Begin a file, or a folder, by the name's ending."""
@@ -64,7 +64,7 @@ class RawMaps:
 
 
 class _Column(ABC):
-    """One of the arrays, as it grows by a row a frame."""
+    """One of the arrays, as it grows by a row per frame."""
 
     def __init__(self, dtype: np.dtype, row_shape: tuple[int, ...]) -> None:
         self.dtype = dtype
@@ -72,14 +72,14 @@ class _Column(ABC):
 
     @abstractmethod
     def append(self, row: np.ndarray) -> None:
-        """Add a row of the column's shape and dtype, which nobody changes any more."""
+        """Add a row of the column's shape and dtype, which is not changed afterwards."""
 
 
 _ColumnT = TypeVar("_ColumnT", bound=_Column)
 
 
 class _Arrays(ABC, Generic[_ColumnT]):
-    """The arrays of `_ARRAYS`, whose rows' shapes the first frame tells."""
+    """The arrays of `_ARRAYS`, whose rows get their shapes from the first frame."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -158,8 +158,8 @@ class _Spool(_Column):
 class _NumpyArchive(_Arrays[_Spool]):
     """A zip of arrays in NumPy's format.
 
-    A zip's members are written one after the other, so that the rows wait in a temporary file each. These lie beside
-    the output, where there must be room for it anyway, and vanish with the process, whatever ends it.
+    The members of a zip are written one after the other. Until then the rows of each wait in a temporary file beside
+    the output, where there must be room anyway. It vanishes with the process, whatever ends that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,7 +189,7 @@ class _Chunks(_Column):
         import zarr
 
         super().__init__(dtype, row_shape)
-        folder.mkdir()  # Zarr 2 would tell of a failure to do so with a KeyError
+        folder.mkdir()  # Zarr 2 would report a failure to do so as a KeyError
         row_bytes = dtype.itemsize * math.prod(row_shape)
         self._chunk = min(_CHUNK_FRAMES, max(1, _CHUNK_BYTES // max(1, row_bytes)))
         chunks = (self._chunk, *(max(1, side) for side in row_shape))

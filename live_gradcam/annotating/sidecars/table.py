@@ -34,7 +34,7 @@ class Table:
 
 
 class _Open:
-    """The header waits for the first frame, which tells how many predictions there are."""
+    """The header waits for the first frame, which shows how many predictions there are."""
 
     def __init__(self, path: Path) -> None:
         self._file = part_path(path).open("w", encoding="utf-8", newline="")
