@@ -265,8 +265,8 @@ def clock(seconds: float, *, hours: bool = False, tenths: bool = False) -> str:
 
     Args:
         seconds: not negative.
-        hours: say them, even if there are none.
-        tenths: say them; otherwise the second is told that has begun.
+        hours: show them, even if there are none.
+        tenths: show them; otherwise what follows the whole second is cut off.
     """
     total = round(10 * seconds) if tenths else 10 * math.floor(seconds + 1e-6)
     whole, tenth = divmod(total, 10)

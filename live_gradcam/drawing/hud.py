@@ -13,16 +13,16 @@ from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.text import darken, put_text, text_size_for, text_width
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
-#: Of what is said besides; on the darkened panel it is legible over any picture.
+#: For what matters less; on the dark panel it is legible over any picture.
 _PALE = (200, 200, 200)
 _RED = (60, 60, 250)
 _BAR = (200, 160, 60)
 _TARGET_BAR = (60, 180, 250)
-#: Of the class behind a group's name: how large it is written, and how many of its letters' heights it must have.
+#: For the class behind a group's name: the size of its letters, and the least room for it, in heights of a letter.
 _FINEST_SIZE, _LEAST_FINEST = 0.85, 3
-#: The font's height in pixels is not made smaller than this to have all of a text in the picture.
+#: Where all of the text does not fit, letters get smaller, down to this height in pixels.
 _SMALLEST = 8
-#: The notes at the bottom have so many lines at most, and letters of this share of the usual size if one is not enough.
+#: The notes at the bottom take up to so many lines, and if they need more than one, letters of this share of the size.
 _BOTTOM_LINES, _BOTTOM_SIZE = 3, 0.8
 
 
@@ -38,19 +38,19 @@ class BarArea(NamedTuple):
 
 @dataclass(frozen=True)
 class Hud:
-    """What is said over a live picture, besides the predictions.
+    """The text over a live picture, besides the predictions.
 
     Attributes:
         notes: lines under the predictions: rates, model, method and layer, class.
-        minimal_note: what is left of them where there is to be little.
-        banner: what is so important that it stands in the middle; None for nothing.
-        notice: what was just done, at the bottom.
-        recording: how long has been recorded, as it is to be written; None when it is not.
+        minimal_note: the line that is shown in place of them at the level "minimal".
+        banner: a line in the middle, for what matters most; None for none.
+        notice: a line near the bottom, for what was just done; None for none.
+        recording: how long the recording is, as text; None if there is none.
         full_scale: the evidence that the strongest colour stands for; None draws no scale.
-        help: what to show of the keys: the name of each and what it does; empty to show nothing.
-        level: how much of it is written, a name of `choices.HUD_LEVELS`.
-        names_classes: False where the view itself names them.
-        notes_in_a_line: at the bottom, where the view has no room for a panel.
+        help: the keys, the name of each and what it does. They are shown in place of all else; empty for none.
+        level: how much is shown, a name of `choices.HUD_LEVELS`.
+        names_classes: whether the classes are listed; False for a view that names them itself.
+        notes_in_a_line: whether the notes stand at the bottom, for a view that has no room for a panel.
     """
 
     notes: Sequence[str] = ()

@@ -158,11 +158,9 @@ def _switched(current: bool, argument: Argument) -> bool:
     return not current if argument is None else argument
 
 
-def _next_or_named(kind: str, names: Sequence[Name], current: str, argument: Argument) -> Name:
+def _next_or_named(kind: str, names: Sequence[str], current: str, argument: Argument) -> str:
     """The name that is wanted: the argument, or else the one after the current one."""
-    if argument is None:
-        return names[([*names].index(current) + 1) % len(names)]  # type: ignore[arg-type]
-    return _named(kind, names, argument)
+    return names[(names.index(current) + 1) % len(names)] if argument is None else _named(kind, names, argument)
 
 
 def _named(kind: str, names: Sequence[Name], argument: Argument) -> Name:

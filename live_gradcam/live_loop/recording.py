@@ -96,7 +96,7 @@ class Recorder:
         """Add a picture, if the recording is on.
 
         Args:
-            picture: uint8 (height, width, 3), BGR; nobody may change it any more.
+            picture: uint8 (height, width, 3), BGR; it must not change any more.
             pts: its time in seconds, by the source's clock.
 
         Raises:

@@ -23,7 +23,7 @@ class Snapshots:
     """Writes snapshots into a folder. Use as a context manager, which waits for the last one.
 
     Args:
-        folder: where to; it is made when the first one is written.
+        folder: where they go; it is made for the first one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,13 +35,13 @@ class Snapshots:
         """Write `live-gradcam-TIME.png` (what is shown), `-clean.png` (the frame) and `.json` (of the frame).
 
         Args:
-            shown: uint8 (height, width, 3), BGR; nobody may change it any more.
+            shown: uint8 (height, width, 3), BGR; it must not change any more.
             explained: the frame under it, with the boxes of its maps.
         """
         self._last = self._writer.submit(self._write, shown, explained)
 
     def message(self) -> str | None:
-        """What became of the last snapshot, once; None while there is nothing new."""
+        """What became of the last snapshot. None while it is written, and once it was asked for."""
         if self._last is None or not self._last.done():
             return None
         last, self._last = self._last, None

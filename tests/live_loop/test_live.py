@@ -179,7 +179,7 @@ class Live:
         self._count = 0
 
     def snapshot(self) -> dict[str, Any]:
-        """Take a snapshot by its key, once the engine is ready: the numbers, and the pictures `shown` and `clean`."""
+        """Take a snapshot by its key, once the session is ready: the numbers, and the pictures `shown` and `clean`."""
         self._count += 1
         deadline = time.monotonic() + 60
         while len(list(self.folder.glob("live-gradcam-*.json"))) < self._count:
@@ -363,7 +363,7 @@ def test_closing_the_window_ends_it_and_finishes_the_recording(
     assert recorded(recording)
 
 
-def test_the_window_shows_the_camera_while_the_engine_starts_and_dims_it_when_it_is_gone(
+def test_the_window_shows_the_camera_while_the_network_starts_and_dims_it_when_it_is_gone(
     screen: Screen, tmp_path: Path, coffee: np.ndarray
 ) -> None:
     with MjpegServer([coffee], fps=25) as server:
@@ -377,8 +377,8 @@ def test_the_window_shows_the_camera_while_the_engine_starts_and_dims_it_when_it
         live.end(lambda: live.window.press("q"))
 
 
-def test_the_picture_is_as_new_as_the_engine_allows_for_a_minute(screen: Screen) -> None:
-    """A source of 30 frames a second, an engine slowed to 5: the latency does not grow, and each frame is counted."""
+def test_the_picture_is_as_new_as_the_network_allows_for_a_minute(screen: Screen) -> None:
+    """A source of 30 frames per second, a network slowed to 5: the latency does not grow, and each frame is counted."""
     script = Path(__file__).parents[1] / "slow_live.py"
     run = subprocess.run(
         [sys.executable, str(script), "60"],

@@ -24,14 +24,14 @@ from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 
 class Compiler:
-    """Stands for a network whose engines take as long to compile as the test wants."""
+    """Stands for a network whose sessions take as long to compile as the test wants."""
 
     def __init__(self) -> None:
         self.compiled: list[tuple[str, str]] = []
         self.may_finish = threading.Event()
         self.may_finish.set()
 
-    def engine(self, method: str = "grad-cam", layer: str = "c", fit: str = "tiles") -> SimpleNamespace:
+    def session(self, method: str = "grad-cam", layer: str = "c", fit: str = "tiles") -> SimpleNamespace:
         return SimpleNamespace(
             method=method,
             layer=layer,
@@ -47,7 +47,7 @@ class Compiler:
         self.compiled.append((method, layer))
         if layer == "a":
             raise ModelError("a cannot be compiled")
-        return self.engine(method, layer, fit)
+        return self.session(method, layer, fit)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -61,10 +61,10 @@ def variants_of(first: object) -> Variants:
     return Variants(first, LiveState(Overlay()))
 
 
-def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
+def test_the_old_session_goes_on_until_the_new_one_is_compiled() -> None:
     compiler = Compiler()
     compiler.may_finish.clear()
-    with variants_of(compiler.engine()) as variants:
+    with variants_of(compiler.session()) as variants:
         variants.step_layer(-1)
         assert variants.compiling == "b"
         assert variants.current.layer == "c"
@@ -81,7 +81,7 @@ def test_the_old_engine_goes_on_until_the_new_one_is_compiled() -> None:
 
 
 def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None:
-    with variants_of(Compiler().engine()) as variants:
+    with variants_of(Compiler().session()) as variants:
         seen = []
         for _ in range(4):
             variants.step_fit()
@@ -94,8 +94,8 @@ def test_the_fit_changes_when_it_is_asked_for_alone_and_the_rest_stays() -> None
         assert {pair[:2] for pair in seen} == {("grad-cam", "c")}
 
 
-def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
-    with variants_of(Compiler().engine()) as variants:
+def test_what_cannot_be_compiled_is_told_and_the_old_session_stays() -> None:
+    with variants_of(Compiler().session()) as variants:
         variants.step_layer(-2)
         wait_for(lambda: variants.failure)
         assert variants.failure == "a cannot be compiled"
@@ -103,10 +103,10 @@ def test_what_cannot_be_compiled_is_told_and_the_old_engine_stays() -> None:
         assert variants.compiling is None
 
 
-def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_sessions_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_KEPT", 2)
     compiler = Compiler()
-    with variants_of(compiler.engine()) as variants:
+    with variants_of(compiler.session()) as variants:
         for _ in range(2):
             for step, layer in ((-1, "b"), (1, "c")):
                 variants.step_layer(step)
@@ -119,7 +119,7 @@ def test_no_more_engines_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPa
 def test_what_is_asked_for_is_not_lost_to_an_earlier_failure() -> None:
     compiler = Compiler()
     compiler.may_finish.clear()
-    with variants_of(compiler.engine()) as variants:
+    with variants_of(compiler.session()) as variants:
         variants.step_layer(-2)  # which fails when it may
         time.sleep(0.1)
         variants.step_layer(1)
@@ -131,7 +131,7 @@ def test_what_is_asked_for_is_not_lost_to_an_earlier_failure() -> None:
 def test_a_mistake_is_handed_over() -> None:
     compiler = Compiler()
     compiler.compiled = None  # so that recording what was compiled raises AttributeError
-    with variants_of(compiler.engine()) as variants:
+    with variants_of(compiler.session()) as variants:
         variants.step_layer(-1)
         wait_for(lambda: variants.error)
         assert isinstance(variants.error, AttributeError)
@@ -139,13 +139,13 @@ def test_a_mistake_is_handed_over() -> None:
 
 def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
     compiler = Compiler()
-    first = compiler.engine()
+    first = compiler.session()
     first.methods = ("grad-cam", "cam", "layercam")
 
     def variant(*, method: str, layer: str, fit: str) -> SimpleNamespace:
         if method == "cam":
             raise ModelError("cam cannot be had")
-        return compiler.engine(method, layer)
+        return compiler.session(method, layer)
 
     first.variant = variant
     with variants_of(first) as variants:
@@ -163,12 +163,12 @@ def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(image))
     model = keras.Model(image, layers.Dense(5)(x))
     classifier = Classifier("toy", model, tuple("abcde"), (32, 32), PREPROCESSINGS["unit"])
-    engine = Session(Explainer(classifier, maps=2), (), {})
-    engine.explainer.warm_up()
+    session = Session(Explainer(classifier, maps=2), (), {})
+    session.explainer.warm_up()
     frame = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    seen = {"grad-cam": engine.explainer}
-    count = len(engine.methods)
-    with variants_of(engine) as variants:
+    seen = {"grad-cam": session.explainer}
+    count = len(session.methods)
+    with variants_of(session) as variants:
         for switch in range(200):
             variants.step_method()
             wait_for(lambda: variants.compiling is None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from frame_sources import GivenFrames
 from live_gradcam import LiveOptions, LiveSummary, live
 from live_gradcam.choices import SURFACES
 from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.commands import Command
+from live_gradcam.surfaces.none import NoSurface
 from live_gradcam.surfaces.scene import Scene
 from live_gradcam.surfaces.surface import Wants
 from live_gradcam.surfaces.window import Window
@@ -117,19 +120,22 @@ def test_no_surface_shows_nothing_and_waits_for_nobody() -> None:
     surface.close()
 
 
-def test_a_file_runs_at_full_speed_only_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    import live_gradcam.live_loop.run as module
+@pytest.mark.parametrize("every_frame", [False, True])
+@pytest.mark.parametrize("full_speed", [False, True])
+def test_a_file_is_read_at_full_speed_if_the_surface_wants_that_and_no_frame_is_dropped(
+    every_frame: bool, full_speed: bool
+) -> None:
+    class Quiet(NoSurface):
+        wants = Wants(pictures="none", full_speed=full_speed)
 
-    paced: list[bool] = []
-    monkeypatch.setattr(
-        module, "open_source", lambda name, camera_options, *, paced, source_rate: asked(paced) or camera(frames=2)
+    frames = [Frame(np.full((48, 64, 3), 9, np.uint8), index, Fraction(index, 10), 0.0) for index in range(31)]
+    summary = live(
+        "a.mp4",
+        session=fake_session(),
+        options=LiveOptions(surface=Quiet(), every_frame=every_frame),
+        opener=lambda _: GivenFrames(frames, is_live=False),
     )
-    asked = paced.append
-    for surface in ("none", ThreadedSurface(lambda surface: None)):
-        for every_frame in (True, False):
-            live("a.mp4", session=fake_session(), options=LiveOptions(surface=surface, every_frame=every_frame))
-            surface = ThreadedSurface(lambda surface: None) if surface != "none" else surface
-    assert paced == [False, True, True, True]
+    assert (summary.seconds < 2.5) == (every_frame and full_speed)  # they last for 3 seconds
 
 
 # --- the window's commands ----------------------------------------------------------------------------------------
