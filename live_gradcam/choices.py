@@ -315,7 +315,7 @@ LAYOUTS = Choices("layout", {**VIEWS.helps, "panels": "overlay, frame and heatma
 #: How much is written over the picture.
 HudLevel = Literal["full", "minimal", "none"]
 HUD_LEVELS = Choices(
-    "level of the display", {"full": "all of it", "minimal": "the class and the frame rate", "none": "nothing"}
+    "level of text", {"full": "all of it", "minimal": "the class and the frame rate", "none": "nothing"}
 )
 
 #: Where a live run is shown, and where its commands come from.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from live_gradcam.choices import HUD_LEVELS, VIEWS
+from live_gradcam.choices import HUD_LEVELS, VIEWS, Choices
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.live_loop.variants import FITS_TO_STEP_THROUGH
 from live_gradcam.surfaces.commands import Argument, CommandRow, CommandTable
@@ -32,7 +32,7 @@ def _pause(run: LiveRun, argument: Argument) -> None:
 
 
 def _view(run: LiveRun, argument: Argument) -> None:
-    run.state.view = _next_or_named("view", tuple(VIEWS), run.state.view, argument)
+    run.state.view = _next_or_named(VIEWS, run.state.view, argument)
     run.notify(run.state.view.replace("-", " "))
 
 
@@ -41,7 +41,7 @@ def _help(run: LiveRun, argument: Argument) -> None:
 
 
 def _hud(run: LiveRun, argument: Argument) -> None:
-    run.state.hud = _next_or_named("level of text", tuple(HUD_LEVELS), run.state.hud, argument)
+    run.state.hud = _next_or_named(HUD_LEVELS, run.state.hud, argument)
 
 
 def _snapshot(run: LiveRun, _: Argument) -> None:
@@ -158,9 +158,10 @@ def _switched(current: bool, argument: Argument) -> bool:
     return not current if argument is None else argument
 
 
-def _next_or_named(kind: str, names: Sequence[str], current: str, argument: Argument) -> str:
+def _next_or_named(choices: Choices, current: str, argument: Argument) -> str:
     """The name that is wanted: the argument, or else the one after the current one."""
-    return names[(names.index(current) + 1) % len(names)] if argument is None else _named(kind, names, argument)
+    names = tuple(choices)
+    return names[(names.index(current) + 1) % len(names)] if argument is None else _named(choices.kind, names, argument)
 
 
 def _named(kind: str, names: Sequence[Name], argument: Argument) -> Name:

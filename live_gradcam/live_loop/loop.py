@@ -124,15 +124,16 @@ class LiveRun:
         """Show what was taken, record it, and do what is asked for meanwhile."""
         frame, is_explained = self._frames.frame, self._frames.explained is not None
         assert frame is not None  # something new was taken
-        picture = frame.image
         records_picture = self._recorder.is_on and not self._options.record_clean
-        if self._is_seen or records_picture:
-            scene = self._scene(drawn=self._wants.pictures == "drawn" or records_picture)
-            picture = scene.picture
-        if is_explained:
-            self._recorder.write(frame.image if self._options.record_clean else picture, frame.pts)
+        is_drawn = self._wants.pictures == "drawn" or records_picture
         start = time.monotonic()
-        if self._is_seen:
+        scene = self._scene(drawn=is_drawn) if self._is_seen or records_picture else None
+        if is_drawn:
+            self._metrics.drawing.add(time.monotonic() - start)
+        if is_explained:
+            self._recorder.write(scene.picture if scene and records_picture else frame.image, frame.pts)
+        start = time.monotonic()
+        if scene and self._is_seen:
             self._show(scene)
         self._do_commands()  # which lets a window paint
         if self._is_seen:
@@ -149,12 +150,8 @@ class LiveRun:
 
     def _scene(self, *, drawn: bool) -> Scene:
         assert self._frames.frame is not None  # nothing is shown before the first frame
-        start = time.monotonic()
         is_gone = self._frames.capture.outage is not None
-        scene = self._presenter.scene(self._frames.frame, self._frames.explained, drawn=drawn, dimmed=is_gone)
-        if drawn:
-            self._metrics.drawing.add(time.monotonic() - start)
-        return scene
+        return self._presenter.scene(self._frames.frame, self._frames.explained, drawn=drawn, dimmed=is_gone)
 
     def _show(self, scene: Scene) -> None:
         if self._wants.pictures == "clean":

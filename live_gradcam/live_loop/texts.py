@@ -6,6 +6,7 @@ import time
 
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.drawing.hud import Hud
+from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
@@ -43,25 +44,28 @@ class Texts:
         self._notice, self._notice_until = notice, time.monotonic() + _NOTICE_SECONDS
 
     def hud(self, explained: LiveExplanation | None) -> Hud:
-        """The text over a picture, with its explanation; None for a picture that has none."""
+        """The text over a picture.
+
+        Args:
+            explained: what is known of the picture; None for nothing.
+        """
         now = time.monotonic()
-        has_map = explained is not None and explained.explanation is not None
+        explanation = explained.explanation if explained else None
         return Hud(
-            notes=self._notes(explained) if has_map and explained else (),
-            minimal_note=f"{self._status.rate.fps:.1f} FPS" if has_map else "",
+            notes=self._notes(explained, explanation) if explained and explanation else (),
+            minimal_note=f"{self._status.rate.fps:.1f} FPS" if explanation else "",
             banner=self._banner(now),
             notice=self._compiling() or (self._notice if now < self._notice_until else None),
             recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
-            full_scale=explained.full_scale if has_map and explained else None,
+            full_scale=explained.full_scale if explained and explanation else None,
             help=COMMANDS.help if self._state.help else (),
             names_classes=self._state.view != "grid",
             notes_in_a_line=self._state.view in ("grid", "side-by-side"),
             level=self._state.hud,
         )
 
-    def _notes(self, explained: LiveExplanation) -> list[str]:
-        explanation, status = explained.explanation, self._status
-        assert explanation is not None  # the caller has looked
+    def _notes(self, explained: LiveExplanation, explanation: Explanation) -> list[str]:
+        status = self._status
         dropped = status.dropped(self._frames.to_explain.replaced)
         notes = [
             f"{status.rate.fps:.1f} FPS · camera {self._frames.rate.fps:.1f}",

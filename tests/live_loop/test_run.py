@@ -70,7 +70,7 @@ def test_every_frame_is_explained_where_none_may_be_dropped() -> None:
     [
         ({"surface": "windwo"}, UsageError, "there is no surface 'windwo'; did you mean window?"),
         ({"view": "gird"}, UsageError, "there is no view 'gird'; did you mean grid?"),
-        ({"hud": "ful"}, UsageError, "there is no level of the display 'ful'; did you mean full?"),
+        ({"hud": "ful"}, UsageError, "there is no level of text 'ful'; did you mean full?"),
         ({}, OutputError, "there is no display"),
         ({"surface": "none", "record": Path(__file__)}, OutputError, "exists already"),
         ({"surface": "none"}, SourceError, "camera 99 does not open"),
