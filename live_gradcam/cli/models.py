@@ -17,20 +17,20 @@ from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 def models(
     options: Annotated[SessionOptions, Flags(model_flags, "Network")],
     explain_lowering: Annotated[
-        bool, typer.Option("--explain-lowering", help="Show what became of each layer of the model -m.")
+        bool, typer.Option("--explain-lowering", help="Show how each layer of the model -m is rewritten.")
     ] = False,
     tune: TuneFlag = "auto",
 ) -> None:
-    """List the networks that can be asked for by name; or show how one of them is rewritten."""
+    """List the networks that come by name, or show how a model is rewritten."""
     if explain_lowering:
         _print_lowering(replace(options, tune=tune))
         return
-    table = Table("name", "input", "preprocessing", "ImageNet weights", box=None, pad_edge=False)
+    table = Table("name", "input", "preprocessing", "weights", box=None, pad_edge=False)
     for entry in known_models().values():
         default = " (default)" if entry.name == DEFAULT_MODEL else ""
         table.add_row(entry.name + default, f"{entry.input_size}×{entry.input_size}", entry.preprocessing, entry.origin)
     print_table(table)
-    print("\nAny other Keras classifier: -m FILE.keras (or .h5), with --labels FILE and --preprocessing NAME.")
+    print("\nFor any other Keras classifier: -m FILE.keras (or .h5), with --labels FILE and --preprocessing NAME.")
 
 
 def _print_lowering(options: SessionOptions) -> None:
@@ -38,18 +38,18 @@ def _print_lowering(options: SessionOptions) -> None:
 
     with terminal.status(f"rewriting {options.model}"):
         rows = explain_lowering(options, let_tensorflow_talk=is_debugging())
-    table = Table("layer", "type", "input shape", "became", "timed, ms", box=None, pad_edge=False)
+    table = Table("layer", "type", "input shape", "rewritten as", "timed, ms", box=None, pad_edge=False)
     for row in rows:
         timed = ", ".join(f"{form} {time_ms:.2f}" for form, time_ms in row.milliseconds.items())
         table.add_row(row.name, row.kind, " × ".join(map(str, row.shape)), row.became or "-", timed)
     print_table(table)
     rewritten = sum(bool(row.became) for row in rows)
-    print(f"\n{rewritten} of {len(rows)} layers rewritten; - stays as it is")
+    print(f"\n{rewritten} of {len(rows)} layers rewritten. -: the layer stays as it is")
 
 
 @command
 def layers(options: Annotated[SessionOptions, Flags(model_flags, "Network")]) -> None:
-    """List a model's layers in running order: name, type, output shape; the default target is marked with *."""
+    """List a model's layers in the order in which they run. * marks the default target layer."""
     from live_gradcam.attribution.session import list_layers
 
     options.check()
@@ -60,4 +60,6 @@ def layers(options: Annotated[SessionOptions, Flags(model_flags, "Network")]) ->
         mark = "*" if row.is_default else "" if row.is_candidate else "-"
         table.add_row(mark, row.name, row.kind, " × ".join(map(str, row.shape)))
     print_table(table)
-    print("\n* the default target layer; - not a map on the way to the prediction, cannot be a target")
+    print(
+        "\n* the default target layer\n- no target layer: its output is no map of features that leads to the prediction"
+    )

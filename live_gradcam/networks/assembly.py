@@ -60,12 +60,12 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
                 f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front"
             )
         raise ModelError(
-            f"{name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: save "
+            f"{name} is a subclassed model ({type(model).__name__}), so its layers cannot be seen: save "
             "keras.Model(x, model.call(x)) with x = keras.Input((height, width, 3))"
         )
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
     if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
-        raise ModelError(f"{name} takes an input of shape {shapes[0]}, not images (batch, height, width, 1 or 3)")
+        raise ModelError(f"{name} takes an input of shape {shapes[0]}, and not images: (batch, height, width, 1 or 3)")
     _, height, width, channels = shapes[0]
     usual = size_of_preprocessor(model) or (224, 224)
     return height or usual[0], width or usual[1], channels
@@ -74,10 +74,10 @@ def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
 def _units(name: str, model: keras.Model) -> int:
     """How many numbers a model of one output gives."""
     if len(model.outputs) != 1:  # of a SavedModel
-        raise ModelError(f"{name} has {len(model.outputs)} outputs: only models with one can be used")
+        raise ModelError(f"{name} has {len(model.outputs)} outputs: only models with one output can be used")
     shape = tuple(model.outputs[0].shape)
     if len(shape) != 2 or shape[1] is None:
-        raise ModelError(f"{name} gives an output of shape {shape}, not class scores (batch, classes)")
+        raise ModelError(f"{name} gives an output of shape {shape}, and not class scores: (batch, classes)")
     return shape[1]
 
 

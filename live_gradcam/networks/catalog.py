@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,4 +177,9 @@ def load_classifier(
 def load_with_options(model: str | Path | keras.Model, options: ModelOptions) -> Classifier:
     """`load_classifier` of options that are together."""
     find_preprocessing(options.preprocessing)
-    return classifier_of(find_source(model).load(model, options), options)
+    source = find_source(model)
+    loaded = source.load(model, options)
+    entry = find_by_name(source.entries, model)
+    if entry is not None and loaded.preprocessing is None:
+        loaded = replace(loaded, preprocessing=find_preprocessing(entry.preprocessing))
+    return classifier_of(loaded, options)

@@ -22,7 +22,7 @@ class Classifier:
         name: the name in the catalogue, or the model file's name.
         model: the Keras model, one image input (batch, height, width, channels) and one output (batch, classes).
             It is never changed.
-        labels: a name a class. A model with one sigmoid unit has two: what its 0 and its 1 mean.
+        labels: a name for each class. A model with one sigmoid unit has two: what its 0 and its 1 mean.
         input_size: (height, width) in pixels of the network's input.
         preprocessing: how pixels become the network's input.
         output: what its numbers are (`networks.outputs.Output`); None for what its last layer says.

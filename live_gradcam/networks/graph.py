@@ -104,7 +104,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
     function = _graph_of(model)
     if function is None:
         raise ModelError(
-            f"{model.name} is a subclassed model ({type(model).__name__}), whose layers cannot be told apart: "
+            f"{model.name} is a subclassed model ({type(model).__name__}), so its layers cannot be seen: "
             "build it as keras.Model(inputs, outputs), or save keras.Model(x, model.call(x)) with x = keras.Input(…)"
         )
     _, *own_size, channels = function.inputs[0].shape
@@ -206,7 +206,7 @@ class _Flattener:
         return outputs
 
     def _output_specs(self, node: Any, inputs: list[int]) -> list[keras.KerasTensor]:
-        """The symbolic outputs of a node; worked out anew where the model leaves the size open, or has another."""
+        """The symbolic outputs of a node; worked out again where the model leaves the size open, or has another."""
         if self.shapes_stand and all(None not in tensor.shape[1:] for tensor in node.outputs):
             return list(node.outputs)
         specs = {id(tensor): self.specs[number] for tensor, number in zip(node.input_tensors, inputs, strict=True)}

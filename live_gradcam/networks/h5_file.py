@@ -45,7 +45,7 @@ class H5File:
             try:
                 self.config = with_layers_named(json.loads(_text(file.attrs["model_config"])))
             except (ValueError, KeyError, TypeError) as error:
-                raise ModelError(f"{path} is damaged: what it says about its layers cannot be read") from error
+                raise ModelError(f"{path} is damaged: its description of the layers cannot be read") from error
 
     def load_keras_2_weights(self, model: keras.Model) -> None:
         """Assign the weights that Keras 2 saved to a model, which was built from the configuration."""
@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 def _without_model(path: Path, file: h5py.File) -> ModelError:
     if any(sign in file.attrs or sign in file for sign in _SIGNS_OF_WEIGHTS):
         return ModelError(
-            f"{path} holds weights alone, without the network that they belong to: save the whole model with "
+            f"{path} holds weights alone, without their network: save the whole model with "
             'model.save("NAME.keras"), or give the network\'s name with -m and this file with --weights'
         )
     return ModelError(f"{path} is an HDF5 file, but not a model that Keras saved")

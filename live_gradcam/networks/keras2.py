@@ -40,6 +40,9 @@ _OF_APPLICATIONS = {
     "StochasticDepth": "keras.src.applications.convnext",
 }
 
+#: The classes of Keras' own models, by the names that they have had.
+MODELS = ("Functional", "Model", "Network", "Sequential")
+
 #: What Keras 3 has no class for, and `tensorflow_function` has.
 FUNCTION_LAYERS = ("SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer")
 
@@ -139,7 +142,7 @@ class _Translation:
 
     def _model(self, part: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
         settings = {**settings, "name": layer_name(settings.get("name") or part["class_name"].lower())}
-        if part["class_name"] in ("Functional", "Model", "Network", "Sequential"):
+        if part["class_name"] in MODELS:
             kind = "Sequential" if part["class_name"] == "Sequential" else "Model"
             return {"module": "keras", "class_name": kind, "config": settings, "registered_name": None}
         return self._of_the_users(part, settings)

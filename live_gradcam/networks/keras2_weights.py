@@ -44,7 +44,7 @@ def load_h5_weights(group: h5py.Group, model: keras.Model, config: Mapping[str, 
             layer.finalize_state()
     leftover = [name for name, weights in saved.items() if weights]
     if leftover:
-        raise ValueError(f"its weights are for a layer {leftover[0]}, which its configuration has not")
+        raise ValueError(f"it has weights for a layer {leftover[0]}, which is not in its configuration")
 
 
 def load_keras_weights(group: h5py.Group, model: keras.Model, config: Mapping[str, Any]) -> None:
@@ -90,7 +90,7 @@ def _assign(layer: str, weights: list[Any], saved: list[tuple[str, Any]]) -> Non
     for weight, (name, values) in zip(weights, saved, strict=True):
         mixed_up = weight.name != name and {weight.name, name} <= _TOLD_APART_BY_NAME
         if mixed_up or tuple(weight.shape) != tuple(values.shape):
-            raise ValueError(f"the weights of the layer {layer} are not in the order that is expected")
+            raise ValueError(f"the weights of the layer {layer} are not in the expected order")
         weight.assign(values[()])
 
 

@@ -14,6 +14,17 @@ ZIP_SIGNATURE = b"PK\x03\x04"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
+def first_bytes(path: Path) -> bytes:
+    """The first 8 bytes of a file, which tell what it is; none of what is no file, or cannot be read."""
+    if not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
+
+
 @contextmanager
 def named(path: Path, ending: str) -> Iterator[Path]:
     """The file, or a copy where its name has another ending: Keras goes by that."""

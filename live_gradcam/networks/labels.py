@@ -36,7 +36,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     Args:
         path: one of these, or the word "imagenet", which stands for the 1000 labels that are built in.
 
-            - A text file with a name a line, perhaps after its index (`0 cat`, as Teachable Machine writes).
+            - A text file with a name on each line, perhaps after its index (`0 cat`, as Teachable Machine writes).
             - JSON: a list of names, or an object from the index to the name or to `[id, name]`, or from the name to the
               index (Keras' `class_indices`).
             - A `.csv` or `.tsv` table of names, with their indices or without, and with a header or without.
@@ -60,7 +60,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     else:
         labels = _labels_of_lines(text)
     if not labels:
-        raise ModelError(f"the labels file {path} is empty: it needs one class name a line")
+        raise ModelError(f"the labels file {path} is empty: it needs one class name per line")
     return labels
 
 
@@ -85,7 +85,7 @@ def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
         return tuple(str(entry[-1] if isinstance(entry, list) else entry) for entry in content)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
-            f'the labels file {path} is neither a JSON list of names nor an object {{"0": name, "1": name, …}} or '
+            f'the labels file {path} must be a JSON list of names, or an object {{"0": name, "1": name, …}} or '
             "{name: 0, name: 1, …} that leaves no index out"
         ) from error
 
@@ -109,7 +109,7 @@ def _labels_of_table(path: str | Path, text: str) -> tuple[str, ...]:
             (column for column in names if titles[column] in _TITLES), key=lambda c: _TITLES.index(titles[c])
         )
     elif len(names) > 1:
-        raise ModelError(f"the labels file {path} has several columns: give that of the names the title name")
+        raise ModelError(f"the labels file {path} has several columns: give the column of the names the title name")
     _check_that_no_index_is_left_out(path, rows, titles, numberings)
     if numberings and numberings[0] != names[0]:
         rows = sorted(rows, key=lambda row: int(row[numberings[0]]))
@@ -121,7 +121,9 @@ def _rows(path: str | Path, text: str) -> list[list[str]]:
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     if len({len(row) for row in rows}) > 1:
-        raise ModelError(f"the labels file {path} is no table: put names with a comma in quotation marks")
+        raise ModelError(
+            f"the labels file {path} has rows of different lengths: put names with a comma in quotation marks"
+        )
     return rows
 
 
@@ -141,7 +143,7 @@ def _check_that_no_index_is_left_out(
             bool(rows) and title.endswith(("id", "index", "idx")) and all(row[column].isdecimal() for row in rows)
         )
         if is_index and column not in numberings:
-            raise ModelError(f"the labels file {path} leaves indices out, or has some twice")
+            raise ModelError(f"the labels file {path} leaves indices out, or has the same index twice")
 
 
 # --- the labels of a model ----------------------------------------------------------------------------------------
@@ -167,7 +169,7 @@ def labels_for(
     if (units, entries, len(names)) == (1, 2, 1):
         return (f"not {names[0]}", names[0])
     if len(names) != entries:
-        raise ModelError(f"there are {len(names)} labels for {entries} {output}: the labels need one name for each")
+        raise ModelError(f"there are {len(names)} labels for {entries} {output}: give one label for each")
     return names
 
 
@@ -276,5 +278,7 @@ def find_class(name: str, labels: tuple[str, ...], groups: Groups | None = None)
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise UsageError(f"several classes are called {name!r}: give the index, one of {', '.join(map(str, matches))}")
+        raise UsageError(
+            f"several classes are called {name!r}: give the index instead, one of {', '.join(map(str, matches))}"
+        )
     raise UsageError(f"there is no class {name!r}{did_you_mean(name, names)}")

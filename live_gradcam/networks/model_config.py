@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from live_gradcam.choices import Output
-from live_gradcam.networks.keras2 import layer_name
+from live_gradcam.networks.keras2 import MODELS, layer_name
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.outputs import ACTIVATIONS, Activation, output_of
 
 _NOT_AS_EXPECTED = (KeyError, TypeError, IndexError, AttributeError, ValueError)
-#: The classes of Keras' own models whose layers can be seen.
-_MODELS = ("Functional", "Model", "Network", "Sequential")
 
 
 class _CannotTellError(Exception):
@@ -48,7 +46,7 @@ def _names(model: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _is_model(part: Mapping[str, Any]) -> bool:
-    return part["class_name"] in _MODELS and isinstance(part["config"].get("layers"), list)
+    return part["class_name"] in MODELS and isinstance(part["config"].get("layers"), list)
 
 
 def _check_that_it_is_kerass(part: Mapping[str, Any]) -> None:

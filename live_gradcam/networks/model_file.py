@@ -16,7 +16,7 @@ from live_gradcam.errors import ModelError, first_line
 from live_gradcam.files import fingerprint
 from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
-from live_gradcam.networks.keras_reading import named, nothing_left_out
+from live_gradcam.networks.keras_reading import first_bytes, named, nothing_left_out
 from live_gradcam.networks.labels import labels_beside, labels_for, numbered_labels, read_labels
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.model_config import head_in_config, layers_in_config
@@ -66,7 +66,7 @@ class ModelFiles(ModelSource):
 
     def matches(self, model: str | Path | keras.Model) -> bool:
         """Whether it is a path of a file that begins as such files do."""
-        return isinstance(model, (str, Path)) and _first_bytes(Path(model)).startswith(self._signature)
+        return isinstance(model, (str, Path)) and first_bytes(Path(model)).startswith(self._signature)
 
     def check(self, model: str | Path | keras.Model, options: ModelOptions) -> None:
         """Refuse a file that is damaged, has no network, or holds code and is not trusted; and weights not there."""
@@ -122,17 +122,6 @@ def _labels_alone(options: ModelOptions) -> tuple[str, ...] | None:
     return labels if len(labels) > 1 else None
 
 
-def _first_bytes(path: Path) -> bytes:
-    """The first 8 bytes of a file; none of what is no file, or cannot be read."""
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(8)
-    except OSError:
-        return b""
-
-
 def _load(file: ModelFile, custom_objects: Mapping[str, Any], *, trust: bool) -> keras.Model:
     _require_packages(file.path, file.config)
     load = _load_keras_3 if file.keras_version.startswith("3.") else _load_keras_2
@@ -182,7 +171,7 @@ def _require_packages(path: Path, config: Any) -> None:
 
 def _holds_code(path: Path, kind: str) -> ModelError:
     return ModelError(
-        f"{path} holds a {kind}, which is code that loading would run: only if you trust the file, allow it with "
+        f"{path} holds a {kind}, which is code that loading runs. If you trust the file, allow this with "
         "--trust-model (in Python: load_classifier(…, trust=True))"
     )
 

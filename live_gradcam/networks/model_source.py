@@ -51,7 +51,7 @@ class CatalogEntry:
     Attributes:
         name: as `-m` takes it and `live-gradcam models` lists it.
         input_size: side of the square input, in pixels.
-        preprocessing: a key of `networks.preprocessing.PREPROCESSINGS`.
+        preprocessing: how pixels become the network's input: a key of `networks.preprocessing.PREPROCESSINGS`.
         origin: where its weights come from, in a few words.
     """
 
@@ -65,14 +65,15 @@ class CatalogEntry:
 class LoadedModel:
     """What a source loads. A classifier is made of it (`networks.assembly`).
 
-    What is None is found out: from the model itself, from files beside it, or by a guess that the user is told of.
+    What is None is found out: from the model itself, from files beside it, or by a guess, which a warning says.
 
     Attributes:
         name: what the model is called on the screen and in messages.
         model: a functional or Sequential model. It may have several inputs and outputs, and is never changed.
-        preprocessing: how pixels become its input.
+        preprocessing: how pixels become its input. A network by name may leave it to its entry.
         labels: the names of its classes, in class order.
-        fit: how pictures were made to fit the input in training: a name of `explanations.fits.Fit`.
+        fit: how pictures were made to fit the input in training: a name of `explanations.fits.Fit`. Without it, a
+            network by name is shown frames in tiles, as one of ImageNet's, and a file's is shown them squeezed.
         file: the model's file, beside which a file of labels may lie.
     """
 

@@ -17,7 +17,6 @@ from live_gradcam.networks.model_source import (
     ModelSource,
     find_by_name,
 )
-from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.weights_file import require_weights_file
 
 if TYPE_CHECKING:
@@ -46,8 +45,7 @@ class NamedNetworks(ModelSource):
         """Build the network, and load its weights."""
         self.check(model, options)
         entry = self._entry(model)
-        built = self.build(entry.name, options.weights)
-        return LoadedModel(entry.name, built, PREPROCESSINGS[entry.preprocessing], imagenet_labels())
+        return LoadedModel(entry.name, self.build(entry.name, options.weights), labels=imagenet_labels())
 
     @abstractmethod
     def build(self, name: str, weights: str | Path | None) -> keras.Model:

@@ -73,7 +73,7 @@ def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int
         if own is not None:
             preprocessing, fit = own
         elif _is_teachable_machine(model):
-            say(f"{name} is from Teachable Machine: pixels are scaled to −1…1, and the middle square is shown")
+            say(f"{name} is from Teachable Machine: it gets the middle square of each frame, with pixels from −1 to 1")
             preprocessing, fit = PREPROCESSINGS["tf"], "crop"
         else:
             scale = _pixel_scale(name, network, say)
@@ -102,13 +102,13 @@ def _output(
         return "classes"
     if activation is None:
         say(
-            f"{name} ends in an activation that is not known here: its numbers are taken for values; --output-kind "
-            "classes or labels says otherwise"
+            f"{name} ends in an activation that is not known here, so its numbers are shown as values. If they are "
+            "probabilities, use --output-kind classes or labels"
         )
     elif activation == "linear" and output == "classes" and not gives_probabilities:
         say(
-            f"{name} ends without softmax or sigmoid: its {units} numbers are taken for logits of classes; "
-            "--output-kind labels or values says otherwise"
+            f"{name} ends without softmax or sigmoid, so its {units} numbers are used as logits of classes. If they "
+            "are something else, use --output-kind labels or values"
         )
     return output
 
@@ -128,7 +128,7 @@ def _labels_beside(path: Path, entries: int, say: Callable[[str], None]) -> tupl
     if found is None:
         return None
     labels, name = found
-    say(f"{path.name}: the labels are those of {name} beside it")
+    say(f"{path.name}: the labels are read from {name} in the same folder")
     return labels
 
 
@@ -139,11 +139,11 @@ def _pixel_scale(name: str, network: Network | None, say: Callable[[str], None])
     scale = PixelScale("raw", "guess") if network is None else find_pixel_scale(network)
     what = describe_scale(scale.name)
     if scale.why == "batch norms":
-        say(f"{name}: pixels are scaled to {what}, as its batch norms expect; --preprocessing changes it")
+        say(f"{name}: pixels are scaled to {what}, as its batch norms expect. Change this with --preprocessing")
     elif scale.why == "nearest":
-        say(f"{name}: its batch norms fit no usual scale of pixels. {what} is the nearest; --preprocessing sets yours")
+        say(f"{name}: its batch norms fit no usual scale of pixels. {what} is closest: set yours with --preprocessing")
     elif scale.why == "guess":
-        say(f"{name} does not say how its pixels were scaled: {what} is a guess; --preprocessing sets it")
+        say(f"{name} does not say how its pixels were scaled. {what} is a guess: set yours with --preprocessing")
     return scale
 
 

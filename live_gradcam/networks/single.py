@@ -25,7 +25,7 @@ def with_one_output(name: str, model: keras.Model, head: str | None, say: Callab
         name: of the model, for messages.
         model: a functional model.
         head: the output's name; None for the one that looks like classes.
-        say: is told which one was chosen.
+        say: called with a line that says which one was chosen.
 
     Raises:
         UsageError: no output of that name.
@@ -43,7 +43,7 @@ def with_one_output(name: str, model: keras.Model, head: str | None, say: Callab
     if chosen is None:
         chosen = _most_like_classes(name, model, names)
         others = ", ".join(other for other in names if other != chosen)
-        say(f"{name} has {len(names)} outputs: {chosen} is explained; --head picks another ({others})")
+        say(f"{name} has {len(names)} outputs: {chosen} is explained. Choose another with --head ({others})")
     return keras.Model(model.inputs, model.outputs[names.index(chosen)], name=model.name)
 
 
@@ -109,12 +109,12 @@ def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> k
     images = [other for other, tensor in inputs.items() if other not in feed and _is_image(tensor)]
     missing = [other for other in inputs if other not in feed and other not in images[:1]]
     if not images:
-        raise ModelError(f"{name} has no input of images left: {_listed(inputs)}")
+        raise ModelError(f"{name} has no input for the picture that --feed does not set: {_listed(inputs)}")
     if missing:
         flags = " ".join(f"--feed {other}=VALUE" for other in missing)
         raise ModelError(
-            f"{name} has {len(inputs)} inputs ({_listed(inputs)}): hold all but the picture still with {flags} or "
-            "NAME=FILE.npy"
+            f"{name} has {len(inputs)} inputs ({_listed(inputs)}): set all but the picture, with {flags} or "
+            "--feed NAME=FILE.npy"
         )
     image = keras.Input(batch_shape=inputs[images[0]].shape, dtype=inputs[images[0]].dtype, name=images[0])
     tensors = [
@@ -140,13 +140,13 @@ def _value(name: str, tensor: keras.KerasTensor, held: Held) -> np.ndarray:
         try:
             held = np.load(held, allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise ModelError(f"{held} cannot be read as an array of NumPy's (.npy): {first_line(error)}") from error
+            raise ModelError(f"{held} cannot be read as a NumPy array (.npy): {first_line(error)}") from error
     shape = tuple(side or 1 for side in tensor.shape[1:])
     value = np.asarray(held)
     if value.shape == (1, *shape):
         value = value[0]
     if value.size != 1 and value.shape != shape:
-        raise ModelError(f"{name}'s input {tensor.name} is of shape {shape}, and the value of shape {value.shape}")
+        raise ModelError(f"{name}'s input {tensor.name} has the shape {shape}, and its value the shape {value.shape}")
     return np.broadcast_to(value.astype(tensor.dtype), shape)
 
 

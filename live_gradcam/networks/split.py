@@ -180,13 +180,13 @@ def default_target(network: Network) -> Operation:
     candidates = candidate_layers(network)
     if _is_transformer(network, candidates):
         raise ModelError(
-            "the model is a vision transformer, whose features are tokens: name the layer to look at with --layer, "
-            f"{_advice(network, candidates)}; live-gradcam layers lists them"
+            "the model is a vision transformer, which has no feature maps but tokens. Name the layer to look at with "
+            f"--layer, {_advice(network, candidates)}; live-gradcam layers lists them"
         )
     maps = [operation for operation in candidates if _is_map(network, operation.outputs[0])]
     if not maps:
         raise ModelError(
-            "the model has no spatial layer: a heatmap needs the feature maps of a convolution, larger than 1 × 1"
+            "the model has no spatial layer: a heatmap needs feature maps larger than 1 × 1, as convolutions give them"
         )
     of_features = [operation for operation in maps if _is_of_features(network, operation)]
     return _under_pooling(network, (of_features or maps)[-1])
@@ -266,7 +266,7 @@ def _only_weighs_places(network: Network, operation: Operation) -> bool:
     """
     *grid, channels = network.shapes[operation.outputs[0]]
     places = math.prod(side or 0 for side in grid)
-    if channels == places:  # which of the two a softmax is over is not told by how many there are
+    if channels == places:  # their number does not say which of the two a softmax is over
         return False
     if _softmaxed(network, operation) == places:
         return True
@@ -354,8 +354,8 @@ def find_layer(network: Network, name: str) -> Operation:
     if named[-1] not in candidates:
         shape = tuple(network.shapes[named[-1].outputs[0]])
         raise UsageError(
-            f"the layer {name!r} gives {shape}, not a map of features on the way to the prediction; "
-            "live-gradcam layers lists those that do"
+            f"the layer {name!r} cannot be the target layer: its output {shape} is no map of features that leads to "
+            "the prediction. See live-gradcam layers"
         )
     return named[-1]
 

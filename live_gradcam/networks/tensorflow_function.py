@@ -71,7 +71,7 @@ class TFOpLambda(keras.layers.Layer):  # type: ignore[misc]
 
     def __init__(self, function: str, **settings: Any) -> None:
         if function.removeprefix("compat.v1.") not in _FUNCTIONS:
-            raise ValueError(f"the TensorFlow function {function} between its layers is not known")
+            raise ValueError(f"the TensorFlow function {function} between its layers is not supported")
         super().__init__(**{**settings, "autocast": False})  # numbers keep their precision, as in Keras 2
         self._function = operator.attrgetter(function)(tf)
 
@@ -124,7 +124,7 @@ class TensorFlowOpLayer(keras.layers.Layer):  # type: ignore[misc]
         text = node_def if isinstance(node_def, str) else json.dumps(node_def)
         node = json_format.Parse(text, tf.compat.v1.NodeDef())
         if node.op not in _OPERATIONS:
-            raise ValueError(f"the TensorFlow operation {node.op} between its layers is not known")
+            raise ValueError(f"the TensorFlow operation {node.op} between its layers is not supported")
         super().__init__(**{**settings, "autocast": False})
         self._constants = sorted((int(place), value) for place, value in (constants or {}).items())
         names = [f"input{place}" for place in range(len(node.input))]

@@ -113,7 +113,7 @@ def _read_stream(file: BinaryIO) -> dict[str, np.ndarray]:
         storage = storages[str(key)]
         count = int(np.frombuffer(file.read(8), "<i8")[0])
         if count != storage.element_count:
-            raise ValueError(f"storage {key} has {count} elements where {storage.element_count} were announced")
+            raise ValueError(f"storage {key} has {count} elements in place of {storage.element_count}")
         content = file.read(count * storage.dtype.itemsize)
         elements[str(key)] = np.frombuffer(content, storage.dtype, count)
     return {name: _as_array(view, elements[view.storage.key]) for name, view in views.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import ModelError, first_line
-from live_gradcam.networks.keras_reading import HDF5_SIGNATURE, ZIP_SIGNATURE, named, nothing_left_out
+from live_gradcam.networks.keras_reading import HDF5_SIGNATURE, ZIP_SIGNATURE, first_bytes, named, nothing_left_out
 
 if TYPE_CHECKING:
     import keras
@@ -44,8 +44,7 @@ def _ending(path: Path) -> str:
     """The ending that Keras gives such a file."""
     import h5py
 
-    with path.open("rb") as file:
-        start = file.read(8)
+    start = first_bytes(path)
     if start.startswith(ZIP_SIGNATURE):
         return ".keras"
     if not start.startswith(HDF5_SIGNATURE):

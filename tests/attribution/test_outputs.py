@@ -148,7 +148,7 @@ def test_numbers_that_add_up_to_1_are_not_said_to_be_logits(caplog) -> None:
     load_classifier(averaged(weighed, *heads), preprocessing="unit")
     assert not caplog.records
     load_classifier(averaged(weighed, layers.Dense(3), layers.Dense(3)), preprocessing="unit")
-    assert "are taken for logits" in caplog.text
+    assert "are used as logits" in caplog.text
 
 
 @pytest.mark.parametrize("units", [1, 3])
@@ -221,7 +221,7 @@ def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
     logits = model(IMAGE).numpy()[0]
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         as_classes = Explainer(classifier_of(model, tmp_path), tune="off")(FRAME).probabilities
-    assert "its 4 numbers are taken for logits of classes; --output-kind" in caplog.text
+    assert "its 4 numbers are used as logits of classes. If they are something else, use --output-kind" in caplog.text
     np.testing.assert_allclose(as_classes, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
     as_labels = Explainer(classifier_of(model, tmp_path, output="labels"), tune="off")(FRAME).probabilities
     np.testing.assert_allclose(as_labels, 1 / (1 + np.exp(-logits)), rtol=1e-4)
@@ -329,7 +329,7 @@ def test_of_several_outputs_the_one_that_looks_like_classes_is_explained(tmp_pat
     model = two_headed()
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         classifier = classifier_of(model, tmp_path)
-    assert "has 2 outputs: kind is explained; --head picks another (box)" in caplog.text
+    assert "has 2 outputs: kind is explained. Choose another with --head (box)" in caplog.text
     box, kind = (output.numpy()[0] for output in model(IMAGE))
     np.testing.assert_allclose(Explainer(classifier, tune="off")(FRAME).probabilities, kind, rtol=1e-4)
     boxes = Explainer(classifier_of(model, tmp_path, head="box", output="values"), tune="off")(FRAME)
@@ -395,7 +395,7 @@ def test_what_is_wrong_with_inputs_is_said(tmp_path: Path) -> None:
         classifier_of(model, tmp_path)
     with pytest.raises(UsageError, match="no input 'ages'; did you mean age"):
         classifier_of(model, tmp_path, feed={"ages": 1})
-    with pytest.raises(ModelError, match=r"of shape \(2,\), and the value of shape \(3,\)"):
+    with pytest.raises(ModelError, match=r"the shape \(2,\), and its value the shape \(3,\)"):
         classifier_of(model, tmp_path, feed={"age": np.zeros(3)})
     (tmp_path / "text.npy").write_text("no array")
     with pytest.raises(ModelError, match="cannot be read as an array"):

@@ -168,7 +168,7 @@ def test_weights_of_another_backend_are_not_taken(tmp_path: Path) -> None:
 def test_every_function_between_layers_is_one_that_is_known(tmp_path: Path) -> None:
     path = unpack("2.15", "functions.h5", tmp_path)
     with_configuration(path, lambda config: json.loads(json.dumps(config).replace("image.resize", "io.write_file")))
-    with pytest.raises(ModelError, match=r"the TensorFlow function io\.write_file between its layers is not known"):
+    with pytest.raises(ModelError, match=r"the TensorFlow function io\.write_file between its layers is not supported"):
         load_classifier(path, trust=True)
     for name in ("io.write_file", "py_function", "numpy_function", "raw_ops.WriteFile", "compat.v1.py_func"):
         with pytest.raises(ValueError, match="is not known"):
@@ -178,7 +178,7 @@ def test_every_function_between_layers_is_one_that_is_known(tmp_path: Path) -> N
 def test_every_operation_between_layers_is_one_that_is_known(tmp_path: Path) -> None:
     path = unpack("2.15", "operations.h5", tmp_path)
     with_configuration(path, lambda config: json.loads(json.dumps(config).replace("RealDiv", "WriteFile")))
-    with pytest.raises(ModelError, match="the TensorFlow operation WriteFile between its layers is not known"):
+    with pytest.raises(ModelError, match="the TensorFlow operation WriteFile between its layers is not supported"):
         load_classifier(path, trust=True)
 
 
@@ -269,7 +269,7 @@ def test_weights_in_another_order_are_not_taken(tmp_path: Path) -> None:
         rename_weights(weights["all"], names)
 
     spoil_h5(path, swap)
-    with pytest.raises(ModelError, match="weights of the layer all are not in the order"):
+    with pytest.raises(ModelError, match="weights of the layer all are not in the expected order"):
         load_classifier(path)
 
 
@@ -288,7 +288,7 @@ def test_weights_of_another_layer_are_not_left_over(tmp_path: Path) -> None:
         group.attrs["layer_names"] = np.array([*group.attrs["layer_names"], b"other"], dtype="S30")
         group.create_group("other").attrs["weight_names"] = [b"kernel:0"]
         group["other/kernel:0"] = np.zeros(3)
-        with pytest.raises(ValueError, match="for a layer other, which its configuration has not"):
+        with pytest.raises(ValueError, match="for a layer other, which is not in its configuration"):
             load_h5_weights(group, model, config)
 
 

@@ -60,7 +60,11 @@ def test_labels_as_other_tools_write_them(tmp_path: Path, name: str, content: st
         ("labels.json", b'{"cat": 0, "dog": 2}', "leaves no index out"),
         ("labels.json", b'{"cat": 0, "dog": 0}', "leaves no index out"),
         ("labels.json", b"7", "neither a JSON list"),
-        ("labels.csv", b"n01440764,tench\nn01443537,goldfish\n", "several columns: give that of the names the title"),
+        (
+            "labels.csv",
+            b"n01440764,tench\nn01443537,goldfish\n",
+            "several columns: give the column of the names the title",
+        ),
         ("labels.csv", b"id,name\n3,cat\n7,dog\n", "leaves indices out"),
         ("labels.csv", b"0,tench, Tinca\n1,goldfish\n", "quotation marks"),
         ("labels.csv", b"index,name\n", "is empty"),

@@ -92,14 +92,14 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, model: keras.Model)
     model.save(tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "r+") as file:
         file.attrs["model_config"] = "{"
-    assert "is damaged: what it says about its layers cannot be read" in refused(tmp_path / "model.h5")
+    assert "is damaged: its description of the layers cannot be read" in refused(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("name", ["flowers.weights.h5", "flowers.h5", "flowers.keras"])
 def test_weights_without_their_network(tmp_path: Path, model: keras.Model, name: str) -> None:
     model.save_weights(tmp_path / "flowers.weights.h5")
     (tmp_path / "flowers.weights.h5").rename(tmp_path / name)
-    assert 'holds weights alone, without the network that they belong to: save the whole model with model.save("' in (
+    assert 'holds weights alone, without their network: save the whole model with model.save("' in (
         refused(tmp_path / name)
     )
 

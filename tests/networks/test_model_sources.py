@@ -31,7 +31,6 @@ assert "tensorflow" not in sys.modules
 
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.model_source import CatalogEntry, LoadedModel, ModelSource
-from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 LABELS = ("rose", "tulip", "daisy")
 
@@ -53,7 +52,7 @@ class Flowers(ModelSource):
         x = layers.Conv2D(4, 3, activation="relu", name="petals")(image)
         numbers = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
         network = keras.Model(image, numbers)
-        return LoadedModel("Flowers", network, PREPROCESSINGS["unit"], LABELS)
+        return LoadedModel("Flowers", network, labels=LABELS)
 
     def layers(self, model, options):
         return KnownLayers(("petals",), ("petals",))

@@ -180,7 +180,7 @@ def test_what_was_found_is_said_and_remembered(tmp_path: Path, caplog, monkeypat
             classifier = load_classifier(path)
         assert classifier.preprocessing == PREPROCESSINGS["tf"]
         assert caplog.messages == [
-            "model.keras: pixels are scaled to −1…1, as its batch norms expect; --preprocessing changes it"
+            "model.keras: pixels are scaled to −1…1, as its batch norms expect. Change this with --preprocessing"
         ]
         monkeypatch.setattr(pixel_scale, "_distances", None)  # the second time it is not asked
     assert load_classifier(path, preprocessing="caffe").preprocessing == PREPROCESSINGS["caffe"]
@@ -214,9 +214,9 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
         assert engine.explainer.classifier.labels == ("dark", "bright")
         engine.explain(around(200))
         engine.explain(around(100))
-    assert "model.keras: the labels are those of labels.txt beside it" in caplog.messages
+    assert "model.keras: the labels are read from labels.txt in the same folder" in caplog.messages
     assert (
-        "model.keras does not say how its pixels were scaled: 0…1 is a guess; --preprocessing sets it"
+        "model.keras does not say how its pixels were scaled. 0…1 is a guess: set yours with --preprocessing"
         in caplog.messages
     )
     both = [message for message in caplog.messages if "answers" in message]
