@@ -20,6 +20,7 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports=silent examples
 	$(BIN)/lint-imports
 
 $(VENV)/bin/pip:

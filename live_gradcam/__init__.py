@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from live_gradcam.annotating.annotate import annotate
+    from live_gradcam.annotating.batch import Progress
     from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.annotating.report import Report
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.session import Session, SessionOptions, start_session
     from live_gradcam.benchmark import bench
@@ -45,6 +47,8 @@ __all__ = [
     "Overlay",
     "PictureOptions",
     "Prediction",
+    "Progress",
+    "Report",
     "Session",
     "SessionOptions",
     "SourceError",
@@ -80,6 +84,8 @@ _MODULES = {
     "Overlay": "drawing.overlay",
     "PictureOptions": "pictures",
     "Prediction": "explanations.explanation",
+    "Progress": "annotating.batch",
+    "Report": "annotating.report",
     "Session": "attribution.session",
     "SessionOptions": "attribution.session",
     "SourceError": "errors",
@@ -98,14 +104,16 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # which would take any name for one of this package
 
-        return version("live-gradcam")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from live_gradcam.compiling.runtime import set_compiler_flags
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-    set_compiler_flags()  # before TensorFlow is imported, or at least before it computes
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+            return version("live-gradcam")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from live_gradcam.compiling.runtime import set_compiler_flags
+
+        set_compiler_flags()  # before TensorFlow is imported, or at least before it computes
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
