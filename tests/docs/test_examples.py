@@ -8,6 +8,7 @@ import re
 import sys
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -97,6 +98,13 @@ def test_compare_methods(folder: Path, toy: Path, capsys: pytest.CaptureFixture[
     rows = re.findall(r"^(.+?) +(0\.\d{3}) +(0\.\d{3})$", out, re.MULTILINE)
     assert [name for name, *_ in rows] == ["grad-cam", "layercam", "eigen-cam", "random map", "centred blob"]
     assert cv2.imread("curves.png") is not None
+
+
+def test_own_live_loop(folder: Path, toy: Path) -> None:
+    pictures = list(islice(example("own_live_loop", toy).explained_frames("pictures"), 2))
+    assert [picture.shape for picture in pictures] == [(200, 300, 3)] * 2
+    cat = cv2.imread("pictures/cat.png")
+    assert np.abs(pictures[0].astype(int) - cat).mean() > 5  # the map and the text are drawn
 
 
 def test_own_method_is_known_once_its_package_is_installed(folder: Path) -> None:
