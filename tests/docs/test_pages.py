@@ -1,0 +1,94 @@
+"""The pages: every link leads somewhere, every path exists, and every command line is one that the program takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from live_gradcam import choices
+from live_gradcam.choices import Family
+from live_gradcam.cli import app
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = sorted(page for folder in (".", "docs", "examples", ".github") for page in (_ROOT / folder).glob("*.md"))
+_LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(r"`((?:live_gradcam|tests|benchmarks|examples|docs)/[\w./-]+)`")
+_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", text_of(page)), re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.replace("`", "")).lower().replace(" ", "-") for heading in headings]
+    return set(plain)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in _LINK.findall(_FENCED.sub("", text_of(page))):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_path_exists(page: Path) -> None:
+    for path in _PATH.findall(text_of(page)):
+        assert (_ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
+    readme = text_of(_ROOT / "README.md")
+    for page in (_ROOT / "docs").glob("*.md"):
+        assert f"docs/{page.name}" in readme
+    for picture in (_ROOT / "docs").glob("*.[jp][pn]g"):
+        assert any(picture.name in text_of(page) for page in _PAGES), picture.name
+
+
+def test_the_readme_is_short_and_names_the_two_commands() -> None:
+    readme = text_of(_ROOT / "README.md")
+    assert len(readme.splitlines()) <= 130
+    assert re.search(r"^    make demo +#", readme, re.MULTILINE)
+    assert re.search(r"^    make test +#", readme, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def program() -> Any:
+    return typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_command_line_is_one_that_the_program_takes(page: Path, program: Any) -> None:
+    """Its command and its flags exist, and each flag has the value that it needs. `docs/cli.md` is generated."""
+    if page.name == "cli.md":
+        return
+    for line in re.findall(r"^ {4}(live-gradcam .*)$", text_of(page), re.MULTILINE):
+        words = shlex.split(line, comments=True)[1:]
+        if words[0].startswith("-"):
+            continue
+        command = program.commands[words[0]]
+        flags = {name: flag for flag in command.params for name in (*flag.opts, *flag.secondary_opts)}
+        for word in words[1:]:
+            if re.match(r"-{1,2}[a-z]", word):
+                assert word in flags, f"{page.name}: {line}"
+
+
+def test_the_guide_names_every_family() -> None:
+    guide = text_of(_ROOT / "CONTRIBUTING.md")
+    for name, family in vars(choices).items():
+        if isinstance(family, Family):
+            assert f"`{name}`" in guide
+            assert f"| `{family.group}` |" in guide
