@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -84,6 +86,16 @@ def test_every_command_line_is_one_that_the_program_takes(page: Path, program: A
         for word in words[1:]:
             if re.match(r"-{1,2}[a-z]", word):
                 assert word in flags, f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_python_on_the_pages_is_python_with_names_that_exist(page: Path) -> None:
+    for code in re.findall(r"^```python\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("live_gradcam"):
+                module = importlib.import_module(node.module)
+                for name in node.names:
+                    assert hasattr(module, name.name), f"{page.name}: {name.name}"
 
 
 def test_the_guide_names_every_family() -> None:
