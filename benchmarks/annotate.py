@@ -215,7 +215,7 @@ def make_draw(video: Path, folder: Path, batch: int) -> Run:
     explanations = [engine.explain(image) for image in images]
 
     def run(frames: int) -> None:
-        calm, drawing = Calm(options, engine.explainer.vocabulary, 0.0, 0), Drawing(options)
+        calm, drawing = Calm(options, engine.vocabulary, 0.0, 0), Drawing(options)
         for time_, position in enumerate(islice(cycle(range(len(images))), frames)):
             image = images[position]
             drawing.picture(image, calm.shown(explanations[position], image.shape[:2], time_ / 30))

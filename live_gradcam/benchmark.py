@@ -133,17 +133,16 @@ def bench(
     if options.precision != "f32":
         reference = start(replace(options, precision="f32"), look=look)
         agreement = _compare_answers(stream, started, reference, frames)
-    explainer = started.explainer
     return {
         "schema": SCHEMA,
         "model": started.model,
         "method": started.method,
         "layer": started.layer,
-        "engine": explainer.engine,
-        "precision": explainer.precision,
+        "engine": started.engine,
+        "precision": started.precision,
         "fit": started.fit,
-        "tiles": explainer.tiles_for((height, width)),
-        "input_size": list(explainer.classifier.input_size),
+        "tiles": started.tiles_for((height, width)),
+        "input_size": list(started.classifier.input_size),
         "frame_size": [height, width],
         "frames": frames,
         "fps": frames / seconds,
@@ -156,7 +155,7 @@ def bench(
         "compile_s": started.start_s["compile"],
         "start_s": started.start_s,
         "time_to_first_frame_s": time_to_first_frame,
-        "rewrites": explainer.rewrites,
+        "rewrites": started.rewrites,
         **describe_runtime(),
     }
 
@@ -171,7 +170,7 @@ def _compare(stream: Iterator[Frame], session: Session, pairs: int) -> tuple[lis
         for predicting in (first_predict, not first_predict):
             start = time.perf_counter()
             if predicting:
-                session.explainer.predict(image)
+                session.predict(image)
             else:
                 session.explain(image)
             seconds[predicting] = time.perf_counter() - start

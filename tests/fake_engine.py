@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ class FakeEngine:
         self.calls: list[tuple[list[int], int, int]] = []
         self.description = ("fake", "grad-cam")
         self.vocabulary = Vocabulary(LABELS)
-        self.explainer = SimpleNamespace(rewrites={})
+        self.rewrites: dict[str, int] = {}
         self._maps, self._topk, self._seconds = maps, topk, seconds
 
     def expect(self, frame_size: tuple[int, int]) -> None:

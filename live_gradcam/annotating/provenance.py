@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Provenance:
     @staticmethod
     def of(source: Path, session: SessionOptions, options: AnnotateOptions) -> Provenance:
         """What a file made of a source in a way says."""
-        explained = {name: value for name, value in asdict(session).items() if name not in _OF_NO_EFFECT}
+        explained = {name: value for name, value in session.to_json().items() if name not in _OF_NO_EFFECT}
         if session.is_live:  # which chooses other fits and names
             explained["is_live"] = True
         content = identity_of(session.model, session.of_model())

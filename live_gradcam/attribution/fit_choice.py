@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from live_gradcam.networks.catalog import find_entry
-
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.choices import Fit
@@ -48,7 +46,7 @@ def describe_fit(fit: str, tiles: int) -> str:
     return f"{tiles} tiles" if tiles > 1 else fit
 
 
-def most_accurate_fit(classifier: Classifier, model: str, *, many_passes: bool) -> Fit:
+def most_accurate_fit(classifier: Classifier, *, of_catalog: bool, takes_tiles: bool) -> Fit:
     """The fit for pictures and files.
 
     A network that was trained on ImageNet takes tiles. A model file is trained as nobody but its maker knows: its own
@@ -57,18 +55,18 @@ def most_accurate_fit(classifier: Classifier, model: str, *, many_passes: bool) 
 
     Args:
         classifier: the network.
-        model: the name or the path that it was loaded by.
-        many_passes: whether a method is used that takes many passes, and so explains one input alone.
+        of_catalog: whether it is one of the catalogue's, by its name.
+        takes_tiles: whether the method does: one that takes many passes explains one input alone.
     """
     if classifier.fit is not None:
         fit: Fit = classifier.fit  # type: ignore[assignment]  # it is one of them
         return fit
-    return "stretch" if many_passes or find_entry(model) is None else "tiles"
+    return "tiles" if of_catalog and takes_tiles else "stretch"
 
 
-def is_guess(classifier: Classifier, model: str) -> bool:
+def is_guess(classifier: Classifier, *, of_catalog: bool) -> bool:
     """Whether nobody says how pictures were made to fit when the network was trained. For the arguments see above."""
-    return classifier.fit is None and find_entry(model) is None
+    return classifier.fit is None and not of_catalog
 
 
 class FitGuess:

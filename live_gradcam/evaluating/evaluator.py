@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from live_gradcam.explanations import faithfulness
 from live_gradcam.explanations.explanation import Region
 from live_gradcam.explanations.faithfulness import ObjectBox
 from live_gradcam.explanations.fits import enlarged
-
-if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer
 
 #: Over how many random maps the control is averaged.
 _RANDOM_MAPS = 5
@@ -51,20 +47,19 @@ class Evaluator:
     ) -> None:
         if len(session.targets) > 1 or any(target.against is not None for target in session.targets):
             raise UsageError("maps are evaluated for one class: give one with --class, and no contrast")
-        if session.explainer.vocabulary.are_values:
+        if session.vocabulary.are_values:
             raise UsageError("maps are evaluated by how probabilities change, and the network gives values")
-        if session.explainer.fit == "native":
+        if session.fit == "native":
             raise UsageError("maps are evaluated at one input size: use --fit tiles, stretch, crop or letterbox")
-        self._explainer = session.explainer
-        self._target = session.targets
+        (self._session,) = session.side_by_side([session.method]).values()
         self._steps = steps
         self._boxes = boxes or {}
-        self._colour = session.explainer.classifier.preprocessing.mean_colour
-        self._methods = _with_methods(session.explainer, methods)
-        self._with_random_head: dict[str, Explainer] = {}
+        self._colour = session.classifier.preprocessing.mean_colour
+        self._methods = session.side_by_side(methods)
+        self._with_random_head: dict[str, Session] = {}
         if random_head:
-            classifier = with_random_head(session.explainer.classifier)
-            self._with_random_head = _with_methods(session.explainer.of_classifier(classifier), methods)
+            classifier = with_random_head(session.classifier)
+            self._with_random_head = session.of_classifier(classifier).side_by_side(methods)
 
     def evaluate(self, picture: Picture, *, on_progress: Callable[[str], None] = lambda map_: None) -> Evaluation:
         """Measure everything on one picture.
@@ -73,19 +68,19 @@ class Evaluator:
             picture: what the network is shown.
             on_progress: is told which map comes next.
         """
-        explainer = self._explainer
-        pixels, region = explainer.as_seen(picture.image)
-        first = explainer(pixels, target=self._target)
+        session = self._session
+        pixels, region = session.as_seen(picture.image)
+        first = session.explain(pixels)
         target, map_size = first.targets[0], first.heatmaps.shape[1:]
         boxes = self._boxes.get(picture.name)
         figures: dict[str, Figures] = {}
         for name, method in self._methods.items():
             on_progress(f"{picture.name}: {name}")
-            explanation = first if method is explainer else method(pixels, target=target.index)
+            explanation = first if name == session.method else method.explain(pixels, targets=target.index)
             heatmap = explanation.heatmaps[0]
             figures[name] = self._measure(heatmap, pixels, target.index, region, boxes)
             if name in self._with_random_head:
-                other = self._with_random_head[name](pixels, target=target.index).heatmaps[0]
+                other = self._with_random_head[name].explain(pixels, targets=target.index).heatmaps[0]
                 correlation = faithfulness.rank_correlation(heatmap, other)
                 figures[name] = replace(
                     figures[name], rank_correlation=correlation, absolute_rank_correlation=abs(correlation)
@@ -116,7 +111,7 @@ class Evaluator:
             faithfulness.replaced(faithfulness.blurred(pixels), pixels, order, self._steps),
             [faithfulness.explanation_map(pixels, saliency, self._colour)],
         )
-        probabilities = self._explainer.probabilities(changed)[:, target]
+        probabilities = self._session.probabilities(changed)[:, target]
         deletion, insertion, explained = np.split(probabilities, [self._steps + 1, 2 * self._steps + 2])
         whole, shown = float(deletion[0]), float(explained[0])
         return Figures(
@@ -126,11 +121,3 @@ class Evaluator:
             faithfulness.increase(whole, shown),
             None if boxes is None else faithfulness.hit(saliency, region, boxes),
         )
-
-
-def _with_methods(explainer: Explainer, methods: Sequence[str]) -> dict[str, Explainer]:
-    """The explainer with each of the methods; none is compiled again that it has already."""
-    return {
-        name: explainer if name == explainer.method else explainer.variant(method=name, layer=explainer.layer)
-        for name in methods
-    }

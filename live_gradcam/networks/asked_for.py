@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from live_gradcam.choices import Names
 from live_gradcam.networks.catalog import check_model, find_entry, find_source
@@ -10,11 +12,14 @@ from live_gradcam.networks.labels import TOP, choose_names, find_target, groups_
 from live_gradcam.networks.layer_names import KnownLayers, own_name
 from live_gradcam.networks.model_source import ModelOptions
 
+if TYPE_CHECKING:
+    import keras
+
 #: How the names of layers begin that the loaded model has besides its file's: where its input is of another precision.
 _CASTS = "to_"
 
 
-def known_layers(model: str, options: ModelOptions) -> KnownLayers | None:
+def known_layers(model: str | Path | keras.Model, options: ModelOptions) -> KnownLayers | None:
     """The layers that `--layer` takes, known without TensorFlow; None where only the loaded model tells.
 
     Raises:
@@ -23,7 +28,7 @@ def known_layers(model: str, options: ModelOptions) -> KnownLayers | None:
     return find_source(model).layers(model, options)
 
 
-def known_labels(model: str, options: ModelOptions) -> tuple[str, ...] | None:
+def known_labels(model: str | Path | keras.Model, options: ModelOptions) -> tuple[str, ...] | None:
     """The labels that `-c` takes, in class order, known without TensorFlow; None where only the loaded model tells.
 
     Raises:
@@ -33,7 +38,7 @@ def known_labels(model: str, options: ModelOptions) -> tuple[str, ...] | None:
 
 
 def check_names(
-    model: str,
+    model: str | Path | keras.Model,
     options: ModelOptions,
     *,
     layer: str | None = None,
@@ -46,7 +51,7 @@ def check_names(
     What is not refused here may be refused when the model is there, by the same words.
 
     Args:
-        model: a name or a path.
+        model: a name, a path, or a model in memory.
         options: how it is loaded.
         layer: as `--layer` takes it: one or several with commas.
         classes: as `-c` takes them.

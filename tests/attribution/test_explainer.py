@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +16,7 @@ from memory import resident_mib
 from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
+from live_gradcam.attribution.options import Compiling, Explained, ExplainerKeywords, ExplainerOptions, Fitting
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -389,3 +390,22 @@ def test_predicting_alone_gives_the_same_predictions(explainer: Explainer, chels
     for alone, explained in zip(predictions, explainer(chelsea).predictions, strict=True):
         assert (alone.index, alone.label) == (explained.index, explained.label)
         assert alone.probability == pytest.approx(explained.probability, abs=1e-5)
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+
+def test_each_option_belongs_to_one_stage_and_is_a_keyword() -> None:
+    stages = [fields(stage) for stage in (Explained, Fitting, Compiling)]
+    names = [one.name for stage in stages for one in stage]
+    assert names == list(ExplainerKeywords.__annotations__)
+
+
+def test_a_change_reaches_its_stage_alone() -> None:
+    options = ExplainerOptions().changed(method="cam", fit="tiles", tune="off")
+    assert options == ExplainerOptions(Explained(method="cam"), Fitting(fit="tiles"), Compiling(tune="off"))
+
+
+def test_an_option_that_does_not_exist_is_refused_with_the_closest(lite0: Classifier) -> None:
+    with pytest.raises(TypeError, match=r"^an explainer has no option 'layers'; did you mean layer"):
+        Explainer(lite0, layers="maps")

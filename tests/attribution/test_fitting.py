@@ -60,8 +60,8 @@ def test_a_model_file_says_how_pictures_were_made_to_fit(tmp_path: Path, first, 
     frame = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     caplog.clear()
     assert classifier.fit == fit
-    assert most_accurate_fit(classifier, str(path), many_passes=False) == (fit or "stretch")
-    assert is_guess(classifier, str(path)) == (fit is None)
+    assert most_accurate_fit(classifier, of_catalog=False, takes_tiles=True) == (fit or "stretch")
+    assert is_guess(classifier, of_catalog=False) == (fit is None)
     engine = start_session(options)
     assert engine.explainer.fit == (fit or "stretch")
     engine.explain(frame[:, :34])  # of nearly the input's shape: it makes no difference
@@ -79,8 +79,8 @@ def test_a_model_file_says_how_pictures_were_made_to_fit(tmp_path: Path, first, 
 
 def test_a_network_of_the_catalogue_takes_tiles_unless_a_method_takes_many_passes(caplog) -> None:
     classifier = Classifier("efficientnet-lite0", pooled_model(), ("a", "b", "c"), (32, 32), PREPROCESSINGS["unit"])
-    assert most_accurate_fit(classifier, "efficientnet-lite0", many_passes=False) == "tiles"
-    assert most_accurate_fit(classifier, "efficientnet-lite0", many_passes=True) == "stretch"
+    assert most_accurate_fit(classifier, of_catalog=True, takes_tiles=True) == "tiles"
+    assert most_accurate_fit(classifier, of_catalog=True, takes_tiles=False) == "stretch"
     assert not caplog.text
 
 

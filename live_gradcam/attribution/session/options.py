@@ -1,0 +1,155 @@
+"""The options that every command shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from live_gradcam.choices import FIT_CHOICES, METHODS, NAMES, OUTPUTS, SCORES, TUNES, Precision
+from live_gradcam.compiling.compilation import check_engine
+from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.networks.asked_for import check_names
+from live_gradcam.networks.catalog import DEFAULT_MODEL, find_entry
+from live_gradcam.networks.model_source import ModelOptions
+
+if TYPE_CHECKING:
+    import keras
+
+    from live_gradcam.choices import FitChoice, Names, Output, Score, Tune
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What to explain with, as the command line spells it; see `load_classifier` and `Explainer` for the meanings.
+
+    Attributes:
+        model: a name of the catalogue, a model file, or a Keras model in memory.
+        classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
+        fit: of "auto", `attribution.fit_choice` makes one.
+        feed: "NAME=VALUE" or "NAME=FILE.npy": what inputs other than the picture are held at.
+        names: None for everyday names where a camera is looked at, or where a class is asked for by one.
+        is_live: whether only methods will do that are quick enough for a camera.
+        methods: of several that are compared, all of them; empty for the one.
+    """
+
+    model: str | Path | keras.Model = DEFAULT_MODEL
+    weights: str = "imagenet"
+    labels: str | None = None
+    preprocessing: str | None = None
+    output: Output | None = None
+    head: str | None = None
+    feed: tuple[str, ...] = ()
+    layer: str | None = None
+    classes: tuple[str, ...] = ()
+    topk: int = 5
+    score: Score = "logit"
+    fit: FitChoice = "auto"
+    tiles: int | None = None
+    names: Names | None = None
+    lowering: bool = True
+    engine: str = "xla"
+    tune: Tune = "auto"
+    precision: Precision = "f32"
+    threads: int | None = None
+    method: str = "grad-cam"
+    maps: int | None = 1
+    input_size: tuple[int, int] | None = None
+    is_live: bool = False
+    methods: tuple[str, ...] = ()
+    custom_objects: str | None = None
+    trust: bool = False
+
+    @property
+    def is_of_catalog(self) -> bool:
+        """Whether the model is one of the catalogue's, by its name."""
+        return find_entry(self.model) is not None
+
+    def check(self) -> None:
+        """Refuse what is wrong before anything slow starts. Does not import TensorFlow.
+
+        Raises:
+            UsageError: a name that does not exist, of a model, layer, class, method, engine or any other choice; a
+                method that is too slow for a camera; an engine that is not installed, or does not have the precision; a
+                number of tiles for another fit.
+            ModelError: no such model file, or one that cannot be explained; no such file of weights, labels or custom
+                objects.
+        """
+        self._check_choices()
+        check_names(
+            self.model,
+            self.of_model(),
+            layer=self.layer,
+            classes=self.classes,
+            names=self.names,
+            is_live=self.is_live,
+        )
+        check_engine(self.engine, self.precision)
+        if self.tiles is not None and self.fit not in ("auto", "tiles"):
+            raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
+
+    def _check_choices(self) -> None:
+        for method in (self.method, *self.methods):
+            METHODS.check(method)
+        row = METHODS.row(self.method)
+        if self.is_live and row is not None and not row.is_quick:
+            raise too_slow(self.method)
+        SCORES.check(self.score)
+        FIT_CHOICES.check(self.fit)
+        TUNES.check(self.tune)
+        if self.names is not None:
+            NAMES.check(self.names)
+        if self.output is not None:
+            OUTPUTS.check(self.output)
+
+    def of_model(self) -> ModelOptions:
+        """Those that say how the model is loaded.
+
+        Raises:
+            UsageError: `feed` is of another form.
+            ModelError: there is no such file of it.
+        """
+        return ModelOptions(
+            weights=None if self.weights == "none" else self.weights,
+            labels=self.labels,
+            preprocessing=self.preprocessing,
+            output=self.output,
+            head=self.head,
+            feed=parse_feed(self.feed),
+            custom_objects=self.custom_objects,
+            trust=self.trust,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as plain values, by name, in the order in which files say how they came about."""
+        name = str(self.model) if isinstance(self.model, (str, Path)) else self.model.name
+        return asdict(replace(self, model=name))
+
+
+def too_slow(method: str) -> UsageError:
+    """The error of a method that is too slow for a camera."""
+    return UsageError(f"{method} is too slow for a camera: it is for live-gradcam explain and annotate")
+
+
+def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
+    """What inputs are held at, by name, of "NAME=VALUE" and "NAME=FILE.npy".
+
+    Raises:
+        UsageError: a text of another form.
+        ModelError: there is no such file.
+    """
+    feed: dict[str, float | str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator and value):
+            raise UsageError(f"--feed {text!r} is not of the form NAME=VALUE or NAME=FILE.npy")
+        try:
+            feed[name] = float(value)
+        except ValueError:
+            if not value.endswith(".npy"):
+                raise UsageError(f"--feed {text!r}: {value!r} is neither a number nor a .npy file") from None
+            if not Path(value).is_file():
+                raise ModelError(f"there is no file {value} to feed {name} with") from None
+            feed[name] = value
+    return feed

@@ -1,0 +1,237 @@
+"""A warmed-up explainer with the classes to explain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from live_gradcam.attribution.fit_choice import FitGuess, Stream
+from live_gradcam.attribution.notices import EmptyMaps, Notice
+from live_gradcam.explanations.explanation import Target
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.methods.method import OnProgress
+    from live_gradcam.attribution.session.options import SessionOptions
+    from live_gradcam.attribution.targets import Targets
+    from live_gradcam.choices import Fit, Precision
+    from live_gradcam.explanations.explanation import Explanation, Prediction, Region
+    from live_gradcam.explanations.vocabulary import Vocabulary
+    from live_gradcam.networks.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Session:
+    """A warmed-up explainer with the class to explain.
+
+    Attributes:
+        explainer: ready for its first frame.
+        targets: the classes to explain; empty for each frame's top class.
+        start_s: seconds spent on importing TensorFlow, loading the model, building the explainer, timing the forms of
+            its layers, and tracing and compiling it.
+        frame_size: (height, width) of the frames that it is warmed up for.
+        fit_guess: says that the fit is a guess, where it is one.
+        notices: what looks at the explanations, and says what is not sure.
+        options: what it was started with; None for one that was not made by `start_session`.
+    """
+
+    explainer: Explainer
+    targets: tuple[Target, ...]
+    start_s: dict[str, float]
+    frame_size: tuple[int, int] = Stream().frame_size
+    fit_guess: FitGuess | None = None
+    notices: tuple[Notice, ...] = ()
+    options: SessionOptions | None = None
+
+    def explain(
+        self,
+        image: np.ndarray,
+        *,
+        targets: Targets = (),
+        smooth_samples: int = 0,
+        on_progress: OnProgress | None = None,
+    ) -> Explanation:
+        """Explain a frame.
+
+        Args:
+            image: uint8 (height, width, 3), BGR.
+            targets: the classes to explain in place of the session's own; empty or None for these.
+            smooth_samples: over how many noisy copies the maps are averaged; 0 for the map of the frame itself.
+            on_progress: called after each pass, where there are many: (passes done, passes in all).
+        """
+        if self.fit_guess is not None:
+            self.fit_guess.look_at((image.shape[0], image.shape[1]))
+        if targets is None or (isinstance(targets, Sequence) and not targets):
+            targets = self.targets
+        if smooth_samples:
+            explanation = self.explainer.explain_smoothed(
+                image, samples=smooth_samples, target=targets, on_progress=on_progress
+            )
+        else:
+            explanation = self.explainer(image, target=targets, on_progress=on_progress)
+        self._look_at(image, explanation)
+        return explanation
+
+    def _look_at(self, image: np.ndarray, explanation: Explanation) -> None:
+        for notice in self.notices:
+            notice.look_at(image, explanation)
+
+    def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
+        """Explain up to `size` frames in the pass for that many, the first of them at a place among so many."""
+        before, after = [images[0]] * place, [images[-1]] * (size - place - len(images))
+        explanations = self.explainer.explain_batch([*before, *images, *after], target=self.targets)
+        explanations = explanations[place : place + len(images)]
+        for image, explanation in zip(images, explanations, strict=True):
+            self._look_at(image, explanation)
+        return explanations
+
+    def expect(self, frame_size: tuple[int, int]) -> None:
+        """Say that many frames of (height, width) pixels will come: see `Explainer.expect`."""
+        self.explainer.expect(frame_size)
+        if self.fit_guess is not None:
+            self.fit_guess.look_at(frame_size)
+
+    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Session:
+        """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
+
+        Raises:
+            LiveGradcamError: as `Explainer` does.
+        """
+        start = time.perf_counter()
+        if fit == self.explainer.fit:
+            fit = None  # with as many tiles
+        explainer = self.explainer.variant(method=method, layer=layer, fit=fit)
+        explainer.warm_up(frame_size=self.frame_size)
+        others = [notice for notice in self.notices if not isinstance(notice, EmptyMaps)]
+        notices = (EmptyMaps(explainer.layer), *others)
+        seconds = {"compile": time.perf_counter() - start}
+        options = self.options and replace(self.options, method=method, layer=layer, fit=fit or self.options.fit)
+        return replace(self, explainer=explainer, start_s=seconds, notices=notices, options=options)
+
+    def side_by_side(self, methods: Iterable[str]) -> dict[str, Session]:
+        """Sessions of the same network with each of some methods, to compare their maps.
+
+        Each is compiled when it is first used, and says nothing about its answers.
+
+        Raises:
+            UsageError: there is no such method, or it is not defined for the network.
+        """
+        own = replace(self, notices=(), fit_guess=None)
+        sessions = {}
+        for name in methods:
+            sessions[name] = own
+            if name != self.method:
+                explainer = self.explainer.variant(method=name, layer=self.layer)
+                options = self.options and replace(self.options, method=name)
+                sessions[name] = replace(own, explainer=explainer, options=options)
+        return sessions
+
+    def of_classifier(self, classifier: Classifier) -> Session:
+        """A session that differs in the classifier alone, one with the same layers and other weights."""
+        return replace(self, explainer=self.explainer.of_classifier(classifier))
+
+    # --- what the network does without a map --------------------------------------------------------------------
+
+    def predict(self, image: np.ndarray) -> tuple[Prediction, ...]:
+        """The predictions alone of a frame, uint8 (height, width, 3) BGR: what the network costs without a map."""
+        return self.explainer.predict(image)
+
+    def as_seen(self, image: np.ndarray) -> tuple[np.ndarray, Region]:
+        """A frame as the network sees it, and the region of the frame that it shows: see `Explainer`."""
+        return self.explainer.as_seen(image)
+
+    def probabilities(self, pixels: Iterable[np.ndarray]) -> np.ndarray:
+        """The probabilities, float32 (n, classes), of frames as the network sees them: see `Explainer`."""
+        return self.explainer.probabilities(pixels)
+
+    def noise_floor(self, frame_size: tuple[int, int]) -> float:
+        """The evidence found in noise, where there is nothing to see, in units of the score.
+
+        Args:
+            frame_size: (height, width) of the frames. The noise is as fine as the network's input for them: shrunk to
+                that, finer noise would be grey.
+        """
+        size = self.explainer.input_size_for(frame_size)
+        noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        return float(self.explainer(noise).evidence[0])
+
+    # --- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> str:
+        """The network's name."""
+        return self.classifier.name
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network, and how it is used."""
+        return self.explainer.classifier
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.explainer.method
+
+    @property
+    def layer(self) -> str:
+        """The target layer's full name; several with commas."""
+        return self.explainer.layer
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The full names of the layers worth looking at one after the other, from the first to the last."""
+        return self.explainer.layers
+
+    @property
+    def fit(self) -> Fit:
+        """How frames are made to fit the network's input."""
+        return self.explainer.fit
+
+    @property
+    def engine(self) -> str:
+        """The name of what runs the network."""
+        return self.explainer.engine
+
+    @property
+    def precision(self) -> Precision:
+        """In which numbers products before the target layer are computed."""
+        return self.explainer.precision
+
+    @property
+    def rewrites(self) -> dict[str, int]:
+        """How often each rule of the lowering applied."""
+        return self.explainer.rewrites
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What there is to name."""
+        return self.explainer.vocabulary
+
+    def tiles_for(self, frame_size: tuple[int, int]) -> int:
+        """How many tiles a frame of (height, width) pixels is."""
+        return self.explainer.tiles_for(frame_size)
+
+    def fastest_batch(self, frame_size: tuple[int, int]) -> int:
+        """How many frames of (height, width) pixels at a time take the least time each: see `Explainer`."""
+        return self.explainer.fastest_batch(frame_size)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the methods that are quick enough for a camera."""
+        from live_gradcam.attribution.methods.method import quick_methods
+
+        return quick_methods()
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the network's weights are."""
+        return int(self.classifier.model.count_params())
+
+    @property
+    def description(self) -> tuple[str, str]:
+        """Two short lines: the model; the method and the target layer."""
+        return self.model, f"{self.method} · {self.layer}"
