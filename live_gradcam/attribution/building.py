@@ -16,6 +16,7 @@ from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.photograph import photograph_for
 from live_gradcam.attribution.plan import Plan, Written
 from live_gradcam.attribution.refusals import check_comparable, check_entries, check_method, groups_of
+from live_gradcam.attribution.scoring import Scoring
 from live_gradcam.attribution.target_layers import TargetLayers, find_layers, values_of
 from live_gradcam.compiling.comparison import check_images
 from live_gradcam.compiling.compilation import check_engine
@@ -60,13 +61,10 @@ def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
         split=split,
         offset_path=offset_path(written.network, split),
         preprocessing=classifier.preprocessing,
-        activation=logits.activation,
-        output=logits.output,
+        scoring=Scoring(logits.activation, logits.output, explained.score, method.score, vocabulary.members),
         method=method,
-        score=explained.score,
         topk=min(explained.topk, listed),
         maps=min(explained.topk if explained.maps is None else explained.maps, listed),
-        members=vocabulary.members,
         coverage=layers.coverages[-1],
     )
     return Plan(classifier, options, written, layers, vocabulary, one_pass)

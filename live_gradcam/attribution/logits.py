@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 
 from live_gradcam.choices import Output
-from live_gradcam.compiling.products import affine_of, kind_of, replaced
+from live_gradcam.compiling.affine import affine_of, kind_of
+from live_gradcam.compiling.products import replaced
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.graph import Call, Network, Operation
 from live_gradcam.networks.outputs import Activation, is_mean_or_largest, last_activation, last_operation, output_of

@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.compiling.products import Affine, AffineCall, affine_of, kind_of
+from live_gradcam.compiling.affine import Affine, AffineCall, affine_of, kind_of
+from live_gradcam.compiling.products import call_of
 from live_gradcam.networks.graph import Network, Operation, Shape
 from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 from live_gradcam.networks.split import SplitNetwork
@@ -143,7 +144,7 @@ def _through_dense(
 ) -> OffsetPath:
     """The point is the dense layer's sum, before its activation, which is parted from it."""
     total = max(network.shapes) + 1
-    call = dense.call if isinstance(dense.call, AffineCall) else affine.call()
+    call = dense.call if isinstance(dense.call, AffineCall) else call_of(affine)
     linear = replace(dense, outputs=(total,), call=call.without_activation())
     activation: Any = affine.activation
     activate = Operation(dense.name, activation, (total,), dense.outputs, lambda tensors: [activation(tensors[0])])

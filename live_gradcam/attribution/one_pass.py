@@ -7,29 +7,23 @@ another, the gradient by one tile's activations is that of its own score, so tha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from live_gradcam.attribution.coverage import Coverage
-from live_gradcam.attribution.logits import ACTIVATIONS
 from live_gradcam.attribution.mean_gradient import OffsetPath
 from live_gradcam.attribution.methods.method import Method
 from live_gradcam.attribution.plain_gradients import plain_gradients
+from live_gradcam.attribution.resizing import resized
+from live_gradcam.attribution.scoring import Scoring, chosen_classes
 from live_gradcam.attribution.shared_start import SharedStart
-from live_gradcam.choices import Output, Score
 from live_gradcam.networks.graph import Operation, run
 from live_gradcam.networks.network_input import network_input
-from live_gradcam.networks.outputs import Activation
 from live_gradcam.networks.preprocessing import Preprocessing
 from live_gradcam.networks.split import SplitNetwork
-
-#: What is below it is 0 to a sum of exponentials whose largest is 1.
-_TINY = 1e-30
 
 
 class _Head(NamedTuple):
@@ -56,14 +50,10 @@ class OnePass:
         split: the network, cut at the target layer or layers.
         offset_path: how far the head has to be differentiated for the mean gradient.
         preprocessing: how pixels become its input.
-        activation: what turns its logits into probabilities or values.
-        output: what these are.
+        scoring: what its logits are, and what of them is differentiated.
         method: how activations become a map.
-        score: what is differentiated, unless the method says so itself.
         topk: how many predictions.
         maps: how many classes get a map.
-        members: float32 (groups, classes), 1 where a class belongs to a group (`explanations.vocabulary`). Where there
-            are any, groups are listed instead of classes, and a group's index is the number of classes plus its own.
         tiles: how many rows of the batch of pixels are one frame.
         apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
         coverage: what of the input the target layer's map covers; None for all of it.
@@ -73,17 +63,18 @@ class OnePass:
     split: SplitNetwork
     offset_path: OffsetPath
     preprocessing: Preprocessing
-    activation: Activation
-    output: Output
+    scoring: Scoring
     method: Method
-    score: Score
     topk: int
     maps: int
-    members: np.ndarray
     tiles: int = 1
     apart: int = 0
     shared: SharedStart | None = None
     coverage: Coverage | None = None
+
+    def with_method(self, method: Method) -> OnePass:
+        """The same with another method."""
+        return replace(self, method=method, scoring=replace(self.scoring, own_score=method.score))
 
     def predict(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The predictions alone.
@@ -95,7 +86,8 @@ class OnePass:
             `indices` int32 (batch, topk), best first; `logits` float32 (batch, classes) and `probabilities` float32
             (batch, classes + groups).
         """
-        return self._predictions(self.whole(self.logits(run(self.split.head, self.trunk_values(pixels)))))
+        logits = self.logits(run(self.split.head, self.trunk_values(pixels)))
+        return self.scoring.predictions(self._whole(logits), self.topk)
 
     def explain(
         self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
@@ -118,7 +110,7 @@ class OnePass:
             activations = self._as_map(layer, head.values[layer])
             of_layer = [self.method.raw_map(activations, one) for one in given]
             raw_maps[f"raw_maps_{position}"] = tf.stack(of_layer, axis=1)
-        predictions = self._predictions(head.logits)
+        predictions = self.scoring.predictions(head.logits, self.topk)
         return {
             **predictions,
             "targets": head.targets,
@@ -135,10 +127,10 @@ class OnePass:
             return self._gradients_in_rows(path, values, target_classes, contrast_classes)
         values = run(path.after, values)
         logits = self.logits(values)
-        whole = self.whole(logits)
-        targets = _targets(self._ranked(whole), target_classes)
+        whole = self._whole(logits)
+        targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
-        scores = [self.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
+        scores = [self.scoring.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
         if self._takes_means:
             gradients = [tf.gradients(score, values[path.point])[0] for score in scores]
             return _Head(values, whole, targets, {self.split.target: self._means(gradients, path)})
@@ -161,10 +153,10 @@ class OnePass:
         """
         point = tf.repeat(values[path.point], self.maps, axis=0)
         rows = self.logits(run(path.after, {**values, path.point: point}))
-        whole = self.whole(rows[:: self.maps])
-        targets = _targets(self._ranked(whole), target_classes)
+        whole = self._whole(rows[:: self.maps])
+        targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
-        score = self.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
+        score = self.scoring.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
         gradient = tf.gradients(score, point)[0]
         gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
         return _Head(values, whole, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
@@ -189,8 +181,8 @@ class OnePass:
     ) -> _Head:
         """For a method that is given nothing, or what scores other activations."""
         values = run(self.split.head, values)
-        whole = self.whole(self.logits(values))
-        targets = _targets(self._ranked(whole), target_classes)
+        whole = self._whole(self.logits(values))
+        targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         if self.method.asks_for == "nothing":
             return _Head(values, whole, targets, {layer: [None] * self.maps for layer in self.split.targets})
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
@@ -206,7 +198,7 @@ class OnePass:
         """The scores (batch, n) of other activations (batch, n, h, w, channels)."""
         count = activations.shape[1]
         logits = self.logits_of(tf.reshape(activations, [-1, *activations.shape[2:]]), values, count)
-        scores = self.score_of(logits, tf.repeat(classes, count), tf.repeat(contrasts, count))
+        scores = self.scoring.score_of(logits, tf.repeat(classes, count), tf.repeat(contrasts, count))
         return tf.reshape(scores, [-1, count])
 
     def logits_of(self, activations: tf.Tensor, values: dict[int, tf.Tensor], count: int) -> tf.Tensor:
@@ -255,126 +247,16 @@ class OnePass:
         return self._as_map(self.split.target, self.trunk_values(pixels)[self.split.target])
 
     def logits(self, values: dict[int, tf.Tensor]) -> tf.Tensor:
-        """The logits float32 (batch, classes) among all values.
+        """The logits float32 (batch, classes) among all values."""
+        return self.scoring.logits(values[self.split.output])
 
-        One unit z of a sigmoid becomes the two classes that it decides between: -z and z.
-        """
-        logits = tf.cast(values[self.split.output], tf.float32)
-        decides = self.output == "classes" and logits.shape[-1] == 1
-        return tf.concat([-logits, logits], axis=-1) if decides else logits
-
-    def whole(self, logits: tf.Tensor) -> tf.Tensor:
-        """The logits (batch, classes) of frames, from those of their tiles (batch · tiles, classes).
-
-        Their softmax, or sigmoid, is the mean of the tiles' probabilities. With softmax a number may be added to
-        all: it is the mean over tiles of logsumexp, so that a single tile's logits are its own. Of values it is the
-        mean of the tiles' scores.
-        """
-        if self.tiles == 1:
-            return logits
-        logits = tf.reshape(logits, [-1, self.tiles, logits.shape[-1]])
-        if self.output == "values":
-            return tf.reduce_mean(logits, axis=1)
-        if self.activation == "softmax":
-            total = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)
-            mean = tf.reduce_logsumexp(logits - total, axis=1) - math.log(self.tiles)
-            return mean + tf.reduce_mean(total, axis=1)
-        log_odds = [tf.reduce_logsumexp(tf.math.log_sigmoid(sign * logits), axis=1) for sign in (1, -1)]
-        return log_odds[0] - log_odds[1]
+    def _whole(self, logits: tf.Tensor) -> tf.Tensor:
+        """The logits of frames, from those of their tiles."""
+        return self.scoring.whole(logits, self.tiles)
 
     def _of_tiles(self, classes: tf.Tensor) -> tf.Tensor:
         """Classes of frames, int32 (batch, maps), for each of their tiles."""
         return tf.repeat(classes, self.tiles, axis=0) if self.tiles > 1 else classes
-
-    def numbers(self, logits: tf.Tensor) -> tf.Tensor:
-        """The probabilities, or the values, of logits."""
-        return ACTIVATIONS[self.activation](logits)
-
-    def _predictions(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        indices = tf.math.top_k(self._ranked(logits), self.topk).indices
-        probabilities = self.numbers(logits)
-        if self._has_groups:
-            probabilities = tf.concat([probabilities, self._sums_of_groups(probabilities)], axis=-1)
-        return {
-            "indices": indices,
-            "logits": logits,
-            "probabilities": probabilities,
-        }
-
-    @property
-    def _has_groups(self) -> bool:
-        return len(self.members) > 0
-
-    def _sums_of_groups(self, values: tf.Tensor) -> tf.Tensor:
-        """Values (n, classes) added up over each group's classes, (n, groups)."""
-        return tf.linalg.matmul(values, tf.constant(self.members), transpose_b=True)
-
-    def _ranked(self, logits: tf.Tensor) -> tf.Tensor:
-        """What the best are the best by, (n, classes + groups); where there are groups, they are before all classes.
-
-        Values come in their own order.
-        """
-        if self.output == "values":
-            return tf.zeros_like(logits) - tf.range(logits.shape[-1], dtype=tf.float32)
-        if not self._has_groups:
-            return logits
-        return tf.concat([tf.fill(tf.shape(logits), -1.0), self._sums_of_groups(self.numbers(logits))], axis=-1)
-
-    def score_of(self, logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
-        """The score (n,) that is differentiated, of the classes (n,), less that of what they are contrasted with.
-
-        A group's logit is log Σ exp(z) over its classes, as if it were one class: exp of it is in the same proportion
-        to the probability as exp(z) of a class, and the logit of a group of one class is that class's.
-        """
-        picked, against = self._one_hot(classes), self._one_hot(contrasts)
-        if self.method.score is not None:
-            own = self._finer_score(logits, picked)
-            return tf.where(contrasts < 0, own, self._logit_of(logits, picked) - self._logit_of(logits, against))
-        return self._score_of_one(logits, picked) - self._score_of_one(logits, against)
-
-    def _one_hot(self, classes: tf.Tensor) -> tf.Tensor:
-        """float32 (n, classes + groups): 1 for the class; no class is the row of zeros.
-
-        By comparing: XLA would compile anew for every class that slices, and to ONNX's one-hot -1 is the last class.
-        """
-        groups, count = self.members.shape
-        return tf.cast(classes[:, tf.newaxis] == tf.range(count + groups), tf.float32)
-
-    def _score_of_one(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
-        """The score (n,) of what is picked (n, classes + groups); 0 where nothing is."""
-        if self.score == "logit" or (self.score == "margin" and self.activation == "sigmoid"):
-            return self._logit_of(logits, picked)
-        classes = self._classes_of(picked)
-        if self.score == "probability":
-            return tf.reduce_sum(self.numbers(logits) * classes, axis=-1)
-        others = tf.reduce_logsumexp(tf.where(classes > 0, logits.dtype.min, logits), axis=-1)
-        return self._logit_of(logits, picked) - tf.reduce_max(classes, axis=-1) * others
-
-    def _logit_of(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
-        if not self._has_groups:
-            return tf.reduce_sum(logits * picked, axis=-1)
-        classes = self._classes_of(picked)
-        total = tf.reduce_logsumexp(tf.where(classes > 0, logits, logits.dtype.min), axis=-1)
-        return tf.where(tf.reduce_max(classes, axis=-1) > 0, total, 0)
-
-    def _classes_of(self, picked: tf.Tensor) -> tf.Tensor:
-        """float32 (n, classes): 1 for each class that is picked, by itself or in its group."""
-        if not self._has_groups:
-            return picked
-        count = self.members.shape[1]
-        return picked[:, :count] + tf.linalg.matmul(picked[:, count:], tf.constant(self.members))
-
-    def _finer_score(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
-        """The method's own score: of a class among the classes, of a group among the groups."""
-        assert self.method.score is not None
-        if not self._has_groups:
-            return self.method.score(logits, picked)
-        count = self.members.shape[1]
-        highest = tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
-        total = self._sums_of_groups(tf.exp(logits - highest))
-        of_groups = self.method.score(tf.math.log(tf.maximum(total, _TINY)) + highest, picked[:, count:])
-        is_group = tf.reduce_max(picked[:, count:], axis=-1) > 0
-        return tf.where(is_group, of_groups, self.method.score(logits, picked[:, :count]))
 
 
 def run_apart(
@@ -398,32 +280,3 @@ def run_apart(
         read = {value for operation in others for value in operation.inputs} | set(read_later)
         values = {value: tf.concat([row[value] for row in rows], axis=0) for value in rows[0] if value in read}
     return run(others, values)
-
-
-def _targets(logits: tf.Tensor, target_classes: tf.Tensor) -> tf.Tensor:
-    """The classes to map, int32 (batch, maps): those asked for, then (-1) the best others, best first."""
-    maps = target_classes.shape[1]
-    is_open = target_classes < 0
-    is_asked_for = tf.reduce_any(target_classes[..., tf.newaxis] == tf.range(logits.shape[-1]), axis=1)
-    others = tf.math.top_k(tf.where(is_asked_for, logits.dtype.min, logits), maps).indices
-    places = tf.cumsum(tf.cast(is_open, tf.int32), axis=1) - 1  # of the open ones among the others
-    filled = tf.reduce_sum(
-        tf.where(places[..., tf.newaxis] == tf.range(maps), others[:, tf.newaxis], 0),
-        axis=-1,
-    )
-    return tf.where(is_open, filled, target_classes)
-
-
-def resized(maps: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Maps (…, h, w) bilinearly at another (height, width), pixel centres and edges as OpenCV has them.
-
-    As two small products, which every engine has.
-    """
-    height, width = (tf.constant(_interpolation(*sizes)) for sizes in zip(maps.shape[-2:], size, strict=True))
-    return tf.linalg.matmul(tf.linalg.matmul(height, maps), width, transpose_b=True)
-
-
-def _interpolation(before: int, after: int) -> np.ndarray:
-    """float32 (after, before): what of each value goes into each interpolated one."""
-    places = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
-    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(before))).astype(np.float32)

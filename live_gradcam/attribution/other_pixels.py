@@ -30,5 +30,5 @@ def best_class_with(plan: Plan, frame: np.ndarray, preprocessing: str) -> Predic
     pixels, _ = fit_frame(frame, plan.classifier.input_size, "stretch")
     split = plan.one_pass.split
     values = run((*split.trunk, *split.head), {split.input: network_input(tf.constant(pixels[None]), recipe)})
-    probabilities = plan.one_pass.numbers(plan.one_pass.logits(values)).numpy()[0]
+    probabilities = plan.one_pass.scoring.numbers(plan.one_pass.logits(values)).numpy()[0]
     return Vocabulary(plan.vocabulary.classes, are_values=plan.vocabulary.are_values).best(probabilities, 1)[0]

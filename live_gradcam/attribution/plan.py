@@ -72,4 +72,4 @@ class Plan:
 
     def with_method(self, method: Method, options: ExplainerOptions) -> Plan:
         """The same network with another method, whose options differ in nothing that the network depends on."""
-        return replace(self, options=options, one_pass=replace(self.one_pass, method=method))
+        return replace(self, options=options, one_pass=self.one_pass.with_method(method))

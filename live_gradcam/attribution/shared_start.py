@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.compiling.products import affine_of, is_plain, kind_of, same_padding
+from live_gradcam.compiling.affine import affine_of, is_plain, kind_of, same_padding
 from live_gradcam.explanations.tiles import Tiling
 from live_gradcam.networks.graph import Network, Operation, run
 from live_gradcam.networks.split import SplitNetwork

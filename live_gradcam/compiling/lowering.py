@@ -19,19 +19,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.compiling.comparison import check_images, differences, has_few_digits
-from live_gradcam.compiling.products import (
-    FORMS,
+from live_gradcam.compiling.affine import (
     Affine,
     affine_of,
     bias_of,
     is_plain,
     is_pointwise,
-    replaced,
     same_padding,
     smaller_side,
-    strided,
 )
+from live_gradcam.compiling.comparison import check_images, differences, has_few_digits
+from live_gradcam.compiling.forms.form import strided
+from live_gradcam.compiling.products import FORMS, call_of, replaced
 from live_gradcam.compiling.tuning import Layer, Tuner
 from live_gradcam.networks.graph import Network, Operation, Shape
 from live_gradcam.networks.split import split_at
@@ -306,7 +305,7 @@ def _form(affine: Affine, input_shape: Shape, tuner: Tuner, without: Collection[
         return default
 
     def make(name: str) -> Layer:
-        call = replace(affine, form=name).call()
+        call = call_of(replace(affine, form=name))
         return lambda x: call([x])[0]
 
     shape = tuple(side or 0 for side in input_shape)

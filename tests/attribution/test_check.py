@@ -14,8 +14,9 @@ import tensorflow as tf
 from keras import layers, ops
 
 from live_gradcam import Classifier, Explainer
+from live_gradcam.compiling.affine import affine_of
 from live_gradcam.compiling.lowering import lower
-from live_gradcam.compiling.products import affine_of, replaced
+from live_gradcam.compiling.products import replaced
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 SIDE = 32

@@ -14,7 +14,7 @@ from keras import layers
 from typer.testing import CliRunner
 
 from live_gradcam import Classifier, Explainer
-from live_gradcam.attribution.one_pass import resized
+from live_gradcam.attribution.resizing import resized
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, UsageError

@@ -10,9 +10,12 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from live_gradcam.compiling.affine import Affine, affine_of
 from live_gradcam.compiling.comparison import check_images
+from live_gradcam.compiling.forms.form import Form
+from live_gradcam.compiling.forms.winograd import F2, F4
 from live_gradcam.compiling.lowering import describe_rewrites, in_bf16, lower
-from live_gradcam.compiling.products import F2, F4, FORMS, Affine, Form, affine_of
+from live_gradcam.compiling.products import FORMS, call_of
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.split import find_layer
@@ -217,7 +220,7 @@ def test_a_stem_in_each_form_gives_the_same_numbers(kernel: int, stride: int, pa
     affine = affine_of(layer)
     assert FORMS[form].fits(affine, (*SIZE, 3))
     images = np.random.default_rng(1).normal(0, 1, (2, *SIZE, 3)).astype(np.float32)
-    (actual,) = replace(affine, form=form).call()([tf.constant(images)])
+    (actual,) = call_of(replace(affine, form=form))([tf.constant(images)])
     np.testing.assert_allclose(actual, network.operations[0].call([images])[0], rtol=1e-4, atol=1e-4)
 
 
@@ -237,7 +240,7 @@ def test_winograd_with_the_kernel_first_gives_the_same_numbers(form: str, size: 
     affine = Affine("convolution", kernel, bias.astype(np.float32), tf.nn.relu, padding=padding)
     assert FORMS[form].fits(affine, (*size, 20))
     images = tf.constant(generator.normal(0, 1, (2, *size, 20)), tf.float32)
-    (expected,), (actual,) = (a.call()([images]) for a in (affine, replace(affine, form=form)))
+    (expected,), (actual,) = (call_of(a)([images]) for a in (affine, replace(affine, form=form)))
     np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 

@@ -40,7 +40,7 @@ class ChannelByChannel(ABC):
     ) -> dict[str, tf.Tensor]:
         logits = self.changed_logits(pixels, channels)
         scores = [
-            self.one_pass.score_of(logits, tf.repeat(classes[:, k], BATCH), tf.repeat(contrasts[:, k], BATCH))
+            self.one_pass.scoring.score_of(logits, tf.repeat(classes[:, k], BATCH), tf.repeat(contrasts[:, k], BATCH))
             for k in range(self.one_pass.maps)
         ]
         return {"scores": tf.stack(scores)}

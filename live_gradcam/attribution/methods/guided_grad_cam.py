@@ -40,7 +40,7 @@ class GuidedGradCam:
         if not any(operation.type in RELUS for operation in x.graph.get_operations()):
             raise ModelError("guided-grad-cam is for networks with ReLUs, and this one has none: use another method")
         gradients = [
-            tf.gradients(self._one_pass.score_of(logits, classes[:, k], contrasts[:, k]), x)[0]
+            tf.gradients(self._one_pass.scoring.score_of(logits, classes[:, k], contrasts[:, k]), x)[0]
             for k in range(self._one_pass.maps)
         ]
         return {"gradients": tf.stack([tf.cast(gradient, tf.float32) for gradient in gradients], axis=1)}
