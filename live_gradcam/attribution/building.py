@@ -153,7 +153,7 @@ def _vocabulary(classifier: Classifier, logits: LogitNetwork, options: Explainer
     groups = groups_of(classifier) if options.explained.names == "everyday" else None
     if groups and logits.activation != "softmax":
         raise UsageError(
-            f"{classifier.name} gives each class a probability of its own, and these do not add up to that of a "
-            "group: use --names imagenet"
+            f"everyday names need probabilities that add up to 1, and those of {classifier.name} do not: use "
+            "--names imagenet"
         )
     return Vocabulary(classifier.labels, groups, are_values=logits.output == "values")

@@ -111,7 +111,7 @@ def confirmed(found: LogitNetwork, network: Network, check: AsCalled | None, *, 
     undone = without_final_activation(network, found.output, by_inverse=True)
     if not check.passes(undone):
         _log.warning(
-            "%s: the numbers that are explained differ from the model's own by %.1e: do not trust them",
+            "%s: do not trust its maps. The explained numbers differ from the model's own by %.1e",
             name,
             check.difference(undone),
         )

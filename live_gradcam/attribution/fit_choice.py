@@ -88,8 +88,8 @@ class FitGuess:
             return
         self._is_said = True
         _log.warning(
-            "%s does not say how pictures were made to fit in training: frames are squeezed, as Keras' loaders do. If "
-            "yours were cropped, add --fit crop or --fit tiles; --fit stretch stops this message",
+            "%s does not say how pictures were resized in training. Frames are squeezed into its input, as Keras' "
+            "loaders do it. If yours were cropped, use --fit crop or --fit tiles. --fit stretch stops this message",
             self._classifier.name,
         )
 
@@ -107,7 +107,13 @@ def keeping_up(explainer: Explainer, stream: Stream) -> Explainer:
     for candidate in _candidates(explainer, stream.frame_size):
         taken = candidate.milliseconds(stream.frame_size)
         what = describe_fit(candidate.fit, candidate.tiles_for(stream.frame_size))
-        _log.info("fit: %s: %.1f ms per frame; %.1f ms keep up with %.1f FPS", what, taken, budget, stream.frame_rate)
+        _log.info(
+            "the fit %s takes %.1f ms per frame; %.1f ms are fast enough for %.1f FPS",
+            what,
+            taken,
+            budget,
+            stream.frame_rate,
+        )
         if taken <= budget:
             break
     return candidate

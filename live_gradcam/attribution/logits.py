@@ -88,7 +88,7 @@ def without_final_activation(
         activation: Activation = "softmax" if output == "classes" and units > 1 else "sigmoid"
         return LogitNetwork(network, activation, output, is_left_out=False)
     elif output == "labels" and found == "softmax":
-        raise UsageError("the last layer is a softmax, whose numbers exclude each other: use --output-kind classes")
+        raise UsageError("the last layer is a softmax, so that one class alone can be right: use --output-kind classes")
     assert operation is not None
     assert found is not None
     if by_inverse:

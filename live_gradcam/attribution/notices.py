@@ -47,8 +47,8 @@ class EmptyMaps:
             _log.warning("the map is empty: at %s nothing speaks against %s", self._layer, target)
             return
         _log.warning(
-            "the map is empty: at %s nothing speaks for %s. All may speak against it (--method counterfactual shows "
-            "that), or the layer has no part in the answer (--layer names another)",
+            "the map is empty: at %s nothing speaks for %s. See what speaks against it with --method counterfactual, "
+            "or look at another layer with --layer",
             self._layer,
             target,
         )
@@ -79,14 +79,15 @@ class GuessedPixels:
         own = explanation.predictions[0]
         if own.value is None and np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
             _log.warning(
-                "%s: its scores are absurdly large (%.3g), so its pixels are most likely scaled in another way: set "
-                "yours with --preprocessing",
+                "%s: its scores are absurdly large (%.3g). Its pixels are probably scaled in another way. Set the "
+                "right one with --preprocessing",
                 classifier.name,
                 np.abs(explanation.logits).max(),
             )
         elif other.index != own.index or other.value is not None:
             _log.warning(
-                "%s answers %s %s with %s pixels, a guess, and %s %s with %s: set yours with --preprocessing",
+                "%s answers %s %s with %s pixels, a guess, and %s %s with %s pixels. Set the right ones with "
+                "--preprocessing",
                 classifier.name,
                 own.label,
                 own.amount(),

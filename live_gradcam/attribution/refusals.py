@@ -29,23 +29,26 @@ def check_method(method: Method, network: Network, targets: tuple[int, ...], opt
     """
     name, score = options.explained.method, options.explained.score
     if method.passes is not None and options.fitting.fit == "tiles":
-        raise UsageError(f"{name} takes many passes and explains one input: use another fit, such as crop")
+        raise UsageError(f"{name} takes many passes and does not work with tiles: use another fit, such as crop")
     if len(targets) > 1 and method.takes_one_layer:
         names = ", ".join(_name_of(network, target) for target in targets)
         raise UsageError(f"{name} takes one layer, and there are {len(targets)}: name one with --layer ({names})")
     if method.score is not None and score != "logit":
-        raise UsageError(f"{name} compares logits: leave the score {score} out")
+        raise UsageError(f"{name} compares logits: use the score logit, not {score}")
     if method.needs_pooled_head and not is_pooled_head(network, split_at(network, *targets)):
         raise UsageError(
-            f"{name} is defined only for a layer with nothing after it but global pooling and one dense layer: use "
-            "grad-cam, which is the same there and defined everywhere"
+            f"{name} works only where global pooling and one dense layer follow the target layer, and nothing else: "
+            "use grad-cam, which works everywhere and gives the same map there"
         )
     height, width, *channels = network.shapes[targets[-1]]
     if method.asks_for == "scores" and not channels:
-        raise UsageError(f"{name} shows the head one place of feature maps at a time, and the layer gives tokens")
+        raise UsageError(
+            f"{name} needs a layer of feature maps, and this one gives tokens: use another layer or method"
+        )
     if method.asks_for == "scores" and (height or 1) * (width or 1) > MOST_PLACES:
         raise UsageError(
-            f"{name} puts each of the layer's {height} × {width} places through the head: use a later layer"
+            f"{name} runs the head for each place of the layer, and {height} × {width} places are too many: use a "
+            "later layer"
         )
 
 
@@ -70,7 +73,7 @@ def check_entries(classifier: Classifier, found: LogitNetwork, score: Score) -> 
     if len(classifier.labels) != entries:
         raise ModelError(f"{classifier.name} has {len(classifier.labels)} labels for {entries} {found.output}")
     if found.output == "values" and score != "logit":
-        raise UsageError(f"{classifier.name} gives values, which have no {score}: leave the score {score} out")
+        raise UsageError(f"{classifier.name} gives values, which have no {score}: use the score logit")
 
 
 def groups_of(classifier: Classifier) -> Groups:
@@ -81,8 +84,8 @@ def groups_of(classifier: Classifier) -> Groups:
     """
     if classifier.groups is None:
         raise UsageError(
-            f"{classifier.name} has classes of its own: everyday names are known for ImageNet's alone, so use "
-            "--names imagenet, which lists the classes as they are"
+            f"{classifier.name} has classes of its own, and only ImageNet's have everyday names: use --names imagenet, "
+            "which lists the classes as they are"
         )
     return classifier.groups
 

@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 _LOGITS_TOLERANCE, _MAP_TOLERANCE = 1e-4, 1e-3
 _TOLERANCE_OF_FEW_DIGITS = 2e-2
 
+_SLOWER = "The network runs as it is, which is slower"
+
 #: Forms that are exact in real numbers, but not to the last digits of float32.
 _ROUNDING_FORMS = tuple(name for name in FORMS if name.startswith("Winograd"))
 
@@ -83,10 +85,14 @@ def lower(
         if logits <= of_logits and map_ <= of_map:
             if accept is None or accept(answers):
                 return rewritten, rewrites
-            _log.warning("the rewritten network differs from the model as it is called, and is not used")
+            _log.warning("the rewritten network gives other results than your model, and is not used. %s", _SLOWER)
             return network, {}
-        how = "without Winograd's products, the" if without else "the"
-        _log.warning("%s rewritten network differs by %.1e (map: %.1e) and is not used", how, logits, map_)
+        _log.warning(
+            "the rewritten network is not used: its logits differ by %.1e of the largest (at most %.0e is allowed), "
+            "its map by %.1e (at most %.0e). %s",
+            *(logits, of_logits, map_, of_map),
+            _SLOWER if without else "It is rewritten again, without Winograd's products, which round most",
+        )
     return network, {}
 
 

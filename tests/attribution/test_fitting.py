@@ -69,7 +69,7 @@ def test_a_model_file_says_how_pictures_were_made_to_fit(tmp_path: Path, first, 
     for _ in range(2):
         engine.explain(frame)
     assert len(said_of_fit(caplog)) == (0 if fit else 1)
-    says_so = "does not say how pictures were made to fit" in caplog.text and "--fit" in caplog.text
+    says_so = "does not say how pictures were resized" in caplog.text and "--fit" in caplog.text
     assert says_so == (fit is None)
     caplog.clear()
     cropping = start_session(replace(options, fit="crop"))
@@ -94,7 +94,7 @@ def test_what_is_asked_for_is_done() -> None:
     ):
         explainer = start_session(SessionOptions(**{**vars(options), "engine": "graph", "tune": "off"})).explainer
         assert (explainer.fit, explainer.tiles_for((720, 1280))) == (fit, tiles)
-    with pytest.raises(UsageError, match="--tiles is a number for --fit tiles, and the fit is crop"):
+    with pytest.raises(UsageError, match="--tiles works with --fit tiles, and the fit is crop"):
         SessionOptions(fit="crop", tiles=3).check()
 
 

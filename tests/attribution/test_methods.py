@@ -331,7 +331,9 @@ def test_guided_grad_cam_lets_no_negative_gradient_back() -> None:
 
 
 def test_cam_is_refused_where_it_is_not_defined() -> None:
-    with pytest.raises(UsageError, match=r"^cam is defined only for a layer with nothing after it but global pooling"):
+    with pytest.raises(
+        UsageError, match=r"^cam works only where global pooling and one dense layer follow the target layer"
+    ):
         Explainer(classifier_of(two_dense_layers()), method="cam")
 
 
@@ -345,14 +347,16 @@ def test_methods_of_one_layer_refuse_several(method: str) -> None:
 
 
 def test_finer_cam_refuses_another_score() -> None:
-    with pytest.raises(UsageError, match=r"^finer-cam compares logits: leave the score margin out"):
+    with pytest.raises(UsageError, match=r"^finer-cam compares logits: use the score logit, not margin"):
         Explainer(classifier_of(pooled()), method="finer-cam", score="margin")
 
 
 def test_recipro_cam_refuses_a_layer_of_too_many_places() -> None:
     image = keras.Input((40, 40, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="maps")(image))
-    with pytest.raises(UsageError, match=r"^recipro-cam puts each of the layer's 38 × 38 places through the head"):
+    with pytest.raises(
+        UsageError, match=r"^recipro-cam runs the head for each place of the layer, and 38 × 38 places are too many"
+    ):
         Explainer(classifier_of(keras.Model(image, layers.Dense(2)(x))), method="recipro-cam")
 
 

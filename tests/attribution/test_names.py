@@ -181,13 +181,13 @@ def test_finer_cam_compares_a_group_with_groups_and_a_class_with_classes() -> No
 def test_classes_that_do_not_exclude_each_other_are_not_added_up() -> None:
     grouped = toy()
     model = keras.Model(grouped.model.input, layers.Dense(6, activation="sigmoid")(grouped.model.layers[-2].output))
-    with pytest.raises(UsageError, match="a probability of its own"):
+    with pytest.raises(UsageError, match="everyday names need probabilities that add up to 1, and those of"):
         Explainer(Grouped("toy", model, LABELS, (32, 32), PREPROCESSINGS["unit"]), names="everyday")
 
 
 def test_a_network_of_other_classes_has_no_everyday_names() -> None:
     classifier = Classifier("mine.keras", toy().model, LABELS, (32, 32), PREPROCESSINGS["unit"])
-    with pytest.raises(UsageError, match=r"mine\.keras has classes of its own"):
+    with pytest.raises(UsageError, match=r"mine\.keras has classes of its own, and only ImageNet's have"):
         Explainer(classifier, names="everyday")
 
 

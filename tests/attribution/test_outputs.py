@@ -230,7 +230,7 @@ def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
     one = model_of(layers.Dense(1))
     sides = Explainer(classifier_of(one, tmp_path, output="classes"), tune="off")(FRAME)
     assert sides.probabilities[1] == pytest.approx(1 / (1 + math.exp(-float(one(IMAGE)[0, 0]))), rel=1e-5)
-    with pytest.raises(UsageError, match="softmax, whose numbers exclude each other"):
+    with pytest.raises(UsageError, match="softmax, so that one class alone can be right"):
         Explainer(classifier_of(model_of(layers.Dense(3, activation="softmax")), tmp_path, output="labels"))
     with pytest.raises(UsageError, match="no probabilities: use --output-kind values"):
         Explainer(classifier_of(model_of(layers.Dense(3, activation="tanh")), tmp_path, output="classes"))
@@ -238,7 +238,7 @@ def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
 
 def test_what_values_do_not_have_is_refused(tmp_path: Path) -> None:
     classifier = classifier_of(model_of(layers.Dense(1)), tmp_path)
-    with pytest.raises(UsageError, match="have no probability: leave the score probability out"):
+    with pytest.raises(UsageError, match="have no probability: use the score logit"):
         Explainer(classifier, score="probability")
     with pytest.raises(UsageError, match="finer-cam compares classes"):
         Explainer(classifier, method="finer-cam")
@@ -405,7 +405,7 @@ def test_what_is_wrong_with_inputs_is_said(tmp_path: Path) -> None:
 def test_feeds_of_the_command_line(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(2))
     assert parse_feed(["age=3", f"mask={tmp_path / 'a.npy'}"]) == {"age": 3.0, "mask": str(tmp_path / "a.npy")}
-    for text, message in (("age", "not of the form"), ("age=old", "neither a number"), ("=3", "not of the form")):
+    for text, message in (("age", "takes NAME=VALUE"), ("age=old", "neither a number"), ("=3", "takes NAME=VALUE")):
         with pytest.raises(UsageError, match=message):
             parse_feed([text])
     with pytest.raises(ModelError, match="there is no file"):

@@ -301,7 +301,7 @@ def test_a_smoothed_map(explain) -> None:
         (["--input-size", "16"], "the input size '16' is not from 32 to 4096 pixels"),
         (["--input-size", "big"], "the size 'big' is not of the form WIDTHxHEIGHT, such as 1280x720"),
         (["--method", "grad-cam+"], "there is no method 'grad-cam+'; did you mean grad-cam"),
-        (["--method", "finer-cam", "--score", "margin"], "finer-cam compares logits: leave the score margin out"),
+        (["--method", "finer-cam", "--score", "margin"], "finer-cam compares logits: use the score logit, not margin"),
         (["--layer", "maps,map"], "there is no layer 'map'; did you mean maps?"),
     ],
 )

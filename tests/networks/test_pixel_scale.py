@@ -221,8 +221,8 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
     )
     both = [message for message in caplog.messages if "answers" in message]
     assert both == [
-        "model.keras answers dark 70 % with unit pixels, a guess, and bright 100 % with raw: set yours with "
-        "--preprocessing"
+        "model.keras answers dark 70 % with unit pixels, a guess, and bright 100 % with raw pixels. Set the right ones "
+        "with --preprocessing"
     ]
 
 

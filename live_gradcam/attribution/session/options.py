@@ -87,7 +87,7 @@ class SessionOptions:
         )
         check_engine(self.engine, self.precision)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
-            raise UsageError(f"--tiles is a number for --fit tiles, and the fit is {self.fit}: leave one of them out")
+            raise UsageError(f"--tiles works with --fit tiles, and the fit is {self.fit}: leave one of them out")
 
     def _check_choices(self) -> None:
         for method in (self.method, *self.methods):
@@ -143,7 +143,7 @@ def parse_feed(texts: Sequence[str]) -> dict[str, float | str]:
     for text in texts:
         name, separator, value = text.partition("=")
         if not (name and separator and value):
-            raise UsageError(f"--feed {text!r} is not of the form NAME=VALUE or NAME=FILE.npy")
+            raise UsageError(f"--feed takes NAME=VALUE or NAME=FILE.npy, not {text!r}")
         try:
             feed[name] = float(value)
         except ValueError:
