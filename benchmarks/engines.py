@@ -134,7 +134,7 @@ def eager_recipe(network: str) -> Engine:
     import tensorflow as tf
 
     from live_gradcam.networks.graph import flatten
-    from live_gradcam.networks.split import default_target
+    from live_gradcam.networks.target_layer import default_target
 
     model, preprocess = keras_model(network)
     layer = default_target(flatten(model, model.input_shape[1:3])).name

@@ -29,7 +29,7 @@ def lines_of_networks() -> list[str]:
     from live_gradcam.networks import efficientnet_lite
     from live_gradcam.networks.catalog import known_models
     from live_gradcam.networks.graph import flatten
-    from live_gradcam.networks.split import candidate_layers
+    from live_gradcam.networks.target_layer import candidate_layers
 
     lines = []
     for name, entry in known_models().items():

@@ -26,7 +26,7 @@ from live_gradcam.compiling.lowering import LayerRewrite, describe_rewrites
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
-from live_gradcam.networks.split import layers_to_step_through
+from live_gradcam.networks.target_layer import layers_to_step_through
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

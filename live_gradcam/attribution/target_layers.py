@@ -12,7 +12,7 @@ from live_gradcam.attribution.coverage import Coverage, coverage_of
 from live_gradcam.explanations.heatmaps import fuse, scale
 from live_gradcam.explanations.tiles import Tiling
 from live_gradcam.networks.graph import Network, Operation
-from live_gradcam.networks.split import are_side_by_side, default_targets, find_layer
+from live_gradcam.networks.target_layer import are_side_by_side, default_targets, find_layer
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ import keras, numpy as np, tensorflow as tf
 from keras import layers
 from live_gradcam.compiling.comparison import differences
 from live_gradcam.networks.graph import flatten
-from live_gradcam.networks.split import find_layer
+from live_gradcam.networks.target_layer import find_layer
 
 image = keras.Input((60, 60, 1))
 x = layers.Conv2D(8, 3, padding="same", activation="relu", name="early")(image)

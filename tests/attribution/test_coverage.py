@@ -11,7 +11,7 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.coverage import coverage_of
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.networks.split import default_target
+from live_gradcam.networks.target_layer import default_target
 
 SIZE = (96, 128)
 

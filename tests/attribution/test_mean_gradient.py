@@ -16,7 +16,8 @@ from live_gradcam.attribution.mean_gradient import OffsetPath, offset_path
 from live_gradcam.networks.graph import flatten, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.networks.split import SplitNetwork, find_layer, split_at
+from live_gradcam.networks.split import SplitNetwork, split_at
+from live_gradcam.networks.target_layer import find_layer
 
 SIZE = (12, 14)
 Head = Callable[[keras.KerasTensor], keras.KerasTensor]

@@ -14,7 +14,8 @@ from live_gradcam.attribution.shared_start import shared_start
 from live_gradcam.explanations.tiles import plan_tiling
 from live_gradcam.networks.graph import flatten, run
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.networks.split import default_target, split_at
+from live_gradcam.networks.split import split_at
+from live_gradcam.networks.target_layer import default_target
 
 SIDE = 96
 WIDE = np.random.default_rng(1).integers(0, 256, (180, 320, 3), np.uint8)

@@ -11,7 +11,7 @@ from keras import layers, ops
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.errors import ModelError
 from live_gradcam.networks.graph import flatten
-from live_gradcam.networks.split import default_target, find_layer
+from live_gradcam.networks.target_layer import default_target, find_layer
 
 SIZE = (32, 48)
 

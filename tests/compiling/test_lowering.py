@@ -19,7 +19,7 @@ from live_gradcam.compiling.lowering import describe_rewrites, in_bf16, lower
 from live_gradcam.compiling.products import FORMS, call_of
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.networks.graph import Network, flatten, run
-from live_gradcam.networks.split import find_layer
+from live_gradcam.networks.target_layer import find_layer
 
 SIZE = (17, 22)
 

@@ -21,7 +21,7 @@ from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.labels import find_target, imagenet_labels
 from live_gradcam.networks.layer_table import layers_of_network
 from live_gradcam.networks.model_source import ModelOptions
-from live_gradcam.networks.split import candidate_layers, find_layer
+from live_gradcam.networks.target_layer import candidate_layers, find_layer
 
 # --- the table of the networks that come by name ------------------------------------------------------------------
 

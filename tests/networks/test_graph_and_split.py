@@ -11,7 +11,8 @@ from live_gradcam.attribution.logits import without_final_activation
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.efficientnet_lite import build_efficientnet_lite
 from live_gradcam.networks.graph import flatten, run
-from live_gradcam.networks.split import default_target, default_targets, find_layer, layers_to_step_through, split_at
+from live_gradcam.networks.split import split_at
+from live_gradcam.networks.target_layer import default_target, default_targets, find_layer, layers_to_step_through
 
 SIZE = (32, 32)
 

@@ -22,7 +22,8 @@ from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.lites import SCALINGS
 from live_gradcam.networks.model_source import ModelOptions
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
-from live_gradcam.networks.split import candidate_layers, default_target, find_layer, layers_to_step_through, token_grid
+from live_gradcam.networks.split import token_grid
+from live_gradcam.networks.target_layer import candidate_layers, default_target, find_layer, layers_to_step_through
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SIZE = (32, 48)

@@ -65,7 +65,7 @@ def list_layers(options: SessionOptions, *, let_tensorflow_talk: bool = False) -
     """
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.networks.graph import flatten
-        from live_gradcam.networks.split import candidate_layers, default_targets, find_layer
+        from live_gradcam.networks.target_layer import candidate_layers, default_targets, find_layer
 
         if not options.is_of_catalog:  # its numbers and pixels do not matter
             options = replace(options, preprocessing="raw", output="values", labels=None)
