@@ -59,7 +59,7 @@ def test_labels_as_other_tools_write_them(tmp_path: Path, name: str, content: st
         ("labels.csv", "name\ncafé\n".encode("utf-16"), "is not UTF-8 text"),
         ("labels.json", b'{"cat": 0, "dog": 2}', "leaves no index out"),
         ("labels.json", b'{"cat": 0, "dog": 0}', "leaves no index out"),
-        ("labels.json", b"7", "neither a JSON list"),
+        ("labels.json", b"7", "must be a JSON list"),
         (
             "labels.csv",
             b"n01440764,tench\nn01443537,goldfish\n",
