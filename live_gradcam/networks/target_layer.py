@@ -200,7 +200,7 @@ def _only_weighs_places(network: Network, operation: Operation) -> bool:
     """
     *grid, channels = network.shapes[operation.outputs[0]]
     places = math.prod(side or 0 for side in grid)
-    if channels == places:  # which of the two a softmax is over is not told by how many there are
+    if channels == places:  # their number does not say which of the two a softmax is over
         return False
     if _softmaxed(network, operation) == places:
         return True
