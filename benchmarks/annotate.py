@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -206,19 +207,22 @@ def make_explain(video: Path, folder: Path, batch: int) -> Run:
 
 def make_draw(video: Path, folder: Path, batch: int) -> Run:
     """The overlay and the text alone."""
-    from live_gradcam.annotating.drawing import Calm, Drawing
+    from live_gradcam.annotating.drawing import Drawing
+    from live_gradcam.annotating.explaining import TimedExplanation
     from live_gradcam.annotating.options import AnnotateOptions
+    from live_gradcam.annotating.tracking import Tracker
     from live_gradcam.attribution.session import SessionOptions, start_session
 
     options = AnnotateOptions()
-    engine, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
-    explanations = [engine.explain(image) for image in images]
+    session, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    explanations = [session.explain(image) for image in images]
 
     def run(frames: int) -> None:
-        calm, drawing = Calm(options, engine.vocabulary, 0.0, 0), Drawing(options)
-        for time_, position in enumerate(islice(cycle(range(len(images))), frames)):
+        tracker, drawing = Tracker(options, session.vocabulary, 0.0, 0), Drawing(options)
+        for index, position in enumerate(islice(cycle(range(len(images))), frames)):
             image = images[position]
-            drawing.picture(image, calm.shown(explanations[position], image.shape[:2], time_ / 30))
+            timed = TimedExplanation(index, Fraction(index, 30), image.shape[:2], explanations[position])
+            drawing.picture(image, tracker.track(timed, numbers=False).shown)
 
     return run
 

@@ -21,26 +21,25 @@ from live_gradcam.sources.source import Recording
 class AnnotatedFile:
     """Takes annotated frames and makes the output of them. Use as a context manager; `finish` it, or nothing is left.
 
+    It begins with the first frame, whose size it gets.
+
     Args:
         planned: what becomes what, and what the output says of itself.
         reader: the source, whose sound, subtitles, chapters and metadata go along.
         options: how it is encoded.
-        size: (height, width) of the frames.
 
-    Raises:
-        OutputError: it cannot be written.
-        UsageError: more frames per second than the output can show.
+    Attributes:
+        job: what becomes what.
     """
 
-    def __init__(self, planned: Planned, reader: Recording, options: AnnotateOptions, size: tuple[int, int]) -> None:
-        self._provenance = planned.provenance
-        self._is_finished = False
+    _file: OpenSink
+
+    def __init__(self, planned: Planned, reader: Recording, options: AnnotateOptions) -> None:
+        self.job, self._provenance = planned
+        self._reader = reader
+        self._options = options
         self._shift = Span(reader, options).shift
-        output = planned.job.output
-        statement = self._provenance.text(complete=True)
-        pictures = pictures_of(reader, options, output, size)
-        encoding = options.encoding.of_file(output)
-        self._file: OpenSink = encoding.sink.open(output, pictures, encoding, _extras_of(reader, options), statement)
+        self._is_begun = self._is_finished = False
 
     @property
     def frames_written(self) -> int:
@@ -58,8 +57,27 @@ class AnnotatedFile:
         return self._file.carried
 
     def write(self, picture: np.ndarray, pts: Fraction) -> None:
-        """Add a frame, uint8 (height, width, 3) BGR, of a time on the source's clock, in seconds."""
+        """Add a frame, uint8 (height, width, 3) BGR, of a time on the source's clock, in seconds.
+
+        Raises:
+            OutputError: it cannot be written.
+            UsageError: there are more frames per second than the output can show.
+        """
+        if not self._is_begun:
+            self._begin(picture.shape[:2])
         self._file.write(picture, pts - self._shift)
+
+    def _begin(self, size: tuple[int, int]) -> None:
+        output = self.job.output
+        encoding = self._options.encoding.of_file(output)
+        self._file = encoding.sink.open(
+            output,
+            pictures_of(self._reader, self._options, output, size),
+            encoding,
+            _extras_of(self._reader, self._options),
+            self._provenance.text(complete=True),
+        )
+        self._is_begun = True
 
     def write_packet(self, packet: Any) -> None:
         """Take over a packet of sound or subtitles."""
@@ -78,7 +96,7 @@ class AnnotatedFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if not self._is_finished:
+        if self._is_begun and not self._is_finished:
             self._file.discard()
 
 

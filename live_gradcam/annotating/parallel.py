@@ -1,40 +1,18 @@
-"""Recordings, and segments of long ones, in parallel, wherever the workers are. The result is that of one process."""
+"""Recordings, and parts of long ones, in parallel, wherever the workers are. The result is that of one process."""
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from live_gradcam.annotating.batch import Batch, Planned
-from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.output import join_segments
-from live_gradcam.annotating.report import AnnotateSummary
-from live_gradcam.annotating.run import nothing_to_annotate
-from live_gradcam.annotating.segments import (
-    Draw,
-    EncodedSegment,
-    Explain,
-    ExplainedSegment,
-    Segment,
-    Start,
-    Task,
-    cut,
-)
-from live_gradcam.annotating.sidecars.opened import OpenSidecars
-from live_gradcam.annotating.source import Span, open_recording
-from live_gradcam.annotating.tracking import TrackedFrame, Tracker
+from live_gradcam.annotating.segmented import NotCutError, SegmentedRecording
+from live_gradcam.annotating.segments import cut
+from live_gradcam.annotating.tasks import Start, Task
 from live_gradcam.annotating.workers import Workers
-from live_gradcam.errors import LiveGradcamError, OutputError
-from live_gradcam.explanations.stability import StableExplanation
-from live_gradcam.files import writing
+from live_gradcam.errors import LiveGradcamError
 from live_gradcam.flow.stopping import StopRequest
-from live_gradcam.sources.clock import ClockFaults
-from live_gradcam.sources.loss import Loss
 
 _POLL_SECONDS = 0.2
 
@@ -68,251 +46,99 @@ def annotate_in_parallel(batch: Batch, workers: Workers) -> None:
     Raises:
         LiveGradcamError: the workers are gone.
     """
-    waiting = deque(batch.todo)
-    runs: list[_Run] = []
-    running: dict[int, _Run] = {}
-    options = batch.options
+    schedule = _Schedule(batch, workers)
+    try:
+        while not batch.stop.requested and schedule.submit():
+            schedule.wait()
+        schedule.end_all()
+    finally:
+        schedule.discard()
 
-    def end(run: _Run, *, complete: bool = True) -> None:
-        runs.remove(run)
+
+class _Schedule:
+    """Which recordings are worked on, and which task is whose."""
+
+    def __init__(self, batch: Batch, workers: Workers) -> None:
+        self._batch = batch
+        self._workers = workers
+        self._waiting = deque(batch.todo)
+        self._begun: list[SegmentedRecording] = []
+        self._tasks: dict[int, SegmentedRecording] = {}
+
+    def submit(self) -> bool:
+        """Give all workers something to do. Returns whether any works."""
+        while len(self._tasks) < self._workers.count and (found := self._next_task()) is not None:
+            recording, task = found
+            self._tasks[id(task)] = recording
+            self._workers.submit(task)
+        return bool(self._tasks)
+
+    def _next_task(self) -> tuple[SegmentedRecording, Task] | None:
+        for recording in self._begun:
+            if (task := recording.next_task()) is not None:
+                return recording, task
+        if not self._waiting:
+            return None
+        self._begin(self._waiting.popleft())
+        return self._next_task()
+
+    def wait(self) -> None:
+        """Wait for a result, for a while, and go on with it."""
+        done = self._workers.next_done(_POLL_SECONDS)
+        if done is not None:
+            task, result = done
+            recording = self._tasks.pop(id(task))
+            if recording in self._begun:  # else it failed, or is done as a whole now
+                self._take(recording, task, result)
+
+    def _take(self, recording: SegmentedRecording, task: Task, result: Callable[[], Any]) -> None:
         try:
-            summary = run.finish(complete=complete)
+            recording.take(task, result())
+        except NotCutError:
+            self._begin_again(recording)
         except LiveGradcamError as error:
-            batch.failed(run.job, error)
+            self._begun.remove(recording)
+            recording.discard()
+            self._batch.failed(recording.job, error)
+        else:
+            self._batch.advance(recording.job, *recording.progress)
+            if recording.is_drawn:
+                self._end(recording, complete=True)
+
+    def _begin(self, planned: Planned) -> None:
+        options = self._batch.options
+        try:
+            segments = cut(planned.job, options, self._workers.count)
+            self._begun.append(SegmentedRecording(planned, options, segments))
+        except LiveGradcamError as error:
+            self._batch.failed(planned.job, error)
+
+    def _begin_again(self, recording: SegmentedRecording) -> None:
+        """In one segment."""
+        recording.discard()
+        place = self._begun.index(recording)
+        try:
+            self._begun[place] = SegmentedRecording(recording.planned, self._batch.options, [recording.whole])
+        except LiveGradcamError as error:
+            del self._begun[place]
+            self._batch.failed(recording.job, error)
+
+    def _end(self, recording: SegmentedRecording, *, complete: bool) -> None:
+        self._begun.remove(recording)
+        try:
+            summary = recording.finish(complete=complete)
+        except LiveGradcamError as error:
+            self._batch.failed(recording.job, error)
         else:
             if summary is not None:
-                batch.done(run.job, summary)
+                self._batch.done(recording.job, summary)
 
-    def fail(run: _Run, error: LiveGradcamError) -> None:
-        runs.remove(run)
-        run.discard()
-        batch.failed(run.job, error)
-
-    def begin(planned: Planned) -> None:
-        try:
-            runs.append(_Run(planned, options, cut(planned.job, options, workers.count)))
-        except LiveGradcamError as error:
-            batch.failed(planned.job, error)
-
-    def begin_again(run: _Run) -> None:
-        """In one segment."""
-        run.discard()
-        try:
-            runs[runs.index(run)] = _Run(run.planned, options, [run.whole])
-        except LiveGradcamError as error:
-            runs.remove(run)
-            batch.failed(run.job, error)
-
-    def next_task() -> tuple[_Run, Task] | None:
-        for run in runs:
-            if (task := run.next_task()) is not None:
-                return run, task
-        if not waiting:
-            return None
-        begin(waiting.popleft())
-        return next_task()
-
-    def take(run: _Run, task: Task, result: Callable[[], Any]) -> None:
-        if run not in runs:  # it failed, or is done as a whole now
-            return
-        try:
-            run.take(task, result())
-        except _NotCutError:
-            begin_again(run)
-        except LiveGradcamError as error:
-            fail(run, error)
-        else:
-            batch.advance(run.job, *run.progress)
-            if run.is_drawn:
-                end(run)
-
-    try:
-        while not batch.stop.requested:
-            while len(running) < workers.count and (found := next_task()) is not None:
-                run, task = found
-                running[id(task)] = run
-                workers.submit(task)
-            if not running:
-                return
-            done = workers.next_done(_POLL_SECONDS)
-            if done is not None:
-                take(running.pop(id(done[0])), *done)
-        for run in list(runs):
-            end(run, complete=False)
-    finally:
-        for run in runs:
-            run.discard()
-
-
-class _NotCutError(Exception):
-    """A recording's segments are not what the whole is: it is damaged, its clock jumps, or its frames change size."""
-
-
-class _Run:
-    """How far one recording is."""
-
-    def __init__(self, planned: Planned, options: AnnotateOptions, segments: Sequence[Segment]) -> None:
-        self.planned = planned
-        self.job = job = planned.job
-        self._options = options
-        self._segments = segments
-        self._begun = time.perf_counter()
-        self._to_explain = deque(range(len(segments)))
-        self._explained: dict[int, ExplainedSegment] = {}
-        self._sizes: set[tuple[int, int]] = set()
-        self._tracker: Tracker | None = None
-        self._shown: StableExplanation | None = None
-        self._tracked: list[list[TrackedFrame]] = []
-        self._to_draw: deque[Draw] = deque()
-        self._drawn: dict[int, EncodedSegment] = {}
-        self._losses: list[Loss] = []
-        self._clock = ClockFaults()
-        self._notes: list[str] = []
-        self._frames_explained = 0
-        self._parts: list[Path] = []
-        self._frames = 0
-        self._encoder = ""
-        with open_recording(job.source, options) as reader:
-            self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
-        self._folder = job.output.with_name(f"{job.output.name}.parts")
-        self._sidecars = OpenSidecars(job, options)
-        self._sidecars.open()
-        try:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            with writing(self._folder):
-                self._folder.mkdir()
-        except OutputError:
-            self.discard()
-            raise
-
-    def next_task(self) -> Task | None:
-        """What can be done now: drawing goes first, so that explanations do not pile up."""
-        if self._to_draw:
-            return self._to_draw.popleft()
-        if self._to_explain:
-            return Explain(self.job.source, self._segments[self._to_explain.popleft()])
-        return None
-
-    def take(self, task: Task, result: Any) -> None:
-        """Go on with a task's result.
-
-        Raises:
-            _NotCutError: the recording has to be done as a whole.
-            OutputError: something cannot be written.
-        """
-        if isinstance(task, Explain):
-            self._check(task.segment, result)
-            self._explained[self._segments.index(task.segment)] = result
-            self._frames_explained += result.frames
-            while len(self._tracked) in self._explained:
-                self._track(self._explained.pop(len(self._tracked)))
-        elif isinstance(task, Draw):
-            self._drawn[self._segments.index(task.segment)] = result
-            while len(self._parts) in self._drawn:
-                self._keep(self._drawn.pop(len(self._parts)))
-
-    def _check(self, segment: Segment, result: ExplainedSegment) -> None:
-        self._sizes |= result.sizes
-        is_other = segment.frames is not None and segment.frames != result.frames
-        if len(self._segments) > 1 and (result.loss or result.clock or is_other or len(self._sizes) > 1):
-            raise _NotCutError
-
-    def _track(self, result: ExplainedSegment) -> None:
-        """Pass a segment's explanations, the next in order, through what depends on those before."""
-        segment = self._segments[len(self._tracked)]
-        self._losses.append(result.loss)
-        self._clock = result.clock
-        self._notes += [note for note in result.notes if note not in self._notes]
-        if self._tracker is None:
-            self._tracker = Tracker(self._options, result.vocabulary, result.noise_floor, result.targets)
-        changes = [] if self._shown is None else [(segment.first, self._shown)]
-        tracked = []
-        for frame in result.explained:
-            tracked.append(self._tracker.track(frame, numbers=self._sidecars.take_numbers))
-            shown = tracked[-1].shown
-            self._shown = replace(shown, explanation=shown.explanation.without_scores())  # drawing needs none
-            changes.append((frame.index, self._shown))
-        self._tracked.append(tracked)
-        self._to_draw.append(Draw(self.job.source, segment, f"part{self.job.output.suffix}", changes))
-
-    def _keep(self, result: EncodedSegment) -> None:
-        """Write a drawn segment, the next in order, and its numbers."""
-        position = len(self._parts)
-        path = self._folder / f"{position:06d}{self.job.output.suffix}"
-        with writing(self.job.output):
-            path.write_bytes(result.content)
-        for tracked in self._tracked[position]:
-            self._sidecars.add(tracked)
-        self._tracked[position] = []
-        self._parts.append(path)
-        self._frames += result.frames
-        self._encoder = self._encoder or result.encoder
-
-    @property
-    def is_drawn(self) -> bool:
-        """Whether all that is left is to put the parts together."""
-        return len(self._parts) == len(self._segments)
-
-    @property
-    def progress(self) -> tuple[int, float, float | None]:
-        """How far it is, see `Progress`: explaining and drawing count as much as each other."""
-        seconds = (self._frames_explained + self._frames) / 2 / self._rate
-        return self._frames_explained, seconds, self._span.seconds
-
-    def finish(self, *, complete: bool) -> AnnotateSummary | None:
-        """Put the parts together, as far as they are there.
-
-        Returns:
-            What became of it; None where not one segment is there.
-
-        Raises:
-            SourceError: there is not one frame.
-            OutputError: something cannot be written. Nothing is left behind.
-        """
-        parts = [path for path in self._parts if path.stat().st_size]
-        if not parts:
-            self.discard()
-            if complete:
-                raise nothing_to_annotate(self.job, self._options)
-            return None
-        try:
-            with open_recording(self.job.source, self._options) as reader:
-                self._sidecars.finish()
-                carried = join_segments(
-                    parts,
-                    self.planned,
-                    reader,
-                    self._options,
-                    end=self._segments[len(self._parts) - 1].end,
-                    complete=complete,
-                )
-                hdr, expected = reader.hdr, reader.expected_frames
-            self._sidecars.publish()
-        except BaseException:
-            self.discard()
-            raise
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return AnnotateSummary(
-            frames=self._frames,
-            explained=self._sidecars.frames,
-            expected_frames=expected,
-            seconds=time.perf_counter() - self._begun,
-            loss=self._losses[0],  # one that is damaged has one segment
-            stopped=not complete,
-            encoder=self._encoder,
-            hdr=hdr,
-            begins_at=float(self._span.shift),
-            clock=self._clock,
-            notes=self._notes,
-            **carried._asdict(),
-        )
-
-    @property
-    def whole(self) -> Segment:
-        """All segments as one."""
-        return Segment(self._segments[0].start, self._segments[-1].end, 0, None)
+    def end_all(self) -> None:
+        """Finish what was begun, as far as it is."""
+        for recording in list(self._begun):
+            self._end(recording, complete=False)
 
     def discard(self) -> None:
-        """Remove what was written."""
-        self._sidecars.discard()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove what was written of all that is not finished."""
+        for recording in self._begun:
+            recording.discard()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from live_gradcam.errors import LiveGradcamError, SourceError
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.flow.overlap import Behind
+from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.frame import Frame
 
 #: Timing batches takes two more compilations, which pay from this many frames on.
@@ -71,57 +74,20 @@ def annotate_recording(
     job, options = planned.job, batch.options
     with ExitStack() as stack:
         source = opened or stack.enter_context(SourceAhead(job.source, options))
-        reader, span = source.reader, source.span
+        reader = source.reader
         first = next(source.frames, None)
         if first is None:
             raise nothing_to_annotate(job, options)
-        frame_size = first.image.shape[:2]
-        session.expect(frame_size)
-        noise_floor = session.noise_floor(frame_size)
-        tracker = Tracker(options, session.vocabulary, noise_floor, len(session.targets))
-        drawing = Drawing(options)
-        file: AnnotatedFile | None = None
+        size = first.image.shape[:2]
+        session.expect(size)
+        tracker = Tracker(options, session.vocabulary, session.noise_floor(size), len(session.targets))
         sidecars = stack.enter_context(OpenSidecars(job, options))
-        shown: StableExplanation | None = None
-
-        def draw(item: tuple[Frame, Explanation | None]) -> None:
-            nonlocal shown
-            frame, explanation = item
-            tracked = None
-            if explanation is not None:
-                timed = TimedExplanation(frame.index, frame.pts, frame.image.shape[:2], explanation)
-                tracked = tracker.track(timed, numbers=sidecars.take_numbers)
-                shown = tracked.shown
-            assert shown is not None  # the first frame is explained
-            written.submit((drawing.picture(frame.image, shown), frame.pts, tracked))
-
-        def write(item: tuple[np.ndarray, Fraction, TrackedFrame | None]) -> None:
-            nonlocal file
-            picture, pts, tracked = item
-            if file is None:
-                size = picture.shape[:2]
-                file = stack.enter_context(AnnotatedFile(planned, reader, options, size))
-            file.write(picture, pts)
-            if tracked is not None:
-                sidecars.add(tracked)
-            while source.packets:
-                file.write_packet(source.packets.popleft())
-            batch.advance(job, file.frames_written, float(pts - span.begin), span.seconds)
-
-        size = options.batch or _fastest_batch(session, frame_size, options, reader.expected_frames)
-        frames = chain([first], source.frames)
-        is_complete = True
-        with Behind(write, DEPTH) as written, Behind(draw, DEPTH) as drawn:
-            for count, item in enumerate(explained(frames, session, stride=options.stride, batch=size)):
-                if batch.stop.requested and count:
-                    is_complete = False
-                    break
-                drawn.submit(item)
-        assert file is not None  # there was one frame at least
-        while source.packets and is_complete:  # what was read ahead of the last frame is not part of it
-            file.write_packet(source.packets.popleft())
-        sidecars.finish()
-        file.finish(complete=is_complete)
+        file = stack.enter_context(AnnotatedFile(planned, reader, options))
+        output = _Output(file, source, sidecars, batch)
+        group = options.batch or _fastest_batch(session, size, options, reader.expected_frames)
+        frames = explained(chain([first], source.frames), session, stride=options.stride, batch=group)
+        is_complete = _draw_and_write(frames, _Painter(options, tracker, sidecars.take_numbers), output, batch.stop)
+        output.finish(complete=is_complete)
     return AnnotateSummary(
         frames=file.frames_written,
         explained=sidecars.frames,
@@ -130,12 +96,90 @@ def annotate_recording(
         loss=reader.loss,
         stopped=not is_complete,
         hdr=reader.hdr,
-        begins_at=float(span.shift),
+        begins_at=float(source.span.shift),
         clock=reader.clock,
         notes=list(reader.notes),
         encoder=file.encoder,
         **file.carried._asdict(),
     )
+
+
+class _Painted(NamedTuple):
+    """An annotated frame.
+
+    Attributes:
+        picture: uint8 (height, width, 3) BGR.
+        pts: its time in seconds.
+        tracked: what is written down of it; None where it was not explained.
+    """
+
+    picture: np.ndarray
+    pts: Fraction
+    tracked: TrackedFrame | None
+
+
+class _Painter:
+    """Draws frames, those that were not explained under what was seen last."""
+
+    def __init__(self, options: AnnotateOptions, tracker: Tracker, take_numbers: bool) -> None:
+        self._tracker = tracker
+        self._take_numbers = take_numbers
+        self._drawing = Drawing(options)
+        self._shown: StableExplanation | None = None
+
+    def paint(self, frame: Frame, explanation: Explanation | None) -> _Painted:
+        """Draw the next frame."""
+        tracked = None
+        if explanation is not None:
+            timed = TimedExplanation(frame.index, frame.pts, frame.image.shape[:2], explanation)
+            tracked = self._tracker.track(timed, numbers=self._take_numbers)
+            self._shown = tracked.shown
+        assert self._shown is not None  # the first frame is explained
+        return _Painted(self._drawing.picture(frame.image, self._shown), frame.pts, tracked)
+
+
+class _Output:
+    """Writes annotated frames, their sound, and what is written down of them."""
+
+    def __init__(self, file: AnnotatedFile, source: SourceAhead, sidecars: OpenSidecars, batch: Batch) -> None:
+        self._file, self._source, self._sidecars, self._batch = file, source, sidecars, batch
+
+    def write(self, painted: _Painted) -> None:
+        """Write the next frame."""
+        span = self._source.span
+        self._file.write(painted.picture, painted.pts)
+        if painted.tracked is not None:
+            self._sidecars.add(painted.tracked)
+        self._write_packets()
+        done = float(painted.pts - span.begin)
+        self._batch.advance(self._file.job, self._file.frames_written, done, span.seconds)
+
+    def _write_packets(self) -> None:
+        packets = self._source.packets
+        while packets:
+            self._file.write_packet(packets.popleft())
+
+    def finish(self, *, complete: bool) -> None:
+        """Complete the files. Of what was cut short, what was read ahead of the last frame is no part."""
+        if complete:
+            self._write_packets()
+        self._sidecars.finish()
+        self._file.finish(complete=complete)
+
+
+def _draw_and_write(
+    frames: Iterator[tuple[Frame, Explanation | None]], painter: _Painter, output: _Output, stop: StopRequest
+) -> bool:
+    """Draw and write frames in threads of their own, while the next are explained. Returns whether these are all."""
+    with (
+        Behind(output.write, DEPTH) as written,
+        Behind[tuple[Frame, "Explanation | None"]](lambda item: written.submit(painter.paint(*item)), DEPTH) as drawn,
+    ):
+        for count, item in enumerate(frames):
+            if stop.requested and count:
+                return False
+            drawn.submit(item)
+    return True
 
 
 def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceError:

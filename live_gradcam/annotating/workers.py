@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.segments import Task, WorkerState
+from live_gradcam.annotating.tasks import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
 

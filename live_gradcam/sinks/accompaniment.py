@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
 import av
 
 from live_gradcam.sinks.containers import Container
-from live_gradcam.sources.clock import LONGEST_PAUSE
+from live_gradcam.sinks.tracks import CopiedTrack, EncodedAudio, EncodedSubtitles, Track
 
 #: Of text, so that they can be written in another form; pictures of text cannot.
 _TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -18,17 +18,6 @@ _TECHNICAL = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "handler_name", "vendor_id"}
 )
 _MILLISECONDS = Fraction(1, 1000)
-_TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock in whole milliseconds or packets trembles
-#: Seconds: packets that come so much too early are of another recording. Subtitles may begin before others that go on.
-_SET_BACK, _SUBTITLES_SET_BACK = Fraction(1, 10), Fraction(10)
-#: Seconds: packets that come so much too late are of another time. Between subtitles hours may pass.
-_SET_FORWARD, _SUBTITLES_SET_FORWARD = LONGEST_PAUSE, Fraction(24 * 3600)
-_LONGEST_SILENCE = Fraction(60)  # seconds; a longer one is nothing, and no sound of 0
-_NO_TEXT = bytes(2)  # mov_text: the length of nothing
-#: Whose delay Matroska learns from the stream itself, so that times before 0 s are none in the file.
-_WITH_DELAY = frozenset({"opus", "libopus"})
-#: What all encoders take, by the number of channels.
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 class Accompaniment:
@@ -54,7 +43,7 @@ class Accompaniment:
         self.converted: list[str] = []
         self.left_out: list[str] = []
         self._shift = shift
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         for stream in streams:
             track = self._track(stream, output, container)
             if track is not None:
@@ -62,13 +51,13 @@ class Accompaniment:
                 track.stream.disposition = stream.disposition
                 self._tracks[stream.index] = track
 
-    def _track(self, stream: Any, output: Any, container: Container) -> _Track | None:
+    def _track(self, stream: Any, output: Any, container: Container) -> Track | None:
         name = stream.codec_context.name
         is_audio = stream.type == "audio"
         carried = container.audio if is_audio else container.subtitles
         if carried is None or name in carried:
             try:
-                return _Copied(stream, output, from_zero=container.from_zero)
+                return CopiedTrack(stream, output, from_zero=container.from_zero)
             except ValueError:  # FFmpeg knows better what the container carries
                 pass
         encoder = container.audio_encoder if is_audio else container.subtitle_encoder
@@ -76,7 +65,7 @@ class Accompaniment:
             self.left_out.append(name_of(stream))
             return None
         self.converted.append(f"{name_of(stream)} → {encoder.removeprefix('lib')}")
-        return (_EncodedAudio if is_audio else _EncodedSubtitles)(stream, output, encoder)
+        return (EncodedAudio if is_audio else EncodedSubtitles)(stream, output, encoder)
 
     def packets(self, packet: Any) -> list[av.Packet]:
         """What to write for a packet of the source, which has a decoding time."""
@@ -92,253 +81,6 @@ class Accompaniment:
     def rest(self) -> list[av.Packet]:
         """What to write at the end."""
         return [packet for track in self._tracks.values() for packet in track.rest()]
-
-
-class _Track:
-    """One stream of the output."""
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def packets(self, packet: Any) -> list[av.Packet]:
-        raise NotImplementedError
-
-    def rest(self) -> list[av.Packet]:
-        return []
-
-
-class _Copied(_Track):
-    """The packets as they are.
-
-    Where their clock jumps, as in recordings that were put together, they go on after the last one. Sound whose clock
-    has nothing to do with that of the pictures begins with them.
-
-    Args:
-        source: stream to copy.
-        output: the container to write to.
-        from_zero: leave out what is before 0 s, where all else would be shifted for it. That is what decoders throw
-            away: a beginning cut off by an edit list, and the first packet of AAC or MP3, with which they warm up.
-    """
-
-    def __init__(self, source: Any, output: Any, *, from_zero: bool) -> None:
-        super().__init__(output.add_stream_from_template(source))
-        self._from_zero = from_zero
-        self._name = source.codec_context.name
-        self._is_audio = source.type == "audio"
-        self._set_back = _SET_BACK if self._is_audio else _SUBTITLES_SET_BACK
-        self._set_forward = _SET_FORWARD if self._is_audio else _SUBTITLES_SET_FORWARD
-        self._delay = _delay(source) if self._is_audio else Fraction(0)
-        self._tells_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
-        self._offset = 0
-        self._last: tuple[int, int] | None = None  # ticks: its time and its duration
-
-    def packets(self, packet: Any) -> list[av.Packet]:
-        if self._is_pause(packet) or (self._from_zero and self._is_thrown_away(packet)):
-            return []
-        step = self._keep_order(packet)
-        if self._is_audio and not packet.duration and step:
-            packet.duration = step  # Matroska may not say it; a last packet without one is none in MP4
-        self._last = (packet.dts, packet.duration or 1)
-        packet.stream = self.stream
-        return [packet]
-
-    def _keep_order(self, packet: Any) -> int:
-        """Correct a packet's times. Returns how much later than the last one's they are, in ticks."""
-        if self._last is None:
-            if self._is_audio and abs(packet.dts * packet.time_base) > LONGEST_PAUSE:
-                self._offset = -packet.dts
-            packet.dts += self._offset
-            packet.pts = None if packet.pts is None else packet.pts + self._offset
-            return 0
-        step = (packet.dts + self._offset - self._last[0]) * packet.time_base
-        if not -self._set_back <= step <= self._set_forward:
-            self._offset = sum(self._last) - packet.dts
-        packet.dts += self._offset
-        packet.dts = max(packet.dts, self._last[0] + self._is_audio)  # subtitles may begin together
-        packet.pts = packet.dts if packet.pts is None else max(packet.pts + self._offset, packet.dts)
-        return packet.dts - self._last[0]
-
-    def _is_pause(self, packet: Any) -> bool:
-        """Whether this is MP4's way to say that no subtitle is shown, which its writer adds where it is needed."""
-        return self._name == "mov_text" and packet.size == len(_NO_TEXT) and bytes(packet) == _NO_TEXT
-
-    def _is_thrown_away(self, packet: Any) -> bool:
-        time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
-        if self._last is not None or not -LONGEST_PAUSE <= time < 0:
-            return False
-        return packet.is_discard or not self._tells_delay or time < -self._delay - _MILLISECONDS
-
-
-class _EncodedAudio(_Track):
-    """Sound that is encoded again, every sample at its time.
-
-    What is missing becomes silence. Where the clock jumps, as in recordings that were put together, the sound goes on.
-    What is before 0 s is left out, as all else would be shifted for it.
-    """
-
-    def __init__(self, source: Any, output: Any, encoder: str) -> None:
-        self._decoder = source.codec_context
-        layout = _LAYOUTS.get(self._decoder.layout.nb_channels, "stereo")
-        super().__init__(output.add_stream(encoder, rate=_rate(encoder, self._decoder.sample_rate), layout=layout))
-        self._resampler: Any = None
-        self._of: tuple[str, str, int] | None = None
-        self._fifo = av.AudioFifo()
-        self._sent: int | None = None  # samples, from 0 s on
-        self._too_early = 0  # samples before 0 s that are still to come
-        self._received = Fraction(0)  # seconds
-        self._ahead = Fraction(0)
-
-    def packets(self, packet: Any) -> list[av.Packet]:
-        return self._encode(self._decoded(packet))
-
-    def _decoded(self, packet: Any) -> list[av.AudioFrame]:
-        try:
-            return self._decoder.decode(packet)
-        except av.error.FFmpegError:  # a damaged packet is silence
-            return []
-
-    def _encode(self, frames: Sequence[av.AudioFrame]) -> list[av.Packet]:
-        packets = []
-        for frame in frames:
-            packets += self._keep_time(frame)
-            self._received += Fraction(frame.samples, frame.sample_rate)
-            self._store(self._resampled(frame))
-            packets += self._ready()
-        return packets
-
-    def _keep_time(self, frame: Any) -> list[av.Packet]:
-        """Make what was received end where a frame begins."""
-        rate = self.stream.codec_context.sample_rate
-        if frame.pts is None:
-            self._sent = self._sent or 0
-            return []
-        time = frame.pts * frame.time_base
-        if self._sent is None:
-            self._ahead = -time if abs(time) > LONGEST_PAUSE else Fraction(0)
-            self._received = time + self._ahead
-            self._sent, self._too_early = max(0, round(self._received * rate)), max(0, -round(self._received * rate))
-        gap: Fraction = time + self._ahead - self._received
-        if not -_TOLERATED_GAP <= gap <= LONGEST_PAUSE:
-            self._ahead -= gap
-            return []
-        if gap <= _TOLERATED_GAP:
-            return []
-        self._received += gap
-        self._store([self._silence(round(min(gap, _LONGEST_SILENCE) * rate))])
-        packets = self._ready()
-        if gap > _LONGEST_SILENCE:
-            self._sent += round((gap - _LONGEST_SILENCE) * rate)
-        return packets
-
-    def _resampled(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
-        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-        rest: list[av.AudioFrame] = []
-        if shape != self._of:
-            rest = self._resampler.resample(None) if self._resampler else []
-            context = self.stream.codec_context
-            self._resampler, self._of = av.AudioResampler(context.format, context.layout, context.sample_rate), shape
-        return [*rest, *self._resampler.resample(frame)]
-
-    def _silence(self, samples: int) -> av.AudioFrame:
-        context = self.stream.codec_context
-        frame = av.AudioFrame(context.format.name, context.layout.name, samples)
-        frame.sample_rate = context.sample_rate
-        for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
-        return frame
-
-    def _store(self, frames: Iterable[av.AudioFrame]) -> None:
-        for frame in frames:
-            frame.pts = None
-            self._fifo.write(frame)
-
-    def _ready(self, *, partial: bool = False) -> list[av.Packet]:
-        """Encode what is a whole frame of the encoder; at the end, also what is a part of one."""
-        packets: list[av.Packet] = []
-        context = self.stream.codec_context
-        if self._too_early and (early := self._fifo.read(self._too_early, partial=True)) is not None:
-            self._too_early -= early.samples
-        while (frame := self._fifo.read(context.frame_size, partial=partial)) is not None:
-            frame.pts, frame.time_base = self._sent, Fraction(1, context.sample_rate)
-            self._sent = (self._sent or 0) + frame.samples
-            packets += self.stream.encode(frame)
-        return packets
-
-    def rest(self) -> list[av.Packet]:
-        packets = self._encode(self._decoded(None))
-        if self._resampler:
-            self._store(self._resampler.resample(None))
-        return [*packets, *self._ready(partial=True), *self.stream.encode(None)]
-
-
-def _delay(stream: Any) -> Fraction:
-    """Seconds of sound before 0 s of which the stream says that decoders throw them away."""
-    context = stream.codec_context
-    return Fraction(context.delay or 0, context.sample_rate or 48_000)
-
-
-def _rate(encoder: str, rate: int) -> int:
-    """The samples per second that an encoder takes, for sound of so many: as many, or else the next more."""
-    rates: Sequence[int] = av.Codec(encoder, "w").audio_rates or [rate]
-    return min((known for known in rates if known >= rate), default=max(rates)) if rate else 48_000
-
-
-class _EncodedSubtitles(_Track):
-    """Subtitles of text in another form.
-
-    MP4 shows one at a time: the next one ends the last one, and those that begin together become one.
-    """
-
-    def __init__(self, source: Any, output: Any, encoder: str) -> None:
-        super().__init__(output.add_stream(encoder))
-        self._decoder = source.codec_context
-        self._decoder.open(strict=False)
-        self.stream.codec_context.subtitle_header = self._decoder.subtitle_header
-        self.stream.codec_context.time_base = _MILLISECONDS
-        self._one_at_a_time = encoder == "mov_text"
-        self._shown: Any = None  # not written before it is known when the next one begins
-
-    def packets(self, packet: Any) -> list[av.Packet]:
-        encoded = self._encoded(packet)
-        if encoded is None or not self._one_at_a_time:
-            return [] if encoded is None else [encoded]
-        last, self._shown = self._shown, encoded
-        if last is None or encoded.pts >= last.pts + last.duration:
-            return [] if last is None else [last]
-        if encoded.pts <= last.pts:
-            self._shown = self._timed(_both_texts(last, encoded), last, max(last.duration, encoded.duration))
-            return []
-        last.duration = encoded.pts - last.pts
-        return [last]
-
-    def _encoded(self, packet: Any) -> Any:
-        """The packet in its new form; None if it shows nothing or is damaged."""
-        if not packet.size:
-            return None
-        try:
-            subtitles = self._decoder.decode2(packet)
-            if subtitles is None:
-                return None
-            encoded = self.stream.codec_context.encode_subtitle(subtitles)
-        except (av.error.FFmpegError, ValueError):
-            return None
-        return self._timed(encoded, packet, packet.duration or 0)
-
-    def _timed(self, packet: Any, like: Any, duration: int) -> Any:
-        packet.time_base, packet.duration = like.time_base, duration
-        packet.pts, packet.dts = like.pts, like.dts
-        packet.stream = self.stream
-        return packet
-
-    def rest(self) -> list[av.Packet]:
-        return [] if self._shown is None else [self._shown]
-
-
-def _both_texts(*packets: Any) -> av.Packet:
-    """Subtitles of MP4 (3GPP TS 26.245: the length of the text, the text, styles) as one, one below the other."""
-    contents = [bytes(packet) for packet in packets]
-    text = b"\n".join(content[2 : 2 + int.from_bytes(content[:2], "big")] for content in contents)
-    return av.Packet(len(text).to_bytes(2, "big") + text)
 
 
 def name_of(stream: Any) -> str:
