@@ -54,4 +54,19 @@ class KerasFile:
             load_keras_weights(weights, model, self.config)
 
 
-SOURCE = ModelFiles(KerasFile, ZIP_SIGNATURE)
+class _KerasFiles(ModelFiles):
+    def matches(self, model: str | Path | keras.Model) -> bool:
+        """Whether it is the path of such a file; other archives are left to other sources."""
+        return super().matches(model) and not _is_another_archive(Path(model))
+
+
+def _is_another_archive(path: Path) -> bool:
+    """Whether an archive is whole, and has nothing that Keras puts into one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not {"config.json", "metadata.json", "model.weights.h5"}.intersection(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+SOURCE = _KerasFiles(KerasFile, ZIP_SIGNATURE)

@@ -77,6 +77,13 @@ def test_an_archive_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", b"")
+    assert "is not a model file: give a .keras or .h5 file that Keras saved" in refused(path)
+
+
+def test_an_archive_that_lacks_what_a_model_has(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
     assert "is a zip archive, but not a model that Keras saved" in refused(path)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -216,6 +218,14 @@ def test_each_model_is_of_one_source(files: Path) -> None:
         assert matching == [name]
 
 
+def test_an_archive_of_another_kind_is_left_to_other_sources(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    assert not any(MODEL_SOURCES.load(one).matches(tmp_path / "model.pt") for one in MODEL_SOURCES.of_this_package)
+    (tmp_path / "damaged.keras").write_bytes((tmp_path / "model.pt").read_bytes()[:20])
+    assert MODEL_SOURCES.load("keras-file").matches(tmp_path / "damaged.keras")
+
+
 def test_a_network_by_name_is_an_entry_and_a_file_is_none(files: Path) -> None:
     entry = find_entry("vgg-16")
     assert entry is not None
@@ -232,7 +242,8 @@ def test_the_identity_is_the_content_of_files_and_nothing_for_names(files: Path,
     options = ModelOptions(labels=labels, custom_objects=mine)
     before = identity_of(files / "a.keras", options)
     assert list(before) == ["a.keras", "labels.txt", "mine.py"]
-    assert before["a.keras"].startswith(f"{(files / 'a.keras').stat().st_size} ")
+    content = (files / "a.keras").read_bytes()  # less than a MiB: it is the first and the last one
+    assert before["a.keras"] == f"{len(content)} {hashlib.sha256(content + content).hexdigest()}"
     mine.write_text("x = 2\n")
     after = identity_of(files / "a.keras", options)
     assert {name for name in after if after[name] != before[name]} == {"mine.py"}
