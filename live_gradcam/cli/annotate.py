@@ -24,6 +24,7 @@ from live_gradcam.cli.flags import (
     overlay_flags,
     path_flags,
     session_flags,
+    sources_help,
 )
 from live_gradcam.cli.parsing import parse_batch, parse_levels, parse_output_size, parse_rate, parse_time
 from live_gradcam.cli.terminal import (
@@ -57,7 +58,8 @@ def annotate(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE...", help="Videos, pictures, folders of them, or numbered pictures: shots/%04d.png."
+            metavar="SOURCE...",
+            help=sources_help("Videos, pictures, folders of them, or numbered pictures: shots/%04d.png."),
         ),
     ],
     output: Annotated[

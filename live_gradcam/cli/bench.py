@@ -9,7 +9,7 @@ from rich.table import Table
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags, source_flags
+from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags, source_flags, sources_help
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import PROCESS_START, check_json_path, print_table, start_session, write_json
 
@@ -25,7 +25,9 @@ def bench(
     reading: Annotated["SourceOptions", Flags(source_flags, "Source")],
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="[SOURCE]", help="A video, pictures or a camera. Default: a synthetic stream."),
+        typer.Argument(
+            metavar="[SOURCE]", help=sources_help("A video, pictures or a camera. Default: a synthetic stream.")
+        ),
     ] = None,
     frames: Annotated[
         int, typer.Option("--frames", "-n", min=1, metavar="N", help="How many frames to measure.")

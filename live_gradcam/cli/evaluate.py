@@ -8,7 +8,7 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, PictureLevels, session_flags
+from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, PictureLevels, session_flags, sources_help
 from live_gradcam.cli.parsing import parse_levels
 from live_gradcam.cli.terminal import (
     FAILED,
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @command
 def evaluate(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
-    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help="What to explain.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help=sources_help("What to explain."))
+    ],
     methods: Annotated[
         str | None,
         typer.Option("--methods", metavar="NAME,NAME…", help="Methods to compare. Default: the one of --method."),

@@ -19,6 +19,7 @@ from live_gradcam.choices import (
     PRECISIONS,
     SCORES,
     SINKS,
+    SOURCES,
     TUNES,
     Choices,
     FitChoice,
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 
 
 _LONGEST_METAVAR = 32
+
+
+def sources_help(text: str) -> str:
+    """What a command reads, with the kinds of sources that other packages add."""
+    added = [name for name in SOURCES if name not in SOURCES.of_this_package]
+    return f"{text} Also, from other packages: {', '.join(added)}." if added else text
 
 
 class Flags(NamedTuple):

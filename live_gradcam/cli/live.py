@@ -18,6 +18,7 @@ from live_gradcam.cli.flags import (
     overlay_flags,
     session_flags,
     source_flags,
+    sources_help,
 )
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import (
@@ -47,7 +48,9 @@ def live(
         str,
         typer.Argument(
             metavar="[SOURCE]",
-            help="A camera (0, /dev/video0), a video, a picture, a folder of pictures, or an address (rtsp://…).",
+            help=sources_help(
+                "A camera (0, /dev/video0), a video, a picture, a folder of pictures, or an address (rtsp://…)."
+            ),
         ),
     ] = "0",
     surface: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cache
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
         UsageError: as for `open_source`.
     """
     text = _text_of(uri)
-    is_there = Path(text).is_file() or Path(text).is_dir()
+    is_there = os.path.isfile(text) or os.path.isdir(text)
     opener = next(opener for opener in _openers() if opener.matches(text) and not (is_there and opener.is_live))
     if opener.is_live:
         raise SourceError(f"{masked(text)} is live and no recording: use live-gradcam live for it")
@@ -81,7 +82,9 @@ def _text_of(uri: str | Path) -> str:
 
 
 def _opener_of(text: str) -> SourceOpener:
-    if " ! " in text and not Path(text).exists():
+    if not text:
+        raise UsageError("the source is an empty text: give a camera (0), a file, a folder or an address")
+    if " ! " in text and not os.path.exists(text):
         raise UsageError(
             "GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or end the "
             "pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give udp://127.0.0.1:5000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -138,12 +139,12 @@ SOURCE = _Pictures()
 
 def shows_pictures(path: Path) -> bool:
     """Whether a path means a picture, or several, and not a video."""
-    return path.is_dir() or is_pattern(path) or kind_of(path) is Kind.PICTURE
+    return os.path.isdir(path) or is_pattern(path) or kind_of(path) is Kind.PICTURE
 
 
 def is_pattern(path: Path) -> bool:
     """Whether a path is a pattern for numbered pictures, such as `shots/%04d.png`."""
-    return _NUMBER.search(path.name) is not None and not path.exists()
+    return _NUMBER.search(path.name) is not None and not os.path.exists(path)
 
 
 def pictures_of(path: Path) -> list[Path]:
@@ -163,13 +164,13 @@ def _find(path: Path) -> tuple[list[Path], list[Path]]:
     """
     pictures: list[Path] = []
     videos: list[Path] = []
-    if path.is_dir():
+    if os.path.isdir(path):
         kinds = {Kind.PICTURE: pictures, Kind.VIDEO: videos}
         for file in sorted(_list(path)):
             kinds.get(kind_of(file), []).append(file)
     elif is_pattern(path):
         pictures = _numbered(path)
-    elif path.exists():
+    elif os.path.exists(path):
         pictures = [path]
     if not pictures and videos:
         raise SourceError(f"{path} is a folder of videos: give one of them, such as {videos[0]}")

@@ -155,6 +155,14 @@ def test_a_file_and_a_folder_that_are_called_like_a_camera(tmp_path: Path, monke
         assert pictures.expected_frames == 6
 
 
+def test_what_nobody_can_open() -> None:
+    with pytest.raises(UsageError, match=r"^the source is an empty text: "):
+        open_source("")
+    for name in (300 * "x", f"{300 * 'x'} ! appsink", f"{300 * 'x'}%d.png"):
+        with pytest.raises((SourceError, UsageError), match=r"^(cannot read x|there are no pictures x|GStreamer)"):
+            open_source(name)
+
+
 # --- folders ------------------------------------------------------------------------------------------------------
 
 
@@ -340,6 +348,7 @@ def test_a_source_of_another_package_in_bench_and_evaluate(installed: Path) -> N
         str(list(range(14))),
         "['thing#0', 'thing#5', 'thing#10']",
     ]
+    assert "Also, from other packages: myproto." in " ".join(run("live", "--help", COLUMNS="300").out.split())
     finished = run("explain", "myproto://a/thing")
     assert finished.code == 2
     assert finished.err.startswith("live-gradcam: myproto://a/thing is an address, and explain reads files")
