@@ -14,9 +14,9 @@ from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
 from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.explanations.as_json import picture_json
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions, with_boxes
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.explanations.records import picture_record
 from live_gradcam.files import RESULT, check_output
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.image import check_picture, read_image
@@ -68,7 +68,7 @@ class ExplainedPicture:
         """The numbers as plain values: see docs/json.md."""
         height, width = self.image.shape[:2]
         explanation = self.explanation
-        numbers = picture_record(
+        numbers = picture_json(
             explanation,
             (height, width),
             model=explanation.model,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.explanations.records import picture_record
+from live_gradcam.explanations.as_json import picture_json
 from live_gradcam.files import check_output, timestamped_name
 from live_gradcam.sinks.image import write_image
 from live_gradcam.surfaces.scene import LiveExplanation
@@ -67,7 +67,7 @@ class Snapshots:
 
 
 def snapshot_json(explained: LiveExplanation) -> dict[str, Any]:
-    """The numbers of an explained frame: those of `picture_record`, in the clean picture's pixels.
+    """The numbers of an explained frame: those of `picture_json`, in the clean picture's pixels.
 
     Returns:
         With `time` (seconds, of the source); and `full_scale`: the evidence that a heatmap's 1 stands for.
@@ -76,7 +76,7 @@ def snapshot_json(explained: LiveExplanation) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "time": float(frame.pts),
-        **picture_record(
+        **picture_json(
             explained.explanation,
             frame.image.shape[:2],
             model=explained.model,

@@ -24,8 +24,8 @@ from live_gradcam.annotating.sidecars.raw_maps import RawMaps
 from live_gradcam.annotating.sidecars.sidecar import SCHEMA
 from live_gradcam.annotating.tracking import TrackedFrame
 from live_gradcam.errors import OutputError, UsageError
+from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region
-from live_gradcam.explanations.records import explanation_record
 from live_gradcam.explanations.stability import StableExplanation
 
 CAT, DOG, CUP = Prediction(3, "cat", 0.7), Prediction(5, 'dog, "Rüde"', 0.2), Prediction(9, "cup", 0.1)
@@ -78,8 +78,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
 def test_a_line_of_json_a_frame(tmp_path: Path) -> None:
     write(2, jsonl=tmp_path / "x.jsonl")
     first, second = (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()
-    assert json.loads(first) == {"schema": 1, "frame": 10, "time": 0.0, **explanation_record(explained(0))}
-    assert json.loads(second) == {"schema": 1, "frame": 11, "time": 0.333333, **explanation_record(explained(1))}
+    assert json.loads(first) == {"schema": 1, "frame": 10, "time": 0.0, **explanation_json(explained(0))}
+    assert json.loads(second) == {"schema": 1, "frame": 11, "time": 0.333333, **explanation_json(explained(1))}
     assert "Rüde" in first
     assert list(json.loads(first))[:3] == ["schema", "frame", "time"]
 
@@ -174,7 +174,7 @@ def test_maps_of_another_resolution_are_brought_to_the_first_ones(tmp_path: Path
 
 def test_a_record_is_made_once_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(sidecar, "explanation_record", lambda one: made.append(one) or explanation_record(one))
+    monkeypatch.setattr(sidecar, "explanation_json", lambda one: made.append(one) or explanation_json(one))
     write(3, jsonl=tmp_path / "x.jsonl", csv=tmp_path / "x.csv", heatmaps=tmp_path / "x.npz")
     assert len(made) == 3
     write(3, heatmaps=tmp_path / "y.npz")

@@ -18,8 +18,8 @@ from keras import layers
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.attribution.session import SessionOptions, parse_feed, start_session
 from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.explanation import Prediction
-from live_gradcam.explanations.records import explanation_record
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.outputs import last_activation, output_of
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -179,7 +179,7 @@ def test_one_unit_without_sigmoid_is_a_value(activation: str, tmp_path: Path) ->
     assert prediction.value == pytest.approx(expected, rel=1e-5)
     assert math.isnan(prediction.probability)
     assert prediction.amount() == f"{expected:.4g}"
-    record = explanation_record(replace_boxes(explanation))
+    record = explanation_json(replace_boxes(explanation))
     assert record["predictions"] == [{"index": 0, "label": "value", "value": pytest.approx(expected, abs=1e-5)}]
     json.dumps(record, allow_nan=False)
 
@@ -482,7 +482,7 @@ def test_an_empty_map_is_said_once_and_recorded(tmp_path: Path, caplog) -> None:
         engine.explain(red_left_blue_right())
     assert caplog.text.count("the map is empty: at red nothing speaks for class 1") == 1
     assert explanation.empty == (True,)
-    assert explanation_record(replace_boxes(explanation))["empty"] is True
+    assert explanation_json(replace_boxes(explanation))["empty"] is True
     against = engine.variant(method="counterfactual", layer="red").explain(red_left_blue_right())
     assert against.empty == (False,)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.explanations.records import explanation_record
 
 #: The version of what docs/json.md describes. Under the same number new fields, columns and arrays may be added;
 #: where one is renamed, removed or comes to mean something else, the number goes up.
@@ -35,7 +35,7 @@ class SidecarFrame:
     def json(self) -> dict[str, Any]:
         """As plain values, which docs/json.md describes; made once for all sidecars."""
         numbers = {"schema": SCHEMA, "frame": self.index, "time": round(float(self.pts), 6)}
-        return {**numbers, **explanation_record(self.explanation)}
+        return {**numbers, **explanation_json(self.explanation)}
 
 
 class OpenSidecar(Protocol):

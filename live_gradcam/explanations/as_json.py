@@ -7,7 +7,7 @@ from typing import Any
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
 
-def explanation_record(explanation: Explanation) -> dict[str, Any]:
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Predictions, target and boxes of an explained frame.
 
     Args:
@@ -28,13 +28,13 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
         "tiles": explanation.tiles,
         "region": [round(side, 3) for side in (region.x, region.y, region.width, region.height)],
     }
-    maps = [_map_record(explanation.of_map(position)) for position in range(len(explanation.targets))]
+    maps = [_map_json(explanation.of_map(position)) for position in range(len(explanation.targets))]
     several = {"maps": maps} if len(maps) > 1 else {}
-    return {"predictions": list(map(_prediction_record, explanation.predictions)), **how, **maps[0], **several}
+    return {"predictions": list(map(_prediction_json, explanation.predictions)), **how, **maps[0], **several}
 
 
-def _prediction_record(prediction: Prediction) -> dict[str, Any]:
-    finest = {} if prediction.finest is None else {"finest": _prediction_record(prediction.finest)}
+def _prediction_json(prediction: Prediction) -> dict[str, Any]:
+    finest = {} if prediction.finest is None else {"finest": _prediction_json(prediction.finest)}
     amount = "probability" if prediction.value is None else "value"
     return {
         "index": prediction.index,
@@ -44,7 +44,7 @@ def _prediction_record(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _map_record(explanation: Explanation) -> dict[str, Any]:
+def _map_json(explanation: Explanation) -> dict[str, Any]:
     """Of the first map."""
     target = explanation.targets[0]
     boxes = [list(box) for box in explanation.boxes[0]]
@@ -61,7 +61,7 @@ def _map_record(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def picture_record(
+def picture_json(
     explanation: Explanation | None, frame_size: tuple[int, int], *, model: str, method: str, layer: str
 ) -> dict[str, Any]:
     """All there is to know of one explained picture of (height, width) pixels.
@@ -74,7 +74,7 @@ def picture_record(
         layer: the target layer.
 
     Returns:
-        `width`, `height`, `model`, `method`, `layer`; where it was explained, what `explanation_record` gives, and
+        `width`, `height`, `model`, `method`, `layer`; where it was explained, what `explanation_json` gives, and
         `heatmap`: rows of 0…1 at the target layer's resolution.
     """
     height, width = frame_size
@@ -83,6 +83,6 @@ def picture_record(
         return record
     return {
         **record,
-        **explanation_record(explanation),
+        **explanation_json(explanation),
         "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
     }
