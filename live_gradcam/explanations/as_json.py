@@ -78,11 +78,11 @@ def picture_json(
         `heatmap`: rows of 0…1 at the target layer's resolution.
     """
     height, width = frame_size
-    record = {"width": width, "height": height, "model": model, "method": method, "layer": layer}
+    numbers = {"width": width, "height": height, "model": model, "method": method, "layer": layer}
     if explanation is None:
-        return record
+        return numbers
     return {
-        **record,
+        **numbers,
         **explanation_json(explanation),
         "heatmap": [[round(float(value), 6) for value in row] for row in explanation.heatmaps[0]],
     }
