@@ -117,8 +117,8 @@ class FakeEngine:
 
 def start_fake_engine(options: SessionOptions, *, look: Any = None, let_tensorflow_talk: bool = False) -> Any:
     """In place of `start_session`."""
-    if options.layer is not None:
-        raise UsageError(f"there is no layer {options.layer!r}")
+    if options.input_size is not None:
+        raise UsageError("the network runs at no other size")
     return FakeEngine(
         targets=[int(name) for name in options.classes if name != "top1"],
         maps=options.topk if options.maps is None else options.maps,

@@ -81,9 +81,11 @@ def annotate(
     """
     begun = time.perf_counter()
     session_options = _check(session, options, workers)
-    paths = [sources] if isinstance(sources, (str, PathLike)) else sources
+    paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
+    if not paths:
+        raise UsageError("there is nothing to annotate: give a video, a picture, or a folder of them")
     beside = {name: Path(path) for name, path in sidecars.items()}
-    jobs = plan_jobs(list(map(Path, paths)), None if output is None else Path(output), options, beside)
+    jobs = plan_jobs([Path(path) for path in paths], None if output is None else Path(output), options, beside)
     planned = [Planned(job, Provenance.of(job.source, session_options, options)) for job in jobs]
     are_done = check_jobs(planned, options, overwrite=overwrite, resume=resume)
     todo = [one for one, is_done in zip(planned, are_done, strict=True) if not is_done]
@@ -95,18 +97,10 @@ def annotate(
             batch.failed(one.job, error)
     signals = batch.stop if stop is None else nullcontext()
     start_s: dict[str, float] = {}
-    if not batch.todo:
-        pass
-    elif workers is None:
+    if batch.todo and workers is None:
         start_s = _annotate_here(batch, session, signals)
-    else:
-        with ExitStack() as stack:
-            stack.enter_context(signals)
-            several = stack.enter_context(_workers(workers, session_options, options))
-            batch.start("starting")
-            start_s = start_workers(several, batch.stop)
-            batch.start("started")
-            annotate_in_parallel(batch, several)
+    elif batch.todo and workers is not None:
+        start_s = _annotate_in_workers(batch, session_options, workers, signals)
     seconds = time.perf_counter() - begun
     return Report(version("live-gradcam"), tuple(batch.results), start_s, seconds, batch.stop.requested)
 
@@ -122,6 +116,8 @@ def _check(session: SessionOptions | Session, options: AnnotateOptions, workers:
         raise UsageError(f"a {noun} is written by one process: leave out --workers and --cluster")
     if isinstance(workers, str):
         check_cluster()
+    elif workers is not None and workers < 1:
+        raise UsageError(f"{workers} workers cannot do anything: give a number from 1 on")
     if isinstance(session, SessionOptions):
         session.check()
         return options.for_session(session)
@@ -156,6 +152,18 @@ def _annotate_here(
         stack.enter_context(signals)
         annotate_all(batch, session, opened)
         return session.start_s
+
+
+def _annotate_in_workers(
+    batch: Batch, session: SessionOptions, workers: int | str, signals: AbstractContextManager[object]
+) -> dict[str, float]:
+    """Annotate in other processes. Returns the seconds of each stage of the first one's start."""
+    with signals, _workers(workers, session, batch.options) as several:
+        batch.start("starting")
+        start_s = start_workers(several, batch.stop)
+        batch.start("started")
+        annotate_in_parallel(batch, several)
+        return start_s
 
 
 def _workers(workers: int | str, session: SessionOptions, options: AnnotateOptions) -> AbstractContextManager[Workers]:

@@ -64,6 +64,12 @@ class AnnotateOptions:
     encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
+        for name in ("stride", "batch"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise UsageError(f"--{name} is {number}: give a number from 1 on")
+        if self.smooth < 0:
+            raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
         if self.end is not None and self.end <= 0:
             raise UsageError(f"--end is {float(self.end):g} s: give a time after 0")
         if self.start is not None and self.end is not None and self.end <= self.start:

@@ -28,8 +28,8 @@ class Sample:
 class Timeline:
     """Keeps the explanations of frames that are evenly spaced over however many there are.
 
-    It begins with every frame. When it is full it drops every other one, and from then on takes half as many. What is
-    kept depends on nothing but the frames that were added.
+    It begins with every frame. When it is full it drops every second one, and from then on takes half as many. What is
+    kept depends only on the frames that were added.
 
     Args:
         capacity: how many samples are kept at most, the last frame's among them.
@@ -67,7 +67,7 @@ class Timeline:
 
 
 def _lighter(explanation: Explanation) -> Explanation:
-    """Without what is large; and with maps of its own, so that it does not keep those of a whole batch in memory."""
+    """Without what is large, and with copies of the maps: a view would keep those of a whole batch in memory."""
     light = explanation.without_scores()
     signs = None if light.signs is None else light.signs.copy()
     return replace(light, heatmaps=light.heatmaps.copy(), evidence=light.evidence.copy(), signs=signs)

@@ -11,9 +11,9 @@ import av
 from live_gradcam.sinks.containers import Container
 from live_gradcam.sinks.tracks import CopiedTrack, EncodedAudio, EncodedSubtitles, Track
 
-#: Of text, so that they can be written in another form; pictures of text cannot.
+#: Subtitles of text, which can be written in another form. Pictures of text cannot.
 _TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"})
-#: What a container writes itself, of its own file.
+#: What each file says of itself alone.
 _TECHNICAL = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "handler_name", "vendor_id"}
 )
@@ -23,14 +23,14 @@ _MILLISECONDS = Fraction(1, 1000)
 class Accompaniment:
     """Takes packets of sound and subtitles of one file and gives those for another.
 
-    They are copied where the other kind of file carries them; other sound is encoded again, and so are subtitles of
-    text. Add it before the output is begun.
+    They are copied if the other kind of file carries them. Other sound is encoded again, and so are subtitles of text.
+    Make it before the output is begun.
 
     Args:
         streams: of the source, sound and subtitles.
         output: the container to write to.
         container: its kind.
-        shift: seconds that everything is earlier in the output.
+        shift: seconds by which everything is earlier in the output.
 
     Attributes:
         converted: what was encoded again, in words: "audio pcm_s16le → aac".

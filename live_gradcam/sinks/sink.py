@@ -100,7 +100,7 @@ class OpenSink(Protocol):
 
         Args:
             image: uint8 (height, width, 3), BGR. It may have another size than the first.
-            pts: its time in seconds, from 0 on, later than the last one's.
+            pts: its time in seconds, from 0 on, and later than the last one's.
         """
 
     def write_packet(self, packet: Any) -> None:

@@ -12,14 +12,16 @@ import av
 from live_gradcam.sources.clock import LONGEST_PAUSE
 
 _MILLISECONDS = Fraction(1, 1000)
-_TOLERATED_GAP = Fraction(30, 1000)  # seconds by which a clock in whole milliseconds or packets trembles
-#: Seconds: packets that come so much too early are of another recording. Subtitles may begin before others that go on.
+#: Seconds: times in whole milliseconds, or in whole packets, are wrong by so much.
+_TOLERATED_GAP = Fraction(30, 1000)
+#: Seconds: a packet that is so much too early belongs to another recording. Subtitles may overlap.
 _SET_BACK, _SUBTITLES_SET_BACK = Fraction(1, 10), Fraction(10)
-#: Seconds: packets that come so much too late are of another time. Between subtitles hours may pass.
+#: Seconds: a packet that is so much too late belongs to another time. Between subtitles hours may pass.
 _SET_FORWARD, _SUBTITLES_SET_FORWARD = LONGEST_PAUSE, Fraction(24 * 3600)
-_LONGEST_SILENCE = Fraction(60)  # seconds; a longer one is nothing, and no sound of 0
-_NO_TEXT = bytes(2)  # mov_text: the length of nothing
-#: Whose delay Matroska learns from the stream itself, so that times before 0 s are none in the file.
+#: Seconds: a longer gap is left empty, and not filled with silence.
+_LONGEST_SILENCE = Fraction(60)
+_NO_TEXT = bytes(2)  # mov_text: a length of 0
+#: Codecs that say themselves how long decoders warm up, so that Matroska needs no times before 0 s for it.
 _WITH_DELAY = frozenset({"opus", "libopus"})
 #: What all encoders take, by the number of channels.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -43,14 +45,14 @@ class Track(ABC):
 class CopiedTrack(Track):
     """The packets as they are.
 
-    Where their clock jumps, as in recordings that were put together, they go on after the last one. Sound whose clock
-    has nothing to do with that of the pictures begins with them.
+    If their clock jumps, as in recordings that were put together, they go on after the last one. If the sound's clock
+    has nothing to do with that of the pictures, the sound begins with the pictures.
 
     Args:
         source: stream to copy.
         output: the container to write to.
-        from_zero: leave out what is before 0 s, where all else would be shifted for it. That is what decoders throw
-            away: a beginning cut off by an edit list, and the first packet of AAC or MP3, with which they warm up.
+        from_zero: leave out what is before 0 s, if all streams would be shifted for it. Decoders throw it away anyway:
+            a beginning cut off by an edit list, or the first packet of AAC or MP3, with which they warm up.
     """
 
     def __init__(self, source: Any, output: Any, *, from_zero: bool) -> None:
@@ -61,7 +63,7 @@ class CopiedTrack(Track):
         self._set_back = _SET_BACK if self._is_audio else _SUBTITLES_SET_BACK
         self._set_forward = _SET_FORWARD if self._is_audio else _SUBTITLES_SET_FORWARD
         self._delay = _delay(source) if self._is_audio else Fraction(0)
-        self._tells_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
+        self._says_delay = self._name in _WITH_DELAY or "matroska" in source.container.format.name
         self._offset = 0
         self._last: tuple[int, int] | None = None  # ticks: its time and its duration
 
@@ -71,7 +73,7 @@ class CopiedTrack(Track):
             return []
         step = self._keep_order(packet)
         if self._is_audio and not packet.duration and step:
-            packet.duration = step  # Matroska may not say it; a last packet without one is none in MP4
+            packet.duration = step  # Matroska may not say it, and MP4 needs it for the last packet
         self._last = (packet.dts, packet.duration or 1)
         packet.stream = self.stream
         return [packet]
@@ -93,21 +95,21 @@ class CopiedTrack(Track):
         return packet.dts - self._last[0]
 
     def _is_pause(self, packet: Any) -> bool:
-        """Whether this is MP4's way to say that no subtitle is shown, which its writer adds where it is needed."""
+        """Whether this is MP4's way to say that no subtitle is shown. Its writer adds such packets itself."""
         return self._name == "mov_text" and packet.size == len(_NO_TEXT) and bytes(packet) == _NO_TEXT
 
     def _is_thrown_away(self, packet: Any) -> bool:
         time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
         if self._last is not None or not -LONGEST_PAUSE <= time < 0:
             return False
-        return packet.is_discard or not self._tells_delay or time < -self._delay - _MILLISECONDS
+        return packet.is_discard or not self._says_delay or time < -self._delay - _MILLISECONDS
 
 
 class EncodedAudio(Track):
     """Sound that is encoded again, every sample at its time.
 
     What is missing becomes silence. Where the clock jumps, as in recordings that were put together, the sound goes on.
-    What is before 0 s is left out, as all else would be shifted for it.
+    What is before 0 s is left out: all streams would be shifted for it.
     """
 
     def __init__(self, source: Any, output: Any, encoder: str) -> None:

@@ -36,8 +36,8 @@ _CRASH_SAFE_OPTIONS = {
 _AT_ONCE = {"tune": "zerolatency", "threads": "auto"}
 _DEFAULT_ENCODING = Encoding()
 _KEYFRAME_SECONDS = 2
-_REORDERED = 3  # frames that it takes for one to be encoded before one that is shown earlier
-_BT709 = 1  # ITU-T H.273, for matrix, primaries and transfer alike
+_REORDERED = 3  # frames: with fewer, none is encoded before one that is shown earlier
+_BT709 = 1  # ITU-T H.273: the same number for matrix, primaries and transfer
 _LIMITED_RANGE = 1
 #: A pixel of colour is the mean of the four that it stands for, and values are rounded: swscale's default cuts them
 #: off, which makes every picture darker and yellower. SWS_ACCURATE_RND and SWS_FULL_CHR_H_INP of libswscale/swscale.h
@@ -130,8 +130,8 @@ class FileWriter(Writer):
         """Add a frame.
 
         Args:
-            image: uint8 (height, width, 3), BGR. One that has not the writer's size is scaled to it in its own shape,
-                between black bars.
+            image: uint8 (height, width, 3), BGR. An image of another size than the writer's is scaled to that in its
+                own shape, between black bars.
             pts: its time in seconds, not negative, and later than the last one's; else it is a tick later than that.
 
         Raises:

@@ -192,6 +192,7 @@ def test_usage_errors_are_raised_before_anything_begins(
         ({"session": fake, "workers": 2}, "workers start their own sessions"),
         ({"session": fake, "options": AnnotateOptions(layout="grid")}, "the session makes too few maps"),
         ({"session": fake, "options": AnnotateOptions(smooth=1)}, "the session makes too few maps"),
+        ({"workers": 0}, "0 workers cannot do anything"),
         ({"sidecars": {"json": tmp_path / "n"}}, "there is no sidecar 'json'; did you mean jsonl?"),
         ({"sidecars": {"contact_sheet": tmp_path / "n.png"}}, "did you mean contact-sheet?"),
         ({"sidecars": {"heatmaps": tmp_path / "n.npy"}}, "does not end in .npz or .zarr"),
@@ -205,6 +206,11 @@ def test_usage_errors_are_raised_before_anything_begins(
         annotate(tmp_path / "no.mp4")
     with pytest.raises(UsageError, match="several videos need a folder"):
         annotate([source, video(tmp_path / "b.mp4", 3)])
+    with pytest.raises(UsageError, match="there is nothing to annotate"):
+        annotate([])
+    for number in ({"stride": 0}, {"batch": 0}, {"smooth": -1.0}):
+        with pytest.raises(UsageError, match=rf"^--{next(iter(number))} is "):
+            AnnotateOptions(**number)  # type: ignore[arg-type]
     fake.options = None
     with pytest.raises(UsageError, match="make it with start_session"):
         annotate(source, session=fake)

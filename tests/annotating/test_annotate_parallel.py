@@ -204,8 +204,8 @@ def test_a_span_without_frames_with_two_workers(tmp_path: Path) -> None:
 
 def test_an_engine_that_does_not_start_in_two_workers(tmp_path: Path) -> None:
     source, out = make_source(tmp_path / "in.mp4", 50), tmp_path / "out"
-    finished = finish(start_fake("annotate", source, "-o", out / "x.mp4", "--layer", "none", "--workers", 2))
-    assert (finished.code, finished.err) == (2, "live-gradcam: there is no layer 'none'\n")
+    finished = finish(start_fake("annotate", source, "-o", out / "x.mp4", "--input-size", 64, "--workers", 2))
+    assert (finished.code, finished.err) == (2, "live-gradcam: the network runs at no other size\n")
     assert os.listdir(out) == []
 
 
