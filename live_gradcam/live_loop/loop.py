@@ -79,7 +79,7 @@ class LiveRun:
         self._is_playing = False
         self._is_over = False
         self._shown_at = 0.0
-        self._seconds, self._captured = 0.0, 0
+        self._seconds, self._captured, self._dropped = 0.0, 0, 0
 
     def run(self, stop: StopRequest) -> None:
         """Run until the source ends, a person quits, or a stop is requested."""
@@ -96,6 +96,7 @@ class LiveRun:
                 self._show_again()
         self._seconds = self._status.seconds
         self._captured = self._frames.capture.captured - self._status.dropped_before
+        self._dropped = self._status.dropped(self._frames.to_explain.replaced)
 
     def summary(self, *, stopped: bool) -> LiveSummary:
         """What was done until the run ended; `stopped`: by Ctrl-C or SIGTERM."""
@@ -103,7 +104,7 @@ class LiveRun:
             frames=self._status.count,
             captured=self._captured,
             displayed=self._metrics.displayed if self._is_seen else 0,
-            dropped=self._status.dropped(self._frames.to_explain.replaced),
+            dropped=self._dropped,
             reconnects=self._frames.capture.reconnects,
             seconds=self._seconds,
             latency_ms=self._metrics.latency_percentiles_ms(),
