@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,17 +15,15 @@ from live_gradcam.attribution.framing import check_frame
 from live_gradcam.attribution.methods.method import OnProgress
 from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.plan import Plan
+from live_gradcam.attribution.planned import Planned
 from live_gradcam.attribution.running import Runner
 from live_gradcam.attribution.sharing import Sharing
 from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
 from live_gradcam.attribution.timing import fastest_batch, time_of_frame
-from live_gradcam.choices import Fit, Precision
-from live_gradcam.compiling.lowering import LayerRewrite, describe_rewrites
+from live_gradcam.choices import Fit
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
-from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
-from live_gradcam.networks.target_layer import layers_to_step_through
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
 _KEPT_SIZES = 4
 
 
-class Explainer:
+class Explainer(Planned):
     """Explains frames with one compiled function: trunk → head → the head's gradient → maps.
 
     The function is compiled once, for one network and one target layer (of tiles: once for each number of them); frames
@@ -79,72 +76,10 @@ class Explainer:
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
-    # --- what it is -----------------------------------------------------------------------------------------------
-
-    @property
-    def classifier(self) -> Classifier:
-        """The network that is explained, at the input size that was asked for."""
-        return self.plan.classifier
-
-    @property
-    def method(self) -> str:
-        """The method's name."""
-        return self.plan.options.explained.method
-
-    @property
-    def layer(self) -> str:
-        """The target layer's full name; several with commas."""
-        return self.plan.layers.name
-
-    @cached_property
-    def layers(self) -> tuple[str, ...]:
-        """The full names of the layers worth looking at one after the other, from the first to the last."""
-        return tuple(dict.fromkeys(step.name for step in layers_to_step_through(self.plan.written.before)))
-
-    @property
-    def relu(self) -> bool:
-        """Whether maps keep only what speaks for the class."""
-        return self.plan.options.explained.relu
-
-    @property
-    def fit(self) -> Fit:
-        """How frames enter the network."""
-        return self.plan.framing.fit
-
-    @property
-    def engine(self) -> str:
-        """The name of what runs the functions."""
-        return self.plan.options.compiling.engine
-
-    @property
-    def precision(self) -> Precision:
-        """In which numbers the products before the target layer are computed."""
-        return self.plan.options.compiling.precision
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What there is to name, and to ask for."""
-        return self.plan.vocabulary
-
-    @property
-    def rewrites(self) -> dict[str, int]:
-        """How often each rule of the lowering applied."""
-        return self.plan.written.rewrites
-
-    @property
-    def tune_s(self) -> float:
-        """Seconds spent on timing forms of layers."""
-        return self.plan.written.tuner.seconds
-
     @property
     def trace_count(self) -> int:
         """How often the one-pass function has been traced: see `Functions`."""
         return self._runner.functions.trace_count
-
-    def describe_rewrites(self) -> list[LayerRewrite]:
-        """What the lowering made of each layer, in running order."""
-        written = self.plan.written
-        return describe_rewrites(written.before, written.network, written.tuner)
 
     # --- others like it -------------------------------------------------------------------------------------------
 
