@@ -176,6 +176,7 @@ def test_a_damaged_recording_with_two_workers(tmp_path: Path, damage: str) -> No
     assert_same(one, two)
 
 
+@pytest.mark.versions
 def test_a_batch_with_two_workers(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -329,6 +330,7 @@ def test_a_cluster_that_loses_a_worker_half_way(tmp_path: Path, alone: tuple[Pat
     assert_same(expected, tmp_path)
 
 
+@pytest.mark.versions
 def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     source = make_source(tmp_path / "in.mp4", 10)

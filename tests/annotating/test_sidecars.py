@@ -130,6 +130,7 @@ def test_the_raw_maps(tmp_path: Path, suffix: str) -> None:
     assert os.listdir(tmp_path) == [f"x{suffix}"]
 
 
+@pytest.mark.versions
 def test_zarr_chunks_are_appended_and_the_rest_on_leaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw_maps, "_CHUNK_BYTES", 4 * 2 * 3 * 4 * 7)  # of maps, 7 rows
     monkeypatch.setattr(raw_maps, "_CHUNK_FRAMES", 10)

@@ -207,6 +207,7 @@ def test_no_evidence_is_said_below_the_picture() -> None:
     assert rows.min() > picture.max() + 30  # on the second line
 
 
+@pytest.mark.versions
 @pytest.mark.filterwarnings("error")
 def test_labels_of_any_kind_stay_on_the_sheet() -> None:
     labels = ["long " * 60, "$x^$ {", "_hidden", "猫", "two\nlines", "É"]

@@ -74,6 +74,7 @@ def fixture_windows() -> dict[str, np.ndarray]:
     return windows
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("lowering", [True, False])
 def test_the_logits_are_those_of_an_independent_pytorch_run(lite0: Classifier, lowering: bool) -> None:
     explainer = Explainer(lite0, maps=1, lowering=lowering)
@@ -83,6 +84,7 @@ def test_the_logits_are_those_of_an_independent_pytorch_run(lite0: Classifier, l
         np.testing.assert_allclose(explainer(window[..., ::-1]).logits, expected[name], atol=1e-4, err_msg=name)
 
 
+@pytest.mark.versions
 def test_the_map_is_grad_cam_by_hand(lite0: Classifier, explainer: Explainer, chelsea: np.ndarray) -> None:
     frame = cv2.resize(chelsea, (224, 224))
     model = lite0.model
@@ -329,6 +331,7 @@ def test_normalization_inside_the_model_and_a_layer_by_name() -> None:
     assert explainer.layer == "early"
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_saved_model_with_a_labels_file(tmp_path: Path, suffix: str) -> None:
     model = pooled_model(activation="softmax")

@@ -182,6 +182,7 @@ def assert_map(explanation, raw_map: np.ndarray, position: int = 0, rtol: float 
     np.testing.assert_allclose(explanation.heatmaps[position], positive / (positive.max() or 1), atol=rtol)
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     "method",
     [

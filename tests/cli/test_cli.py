@@ -103,6 +103,7 @@ def test_importing_the_package_needs_no_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.versions
 def test_nothing_is_printed_that_is_not_ours(picture: Path, tmp_path: Path) -> None:
     finished = run("explain", picture, "-o", tmp_path / "out.png")
     assert finished.code == 0
@@ -219,6 +220,7 @@ def test_the_class_can_be_pinned_by_its_label(here, picture: Path) -> None:
     assert numbers["predictions"][0]["index"] == 285
 
 
+@pytest.mark.versions
 def test_a_video_is_annotated_frame_by_frame(here, tmp_path: Path) -> None:
     video = tiny_video(tmp_path / "in.mp4", size=(64, 48))
     output, lines, maps = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "out.npz"
@@ -320,6 +322,7 @@ def test_what_the_lowering_does_is_shown(here) -> None:
     assert re.search(r"\d+ of \d+ layers rewritten", shown)
 
 
+@pytest.mark.versions
 def test_the_lists(here) -> None:
     models = here("models").out
     assert "efficientnet-lite0 (default)" in models
@@ -395,6 +398,7 @@ def test_a_name_that_does_not_exist(here, picture: Path, flags: list[str], words
     assert [path.name for path in picture.parent.iterdir()] == ["chelsea.png"]
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     "arguments",
     [["annotate"], ["explain", "--fit", "squash", "x.png"], ["bench", "-n", "0"], ["nonsense"], ["live", "-k", "x"]],

@@ -7,7 +7,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 from command_line import environment
+
+pytestmark = pytest.mark.versions
 
 _IMPORTS = """
 import logging, os, sys, threading

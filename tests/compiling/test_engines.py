@@ -75,6 +75,7 @@ def dense_headed() -> keras.Model:
     return keras.Model(image, layers.Dense(6, activation="softmax", kernel_initializer="random_normal")(x))
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("score", ["logit", "margin", "probability"])
 def test_a_dense_head_is_explained_alike(chelsea: np.ndarray, score: str) -> None:
     classifier = classifier_of(dense_headed())

@@ -22,6 +22,8 @@ from live_gradcam.explanations.explanation import Box, Explanation, Prediction, 
 from live_gradcam.explanations.fits import fit_frame, heatmap_on_frame, shrink
 from live_gradcam.live_loop.commands import COMMANDS
 
+pytestmark = pytest.mark.versions
+
 
 def explanation_of(heatmap: np.ndarray, frame_size: tuple[int, int], target: int = 1) -> Explanation:
     predictions = tuple(Prediction(i, f"class {i}", p) for i, p in ((1, 0.75), (0, 0.2), (2, 0.05)))

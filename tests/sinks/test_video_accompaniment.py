@@ -19,6 +19,8 @@ from live_gradcam.sinks.sink import Extras
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
+pytestmark = pytest.mark.versions
+
 _MILLISECOND = Fraction(1, 1000)
 _SECONDS = 2
 _CLICK = Fraction(8, 5)  # seconds

@@ -22,6 +22,8 @@ from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.sink import OpenSink, Pictures
 from live_gradcam.sources.reader import VideoReader
 
+pytestmark = pytest.mark.versions
+
 _FFMPEGS_NAMES = {"h264": "h264", "hevc": "hevc", "av1": "libdav1d", "vp9": "vp9"}
 _CARRIED = {
     ".mp4": ["h264", "hevc", "av1", "vp9"],

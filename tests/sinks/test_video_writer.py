@@ -21,6 +21,8 @@ from live_gradcam.sinks.sink import Extras
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
+pytestmark = pytest.mark.versions
+
 _COLOURS = {
     "red": (0, 0, 255),
     "green": (0, 255, 0),

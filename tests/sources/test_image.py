@@ -15,6 +15,8 @@ from live_gradcam.errors import OutputError, SourceError
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.image import read_image
 
+pytestmark = pytest.mark.versions
+
 
 def _noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
     return np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype=dtype)

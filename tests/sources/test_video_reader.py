@@ -32,6 +32,8 @@ from live_gradcam.sources.reader import VideoReader
 from live_gradcam.sources.silence import silence_opencv
 from live_gradcam.sources.wholeness import breaks
 
+pytestmark = pytest.mark.versions
+
 _B_FRAMES = {"bf": "3", "g": "25"}
 
 
