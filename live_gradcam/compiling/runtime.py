@@ -37,10 +37,9 @@ def set_compiler_flags() -> None:
     To be called before TensorFlow computes anything: it reads them when it first asks for its devices. Later this
     changes nothing. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
     """
-    if _CACHE_FLAG in os.environ.get("TF_XLA_FLAGS", "") and "tensorflow" in sys.modules:
-        return  # they are set
     if not _reads_flags():
-        _say_that_flags_are_read()
+        if _CACHE_FLAG not in os.environ.get("TF_XLA_FLAGS", ""):
+            _say_that_flags_are_read()
         return
     version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
     if platform.machine() in ("x86_64", "AMD64"):
