@@ -398,7 +398,7 @@ def test_what_is_wrong_with_inputs_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"the shape \(2,\), and its value the shape \(3,\)"):
         classifier_of(model, tmp_path, feed={"age": np.zeros(3)})
     (tmp_path / "text.npy").write_text("no array")
-    with pytest.raises(ModelError, match="cannot be read as an array"):
+    with pytest.raises(ModelError, match="cannot be read as a NumPy array"):
         classifier_of(model, tmp_path, feed={"age": tmp_path / "text.npy"})
 
 

@@ -148,7 +148,7 @@ def test_an_unknown_layer_suggests_the_closest() -> None:
 def test_a_layer_that_gives_no_map_is_refused() -> None:
     network = flatten(sequential(), SIZE)
     dense = network.operations[-1].name
-    with pytest.raises(UsageError, match="not a map"):
+    with pytest.raises(UsageError, match="cannot be the target layer"):
         find_layer(network, dense)
 
 

@@ -265,7 +265,7 @@ def test_a_map_that_is_only_reshaped_is_looked_at_before() -> None:
 
 def test_a_vector_is_no_target() -> None:
     network = flatten(vision_transformer("mean"), SIZE)
-    with pytest.raises(UsageError, match="not a map"):
+    with pytest.raises(UsageError, match="cannot be the target layer"):
         find_layer(network, "classes")
 
 
