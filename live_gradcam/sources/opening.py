@@ -27,8 +27,8 @@ def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Fr
     only recordings can give (a span of time, sound) is there where `source.is_recording(…)` says so.
 
     Args:
-        uri: a camera (0, "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…"), a video, a picture, a folder of
-            pictures, a pattern for numbered ones ("shots/%04d.png"), or what another package opens.
+        uri: a camera ("0", "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…"), a video, a picture, a folder
+            of pictures, a pattern for numbered ones ("shots/%04d.png"), or what another package opens.
         options: what is wanted of it.
 
     Returns:
@@ -39,7 +39,15 @@ def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Fr
         UsageError: an option that contradicts it, or a pipeline of GStreamer, which is not read.
     """
     text = _text_of(uri)
-    return _opener_of(text).open(text, options)
+    if not text:
+        raise UsageError("the source is an empty text: give a camera (0), a file, a folder or an address")
+    if " ! " in text and not os.path.exists(text):
+        raise UsageError(
+            "GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or end the "
+            "pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give udp://127.0.0.1:5000"
+        )
+    opener = next(opener for opener in _openers() if opener.matches(text))  # the last one takes everything
+    return opener.open(text, options)
 
 
 def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Recording:
@@ -71,25 +79,9 @@ def is_of_another_package(uri: str | Path) -> bool:
     return any(opener.matches(text) for opener in _openers_of_other_packages())
 
 
-def is_live(uri: str | Path) -> bool:
-    """Whether a text names a camera or a stream: a source that does not wait, and may come back when it stops."""
-    return _opener_of(_text_of(uri)).is_live
-
-
 def _text_of(uri: str | Path) -> str:
     """A source as a text; of a path that was an address, the address."""
     return (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
-
-
-def _opener_of(text: str) -> SourceOpener:
-    if not text:
-        raise UsageError("the source is an empty text: give a camera (0), a file, a folder or an address")
-    if " ! " in text and not os.path.exists(text):
-        raise UsageError(
-            "GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or end the "
-            "pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give udp://127.0.0.1:5000"
-        )
-    return next(opener for opener in _openers() if opener.matches(text))  # the last one takes everything
 
 
 def _openers() -> list[SourceOpener]:

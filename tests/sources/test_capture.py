@@ -23,6 +23,7 @@ from frame_sources import GivenFrames
 from mjpeg_server import MjpegServer
 from video_files import make_video, number_of, numbered
 
+from live_gradcam.choices import SOURCES
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.flow.slot import Slot
 from live_gradcam.sources import camera, capture, stream
@@ -30,7 +31,7 @@ from live_gradcam.sources.capture import Capture
 from live_gradcam.sources.devices import camera_index, list_cameras
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import as_bgr
-from live_gradcam.sources.opening import is_live, open_source
+from live_gradcam.sources.opening import open_source
 from live_gradcam.sources.options import CameraOptions, SourceOptions
 from live_gradcam.sources.playback import Playback
 
@@ -713,7 +714,9 @@ def test_a_camera_driver_that_does_not_exist() -> None:
 
 
 def test_which_sources_are_live() -> None:
-    assert [is_live(source) for source in ("0", "rtsp://x", "film.mp4")] == [True, True, False]
+    openers = [SOURCES.load(name) for name in SOURCES.of_this_package]
+    first = [next(opener for opener in openers if opener.matches(source)) for source in ("0", "rtsp://x", "film.mp4")]
+    assert [opener.is_live for opener in first] == [True, True, False]
 
 
 def _wait_for(condition: Callable[[], object]) -> None:

@@ -24,7 +24,7 @@ from live_gradcam.evaluating.pictures import plan_sources, read_pictures
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources import camera
 from live_gradcam.sources.levels import Levels
-from live_gradcam.sources.opening import is_live, open_recording, open_source
+from live_gradcam.sources.opening import open_recording, open_source
 from live_gradcam.sources.options import SourceOptions
 from live_gradcam.sources.reader import VideoReader
 from live_gradcam.sources.source import is_recording
@@ -149,7 +149,6 @@ def test_a_file_and_a_folder_that_are_called_like_a_camera(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     make_video(Path("7.mp4"), [numbered(i) for i in range(3)]).rename("7")
     _shots(Path("8"))
-    assert is_live("7")
     with open_recording(Path("7")) as video, open_recording(Path("8")) as pictures:
         assert [number_of(frame.image) for frame in video.frames()] == [0, 1, 2]
         assert pictures.expected_frames == 6
