@@ -56,7 +56,8 @@ def test_an_error_suggests_what_was_added(installed: dict[str, str], flag: str, 
 def test_a_network_is_explained_by_a_method_and_shown_on_a_surface_that_were_added(
     installed: dict[str, str], tmp_path: Path
 ) -> None:
-    video = make_video(tmp_path / "in.mp4", [np.full((48, 64, 3), 20 * index, np.uint8) for index in range(1, 9)])
+    noise = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 3), np.uint8)
+    video = make_video(tmp_path / "in.mp4", list(noise))
     finished = run(
         *("live", video, "--surface", "sample-log", "--model", "sample-tiny", "--method", "sample-mean"),
         *("--every-frame", "--json", tmp_path / "live.json"),
