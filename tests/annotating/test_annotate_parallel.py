@@ -243,7 +243,11 @@ def test_what_two_workers_have_to_say_is_said_once(tmp_path: Path) -> None:
     for workers in (1, 2):
         finished = run(*command, "--workers", workers, "--fit", "stretch")
         assert finished.code == 0
-        for said in ("sets it", "the map is empty: at last nothing speaks for value", "with unit pixels, a guess"):
+        for said in (
+            "is a guess: set yours",
+            "the map is empty: at last nothing speaks for value",
+            "with unit pixels, a guess",
+        ):
             assert finished.err.count(said) == 1, finished.err
 
 
