@@ -53,9 +53,9 @@ def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int
     Raises:
         ModelError: the model's numbers say nothing.
     """
-    preprocessing = find_preprocessing(options.preprocessing) or loaded.preprocessing
-    if loaded.preprocessing is not None and loaded.labels is not None:  # by somebody who knows the network
-        return Facts(options.output, preprocessing or loaded.preprocessing, loaded.fit, None, loaded.labels)
+    asked_for = find_preprocessing(options.preprocessing)
+    if loaded.preprocessing is not None and loaded.labels is not None:  # its source knows the network
+        return Facts(options.output, asked_for or loaded.preprocessing, loaded.fit, None, loaded.labels)
     name, say, output = loaded.name, options.say, options.output
     units = model.outputs[0].shape[-1]
     network = _network(model, input_size)
@@ -67,6 +67,7 @@ def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int
     labels = loaded.labels
     if options.labels is None and labels is None and loaded.file is not None:
         labels = _labels_beside(loaded.file, entries_of(output, units), say)
+    preprocessing = asked_for or loaded.preprocessing
     fit, guess = loaded.fit or fit_of(model), None
     if preprocessing is None:
         own = _own_preprocessing(model)
