@@ -10,6 +10,9 @@ from typing import Any
 
 SECONDS = 120
 
+#: What a command is to find as a person's shell has it: the last two are set where the package is imported.
+_OWN = ("DISPLAY", "WAYLAND_DISPLAY", "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "TF_XLA_FLAGS")
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -22,9 +25,7 @@ class Finished:
 
 def environment(**changes: str) -> dict[str, str]:
     """This process's environment without a display and without the tests' own settings of TensorFlow."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    kept.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    return {**kept, **changes}
+    return {**{name: value for name, value in os.environ.items() if name not in _OWN}, **changes}
 
 
 def start(*arguments: Any, **changes: str) -> subprocess.Popen[str]:
