@@ -3,17 +3,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests are shared out to as many processes as there are processors, four at most: each takes up to 5 GB.
+BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test quick check clean
 
 # Annotate the tour with the embedded network.
 demo: $(VENV)/installed
 	$(BIN)/live-gradcam annotate videos/tour.mp4 -o output/tour-gradcam.mp4 --overwrite
 
-# Run the whole test suite.
+# Run the whole test suite: beside one another what can, and then what measures time or memory, by itself.
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BESIDE) -m "not alone"
+	$(BIN)/python -m pytest -m alone
+
+# Run the tests that are quick.
+quick: $(VENV)/installed-test
+	$(BIN)/python -m pytest $(BESIDE) -m "not slow and not alone"
 
 # What CI runs besides the tests.
 check: $(VENV)/installed-test
