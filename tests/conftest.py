@@ -8,8 +8,11 @@ import shutil
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache.
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="live-gradcam-tests-")
+# Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache. Processes
+# that share the tests share them too.
+_IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ
+if _IS_FIRST:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="live-gradcam-tests-")
 
 import numpy as np
 import pytest
@@ -17,7 +20,8 @@ from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
 
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+if _IS_FIRST:
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ import pytest
 from command_line import run
 from video_files import make_video
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(__file__).parent / "sample_package"
 
 

@@ -116,6 +116,7 @@ def test_real_footage_with_its_sound(tmp_path: Path, name: str) -> None:
         assert (best["index"], best["probability"] > 0.7) == (class_index, True)
 
 
+@pytest.mark.slow
 def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None:
     output, lines, table, maps, sheet = (tmp_path / f"tour.{kind}" for kind in ("mp4", "jsonl", "csv", "npz", "png"))
     finished = run(
@@ -148,6 +149,7 @@ def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None
 # --- what goes along ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_sound_goes_along_packet_by_packet(tmp_path: Path, ending: str) -> None:
     source = make_video(tmp_path / f"in.{ending}", pictures(100), audio_codec="aac", audio_seconds=4)
@@ -166,6 +168,7 @@ def test_sound_that_begins_before_the_pictures_does_not_make_them_later(tmp_path
     assert shown(tmp_path / "out.mkv") == [(n, Fraction(n, 25)) for n in range(20)]
 
 
+@pytest.mark.slow
 def test_sound_that_the_file_cannot_carry_is_encoded_anew_and_sounds_as_long(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(50), audio_codec="aac", audio_seconds=2)
     summary = annotated(source, tmp_path / "out.webm")
@@ -258,6 +261,7 @@ def test_chapters_and_subtitles_are_cut_along(tmp_path: Path) -> None:
 # --- which frames -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begin", [0, 45_000])
 def test_a_span_begins_at_0_and_its_numbers_stay_on_the_recordings_clock(tmp_path: Path, begin: int) -> None:
     ticks = [begin + 3600 * index for index in range(200)]

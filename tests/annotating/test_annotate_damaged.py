@@ -166,6 +166,7 @@ def try_all(ending: str, folder: Path) -> None:
         place.rmdir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", KINDS)
 def test_damaged_recordings(tmp_path: Path, ending: str) -> None:
     process = subprocess.Popen(

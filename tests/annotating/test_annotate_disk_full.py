@@ -17,7 +17,10 @@ from command_line import finish
 from fake_engine import start_fake
 from video_files import make_video, numbered
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files"),
+]
 
 TOO_LARGE, FULL = "File too large", "No space left on device"
 

@@ -254,6 +254,7 @@ def test_the_report_is_the_json_of_the_command(tmp_path: Path, starts: list[Sess
     }
 
 
+@pytest.mark.slow
 def test_two_workers_from_a_script(tmp_path: Path) -> None:
     """In a process of its own, whose workers import the script."""
     source = make_video(
@@ -281,6 +282,7 @@ if __name__ == "__main__":
     assert finished.stdout == "done 75 ['starting', 'started', 'over']\n"
 
 
+@pytest.mark.slow
 def test_verbose_programs_are_told_how_long_the_start_took(caplog: pytest.LogCaptureFixture, lite0: Any) -> None:
     with caplog.at_level(logging.INFO, "live_gradcam"):
         session = sessions.start_session(SessionOptions(tune="off", fit="stretch"))

@@ -19,7 +19,10 @@ from video_files import make_video, number_of, numbered
 
 from live_gradcam.sources.reader import VideoReader
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs signals and /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs signals and /proc"),
+]
 
 FRAMES, RATE = 600, 25
 #: So slow that a command is interrupted in its middle; all of it takes three seconds.

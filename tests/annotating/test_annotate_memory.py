@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from command_line import environment
 
+pytestmark = pytest.mark.slow
+
 FPS, SECONDS = 10, 20 * 60
 FRAMES = FPS * SECONDS
 #: What a frame's numbers are in memory: 256 probabilities and logits, a map of 49, all float32, and the objects around

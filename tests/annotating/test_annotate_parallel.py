@@ -31,6 +31,8 @@ from live_gradcam.annotating.segments import cut as cut_in_segments
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.reader import VideoReader
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ("n.jsonl", "n.csv", "n.npz")
 
 

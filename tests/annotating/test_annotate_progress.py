@@ -183,6 +183,7 @@ print(json.dumps([answers, heavy]))
 """
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_a_line_each_without_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "in.mp4").write_text("not looked at")
     flags = json.dumps([flags for flags, _ in WRONG])

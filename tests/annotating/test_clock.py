@@ -191,6 +191,7 @@ def test_the_contact_sheet_counts_from_the_first_frame(tmp_path: Path, monkeypat
     assert drawn == [[i * _PERIOD for i in range(10)]] * 2
 
 
+@pytest.mark.slow
 def test_several_workers_begin_at_0_too(tmp_path: Path) -> None:
     source = _retimed(_with_a_click(tmp_path / "whole.mkv", 100), tmp_path / "in.mkv", lambda _: _HOUR)
     report = tmp_path / "report.json"
@@ -236,6 +237,7 @@ def test_a_clock_that_stands_still_loses_nothing(tmp_path: Path, ending: str) ->
     assert not summary.loss
 
 
+@pytest.mark.slow
 def test_several_workers_tell_of_a_jump_too(tmp_path: Path) -> None:
     whole = _with_a_click(tmp_path / "whole.mkv", 100)
     source = _retimed(whole, tmp_path / "in.mkv", lambda time: _YEARS if time >= 2 else 0)

@@ -169,6 +169,7 @@ def test_a_folder_with_nothing_to_take_says_what_there_is(tmp_path: Path) -> Non
         plan_sources([tmp_path])
 
 
+@pytest.mark.slow
 def test_a_cameras_folder_from_the_command_line(tmp_path: Path) -> None:
     folder = tmp_path / "STREAM"
     folder.mkdir()

@@ -277,6 +277,7 @@ except OutputError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.npz", "x.zarr"])
 def test_a_disk_that_fills_up_while_frames_are_added(tmp_path: Path, name: str) -> None:
@@ -316,6 +317,7 @@ print(resident_mib() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_maps_do_not_stay_in_memory(tmp_path: Path, suffix: str) -> None:
     if not Path("/proc/self/status").exists():
@@ -341,6 +343,7 @@ with Sidecars(heatmaps=Path(sys.argv[1])) as written:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs files without a name")
 def test_of_a_killed_process_only_the_part_is_left(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _KILLED, tmp_path / "x.npz", Path(__file__).parent]

@@ -11,6 +11,8 @@ from command_line import finish, run
 from fake_engine import start_fake
 from video_files import make_video, numbered
 
+pytestmark = pytest.mark.slow
+
 _MEMBER = """
 from live_gradcam.errors import UsageError
 from live_gradcam.files import part_path

@@ -113,6 +113,7 @@ def test_a_size_that_is_asked_for(
     _assert_boxed(frames[9], rows, columns)
 
 
+@pytest.mark.slow
 def test_workers_keep_the_shape(tmp_path: Path) -> None:
     source = _source(tmp_path / "in.ts", _FIRST, _OTHER, count=40)
     finished = finish(

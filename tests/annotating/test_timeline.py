@@ -55,6 +55,7 @@ def test_every_other_sample_is_dropped_when_there_is_no_room(count: int, capacit
     assert (timeline.last.index if timeline.last else None) == (kept[-1] if kept else None)
 
 
+@pytest.mark.slow
 def test_two_hours_keep_a_thousand_evenly_spaced_samples() -> None:
     timeline = Timeline()
     explanation = explained(np.zeros((1, 2, 2), np.float32))
@@ -207,6 +208,7 @@ def test_no_evidence_is_said_below_the_picture() -> None:
     assert rows.min() > picture.max() + 30  # on the second line
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.filterwarnings("error")
 def test_labels_of_any_kind_stay_on_the_sheet() -> None:

@@ -19,6 +19,8 @@ from live_gradcam.compiling.lowering import lower
 from live_gradcam.compiling.products import replaced
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 
 

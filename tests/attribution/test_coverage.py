@@ -75,6 +75,7 @@ def test_a_padding_that_stands_for_same_does_not_move_the_map(front) -> None:
     assert covered(model_of(*front)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ResNet50", "DenseNet121", "MobileNetV2", "NASNetMobile", "InceptionV3"])
 def test_the_maps_of_applications_cover_their_input(name: str) -> None:
     size = (299, 299) if name == "InceptionV3" else (224, 224)
@@ -111,16 +112,19 @@ FRONTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front", FRONTS)
 def test_the_heat_lies_on_the_spot(front: str) -> None:
     assert heat_of(FRONTS[front]()) == pytest.approx((70, 80), abs=1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score-cam", "ablation-cam", "layercam", "hirescam"])
 def test_the_heat_of_other_methods_lies_there_too(method: str) -> None:
     assert heat_of(FRONTS["cropped"](), method) == pytest.approx((70, 80), abs=2)
 
 
+@pytest.mark.slow
 def test_the_heat_lies_there_in_tiles_and_letterboxed_too() -> None:
     for fit in ("letterbox", "tiles"):
         assert heat_of(FRONTS["cropped"](), fit=fit) == pytest.approx((70, 80), abs=2)

@@ -74,6 +74,7 @@ def fixture_windows() -> dict[str, np.ndarray]:
     return windows
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("lowering", [True, False])
 def test_the_logits_are_those_of_an_independent_pytorch_run(lite0: Classifier, lowering: bool) -> None:
@@ -119,6 +120,7 @@ def test_the_peak_is_on_the_cats_head_and_on_the_cup(
         assert top < y < bottom
 
 
+@pytest.mark.slow
 def test_it_is_traced_once_and_memory_is_flat(lite0: Classifier) -> None:
     explainer = Explainer(lite0, maps=1)
     explainer.warm_up()
@@ -149,6 +151,7 @@ def pooled_model(seed: int = 0, units: int = 4, activation: str | None = None) -
     return keras.Model(image, layers.Dense(units, activation=activation, name="scores")(x))
 
 
+@pytest.mark.slow
 def test_on_a_global_pool_and_dense_head_it_is_cam() -> None:
     """The gradient of a pooled linear score is the class's weight over the number of places: Grad-CAM = CAM / (h·w)."""
     model = pooled_model()
@@ -163,6 +166,7 @@ def test_on_a_global_pool_and_dense_head_it_is_cam() -> None:
         np.testing.assert_allclose(evidence, max(cam.max(), 0), rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_weights_and_map_computed_by_hand() -> None:
     """A 2 × 2 picture, an identity convolution, two dense layers with a ReLU: every number can be checked on paper.
 
@@ -201,6 +205,7 @@ def vgg16() -> keras.Model:
     return keras.applications.VGG16(weights=None)
 
 
+@pytest.mark.slow
 def test_the_articles_recipe_on_vgg16(coffee: np.ndarray) -> None:
     """Probability score, mean over space, mean over channels, min-max: the popular recipe, in eager TensorFlow."""
     model = vgg16()
@@ -226,6 +231,7 @@ def test_the_articles_recipe_on_vgg16(coffee: np.ndarray) -> None:
     np.testing.assert_allclose(explanation.heatmaps[0], recipe, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_margins_map_is_the_softmaxs_without_its_saturation() -> None:
     """For one picture ∂p/∂z is a multiple of ∂margin/∂z, so the min-max maps agree while p(1 − p) is not yet 0."""
     classifier = classifier_of(pooled_model(activation="softmax"))
@@ -236,6 +242,7 @@ def test_the_margins_map_is_the_softmaxs_without_its_saturation() -> None:
     assert np.abs(logit_maps - maps[0]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_saturated_softmax_still_has_a_map() -> None:
     model = pooled_model(activation="softmax")
     kernel, bias = model.get_layer("scores").get_weights()
@@ -251,6 +258,7 @@ def test_a_saturated_softmax_still_has_a_map() -> None:
 # --- targets ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pinned_class_comes_first_and_its_map_is_its_own() -> None:
     explainer = Explainer(classifier_of(pooled_model()), topk=3)
     frame = noise(4)
@@ -268,6 +276,7 @@ def test_a_pinned_class_comes_first_and_its_map_is_its_own() -> None:
     assert explainer.trace_count == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", None])
 def test_one_sigmoid_unit_is_explained_for_either_side(activation: str | None) -> None:
     model = pooled_model(units=1, activation=activation)
@@ -284,6 +293,7 @@ def test_one_sigmoid_unit_is_explained_for_either_side(activation: str | None) -
 # --- kinds of models ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_target_layer_is_found_inside_a_nested_backbone() -> None:
     keras.utils.set_random_seed(7)
     base = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(96, 96, 3))
@@ -302,6 +312,7 @@ def test_the_target_layer_is_found_inside_a_nested_backbone() -> None:
     np.testing.assert_allclose(explanation.heatmaps[0], relu_scaled(raw), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_normalization_inside_the_model_and_a_layer_by_name() -> None:
     keras.utils.set_random_seed(8)
     model = keras.Sequential(
@@ -331,6 +342,7 @@ def test_normalization_inside_the_model_and_a_layer_by_name() -> None:
     assert explainer.layer == "early"
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_saved_model_with_a_labels_file(tmp_path: Path, suffix: str) -> None:
@@ -388,6 +400,7 @@ def test_a_name_that_does_not_exist_is_refused_with_a_suggestion(wrong: dict[str
         Explainer(classifier_of(pooled_model()), **wrong)
 
 
+@pytest.mark.slow
 def test_predicting_alone_gives_the_same_predictions(explainer: Explainer, chelsea: np.ndarray) -> None:
     predictions = explainer.predict(chelsea)
     for alone, explained in zip(predictions, explainer(chelsea).predictions, strict=True):

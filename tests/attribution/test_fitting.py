@@ -40,6 +40,7 @@ def said_of_fit(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [message for message in caplog.messages if "fit" in message]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "fit"),
     [
@@ -84,6 +85,7 @@ def test_a_network_of_the_catalogue_takes_tiles_unless_a_method_takes_many_passe
     assert not caplog.text
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_done() -> None:
     for options, fit, tiles in (
         (SessionOptions(fit="stretch"), "stretch", 1),
@@ -98,6 +100,7 @@ def test_what_is_asked_for_is_done() -> None:
         SessionOptions(fit="crop", tiles=3).check()
 
 
+@pytest.mark.slow
 def test_a_wide_picture_says_in_its_numbers_how_it_was_seen(tmp_path: Path) -> None:
     path = tmp_path / "wide.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8))

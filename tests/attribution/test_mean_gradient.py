@@ -19,6 +19,8 @@ from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.split import SplitNetwork, split_at
 from live_gradcam.networks.target_layer import find_layer
 
+pytestmark = pytest.mark.slow
+
 SIZE = (12, 14)
 Head = Callable[[keras.KerasTensor], keras.KerasTensor]
 

@@ -182,6 +182,7 @@ def assert_map(explanation, raw_map: np.ndarray, position: int = 0, rtol: float 
     np.testing.assert_allclose(explanation.heatmaps[position], positive / (positive.max() or 1), atol=rtol)
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize(
     "method",
@@ -201,6 +202,7 @@ def test_the_one_pass_gives_the_formulas_map(method: str) -> None:
         assert_map(explanation, by_numpy(method, activations, g), position)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["xla", "openvino", "onnxruntime"])
 @pytest.mark.parametrize("method", ["grad-cam++", "eigengrad-cam", "finer-cam", "recipro-cam"])
 def test_every_engine_gives_the_same(method: str, engine: str) -> None:
@@ -213,6 +215,7 @@ def test_every_engine_gives_the_same(method: str, engine: str) -> None:
     np.testing.assert_allclose(actual.heatmaps, expected.heatmaps, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_recipro_cam_is_the_heads_score_of_each_place() -> None:
     model = two_dense_layers()
     explanation = Explainer(classifier_of(model), method="recipro-cam", maps=2, engine="graph")(FRAME)
@@ -241,6 +244,7 @@ def test_finer_cam_is_grad_cam_against_similar_classes() -> None:
         assert_map(explanation, by_numpy("grad-cam", activations, gradient(head, activations, score)), position)
 
 
+@pytest.mark.slow
 def test_on_a_pooled_head_the_closed_forms_hold() -> None:
     """CAM = Σ w A; Grad-CAM, HiResCAM, XGrad-CAM and Recipro-CAM are CAM / (h·w), the counterfactual its negative."""
     model = pooled()
@@ -459,6 +463,7 @@ def test_what_is_no_method_is_refused_with_the_package_that_adds_it() -> None:
         load_method("missing")
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_the_method_of_an_installed_package(tmp_path: Path) -> None:
     installed = tmp_path / "site"
     (installed / "outside-1.0.dist-info").mkdir(parents=True)
@@ -486,6 +491,7 @@ def test_the_command_line_knows_the_method_of_an_installed_package(tmp_path: Pat
     assert json.loads(explained.out)["method"] == "brightest"
 
 
+@pytest.mark.slow
 def test_a_method_that_is_too_slow_for_a_camera_is_refused_before_anything_is_opened() -> None:
     refused = run("live", "no.mp4", "--headless", "--method", "score-cam")
     assert (refused.code, refused.err) == (

@@ -122,6 +122,7 @@ def map_of(members: list[int], score: str, logits: np.ndarray, cams: np.ndarray)
     return np.einsum("c,chw->hw", weights, cams)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["graph", "xla", "openvino", "onnxruntime"])
 @pytest.mark.parametrize("score", ["logit", "margin", "probability"])
 def test_a_groups_probability_is_the_sum_and_its_map_that_of_its_score(score: str, engine: str) -> None:
@@ -207,6 +208,7 @@ def explained(*arguments: object) -> dict:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_a_cat_is_a_cat(cat: Path) -> None:
     fine, everyday = explained(cat, "-k", "50"), explained(cat, "--names", "everyday")
     best = everyday["predictions"][0]
@@ -222,6 +224,7 @@ def test_a_cat_is_a_cat(cat: Path) -> None:
     assert "finest" not in fine["predictions"][0]
 
 
+@pytest.mark.slow
 def test_a_class_is_asked_for_by_an_everyday_name(cat: Path) -> None:
     record = explained(cat, "-c", "cat")
     assert (record["target_label"], record["predictions"][0]["label"]) == ("cat", "cat")

@@ -188,6 +188,7 @@ def replace_boxes(explanation):
     return replace(explanation, boxes=((),) * len(explanation.targets))
 
 
+@pytest.mark.slow
 def test_the_map_of_a_value_is_what_raises_it_and_counterfactual_what_lowers_it(tmp_path: Path) -> None:
     """Two channels see a bright and a dark half; the value rises with the first one and falls with the second."""
     image = keras.Input((SIDE, SIDE, 3))
@@ -205,6 +206,7 @@ def test_the_map_of_a_value_is_what_raises_it_and_counterfactual_what_lowers_it(
         assert (heat[:, : SIDE // 2].mean(), heat[:, SIDE // 2 :].mean()) == pytest.approx((bright, dark), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_several_values_are_named_and_listed_in_their_order(tmp_path: Path) -> None:
     model = model_of(layers.Dense(4, activation="tanh"))
     names = ("left", "top", "right", "bottom")
@@ -216,6 +218,7 @@ def test_several_values_are_named_and_listed_in_their_order(tmp_path: Path) -> N
     assert [target.label for target in explainer(FRAME, target=3).targets] == ["bottom", "left", "top"]
 
 
+@pytest.mark.slow
 def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
     model = model_of(layers.Dense(4))
     logits = model(IMAGE).numpy()[0]
@@ -236,6 +239,7 @@ def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
         Explainer(classifier_of(model_of(layers.Dense(3, activation="tanh")), tmp_path, output="classes"))
 
 
+@pytest.mark.slow
 def test_what_values_do_not_have_is_refused(tmp_path: Path) -> None:
     classifier = classifier_of(model_of(layers.Dense(1)), tmp_path)
     with pytest.raises(UsageError, match="have no probability: use the score logit"):
@@ -251,6 +255,7 @@ def test_a_softmax_over_one_number_says_nothing(tmp_path: Path) -> None:
         classifier_of(model_of(layers.Dense(1, activation="softmax")), tmp_path, output="classes")
 
 
+@pytest.mark.slow
 def test_tensorflows_own_activations_are_known(tmp_path: Path) -> None:
     for activation, output in ((tf.nn.softmax, "classes"), (tf.nn.sigmoid, "labels"), (tf.nn.relu, "values")):
         model = model_of(layers.Dense(3, activation=activation))
@@ -280,6 +285,7 @@ def test_hidden_sigmoids_are_not_taken_once_more() -> None:
     np.testing.assert_allclose(explanation.probabilities, model(IMAGE).numpy()[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_hidden_softmax_is_not_taken_once_more_at_another_size() -> None:
     model = model_of(Hiding(4, tf.nn.softmax))
     classifier = load_classifier(model, preprocessing="unit")
@@ -293,6 +299,7 @@ def test_a_hidden_softmax_is_not_taken_once_more_at_another_size() -> None:
     np.testing.assert_allclose(explanation.probabilities, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_of_one_image_at_a_time(tmp_path: Path) -> None:
     image = keras.Input(batch_shape=(1, SIDE, SIDE, 3))
     x = layers.BatchNormalization()(features(keras.ops.reshape(image, (1, SIDE, SIDE, 3)), name="target"))
@@ -302,6 +309,7 @@ def test_a_model_of_one_image_at_a_time(tmp_path: Path) -> None:
     assert explanation.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_values_in_the_command_line(tmp_path: Path) -> None:
     path = saved(model_of(layers.Rescaling(1 / 255), layers.Dense(1, bias_initializer="ones")), tmp_path)
     cv2.imwrite(str(tmp_path / "in.png"), FRAME)
@@ -325,6 +333,7 @@ def two_headed() -> keras.Model:
     return keras.Model(image, [layers.Dense(4, name="box")(x), layers.Dense(3, activation="softmax", name="kind")(x)])
 
 
+@pytest.mark.slow
 def test_of_several_outputs_the_one_that_looks_like_classes_is_explained(tmp_path: Path, caplog) -> None:
     model = two_headed()
     with caplog.at_level(logging.WARNING, "live_gradcam"):
@@ -345,6 +354,7 @@ def with_age() -> keras.Model:
     return keras.Model({"image": image, "age": age}, layers.Dense(3, activation="softmax")(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [0.5, np.array([2.0, -1.0]), "file"])
 def test_other_inputs_are_held_still(held, tmp_path: Path) -> None:
     model = with_age()
@@ -438,6 +448,7 @@ def red_left_blue_right() -> np.ndarray:
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "heat"), [((8, 8), (1, 1)), ((8, 0), (1, 0)), ((0, 8), (0, 1)), ((8, 2), (1, 0.25))]
 )

@@ -12,6 +12,8 @@ from skimage import data
 
 from live_gradcam import Classifier, Explainer
 
+pytestmark = pytest.mark.slow
+
 #: Method to the name that its maps have in the fixture.
 REFERENCES = {
     "grad-cam": "GradCAM",

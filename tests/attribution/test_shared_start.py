@@ -96,6 +96,7 @@ def test_what_is_not_known_to_be_the_same_is_not_shared(first) -> None:
     assert shared_start(network, split, plan_tiling((180, 320), (SIDE, SIDE))) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [WIDE, TALL], ids=["wide", "tall"])
 def test_an_explainer_that_knows_its_frames_gives_the_same(frame: np.ndarray) -> None:
     model = model_of(*CASES["as EfficientNet begins"][0])
@@ -114,6 +115,7 @@ def test_an_explainer_that_knows_its_frames_gives_the_same(frame: np.ndarray) ->
     assert knows.trace_count == 2
 
 
+@pytest.mark.slow
 def test_other_numbers_of_tiles_have_their_own_share() -> None:
     """Two tiles and three are cut from a frame of the same size, at other places."""
     model = model_of(*CASES["as EfficientNet begins"][0])

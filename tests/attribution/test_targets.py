@@ -276,6 +276,7 @@ def test_a_contrast_by_its_labels(explain) -> None:
     assert numbers["evidence"] == pytest.approx(max(0, (maps[2] - maps[3]).max()), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_larger_input_gives_a_finer_map(explain) -> None:
     for options, shape in (
         (["--input-size", "64"], (31, 31)),
@@ -317,6 +318,7 @@ def test_a_live_camera_refuses_what_is_too_slow() -> None:
         start_session(SessionOptions(method="score-cam", is_live=True))
 
 
+@pytest.mark.slow
 def test_the_default_network_sees_the_cat_in_finer_maps(lite0: Classifier, chelsea: np.ndarray) -> None:
     """12 × 18 places instead of 7 × 7, nothing cropped or squeezed, and the strongest one is on the cat's head."""
     explainer = Explainer(lite0, fit="native", input_size=(384, 384), maps=1, engine="graph", tune="off")

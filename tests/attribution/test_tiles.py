@@ -151,6 +151,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [WIDE, TALL], ids=["wide", "tall"])
 @pytest.mark.parametrize("engine", ["graph", "xla", "openvino", "onnxruntime"])
 def test_probabilities_are_the_tiles_mean_and_the_map_is_made_of_theirs(engine: str, frame: np.ndarray) -> None:
@@ -198,6 +199,7 @@ def test_a_unit_that_says_yes_or_no_is_averaged_too() -> None:
     np.testing.assert_allclose(explanation.logits[1], np.log(yes / (1 - yes)), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [pooled_model, flattened_model])
 def test_a_square_frame_is_explained_as_ever(make) -> None:
     frame = WIDE[:, :90]
@@ -208,6 +210,7 @@ def test_a_square_frame_is_explained_as_ever(make) -> None:
     assert tiles.tiles == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "method"),
     [(pooled_model, method) for method in quick_methods()]
@@ -230,6 +233,7 @@ def test_with_every_method_each_tile_has_the_map_that_it_has_alone(make, method:
     np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(raw_maps).max())
 
 
+@pytest.mark.slow
 def test_maps_of_several_layers_are_composed_each_and_then_fused() -> None:
     keras.utils.set_random_seed(4)
     image = keras.Input((SIDE, SIDE, 3))
@@ -270,6 +274,7 @@ def spot_at(x: float, width: int) -> np.ndarray:
     return np.repeat(np.rint(spot).astype(np.uint8)[..., None], 3, axis=2)
 
 
+@pytest.mark.slow
 def test_the_map_follows_what_moves_and_its_evidence_jumps_no_more_than_one_tiles() -> None:
     tiled = Explainer(classifier_of(spot_model()), fit="tiles", maps=1, engine="graph")
     single = Explainer(classifier_of(spot_model()), maps=1, engine="graph")
@@ -291,6 +296,7 @@ def test_the_map_follows_what_moves_and_its_evidence_jumps_no_more_than_one_tile
 # --- how it is run ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_number_of_tiles_and_frames_is_traced_once_and_memory_stays() -> None:
     explainer = Explainer(classifier_of(pooled_model()), fit="tiles", maps=1, engine="graph")
     explainer.warm_up()

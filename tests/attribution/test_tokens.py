@@ -68,6 +68,7 @@ def test_a_transformer_names_a_layer_that_exists_and_has_a_map(own_blocks: bool,
     assert find_layer(network, str(caught.value).partition("such as ")[2].partition(";")[0]).name == layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own_blocks", "layer"), [(False, "block2_norm"), (True, "block1")])
 def test_the_map_is_of_the_patches_alone(own_blocks: bool, layer: str) -> None:
     model = deit(own_blocks)

@@ -127,6 +127,7 @@ def test_what_the_window_says_while_a_camera_is_away() -> None:
             assert capture.outage.reason.startswith(f"the source {shown} ")
 
 
+@pytest.mark.slow
 def test_a_live_run_writes_no_password(tmp_path: Path) -> None:
     with MjpegServer([numbered(i) for i in range(10)], fps=25) as server:
         address, _ = _with_login(server)
@@ -139,6 +140,7 @@ def test_a_live_run_writes_no_password(tmp_path: Path) -> None:
         assert b"secret" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--debug"]])
 def test_a_stream_that_is_refused_is_told_without_its_password(flags: list[str]) -> None:
     finished = run("live", "rtsp://user:secret@127.0.0.1:9/a?token=secret", "--headless", *flags)

@@ -23,6 +23,8 @@ from live_gradcam.explanations.boxes import SteadyBoxes, find_boxes
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
 from live_gradcam.networks.custom_objects import read_custom_objects
 
+pytestmark = pytest.mark.slow
+
 TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
 
 

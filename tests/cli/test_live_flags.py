@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from command_line import run
+
+pytestmark = pytest.mark.slow
 
 TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
 

@@ -62,6 +62,7 @@ def test_a_logger_that_is_made_in_the_silence_goes_on_afterwards() -> None:
     assert err == "during 0\nafter 0\nduring 1\nafter 1\nof stdout\n"
 
 
+@pytest.mark.slow
 def test_tensorflows_own_warnings_come_after_the_silence() -> None:
     out, err = _run(
         """

@@ -45,6 +45,7 @@ def test_a_folder_may_be_called_like_a_scheme(tmp_path: Path, monkeypatch: pytes
     assert address_of(Path("https:/b.mp4")) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [["annotate"], ["annotate", "--workers", "2"], ["annotate", "-o", "out.mp4"], ["explain"], ["evaluate"], ["bench"]],
@@ -63,6 +64,7 @@ def test_where_files_are_read_an_address_is_told_whole(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flag", "name"), [("-o", "output"), ("--json", "json"), ("--jsonl", "jsonl"), ("--contact-sheet", "contact-sheet")]
 )
@@ -86,6 +88,7 @@ def test_of_the_address_of_a_file_the_path_is_wanted(tmp_path: Path) -> None:
 # --- GStreamer ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pipeline",
     [

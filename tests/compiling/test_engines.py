@@ -47,6 +47,7 @@ def assert_agree(other: Explanation, xla: Explanation) -> None:
 # --- agreement ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHERS)
 def test_the_default_network_is_explained_alike(
     lite0: Classifier, explainer: Explainer, chelsea: np.ndarray, coffee: np.ndarray, engine: str
@@ -75,6 +76,7 @@ def dense_headed() -> keras.Model:
     return keras.Model(image, layers.Dense(6, activation="softmax", kernel_initializer="random_normal")(x))
 
 
+@pytest.mark.slow
 @pytest.mark.versions
 @pytest.mark.parametrize("score", ["logit", "margin", "probability"])
 def test_a_dense_head_is_explained_alike(chelsea: np.ndarray, score: str) -> None:
@@ -103,6 +105,7 @@ def many_kinds() -> keras.Model:
     return keras.Model(image, layers.Dense(4)(layers.LayerNormalization()(x)))
 
 
+@pytest.mark.slow
 def test_heads_of_all_kinds_of_operations(chelsea: np.ndarray) -> None:
     classifier = classifier_of(many_kinds())
     xla, *others = (
@@ -113,6 +116,7 @@ def test_heads_of_all_kinds_of_operations(chelsea: np.ndarray) -> None:
         assert_agree(other(chelsea), xla(chelsea))
 
 
+@pytest.mark.slow
 def test_a_frame_that_is_a_view_is_read_right(chelsea: np.ndarray) -> None:
     classifier = classifier_of(dense_headed())
     view = chelsea[100:148, 100:148]
@@ -152,6 +156,7 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> Eager:
     return engine
 
 
+@pytest.mark.slow
 def test_an_engine_of_another_package_explains_alike(eager: Eager, chelsea: np.ndarray) -> None:
     classifier = classifier_of(dense_headed())
     xla, other = (Explainer(classifier, maps=2, engine=name) for name in ("xla", "eager"))
@@ -238,6 +243,7 @@ def test_a_plain_gradient_of_other_operations(function) -> None:
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_a_command_runs_on_the_engine_and_prints_nothing_that_is_not_ours(
     tmp_path: Path, chelsea: np.ndarray, engine: str

@@ -192,6 +192,7 @@ def test_winograd_leaves_other_convolutions(layer) -> None:
     assert lower(network, keep=()) == (network, {})
 
 
+@pytest.mark.slow
 def test_the_gradient_through_winograd_is_the_convolutions() -> None:
     image = keras.Input((28, 28, 48))
     x = layers.Conv2D(48, 3, padding="same", name="first")(image)
@@ -291,6 +292,7 @@ def test_a_max_pool_as_shifted_maxima_is_the_same_and_so_is_its_gradient(size, s
     np.testing.assert_allclose(gradients[1].sum((1, 2)), gradients[0].sum((1, 2)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_large_dense_layer_by_its_transposed_kernel() -> None:
     image = keras.Input((32, 32, 32))
     x = layers.Dense(1024, activation="relu", bias_initializer="normal")(layers.Flatten()(layers.ReLU()(image)))
@@ -300,6 +302,7 @@ def test_a_large_dense_layer_by_its_transposed_kernel() -> None:
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bf16_is_for_the_products_before_the_target_layer() -> None:
     image = keras.Input((28, 28, 64))
     x = layers.Conv2D(48, 3, padding="same")(layers.Conv2D(64, 1)(image))

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import environment
 
+pytestmark = pytest.mark.slow
+
 COMPILE = """
 import os
 import tensorflow as tf

@@ -51,6 +51,7 @@ def test_off_goes_by_rule_and_times_nothing(tmp_path: Path) -> None:
     assert (calls, tuner.seconds, list(tmp_path.iterdir())) == ([], 0.0, [])
 
 
+@pytest.mark.slow
 def test_what_was_timed_is_remembered_and_full_times_it_anew(tmp_path: Path) -> None:
     first = Tuner("auto", tmp_path)
     first.choose("layer", forms(), (4, 4, 3), "slow")
@@ -65,6 +66,7 @@ def test_what_was_timed_is_remembered_and_full_times_it_anew(tmp_path: Path) -> 
     assert calls == ["quick"]
 
 
+@pytest.mark.slow
 def test_two_programs_keep_each_others_timings(tmp_path: Path) -> None:
     one, other = Tuner("auto", tmp_path), Tuner("auto", tmp_path)
     one.choose("a", forms(), (4, 4, 3), "slow")
@@ -75,6 +77,7 @@ def test_two_programs_keep_each_others_timings(tmp_path: Path) -> None:
     assert set(json.loads(file.read_text())["milliseconds"]) == {"a", "b"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", '{"milliseconds": {"layer": 3}}', '{"milliseconds": {"layer": {"quick": "?"}}}']
 )

@@ -72,6 +72,7 @@ def test_explain_picture(folder: Path, toy: Path, capsys: pytest.CaptureFixture[
     assert '"schema": 1' in Path("cup-explained.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_annotate_video(folder: Path, toy: Path, coffee: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     picture = cv2.resize(coffee, (160, 96))
     with VideoWriter(folder / "cup.mp4", size=(96, 160), frame_rate=Fraction(25), time_base=Fraction(1, 1000)) as clip:
@@ -92,6 +93,7 @@ def test_own_model(folder: Path, toy: Path, capsys: pytest.CaptureFixture[str]) 
     assert cv2.imread("best.png").shape == cv2.imread("rose-not-tulip.png").shape == (200, 300, 3)
 
 
+@pytest.mark.slow
 def test_compare_methods(folder: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example("compare_methods", toy).main("pictures")
     out = capsys.readouterr().out

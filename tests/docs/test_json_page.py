@@ -172,6 +172,7 @@ def test_annotate_and_its_sidecars(here: Here, folder: Path, tmp_path: Path) -> 
         assert set(arrays.files) == set(documented("Raw maps"))
 
 
+@pytest.mark.slow
 def test_live(folder: Path, tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
     finished = run(

@@ -271,6 +271,7 @@ def test_grad_cam_on_a_toy_has_the_curves_that_are_worked_out_by_hand() -> None:
     assert figures.deletion_auc < evaluation.figures[RANDOM_MAP].deletion_auc
 
 
+@pytest.mark.slow
 def test_the_random_head_on_a_toy_is_what_its_kernel_gives_by_hand() -> None:
     classifier = toy([[3, -1], [0, 0.5], [-2, 4]])
     kernel = classifier.model.get_layer("head").get_weights()[0]
@@ -413,6 +414,7 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee: np.ndarray) -> None:
     picture, numbers, plot, boxes = (tmp_path / name for name in ("cup.png", "n.json", "curves.png", "boxes.json"))
     cv2.imwrite(str(picture), coffee)
@@ -444,6 +446,7 @@ def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee
     assert (drawn == (180, 119, 31)).all(axis=-1).sum() > 500  # Grad-CAM's blue, which is first
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_picture_is_told_and_left_out(folder: Path) -> None:
     flags = ("-m", "toy.keras", "--preprocessing", "unit", "--methods", "layercam,eigen-cam", "--steps", 2)
     done = run("both.png", "notes.png", *flags, "--json", "-")

@@ -89,6 +89,7 @@ def test_the_map_shown_is_that_of_the_smoothed_top_class_unless_one_is_pinned() 
     assert stabilizer.stabilize(flicker, SIZE, 0.06, pinned=1).explanation.targets[0].label == "dog"
 
 
+@pytest.mark.slow
 def test_a_still_picture_with_noise_flickers_far_less(explainer: Explainer, coffee: np.ndarray) -> None:
     generator = np.random.default_rng(0)
     stabilizer = Stabilizer(explainer.vocabulary, seconds=0.2)

@@ -163,6 +163,7 @@ def test_a_pause_holds_the_picture() -> None:
     run(script)
 
 
+@pytest.mark.slow
 def test_snapshots_and_recordings_are_saved_and_reported(tmp_path: Path) -> None:
     def script(surface: ThreadedSurface) -> None:
         surface.wait_for(lambda scene: scene.explained)

@@ -24,6 +24,8 @@ from screen import Screen, virtual_screen, wait_until
 from live_gradcam.flow.metrics import Durations, FrameRate, StageTimings, percentiles_ms
 from live_gradcam.live_loop.commands import COMMANDS
 
+pytestmark = pytest.mark.slow
+
 TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
 
 
@@ -377,6 +379,7 @@ def test_the_window_shows_the_camera_while_the_network_starts_and_dims_it_when_i
         live.end(lambda: live.window.press("q"))
 
 
+@pytest.mark.alone
 def test_the_picture_is_as_new_as_the_network_allows_for_a_minute(screen: Screen) -> None:
     """A source of 30 frames per second, a network slowed to 5: the latency does not grow, and each frame is counted."""
     script = Path(__file__).parents[1] / "slow_live.py"

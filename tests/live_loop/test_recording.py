@@ -70,6 +70,7 @@ except OutputError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_a_full_disk_is_told_and_what_was_recorded_until_then_plays(tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"

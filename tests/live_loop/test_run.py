@@ -127,6 +127,7 @@ def test_a_black_frame_is_not_explained() -> None:
     assert surface.failure is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("smooth_display", [False, True])
 def test_with_smooth_display_frames_are_shown_between_two_maps(smooth_display: bool) -> None:
     seen: dict[int, set[int]] = {}
@@ -166,6 +167,7 @@ def test_the_local_camera_is_a_mirror_unless_it_is_said() -> None:
     assert mirrors("rtsp://host/a", True)
 
 
+@pytest.mark.slow
 def test_a_frame_of_another_size_is_shown_without_the_map_of_the_one_before() -> None:
     def changing() -> Iterator[Frame]:
         for frame in camera():

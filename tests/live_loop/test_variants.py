@@ -156,6 +156,7 @@ def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
         wait_for(lambda: variants.current.method == "layercam")
 
 
+@pytest.mark.slow
 def test_no_method_retraces_or_leaks_when_switched_200_times() -> None:
     """Each method of a camera is traced once; after the first round, memory stays where it is."""
     keras.utils.set_random_seed(0)

@@ -35,6 +35,7 @@ def test_the_table_is_of_the_version_of_keras_that_is_here() -> None:
     assert layer_table.table_is_of_this_keras()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["efficientnet-lite1", "InceptionV3", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile", "EfficientNetB0"]
 )
@@ -100,6 +101,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_a_typo_is_refused_in_every_command_before_tensorflow_is_imported() -> None:
     places = [["explain", "x.png"], ["annotate", "x.mp4"], ["evaluate", "x.png"], ["bench"], ["live"]]
     commands = [[*place, *wrong] for place in places for wrong in WRONG]
@@ -191,6 +193,7 @@ def test_the_layers_of_a_file_are_those_of_the_loaded_model(tmp_path: Path) -> N
         check_names(str(tmp_path / "a.keras"), ModelOptions(), layer="image")
 
 
+@pytest.mark.slow
 def test_a_file_with_a_class_of_the_users_may_have_other_layers(tmp_path: Path) -> None:
     image = keras.Input((16, 16, 3))
     keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(Pair(name="pair")(image)))).save(

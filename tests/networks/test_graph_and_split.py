@@ -108,6 +108,7 @@ def squeeze_and_pool(keepdims: bool) -> keras.Model:
     return keras.Model(image, logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
@@ -185,6 +186,7 @@ def ends_in(*ending: keras.Layer, units: int = 3) -> keras.Model:
     return keras.Model(image, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "activation"),
     [

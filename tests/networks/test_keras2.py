@@ -100,6 +100,7 @@ def as_older_keras_2_wrote(config):
     return older
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "name"), [file for file in files_of_keras_2() if not file[1].startswith("code")])
 def test_a_file_of_keras_2_predicts_as_keras_2_did(tmp_path: Path, version: str, name: str) -> None:
     path = unpack(version, name, tmp_path)
@@ -121,6 +122,7 @@ def test_half_precision_is_that_of_the_exact_numbers(tmp_path: Path, version: st
     np.testing.assert_allclose(half.predict(images, verbose=0), expected, rtol=0, atol=2**-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted({name for _, name in files_of_keras_2() if name.endswith(".h5") and not name.startswith("code")})
 )

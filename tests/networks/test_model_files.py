@@ -128,6 +128,7 @@ def test_hdf5_that_is_no_model(tmp_path: Path) -> None:
 # --- weights files ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["best.weights", "best.h5", "best.weights.h5", "best.keras"])
 @pytest.mark.parametrize("saved", ["whole.keras", "whole.h5", "own.weights.h5"])
 def test_a_weights_file_by_any_name(tmp_path: Path, model: keras.Model, saved: str, name: str) -> None:

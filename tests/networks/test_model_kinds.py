@@ -30,6 +30,7 @@ SOME = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOME)
 def test_numbers_and_map_are_those_of_the_users_model(name: str) -> None:
     kind = KINDS[name]

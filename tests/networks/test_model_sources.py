@@ -114,6 +114,7 @@ def packages(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_source_from_outside_is_known_before_tensorflow_is_imported(packages: Path) -> None:
     listed, name, layer, label = answers(
         packages,
@@ -147,6 +148,7 @@ def test_the_shell_completes_its_names(packages: Path) -> None:
     assert "tiny-flowers" in done.stdout
 
 
+@pytest.mark.slow
 def test_every_command_takes_its_models(packages: Path, tmp_path: Path) -> None:
     picture = tmp_path / "pictures" / "noise.png"
     picture.parent.mkdir()
@@ -172,6 +174,7 @@ def test_every_command_takes_its_models(packages: Path, tmp_path: Path) -> None:
     assert "daisy" in printed[3]
 
 
+@pytest.mark.slow
 def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(packages: Path) -> None:
     install(packages, "broken_package", "raise ValueError('it is broken')")
     listed, layer, wrong = answers(
@@ -251,6 +254,7 @@ def test_the_identity_is_the_content_of_files_and_nothing_for_names(files: Path,
     assert weights == {"labels.txt": before["labels.txt"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -282,6 +286,7 @@ def test_weights_that_are_not_installed_are_missed_at_once(monkeypatch) -> None:
     check_names("efficientnet-lite2", ModelOptions(weights=None))
 
 
+@pytest.mark.slow
 def test_code_in_a_file_is_refused_before_tensorflow_is_imported(tmp_path: Path) -> None:
     image = keras.Input((16, 16, 3))
     x = layers.Lambda(lambda x: x * 3, output_shape=(16, 16, 3))(image)

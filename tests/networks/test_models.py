@@ -73,6 +73,7 @@ def test_the_table_of_target_layers_is_complete() -> None:
     assert all(min(shape[:2]) >= 7 for _, shape in TARGET_LAYERS.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_target_layer_and_the_input_size_of_a_family(name: str) -> None:
     keras.utils.clear_session()  # layers without a name are numbered from the start
@@ -84,6 +85,7 @@ def test_the_target_layer_and_the_input_size_of_a_family(name: str) -> None:
     assert [target.name, list(network.shapes[target.outputs[0]])] == TARGET_LAYERS[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "engine"), [("MobileNetV3Small", "graph"), ("MobileNet", "xla")])
 def test_the_compiled_map_of_an_application_is_the_tapes(name: str, engine: str) -> None:
     keras.utils.set_random_seed(6)
@@ -199,6 +201,7 @@ def code_example() -> keras.Model:
     return keras.Model(image, layers.Dense(4, name="classes")(x), name="vit")
 
 
+@pytest.mark.slow
 def test_mean_pooled_tokens_give_cam() -> None:
     """Under mean pooling and a dense layer each token's gradient is kernel / n, so the map is tokens · kernel / n."""
     model = vision_transformer("mean")
@@ -211,6 +214,7 @@ def test_mean_pooled_tokens_give_cam() -> None:
     np.testing.assert_allclose(logits[1], expected.sum() + bias[1], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "layer", "leading", "method", "engine"),
     [
@@ -337,6 +341,7 @@ def in_precision(policy: str, head: str | None, input_dtype: str | None = None) 
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "head", "input_dtype", "engine", "tolerance"),
     [
@@ -381,6 +386,7 @@ class Halved(keras.layers.Layer):
 """
 
 
+@pytest.mark.slow
 def test_custom_objects_come_from_a_file_that_the_user_names(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(CUSTOM_OBJECTS)
     mine = read_custom_objects(tmp_path / "mine.py")

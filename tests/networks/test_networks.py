@@ -116,6 +116,7 @@ def test_names_are_found_in_any_spelling(spelling: str) -> None:
     assert entry.name == "VGG16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet-lite1", "efficientnet-lite2"])
 def test_the_larger_lites_name_the_cat(name: str, chelsea: np.ndarray) -> None:
     explainer = Explainer(load_classifier(name), maps=1)
@@ -123,6 +124,7 @@ def test_the_larger_lites_name_the_cat(name: str, chelsea: np.ndarray) -> None:
     assert explainer.layer == "head_relu6"
 
 
+@pytest.mark.slow
 def test_random_weights_are_not_imagenets(lite0) -> None:
     random = load_classifier("efficientnet-lite0", weights=None)
     one, other = (c.model.get_layer("logits").get_weights()[0] for c in (random, lite0))
@@ -167,6 +169,7 @@ def test_one_label_for_one_unit_names_both_sides(tmp_path: Path) -> None:
     assert load_classifier(path, labels=["cat"]).labels == ("not cat", "cat")
 
 
+@pytest.mark.slow
 def test_weights_files(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model.keras")
     with pytest.raises(ModelError, match="there is no weights file"):
@@ -276,6 +279,7 @@ def test_a_file_that_is_no_checkpoint_or_is_cut_short(tmp_path: Path, torch_name
         read_torch_checkpoint(tmp_path / "labels.json")
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_another_network_does_not_fit() -> None:
     from live_gradcam.networks.lites import imagenet_checkpoint
 

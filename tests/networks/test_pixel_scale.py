@@ -74,6 +74,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_familys_recipe_is_found(family: str) -> None:
     keras.utils.set_random_seed(1)
@@ -83,12 +84,14 @@ def test_each_familys_recipe_is_found(family: str) -> None:
         assert found(trained(model, preprocessing)) == PixelScale(preprocessing, "batch norms")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", "ConvNeXtTiny"])
 def test_the_families_that_scale_pixels_themselves_are_given_them_raw(family: str) -> None:
     model = getattr(keras.applications, family)(weights=None, input_shape=(SIDE, SIDE, 3), classes=5)
     assert found(model) == PixelScale("raw", "inside")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preprocessing", ["raw", "unit", "tf", "caffe", "torch", "unit-bgr", "tf-bgr"])
 def test_a_small_networks_recipe_is_found(preprocessing: str) -> None:
     assert found(trained(small(), preprocessing)) == PixelScale(preprocessing, "batch norms")
@@ -103,6 +106,7 @@ def test_a_batch_norm_in_front_of_all_takes_any_scale_that_it_remembers() -> Non
     assert found(trained(small(layers.BatchNormalization()), "raw")) == PixelScale("raw", "batch norms")
 
 
+@pytest.mark.slow
 def test_the_embedded_networks_own_weights_say_minus_one_to_one(lite0) -> None:
     """Real batch norms, of a real training on ImageNet; and with red and blue exchanged."""
     network = flatten(lite0.model, lite0.input_size)
@@ -130,6 +134,7 @@ def test_statistics_that_fit_no_scale_are_said_to(tmp_path: Path, caplog) -> Non
 # --- without batch norms ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "front",
     [
@@ -171,6 +176,7 @@ def test_without_batch_norms_it_is_a_guess() -> None:
 # --- model files --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_found_is_said_and_remembered(tmp_path: Path, caplog, monkeypatch) -> None:
     path = tmp_path / "model.keras"
     trained(small(), "tf").save(path)
@@ -186,6 +192,7 @@ def test_what_was_found_is_said_and_remembered(tmp_path: Path, caplog, monkeypat
     assert load_classifier(path, preprocessing="caffe").preprocessing == PREPROCESSINGS["caffe"]
 
 
+@pytest.mark.slow
 def test_other_weights_are_not_what_was_remembered(tmp_path: Path) -> None:
     trained(small(), "raw").save(tmp_path / "a.keras")
     other = trained(small(), "tf")
@@ -254,6 +261,7 @@ def test_absurd_scores_are_said(tmp_path: Path, caplog) -> None:
     assert "its scores are absurdly large" in caplog.text
 
 
+@pytest.mark.slow
 def test_teachable_machines_export_is_known(tmp_path: Path, caplog) -> None:
     keras.utils.set_random_seed(0)
     backbone = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(224, 224, 3), alpha=0.35)

@@ -182,6 +182,7 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize("workers", [[], ["--workers", 2]])
 def test_a_sink_of_another_package(tmp_path: Path, workers: list[object]) -> None:
@@ -196,6 +197,7 @@ def test_a_sink_of_another_package(tmp_path: Path, workers: list[object]) -> Non
         assert (finished.code, finished.out) == (0, f"{tmp_path / name} is done already\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stranger")
 @pytest.mark.parametrize(
     ("flags", "message"),
@@ -214,6 +216,7 @@ def test_what_is_wrong_with_it_is_a_line(tmp_path: Path, flags: list[object], me
     assert len(finished.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stranger")
 def test_it_is_in_the_help() -> None:
     assert "h264|hevc|av1|vp9|gif|png|strip" in run("annotate", "--help", COLUMNS="200").out

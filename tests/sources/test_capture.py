@@ -455,6 +455,7 @@ def test_a_network_camera_that_is_switched_off() -> None:
         NewestFrame(server.url)
 
 
+@pytest.mark.slow
 def test_a_network_camera_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 1500)
     with MjpegServer([numbered(i) for i in range(10)], fps=50) as server, NewestFrame(server.url) as newest:
@@ -482,6 +483,7 @@ def test_a_machine_without_cameras() -> None:
 # --- sources that misbehave ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_restarted_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.2)
     with MjpegServer([numbered(1)], fps=50) as server, NewestFrame(server.url, reconnect=None) as newest:
@@ -500,6 +502,7 @@ def test_a_camera_that_is_restarted_comes_back(monkeypatch: pytest.MonkeyPatch) 
     assert _capture_threads() == []
 
 
+@pytest.mark.slow
 def test_a_camera_that_freezes_without_a_word_is_noticed_within_5_seconds() -> None:
     with MjpegServer([numbered(1)], fps=50) as server, NewestFrame(server.url, reconnect=None) as newest:
         newest.take(_PATIENCE)
@@ -510,6 +513,7 @@ def test_a_camera_that_freezes_without_a_word_is_noticed_within_5_seconds() -> N
     assert _capture_threads() == []
 
 
+@pytest.mark.slow
 def test_a_driver_that_never_comes_back_from_a_read_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "_STALL_SECONDS", 0.3)
     monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.05)
@@ -554,6 +558,7 @@ def test_a_source_is_given_up_after_so_many_attempts_in_a_row(monkeypatch: pytes
     assert len(openings) == 1 + 2 + 3
 
 
+@pytest.mark.slow
 def test_the_attempts_come_at_ever_longer_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capture, "_FIRST_RETRY_SECONDS", 0.1)
     monkeypatch.setattr(capture, "_LAST_RETRY_SECONDS", 0.3)
@@ -606,6 +611,7 @@ def test_a_stream_that_changes_its_size() -> None:
         assert larger.image.shape == (48, 64, 3)  # OpenCV keeps the size that the stream began with
 
 
+@pytest.mark.slow
 def test_damaged_pictures_in_a_stream_are_survived() -> None:
     with (
         MjpegServer([np.full((48, 64, 3), 90, np.uint8)], fps=50) as server,
@@ -657,6 +663,7 @@ def test_a_slot_that_keeps_all_lets_the_giver_wait() -> None:
     assert slot.replaced == 0
 
 
+@pytest.mark.slow
 def test_a_file_waits_at_its_first_frame_and_can_be_held(tmp_path: Path) -> None:
     path = make_video(tmp_path / "f.mp4", [numbered(i) for i in range(20)], rate=20)
     frames: queue.Queue[Frame] = queue.Queue()

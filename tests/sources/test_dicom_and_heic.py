@@ -317,6 +317,7 @@ def test_a_folder_of_both(tmp_path: Path) -> None:
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_explain_reads_them(tmp_path: Path, coffee: np.ndarray) -> None:
     heic = _heic(tmp_path / "cup.heic", coffee)
     dicom = _dicom(tmp_path / "cup.dcm", np.ascontiguousarray(coffee[..., ::-1]), kind="RGB", bits=8)
@@ -337,6 +338,7 @@ def _without(package: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "in_a_folder"),
     [("explain", False), ("evaluate", False), ("annotate", False), ("evaluate", True), ("annotate", True)],

@@ -131,6 +131,7 @@ def test_a_file_with_times_keeps_them(tmp_path: Path) -> None:
         assert reader.notes == [f"{path} has times of its own, so --source-fps is not used"]
 
 
+@pytest.mark.slow
 def test_annotate_says_which_rate_was_taken(tmp_path: Path) -> None:
     path = make_video(tmp_path / "in.h264", _images(), rate=30)
     command = ["annotate", path, "-o", tmp_path / "out.mp4", "--jsonl", tmp_path / "n.jsonl", "--layout", "raw"]
@@ -192,6 +193,7 @@ def test_a_live_source_has_its_own_rate() -> None:
         open_source("7", SourceOptions(source_fps=Fraction(10)))
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_none(tmp_path: Path) -> None:
     path = make_video(tmp_path / "in.h264", _images()[:3])
     for command in ("annotate", "live"):

@@ -234,6 +234,7 @@ def test_annotate_says_it_once(tmp_path: Path) -> None:
     assert "values from 0 to 4000 (12 of 16 bits)" in note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [None, 2])
 def test_annotate_by_the_command_line(tmp_path: Path, workers: int | None) -> None:
     folder = _folder(tmp_path / "shots", [500, 4000, 1000])
@@ -267,6 +268,7 @@ def test_levels_are_not_for_videos(tmp_path: Path) -> None:
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_explain_sees_a_dark_picture_as_the_same_in_eight_bits(tmp_path: Path, coffee: np.ndarray) -> None:
     deep, plain = tmp_path / "deep.png", tmp_path / "plain.png"
     deep.write_bytes(cv2.imencode(".png", coffee.astype(np.uint16) << 4)[1].tobytes())
@@ -281,6 +283,7 @@ def test_explain_sees_a_dark_picture_as_the_same_in_eight_bits(tmp_path: Path, c
     assert of_deep["predictions"] == of_plain["predictions"] == json.loads(by_hand.out)["predictions"]
 
 
+@pytest.mark.slow
 def test_wrong_levels_are_told_at_once(tmp_path: Path) -> None:
     picture = _png(tmp_path / "deep.png", [1, 2])
     for command in ("explain", "annotate", "evaluate"):

@@ -187,6 +187,7 @@ def test_videos_among_pictures_are_left_out_and_named(tmp_path: Path) -> None:
 # --- the commands -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_live_of_a_folder_gives_all_frames_at_their_times(tmp_path: Path) -> None:
     folder = _shots(tmp_path / "shots", 12, size=96)
     (folder / "0004.png").write_text("not a picture")
@@ -290,6 +291,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return about
 
 
+@pytest.mark.slow
 def test_a_source_of_another_package_in_live(installed: Path) -> None:
     for name in ("frames", "thing"):
         flags = ["--headless", "--every-frame", "--tune", "off", "--record", f"{name}.mp4", "--record-clean"]
@@ -301,6 +303,7 @@ def test_a_source_of_another_package_in_live(installed: Path) -> None:
         assert seen == [(number, Fraction(number, 20)) for number in range(12)]
 
 
+@pytest.mark.slow
 def test_a_recording_of_another_package_in_annotate(installed: Path) -> None:
     finished = finish(start_fake("annotate", "myproto://a/thing", "--layout", "raw", "--start", "0.1"))
     assert finished.code == 0, finished
@@ -312,6 +315,7 @@ def test_a_recording_of_another_package_in_annotate(installed: Path) -> None:
     assert (again.code, again.out) == (0, "thing-gradcam.mp4 is done already\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -340,6 +344,7 @@ print([picture.name for picture in read_pictures(file, 5)])
 """
 
 
+@pytest.mark.slow
 def test_a_source_of_another_package_in_bench_and_evaluate(installed: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _EVERYWHERE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [

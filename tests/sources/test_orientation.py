@@ -208,6 +208,7 @@ def test_an_annotated_copy_is_upright_itself(tmp_path: Path, position: str) -> N
     _assert_upright(picture.reformat(format="bgr24", src_colorspace=1).to_ndarray(), position)
 
 
+@pytest.mark.slow
 def test_workers_mirror_too(tmp_path: Path) -> None:
     path = tmp_path / "in.mp4"
     with av.open(str(path), "w") as container:

@@ -26,6 +26,8 @@ from live_gradcam.sources.capture import Capture
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.reader import VideoReader
 
+pytestmark = pytest.mark.slow
+
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _SERVER = Path(__file__).parents[1] / "gstreamer_rtsp.py"
 _PACKAGES = "gir1.2-gst-rtsp-server-1.0 python3-gi"

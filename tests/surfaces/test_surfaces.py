@@ -80,6 +80,7 @@ def test_scenes_are_drawn_or_clean_as_the_surface_wants_them() -> None:
     assert clean.state["colormap"] == "turbo"
 
 
+@pytest.mark.slow
 def test_frames_are_shown_before_they_are_explained_if_the_surface_wants_that() -> None:
     def first(previews: bool) -> bool:
         is_explained: list[bool] = []
@@ -93,6 +94,7 @@ def test_frames_are_shown_before_they_are_explained_if_the_surface_wants_that() 
     assert first(previews=False)
 
 
+@pytest.mark.slow
 def test_a_surface_that_wants_every_explained_frame_gets_it_however_slow_it_is() -> None:
     class Slow(ThreadedSurface):
         def show(self, scene: Scene) -> None:
@@ -120,6 +122,7 @@ def test_no_surface_shows_nothing_and_waits_for_nobody() -> None:
     surface.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_frame", [False, True])
 @pytest.mark.parametrize("full_speed", [False, True])
 def test_a_file_is_read_at_full_speed_if_the_surface_wants_that_and_no_frame_is_dropped(
@@ -184,6 +187,7 @@ def package(tmp_path: Path) -> str:
     return f"{tmp_path}:{Path(__file__).parents[2]}"
 
 
+@pytest.mark.slow
 def test_a_surface_of_another_package_is_a_choice_as_ours_are(package: str) -> None:
     finished = run("live", TOUR, "--surface", "teletype", "--tune", "off", PYTHONPATH=package)
     assert (finished.code, finished.err) == (0, ""), finished
