@@ -10,9 +10,11 @@ import tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache. Processes
 # that share the tests share them too.
-_IS_FIRST = "PYTEST_XDIST_WORKER" not in os.environ
-if _IS_FIRST:
-    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="live-gradcam-tests-")
+os.environ["XDG_CACHE_HOME"] = (
+    os.environ["XDG_CACHE_HOME"]
+    if "PYTEST_XDIST_WORKER" in os.environ
+    else tempfile.mkdtemp(prefix="live-gradcam-tests-")
+)
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
 
-if _IS_FIRST:
+if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
