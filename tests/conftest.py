@@ -8,8 +8,8 @@ import shutil
 import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache. Processes
-# that share the tests share them too.
+# Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache.
+# Processes that share the tests share them too.
 os.environ["XDG_CACHE_HOME"] = (
     os.environ["XDG_CACHE_HOME"]
     if "PYTEST_XDIST_WORKER" in os.environ
