@@ -122,7 +122,7 @@ class Scoring:
     def _one_hot(self, classes: tf.Tensor) -> tf.Tensor:
         """float32 (n, classes + groups): 1 for the class; no class is the row of zeros.
 
-        By comparing: XLA would compile anew for every class that slices, and to ONNX's one-hot -1 is the last class.
+        By comparing: with slices XLA would compile again for every class, and to ONNX's one-hot -1 is the last class.
         """
         groups, count = self.members.shape
         return tf.cast(classes[:, tf.newaxis] == tf.range(count + groups), tf.float32)

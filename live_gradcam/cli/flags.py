@@ -70,7 +70,7 @@ def chosen(choices: Choices, *names: str, help: str) -> Any:
     """
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        return [(name, told) for name, told in choices.helps.items() if name.startswith(incomplete)]
+        return [(name, line) for name, line in choices.helps.items() if name.startswith(incomplete)]
 
     metavar = "|".join(choices)
     if len(metavar) > _LONGEST_METAVAR:

@@ -70,7 +70,7 @@ def complain(message: str) -> None:
 
 
 def renamed_flag(old: str, old_value: str | None, new: str, new_value: str | None) -> str | None:
-    """The value of a flag that had another name before; who still uses that is told the new one.
+    """The value of a flag that had another name before; a line on stderr names the new one.
 
     Raises:
         UsageError: both names are given.
@@ -119,7 +119,7 @@ def print_table(table: Table) -> None:
 
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
-    """A line on a terminal that says what is being done, from the first time that it is told."""
+    """A line on a terminal that says what is being done, from the first call on."""
     with ExitStack() as shown:
         status = terminal.status("")
         shown.callback(status.stop)
