@@ -176,7 +176,7 @@ class Capture:
             connection.ended.set()
 
     def _read_frames(self, connection: _Connection) -> None:
-        source = connection.source or self._opener(self._uri)
+        source = connection.source if connection.source is not None else self._opener(self._uri)
         connection.waiting_since = time.monotonic()
         connection.source = source
         try:

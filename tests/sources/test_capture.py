@@ -228,6 +228,24 @@ def test_a_source_that_does_not_open_fails_where_it_is_opened() -> None:
         NewestFrame("7", opener=opener)
 
 
+def test_a_source_that_counts_no_frames_is_opened_once() -> None:
+    opened = []
+
+    class Counting(GivenFrames):
+        def __len__(self) -> int:
+            return 0
+
+    def opener(source: str) -> GivenFrames:
+        opened.append(source)
+        return Counting([_frame(0), _frame(1)], is_live=False)
+
+    ended = threading.Event()
+    with Capture("0", lambda _: None, lambda _: ended.set(), paced=False, opener=opener) as capture_:
+        capture_.let_play(True)
+        assert ended.wait(_PATIENCE)
+    assert opened == ["0"]
+
+
 # --- closing ------------------------------------------------------------------------------------------------------
 
 
