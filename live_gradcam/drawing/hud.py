@@ -47,7 +47,8 @@ class Hud:
         notice: a line near the bottom, for what was just done; None for none.
         recording: how long the recording is, as text; None if there is none.
         full_scale: the evidence that the strongest colour stands for; None draws no scale.
-        help: the keys, the name of each and what it does. They are shown in place of all else; empty for none.
+        help: the keys, the name of each and what it does. They are shown in place of all else but `recording`; empty
+            for none.
         level: how much is shown, a name of `choices.HUD_LEVELS`.
         names_classes: whether the classes are listed; False for a view that names them itself.
         notes_in_a_line: whether the notes stand at the bottom, for a view that has no room for a panel.
@@ -95,7 +96,10 @@ def draw_hud(
     Returns:
         Where the bars of the classes are.
     """
-    if hud.help:  # which covers the rest
+    recording = hud.recording if hud.level != "none" else None
+    if hud.help:  # which covers the rest, but nobody may forget that it records
+        if recording is not None:
+            _draw_recording(image, recording)
         _draw_help(image, hud.help)
         return []
     areas: list[BarArea] = []
@@ -113,8 +117,8 @@ def draw_hud(
         if explanation is not None and hud.names_classes:
             named = [replace(explanation.targets[0], label=map_name(explanation))]
         areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
-    if hud.recording is not None and hud.level != "none":
-        _draw_recording(image, hud.recording)
+    if recording is not None:
+        _draw_recording(image, recording)
     if hud.notice and hud.level != "none":
         _draw_line(image, hud.notice, place=0.8)
     if hud.banner:

@@ -283,6 +283,12 @@ def test_the_help_on_the_screen_names_every_key(monkeypatch: pytest.MonkeyPatch)
     assert written == [text for key in COMMANDS.help for text in key]
 
 
+def test_that_it_records_is_seen_beside_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = texts(monkeypatch)
+    draw_hud(np.zeros((720, 1280, 3), np.uint8), Hud(help=COMMANDS.help, recording="REC 00:07"), None, Overlay())
+    assert written == ["REC 00:07", *(text for key in COMMANDS.help for text in key)]
+
+
 # --- views and the head-up display --------------------------------------------------------------------------------
 
 
