@@ -28,11 +28,16 @@ WRONG = {
     "engine": ("xlaa", r"there is no engine 'xlaa'; did you mean xla\?"),
     "output": ("class", r"there is no kind of output 'class'; did you mean classes"),
     "preprocessing": ("imagenet", r"there is no preprocessing 'imagenet'"),
+    "topk": (0, r"--topk is 0: give a number from 1 on$"),
+    "tiles": (0, r"--tiles is 0: give a number from 1 on$"),
+    "threads": (0, r"--threads is 0: give a number from 1 on$"),
+    "maps": (0, r"the number of maps is 0: give a number from 1 on$"),
+    "input_size": (224, r"the input size is 224: give \(height, width\), such as \(224, 224\)$"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_name_that_does_not_exist_is_refused(name: str) -> None:
+def test_a_name_or_a_number_that_does_not_exist_is_refused(name: str) -> None:
     value, message = WRONG[name]
     with pytest.raises(UsageError, match=rf"^{message}"):
         SessionOptions(**{name: value}).check()

@@ -72,7 +72,7 @@ class SessionOptions:
         Raises:
             UsageError: a name that does not exist, of a model, layer, class, method, engine or any other choice; a
                 method that is too slow for a camera; an engine that is not installed, or does not have the precision; a
-                number of tiles for another fit.
+                number of tiles for another fit; a number or a size that cannot be.
             ModelError: no such model file, or one that cannot be explained; no such file of weights, labels or custom
                 objects.
         """
@@ -85,6 +85,7 @@ class SessionOptions:
             names=self.names,
             is_live=self.is_live,
         )
+        self._check_numbers()
         check_engine(self.engine, self.precision)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles works with --fit tiles, and the fit is {self.fit}: leave one of them out")
@@ -102,6 +103,16 @@ class SessionOptions:
             NAMES.check(self.names)
         if self.output is not None:
             OUTPUTS.check(self.output)
+
+    def _check_numbers(self) -> None:
+        for name in ("topk", "tiles", "threads"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise UsageError(f"--{name} is {number}: give a number from 1 on")
+        if self.maps is not None and self.maps < 1:
+            raise UsageError(f"the number of maps is {self.maps}: give a number from 1 on")
+        if self.input_size is not None and not _is_size(self.input_size):
+            raise UsageError(f"the input size is {self.input_size!r}: give (height, width), such as (224, 224)")
 
     def of_model(self) -> ModelOptions:
         """Those that say how the model is loaded.
@@ -125,6 +136,13 @@ class SessionOptions:
         """The options as plain values, by name, in the order in which files say how they came about."""
         name = str(self.model) if isinstance(self.model, (str, Path)) else self.model.name
         return asdict(replace(self, model=name))
+
+
+def _is_size(size: object) -> bool:
+    """Whether it is a height and a width in pixels; from Python it can be anything."""
+    if not isinstance(size, Sequence) or len(size) != 2:
+        return False
+    return all(isinstance(side, int) and side >= 1 for side in size)
 
 
 def too_slow(method: str) -> UsageError:
