@@ -14,6 +14,7 @@ from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.times import parse_rate, parse_time
 
 #: Overlay, picture and heatmap side by side, each as large as the source.
 PANELS = "panels"
@@ -25,6 +26,8 @@ _SMOOTHED_MAPS = 3
 @dataclass(frozen=True)
 class AnnotateOptions:
     """How recordings are annotated.
+
+    Times and rates may be given as any numbers, and become fractions: 29.97 is 2997/100.
 
     Attributes:
         start: seconds after the source's beginning; earlier frames are left out, and the output begins there at 0.
@@ -64,6 +67,11 @@ class AnnotateOptions:
     encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            object.__setattr__(self, name, parse_time(getattr(self, name), f"--{name}"))
+        for name in ("output_fps", "picture_fps", "source_fps"):
+            if (rate := getattr(self, name)) is not None:
+                object.__setattr__(self, name, parse_rate(rate, f"--{name.replace('_', '-')}"))
         for name in ("stride", "batch"):
             number = getattr(self, name)
             if number is not None and number < 1:

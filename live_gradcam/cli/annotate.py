@@ -26,7 +26,7 @@ from live_gradcam.cli.flags import (
     session_flags,
     sources_help,
 )
-from live_gradcam.cli.parsing import parse_batch, parse_levels, parse_output_size, parse_rate, parse_time
+from live_gradcam.cli.parsing import parse_batch, parse_levels, parse_output_size
 from live_gradcam.cli.terminal import (
     FAILED,
     INTERRUPTED,
@@ -37,6 +37,7 @@ from live_gradcam.cli.terminal import (
     write_json,
 )
 from live_gradcam.errors import UsageError
+from live_gradcam.sources.times import parse_rate, parse_time
 
 if TYPE_CHECKING:
     from live_gradcam.annotating.batch import Progress

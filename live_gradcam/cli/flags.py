@@ -29,8 +29,9 @@ from live_gradcam.choices import (
     Score,
     Tune,
 )
-from live_gradcam.cli.parsing import parse_input_size, parse_levels, parse_rate
+from live_gradcam.cli.parsing import parse_input_size, parse_levels
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
+from live_gradcam.sources.times import parse_rate
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay

@@ -1,8 +1,7 @@
-"""What the command line's texts stand for: times, rates, sizes."""
+"""What the command line's texts stand for: sizes, levels, batches."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import UsageError
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from live_gradcam.sources.levels import Levels
 
 _LARGEST_BATCH = 64
-_HIGHEST_RATE = 1000
 _SMALLEST_INPUT, _LARGEST_INPUT = 32, 4096
 
 
@@ -45,31 +43,6 @@ def parse_batch(text: str) -> int | None:
     if not (text.isdecimal() and 1 <= int(text) <= _LARGEST_BATCH):
         raise UsageError(f"the batch {text!r} is not auto, nor a number of frames from 1 to {_LARGEST_BATCH}")
     return int(text)
-
-
-def parse_time(text: str | None, flag: str) -> Fraction | None:
-    """Seconds of "75", "1:15" or "0:01:15.5"."""
-    if text is None:
-        return None
-    parts = text.split(":")
-    try:
-        numbers = [Fraction(part) for part in parts]
-    except (ValueError, ZeroDivisionError):
-        numbers = []
-    if not numbers or len(numbers) > 3 or any(number < 0 for number in numbers):
-        raise UsageError(f"{flag} {text!r} is not a time: give seconds, m:ss or h:mm:ss, such as 75, 1:15 or 0:01:15.5")
-    return sum((number * 60**place for place, number in enumerate(reversed(numbers))), Fraction(0))
-
-
-def parse_rate(text: str, flag: str) -> Fraction:
-    """Frames per second of "25", "29.97" or "30000/1001"."""
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 0 < rate <= _HIGHEST_RATE:
-        raise UsageError(f"{flag} {text!r} is not a frame rate: give a number such as 25, 29.97 or 30000/1001")
-    return rate
 
 
 def parse_output_size(text: str) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from live_gradcam.sources.devices import driver_number
 from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.times import parse_rate
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,27 @@ class CameraOptions:
 class SourceOptions:
     """What is wanted of a source. Each kind of source takes what means something to it.
 
+    Rates may be given as any numbers, and become fractions: 29.97 is 2997/100.
+
     Attributes:
         camera: what is asked of a camera.
         source_fps: frames per second of a file that has no times of its own, such as `.h264`; None for what it names.
         picture_fps: pictures per second, of a folder or a pattern of pictures.
         levels: which values of pictures are black and white; None for what the files and their values say.
+
+    Raises:
+        UsageError: a rate that is not possible.
     """
 
     camera: CameraOptions = field(default_factory=CameraOptions)
     source_fps: Fraction | None = None
     picture_fps: Fraction = Fraction(25)
     levels: Levels | None = None
+
+    def __post_init__(self) -> None:
+        if self.source_fps is not None:
+            object.__setattr__(self, "source_fps", parse_rate(self.source_fps, "--source-fps"))
+        object.__setattr__(self, "picture_fps", parse_rate(self.picture_fps, "--picture-fps"))
 
 
 DEFAULT_OPTIONS = SourceOptions()

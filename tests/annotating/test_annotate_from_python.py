@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from live_gradcam.attribution import session as sessions
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sources.reader import VideoReader
 
 RAW = AnnotateOptions(layout="raw")
 
@@ -216,6 +219,44 @@ def test_usage_errors_are_raised_before_anything_begins(
         annotate(source, session=fake)
     assert starts == []
     assert sorted(os.listdir(tmp_path)) == ["b.mp4", "in.mp4"]
+
+
+def test_times_and_rates_are_any_numbers(tmp_path: Path, fake: Any) -> None:
+    numbers = AnnotateOptions(start=0.2, end=1, output_fps=5, source_fps=29.97, picture_fps=10)  # type: ignore[arg-type]
+    exact = AnnotateOptions(
+        start=Fraction(1, 5),
+        end=Fraction(1),
+        output_fps=Fraction(5),
+        source_fps=Fraction(2997, 100),
+        picture_fps=Fraction(10),
+    )
+    assert numbers == exact
+    assert json.dumps(numbers.to_json(), default=str) == json.dumps(exact.to_json(), default=str)
+
+    source, output = video(tmp_path / "in.mp4", 12), tmp_path / "out.mp4"
+    thinned = AnnotateOptions(layout="raw", output_fps=5)  # type: ignore[arg-type]
+    assert annotate(source, output, session=fake, options=thinned).is_complete
+    with VideoReader(output) as reader:
+        assert [frame.pts for frame in reader.frames()] == [Fraction(i, 5) for i in range(6)]
+    again = annotate(source, output, session=fake, options=replace(RAW, output_fps=Fraction(5)), resume=True)
+    assert [result.status for result in again.results] == ["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("start", -1, "--start '-1' is not a time: give seconds"),
+        ("start", float("nan"), "--start 'nan' is not a time: give seconds"),
+        ("end", 0, "--end is 0 s: give a time after 0"),
+        ("output_fps", 0, "--output-fps '0' is not a frame rate: give a number such as 25"),
+        ("picture_fps", -25, "--picture-fps '-25' is not a frame rate: give a number such as 25"),
+        ("source_fps", Fraction(0), "--source-fps '0' is not a frame rate: give a number such as 25"),
+    ],
+)
+def test_times_and_rates_that_are_none_are_refused(name: str, value: Any, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        AnnotateOptions(**{name: value})
+    assert str(caught.value).startswith(words)
 
 
 def test_the_report_is_the_json_of_the_command(tmp_path: Path, starts: list[SessionOptions]) -> None:

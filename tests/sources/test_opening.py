@@ -71,6 +71,24 @@ def test_pictures(tmp_path: Path, name: str, kind: Callable[[Path], str | Path])
         assert (source.name, source.is_live, source.frame_rate, source.expected_frames) == (str(path), False, 25, 6)
 
 
+@pytest.mark.parametrize("rate", [10, 10.0, "10"])
+def test_rates_of_any_numbers_are_exact(tmp_path: Path, rate: Any) -> None:
+    frames = _frames(_shots(tmp_path / "shots"), SourceOptions(picture_fps=rate))
+    assert [pts for _, _, pts in frames] == [Fraction(i, 10) for i in range(6)]
+    assert all(isinstance(pts, Fraction) for _, _, pts in frames)
+    assert SourceOptions(source_fps=29.97).source_fps == Fraction(2997, 100)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [0, -25, 1001, float("nan"), float("inf"), "fast", Fraction(0)])
+def test_rates_that_are_none_are_refused(rate: Any) -> None:
+    for name in ("source_fps", "picture_fps"):
+        with pytest.raises(UsageError) as caught:
+            SourceOptions(**{name: rate})
+        assert str(caught.value) == (
+            f"--{name.replace('_', '-')} '{rate}' is not a frame rate: give a number such as 25, 29.97 or 30000/1001"
+        )
+
+
 def test_a_picture(tmp_path: Path) -> None:
     folder = _shots(tmp_path / "shots")
     assert _frames(str(folder / "0003.png")) == [(3, 0, Fraction(0))]
