@@ -52,7 +52,6 @@ def layers(options: Annotated[SessionOptions, Flags(model_flags, "Network")]) ->
     """List a model's layers in the order in which they run. * marks the default target layer."""
     from live_gradcam.attribution.session import list_layers
 
-    options.check()
     with terminal.status(f"loading {options.model}"):
         rows = list_layers(options, let_tensorflow_talk=is_debugging())
     table = Table("", "name", "type", "output shape", box=None, pad_edge=False)

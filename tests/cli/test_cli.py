@@ -476,6 +476,18 @@ def test_models_whose_layers_are_shown_by_the_users_will_alone(here, picture: Pa
     assert_one_line(here("explain", picture, "-m", tmp_path / "saved"), 1, "a SavedModel's layers cannot be seen")
 
 
+def test_the_layers_of_a_model_are_listed_whatever_its_labels_are(here, picture: Path, tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 3))
+    scores = layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3, name="convolution")(image)))
+    keras.Model(image, scores).save(tmp_path / "mine.keras")
+    (tmp_path / "wrong.txt").write_text("\n".join(f"name {index}" for index in range(77)))
+    flags = ("-m", tmp_path / "mine.keras", "--labels", tmp_path / "wrong.txt")
+    assert_one_line(here("explain", picture, *flags), 1, "77 labels for 3 classes")
+    assert re.search(r"^\* +convolution +Conv2D", here("layers", *flags).out, re.MULTILINE)
+    assert_one_line(here("layers", *flags, "--preprocessing", "tff"), 2, "'tff'")
+    assert_one_line(here("layers", *flags, "--layer", "convolutoin"), 2, "did you mean convolution?")
+
+
 def test_a_transformers_tokens_are_shown_as_possible_layers(here, picture: Path, tmp_path: Path) -> None:
     image = keras.Input((16, 16, 3))
     tokens = layers.Reshape((16, 4))(layers.Conv2D(4, 4, strides=4, name="patches")(image))

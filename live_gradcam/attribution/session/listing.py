@@ -63,12 +63,15 @@ def list_layers(options: SessionOptions, *, let_tensorflow_talk: bool = False) -
     Raises:
         LiveGradcamError: as `start_session`, or a `layer` that cannot be the target.
     """
+    if not options.is_of_catalog:
+        options = replace(options, labels=None)  # what its classes are called does not matter
+    options.check()
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.networks.graph import flatten
         from live_gradcam.networks.target_layer import candidate_layers, default_targets, find_layer
 
         if not options.is_of_catalog:  # its numbers and pixels do not matter
-            options = replace(options, preprocessing="raw", output="values", labels=None)
+            options = replace(options, preprocessing="raw", output="values")
         classifier = load(options, _say_nothing)
         network = flatten(classifier.model, classifier.input_size)
         targets = []
