@@ -141,15 +141,19 @@ def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
     with ExitStack() as shown:
         bars: dict[Path, tuple[Progress, TaskID]] = {}
 
+        def close() -> None:
+            shown.close()
+            bars.clear()
+
         def show(picture: Path, done: int, total: int) -> None:
             if picture not in bars:
+                close()  # that of a picture that failed between its passes
                 bar = shown.enter_context(Progress(*columns, console=terminal, transient=True))
                 bars[picture] = bar, bar.add_task(picture.name, total=total)
             bar, task = bars[picture]
             bar.update(task, completed=done)
             if done == total:  # what is printed of the picture comes after its bar is gone
-                shown.close()
-                del bars[picture]
+                close()
 
         yield show
 
