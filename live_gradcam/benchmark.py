@@ -20,7 +20,7 @@ from live_gradcam.attribution.start import StartSession
 from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.drawing.hud import draw_predictions
 from live_gradcam.drawing.overlay import Overlay
-from live_gradcam.errors import SourceError
+from live_gradcam.errors import SourceError, check_number
 from live_gradcam.flow.metrics import StageTimings, percentiles_ms
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
@@ -112,9 +112,11 @@ def bench(
         the same top class, and the mean and least correlation of the maps of one class.
 
     Raises:
+        UsageError: `frames` is less than 1.
         LiveGradcamError: the source cannot be read; and as `start_session`.
     """
     begun = time.perf_counter() if process_start is None else process_start
+    check_number("--frames", frames, least=1)
     options, overlay = session or SessionOptions(), overlay or Overlay()
     options.check()
     stream = synthetic_frames(size) if source is None else file_frames(source, reading)

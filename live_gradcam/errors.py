@@ -30,6 +30,21 @@ class OutputError(LiveGradcamError):
     """A file, folder or window cannot be written or opened."""
 
 
+def check_number(flag: str, number: int, *, least: int) -> None:
+    """Refuse a number of things that is too small.
+
+    Args:
+        flag: of the command line, for the error.
+        number: what is given.
+        least: the smallest that will do.
+
+    Raises:
+        UsageError: it is smaller.
+    """
+    if number < least:
+        raise UsageError(f"{flag} is {number}: give a number from {least} on")
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, cut to a sensible length; its type where it has no message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -13,7 +13,7 @@ from live_gradcam.attribution.session import Session, SessionOptions, start_sess
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.errors import LiveGradcamError, SourceError, UsageError, check_number
 from live_gradcam.explanations.as_json import picture_json
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions, with_boxes
 from live_gradcam.explanations.explanation import Explanation
@@ -39,6 +39,9 @@ class PictureOptions:
         levels: which of a picture's values are black and white; None for what the file and the values say.
         smooth_samples: over how many noisy copies of a picture its maps are averaged; 0 for the maps of itself.
         overwrite: whether files that exist may be replaced.
+
+    Raises:
+        UsageError: a number of copies that is not possible.
     """
 
     overlay: Overlay = field(default_factory=Overlay)
@@ -46,6 +49,9 @@ class PictureOptions:
     levels: Levels | None = None
     smooth_samples: int = 0
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        check_number("--smooth-grad", self.smooth_samples, least=0)
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,7 @@ def explain_all(
         The pictures that could be explained, in order, each when it is.
 
     Raises:
+        UsageError: there are no pictures.
         LiveGradcamError: there is no such picture, or an output cannot be written; and as `start_session`.
     """
     options = options or PictureOptions()
@@ -137,6 +144,8 @@ def explain_all(
     if isinstance(session, SessionOptions):
         session.check()
     files = [Path(picture) for picture in pictures]
+    if not files:
+        raise UsageError("there is nothing to explain: give a picture")
     panels: Sequence[Path | None] = [None] * len(files)
     if writes_panels:
         panels = _plan_panels(files, None if output is None else Path(output), overwrite=options.overwrite)

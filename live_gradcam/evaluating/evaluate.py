@@ -10,7 +10,7 @@ from typing import Any
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.choices import METHODS
-from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.errors import LiveGradcamError, UsageError, check_number
 from live_gradcam.evaluating.curves import write_curves
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import Evaluation, Figures, mean_figures
@@ -32,14 +32,22 @@ class EvaluationOptions:
         boxes: a JSON file with the boxes of the objects, for the pointing game; None to leave that out.
         random_head: compare with the maps of the network with a random head.
         levels: which of a picture's values are black and white; None for what the file and the values say.
+
+    Raises:
+        UsageError: a number that is not possible.
     """
 
     methods: tuple[str, ...] = ()
     steps: int = 50
     every: int | None = None
-    boxes: Path | None = None
+    boxes: str | Path | None = None
     random_head: bool = True
     levels: Levels | None = None
+
+    def __post_init__(self) -> None:
+        check_number("--steps", self.steps, least=1)
+        if self.every is not None:
+            check_number("--every", self.every, least=1)
 
 
 @dataclass(frozen=True)
@@ -126,10 +134,12 @@ def evaluate(
     for method in options.methods:
         METHODS.check(method)
     given = [sources] if isinstance(sources, (str, Path)) else sources
+    if not given:
+        raise UsageError("there is nothing to evaluate: give a picture, a folder of pictures, or a video")
     if isinstance(session, SessionOptions):
         session.check()
     files = plan_sources([Path(source) for source in given], options.levels)
-    boxes = read_boxes(options.boxes, files) if options.boxes else None
+    boxes = read_boxes(Path(options.boxes), files) if options.boxes else None
     if isinstance(session, SessionOptions):
         methods = options.methods or (session.method,)
         session = start(replace(session, method=methods[0], methods=methods))
