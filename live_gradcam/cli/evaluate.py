@@ -77,9 +77,14 @@ def evaluate(
         parse_methods(methods) if methods is not None else (), steps, every, boxes, random_head, parse_levels(levels)
     )
     with progress_line() as show:
-        found = evaluate_maps(sources, session=session, options=options, start=start_session, on_progress=show)
-    for _, error in found.failed:
-        complain(str(error))
+        found = evaluate_maps(
+            sources,
+            session=session,
+            options=options,
+            start=start_session,
+            on_progress=show,
+            on_failed=lambda file, error: complain(str(error)),
+        )
     if found.pictures:
         if str(json_path) != "-":
             _print_figures(found.figures, found.title)

@@ -115,6 +115,7 @@ def evaluate(
     options: EvaluationOptions | None = None,
     start: StartSession = start_session,
     on_progress: Callable[[str], None] = lambda map_: None,
+    on_failed: Callable[[Path, LiveGradcamError], None] = lambda file, error: None,
 ) -> Evaluations:
     """Measure how faithful maps are to the network: deletion, insertion, average drop, pointing game, random head.
 
@@ -124,6 +125,7 @@ def evaluate(
         options: how.
         start: starts the session.
         on_progress: called before each map is measured, with its name.
+        on_failed: called with each file that cannot be read, or not to its end, when that is known; the others go on.
 
     Raises:
         LiveGradcamError: a name or a source that does not exist, before anything slow is done; what `Evaluator` does
@@ -155,6 +157,7 @@ def evaluate(
                 evaluations.append(evaluator.evaluate(picture, on_progress=on_progress))
         except LiveGradcamError as error:
             failed.append((file, error))
+            on_failed(file, error)
     return Evaluations(session.model, session.layer, options.steps, tuple(evaluations), tuple(failed))
 
 

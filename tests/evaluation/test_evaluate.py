@@ -19,7 +19,7 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
 from live_gradcam.cli import app
 from live_gradcam.errors import ModelError, SourceError, UsageError
-from live_gradcam.evaluating.evaluate import parse_methods
+from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate, parse_methods
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import CENTRED_BLOB, RANDOM_MAP, Figures, mean_figures
 from live_gradcam.evaluating.pictures import Picture, plan_sources, read_boxes, read_pictures
@@ -457,6 +457,33 @@ def test_a_file_that_is_no_picture_is_told_and_left_out(folder: Path) -> None:
     assert list(content["maps"]) == ["layercam", "eigen-cam", "random map", "centred blob"]
     assert content["maps"]["layercam"]["random_head_correlation"] < 0.99
     assert content["maps"]["eigen-cam"]["random_head_correlation"] == 1.0
+
+
+def test_a_file_that_fails_is_reported_at_once(folder: Path) -> None:
+    events: list[str] = []
+    found = evaluate(
+        ["notes.png", "both.png"],
+        session=toy_engine(toy([[3, -1], [0, 0.5], [-2, 4]])),
+        options=EvaluationOptions(steps=2, random_head=False),
+        on_progress=events.append,
+        on_failed=lambda file, error: events.append(f"{file} failed: {error}"),
+    )
+    assert events[0] == "notes.png failed: notes.png is not a picture that can be read"
+    assert events[1:] == ["both.png: grad-cam", "both.png: random map", "both.png: centred blob"]
+    assert [(file.name, str(error)) for file, error in found.failed] == [
+        ("notes.png", "notes.png is not a picture that can be read")
+    ]
+
+
+def test_what_failed_is_said_before_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluator, "evaluate", interrupted)
+    flags = ("-m", "toy.keras", "--preprocessing", "unit", "--no-random-head")
+    done = run("notes.png", "both.png", *flags)
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert done.stderr == "live-gradcam: notes.png is not a picture that can be read\n"
 
 
 @pytest.mark.parametrize(
