@@ -38,7 +38,7 @@ STAGES = ("decode", "explain", "draw", "encode")
 PARTS = ("annotate", *STAGES, "script")
 #: Frames kept in memory, for the stages that begin there.
 KEPT = 48
-#: What tells a part's process how frames enter the network.
+#: The variable that says to a part's process how frames enter the network.
 FIT_VARIABLE = "ANNOTATE_BENCHMARK_FIT"
 #: The script is so slow that a few of its frames tell as much.
 SCRIPT_FRAMES = 24
@@ -118,7 +118,7 @@ def start(part: str, video: Path, batch: int) -> subprocess.Popen[str]:
 
 
 def ask(process: subprocess.Popen[str], frames: int) -> dict[str, float]:
-    """Have a part done with so many frames: seconds and CPU seconds a frame, and the process's peak memory in MiB."""
+    """Have a part done with so many frames: seconds and CPU seconds per frame, and the process's peak memory in MiB."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{frames}\n")
@@ -195,12 +195,12 @@ def make_explain(video: Path, folder: Path, batch: int) -> Run:
     """The network and its maps alone."""
     from live_gradcam.attribution.session import SessionOptions, start_session
 
-    engine, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    session, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
 
     def run(frames: int) -> None:
         source = cycle(images)
         for _ in range(0, frames, batch):
-            engine.explain_batch(list(islice(source, batch)), batch)
+            session.explain_batch(list(islice(source, batch)), batch)
 
     return run
 
@@ -239,7 +239,7 @@ def make_encode(video: Path, folder: Path, batch: int) -> Run:
         rate, time_base = reader.frame_rate, reader.time_base
 
     def run(frames: int) -> None:
-        there_and_back = cycle([*images, *images[::-1]])  # without a cut where they begin anew
+        there_and_back = cycle([*images, *images[::-1]])  # without a cut where they begin again
         size = images[0].shape[:2]
         with VideoWriter(folder / "encoded.mp4", size=size, frame_rate=rate, time_base=time_base) as writer:
             for position, image in enumerate(islice(there_and_back, frames)):

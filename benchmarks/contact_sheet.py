@@ -21,8 +21,9 @@ from skimage import data
 
 from live_gradcam.choices import METHODS
 from live_gradcam.compiling.runtime import set_compiler_flags
-from live_gradcam.drawing.hud import map_name, put_text
+from live_gradcam.drawing.hud import map_name
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.text import put_text
 from live_gradcam.sources.reader import VideoReader
 
 if TYPE_CHECKING:

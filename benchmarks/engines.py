@@ -403,7 +403,7 @@ def report(network: str, times: dict[str, list[float]]) -> dict[str, Any]:
 
 
 def draw_chart(tables: dict[str, Any], path: Path) -> None:
-    """A panel a network, a bar a contestant: milliseconds a frame, logarithmic; those with a map are coloured."""
+    """A panel a network, a bar a contestant: milliseconds per frame, logarithmic; those with a map are coloured."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -425,7 +425,7 @@ def draw_chart(tables: dict[str, Any], path: Path) -> None:
         ]
         bars = panel.barh(titles, list(medians.values()), color=colours)
         panel.bar_label(bars, [f" {value:.1f}" for value in medians.values()], fontsize=8)
-        panel.set(title=network, xscale="log", xlabel="ms a frame")
+        panel.set(title=network, xscale="log", xlabel="ms per frame")
         panel.set_xlim(1, 4 * max(medians.values()))
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)

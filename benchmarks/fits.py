@@ -288,7 +288,7 @@ def read(path: Path, flags: int) -> np.ndarray:
     """
     picture = cv2.imread(str(path), flags)
     if picture is None:
-        raise UsageError(f"{path} cannot be read: delete the folder, and it is fetched anew")
+        raise UsageError(f"{path} cannot be read: delete the folder, and it is fetched again")
     return picture
 
 

@@ -1,4 +1,4 @@
-"""How far `live-gradcam live` keeps up with a 720p camera of 30 frames a second, by each fit, in a real window.
+"""How far `live-gradcam live` keeps up with a 720p camera of 30 frames per second, by each fit, in a real window.
 
     python benchmarks/live.py                             # tiles, two of them, crop, and what auto chooses
     python benchmarks/live.py --fits tiles --seconds 60 --engine openvino

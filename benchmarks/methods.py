@@ -63,7 +63,7 @@ def main() -> None:
     print(f"\n{options.switches} switches between them: {leak:+.1f} MiB, no method traced more than once")
     stills = time_stills(first[1], next(frames)) if options.stills else {}
     for method, seconds in stills.items():
-        print(f"{method}: {seconds:.2f} s a frame")
+        print(f"{method}: {seconds:.2f} s per frame")
     if options.json:
         report = {"model": options.model, "rows": rows, "switching_mib": leak, "stills_s": stills, **describe_runtime()}
         options.json.write_text(json.dumps(report, indent=2))

@@ -87,7 +87,7 @@ class Row:
 
 
 def row_of(kind: Kind, engine: str, compare: Callable[[Kind, str], Comparison]) -> Row:
-    """Compare one kind; whatever goes wrong is told in its row."""
+    """Compare one kind; whatever goes wrong is said in its row."""
     keras.backend.clear_session()
     try:
         with quiet_tensorflow(), warnings.catch_warnings():  # Keras' are not about what is compared

@@ -140,7 +140,7 @@ def scale_maps(network: str, rounds: int) -> dict[str, float]:
 
 
 def scale_batch(network: str, rounds: int) -> dict[str, float]:
-    """Several frames in one pass: milliseconds a frame."""
+    """Several frames in one pass: milliseconds per frame."""
     from live_gradcam import Explainer
 
     explainer = Explainer(load(network), maps=1)

@@ -46,7 +46,7 @@ def main() -> int:
     memory: list[float] = []
     sessions: list[Session] = []
 
-    def start(options: SessionOptions, *, look: Look) -> Session:
+    def start(options: SessionOptions, *, look: Look | None = None) -> Session:
         sessions.append(start_session(replace(options, maps=None), look=look))
         return sessions[-1]
 

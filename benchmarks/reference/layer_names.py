@@ -3,7 +3,7 @@
 With them a wrong `--layer` is refused before TensorFlow is imported, or weights are downloaded. Each network is built
 without weights, and its layers are listed as `live-gradcam layers` lists them.
 
-    python benchmarks/reference/layer_names.py            write the table anew, for the version of Keras that is there
+    python benchmarks/reference/layer_names.py            write the table again, for the version of Keras that is there
     python benchmarks/reference/layer_names.py --compare  compare, and add the version of Keras to those that agree
 
 The table's first line has the versions of Keras that it holds for. Each other line is of one network: its name, and
@@ -26,17 +26,18 @@ def lines_of_networks() -> list[str]:
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     import keras
 
-    from live_gradcam.networks import efficientnet_lite
     from live_gradcam.networks.catalog import known_models
+    from live_gradcam.networks.efficientnet_lite import build_efficientnet_lite
     from live_gradcam.networks.graph import flatten
+    from live_gradcam.networks.lites import SCALINGS
     from live_gradcam.networks.target_layer import candidate_layers
 
     lines = []
     for name, entry in known_models().items():
         keras.utils.clear_session()  # so that layers without a name are numbered from the start
         with keras.StatelessScope(initialize_variables=False):  # no gigabytes of random weights
-            if name in efficientnet_lite.SCALINGS:
-                model = efficientnet_lite.build_efficientnet_lite(name)
+            if name in SCALINGS:
+                model = build_efficientnet_lite(name)
             else:
                 model = getattr(keras.applications, name)(weights=None)
             network = flatten(model, (entry.input_size, entry.input_size))
