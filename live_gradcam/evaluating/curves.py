@@ -36,7 +36,7 @@ def write_curves(path: Path, figures: dict[str, Figures], title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of the fonts that it lists on its first run
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it lists the fonts on its first run, and says so
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)

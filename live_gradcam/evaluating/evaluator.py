@@ -66,7 +66,7 @@ class Evaluator:
 
         Args:
             picture: what the network is shown.
-            on_progress: is told which map comes next.
+            on_progress: called before each map is measured, with its name.
         """
         session = self._session
         pixels, region = session.as_seen(picture.image)

@@ -79,7 +79,7 @@ def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -
 
     Args:
         path: the file.
-        every: of a video every so many frames one; None for one a second.
+        every: of a video, one frame in so many; None for one per second.
         levels: which of a picture's values are black and white; None for what the file and the values say.
 
     Raises:

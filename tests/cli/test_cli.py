@@ -140,7 +140,7 @@ def test_ctrl_c_finishes_what_was_explained_so_far(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("remembered", [True, False])
-def test_damaged_programs_in_the_cache_are_made_anew(tmp_path: Path, picture: Path, remembered: bool) -> None:
+def test_damaged_programs_in_the_cache_are_made_again(tmp_path: Path, picture: Path, remembered: bool) -> None:
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     for _ in range(2):  # what is not timed any more is another program than what was compiled after timing
         assert run("explain", picture, "--json", "-", **cache).code == 0

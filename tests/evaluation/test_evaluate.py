@@ -347,7 +347,7 @@ def test_what_cannot_be_evaluated_is_said() -> None:
 # --- sources ------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_gives_its_pictures_and_a_video_a_frame_a_second(tmp_path: Path) -> None:
+def test_a_folder_gives_its_pictures_and_a_video_is_taken_as_it_is(tmp_path: Path) -> None:
     for name in ("b.png", "a.JPG", "a-gradcam.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [path.name for path in plan_sources([tmp_path, TOUR])] == ["a.JPG", "b.png", TOUR.name]
@@ -366,7 +366,7 @@ def test_the_frames_of_a_video_are_a_second_apart_or_as_asked(tmp_path: Path) ->
     assert [picture.name for picture in read_pictures(video, 40)] == ["numbers.mp4#0", "numbers.mp4#40"]
 
 
-def test_what_is_there_of_a_damaged_video_is_given_before_the_damage_is_told(tmp_path: Path) -> None:
+def test_what_is_there_of_a_damaged_video_is_given_before_the_damage_is_reported(tmp_path: Path) -> None:
     images = [numbered(index, noise=4) for index in range(60)]
     path = make_video(
         tmp_path / "cut.mp4", images, rate=5, codec_options={"g": "5"}, container_options={"movflags": "+faststart"}
@@ -447,7 +447,7 @@ def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_picture_is_told_and_left_out(folder: Path) -> None:
+def test_a_file_that_is_no_picture_is_reported_and_left_out(folder: Path) -> None:
     flags = ("-m", "toy.keras", "--preprocessing", "unit", "--methods", "layercam,eigen-cam", "--steps", 2)
     done = run("both.png", "notes.png", *flags, "--json", "-")
     assert done.exit_code == 1
