@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
+from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.files import check_output
 from live_gradcam.sources.options import SourceOptions
@@ -14,7 +15,7 @@ from live_gradcam.surfaces.surface import Surface
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How a live run goes.
+    """How a live run goes. Paths can be given as texts.
 
     Attributes:
         surface: where it is shown: a name of `choices.SURFACES`, or a surface.
@@ -50,13 +51,24 @@ class LiveOptions:
     boxes: BoxOptions = DEFAULT_BOXES
     reading: SourceOptions = field(default_factory=SourceOptions)
 
+    def __post_init__(self) -> None:
+        if self.record is not None:
+            object.__setattr__(self, "record", Path(self.record))
+        object.__setattr__(self, "snapshots", Path(self.snapshots))
+
     def check(self) -> None:
         """Tell what is wrong before anything slow starts.
 
         Raises:
-            UsageError: there is no such view, level of text, surface or camera driver.
+            UsageError: there is no such view, level of text, surface or camera driver; a number that cannot be.
             OutputError: the recording cannot be written, or exists.
         """
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UsageError(f"--max-frames is {self.max_frames}: give a number from 1 on")
+        if self.smooth < 0:
+            raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
+        if self.reconnect is not None and self.reconnect < 0:
+            raise UsageError(f"--reconnect is {self.reconnect}: give a number from 0 on")
         VIEWS.check(self.view)
         HUD_LEVELS.check(self.hud)
         if isinstance(self.surface, str):

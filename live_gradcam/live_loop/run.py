@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.attribution.session.options import too_slow
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.choices import SURFACES
 from live_gradcam.drawing.overlay import Overlay
@@ -22,7 +24,7 @@ from live_gradcam.live_loop.snapshots import Snapshots
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveSummary
 from live_gradcam.sources.devices import camera_index
-from live_gradcam.sources.opening import open_source
+from live_gradcam.sources.opening import open_source, text_of
 from live_gradcam.sources.source import FrameSource
 from live_gradcam.surfaces.surface import Surface, Wants
 
@@ -33,7 +35,7 @@ Opener = Callable[[str], FrameSource]
 
 
 def live(
-    source: str = "0",
+    source: str | Path | int = "0",
     *,
     session: SessionOptions | Session = _USUAL_SESSION,
     overlay: Overlay | None = None,
@@ -59,14 +61,17 @@ def live(
         What was done.
 
     Raises:
-        UsageError: a name or a number does not exist.
+        UsageError: a name or a number does not exist, or the method is too slow for a camera.
         SourceError: the source does not open, or stops and does not come back. What was recorded is kept.
         OutputError: the surface does not open, or the recording cannot be written.
         LiveGradcamError: as `start_session`.
     """
+    source = text_of(source)
     if isinstance(session, SessionOptions):
         session = replace(session, is_live=True)
         session.check()
+    elif session.method not in session.methods:
+        raise too_slow(session.method)
     options.check()
     surface: Surface = SURFACES.load(options.surface)() if isinstance(options.surface, str) else options.surface
     surface.check()

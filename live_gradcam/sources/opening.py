@@ -16,7 +16,7 @@ from live_gradcam.sources.source import FrameSource, Recording, SourceOpener, is
 _log = logging.getLogger(__name__)
 
 
-def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> FrameSource:
+def open_source(uri: str | Path | int, options: SourceOptions = DEFAULT_OPTIONS) -> FrameSource:
     """Open what gives frames: a camera, a stream, a video, pictures, or what another package adds.
 
         with open_source("shots/", SourceOptions(picture_fps=Fraction(10))) as source:
@@ -27,8 +27,8 @@ def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Fr
     only recordings can give (a span of time, sound) is there where `source.is_recording(…)` says so.
 
     Args:
-        uri: a camera ("0", "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…"), a video, a picture, a folder
-            of pictures, a pattern for numbered ones ("shots/%04d.png"), or what another package opens.
+        uri: a camera (0, "0", "/dev/video0"), a stream ("rtsp://…", "http://…", "udp://…"), a video, a picture, a
+            folder of pictures, a pattern for numbered ones ("shots/%04d.png"), or what another package opens.
         options: what is wanted of it.
 
     Returns:
@@ -38,7 +38,7 @@ def open_source(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) -> Fr
         SourceError: it cannot be opened.
         UsageError: an option that contradicts it, or a pipeline of GStreamer, which is not read.
     """
-    text = _text_of(uri)
+    text = text_of(uri)
     if not text:
         raise UsageError("the source is an empty text: give a camera (0), a file, a folder or an address")
     if " ! " in text and not os.path.exists(text):
@@ -61,7 +61,7 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
         SourceError: it cannot be opened, or is no recording.
         UsageError: as for `open_source`.
     """
-    text = _text_of(uri)
+    text = text_of(uri)
     is_there = os.path.isfile(text) or os.path.isdir(text)
     opener = next(opener for opener in _openers() if opener.matches(text) and not (is_there and opener.is_live))
     if opener.is_live:
@@ -75,12 +75,12 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
 
 def is_of_another_package(uri: str | Path) -> bool:
     """Whether another package opens what a text or a path names."""
-    text = _text_of(uri)
+    text = text_of(uri)
     return any(opener.matches(text) for opener in _openers_of_other_packages())
 
 
-def _text_of(uri: str | Path) -> str:
-    """A source as a text; of a path that was an address, the address."""
+def text_of(uri: str | Path | int) -> str:
+    """A source as a text: a number becomes its digits, and a path that was an address becomes that again."""
     return (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
 
 

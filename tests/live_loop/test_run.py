@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -72,6 +73,9 @@ def test_every_frame_is_explained_where_none_may_be_dropped() -> None:
         ({"surface": "windwo"}, UsageError, "there is no surface 'windwo'; did you mean window?"),
         ({"view": "gird"}, UsageError, "there is no view 'gird'; did you mean grid?"),
         ({"hud": "ful"}, UsageError, "there is no level of text 'ful'; did you mean full?"),
+        ({"max_frames": 0}, UsageError, "--max-frames is 0: give a number from 1 on"),
+        ({"smooth": -1}, UsageError, "--smooth is -1 s: give a time from 0 on"),
+        ({"reconnect": -1}, UsageError, "--reconnect is -1: give a number from 0 on"),
         ({}, OutputError, "there is no display"),
         ({"surface": "none", "record": Path(__file__)}, OutputError, "exists already"),
         ({"surface": "none"}, SourceError, "camera 99 does not open"),
@@ -89,6 +93,33 @@ def test_what_is_wrong_is_raised_before_anything_starts(
     with pytest.raises(kind, match=words):
         live("99", options=LiveOptions(**options), start=start)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_ready_session_whose_method_is_too_slow_is_refused() -> None:
+    def opener(_: str) -> GivenFrames:
+        raise AssertionError("nothing may open")
+
+    with pytest.raises(UsageError, match=r"^score-cam is too slow for a camera"):
+        live("0", session=fake_session(method="score-cam"), options=LiveOptions(surface="none"), opener=opener)
+
+
+def test_paths_can_be_given_as_texts(tmp_path: Path) -> None:
+    def script(surface: ThreadedSurface) -> None:
+        surface.wait_for(lambda scene: scene.explained)
+        surface.ask("snapshot")
+        surface.wait_for(lambda scene: str(scene.hud.notice).startswith("snapshot saved"))
+        surface.ask("record", False)
+        surface.wait_for(lambda scene: not scene.hud.recording)
+        surface.ask("record", True)
+        surface.wait_for(lambda scene: scene.hud.recording)
+
+    surface = ThreadedSurface(script)
+    texts: dict[str, Any] = {"record": str(tmp_path / "seen.mp4"), "snapshots": str(tmp_path / "shots")}
+    options = LiveOptions(surface=surface, **texts)
+    summary = live("0", session=fake_session(), options=options, opener=lambda _: GivenFrames(camera()))
+    assert surface.failure is None
+    assert summary.recordings[0] == tmp_path / "seen.mp4"
+    assert {path.suffix for path in (tmp_path / "shots").iterdir()} >= {".png", ".json"}
 
 
 def test_what_goes_wrong_in_a_thread_is_raised_here() -> None:
@@ -165,6 +196,18 @@ def test_the_local_camera_is_a_mirror_unless_it_is_said() -> None:
     assert not mirrors("rtsp://host/a", None)
     assert not mirrors("0", False)
     assert mirrors("rtsp://host/a", True)
+
+
+@pytest.mark.parametrize("source", [0, Path("talk.mp4"), "rtsp://host/a"])
+def test_a_source_is_a_number_a_path_or_a_text(source: str | Path | int) -> None:
+    opened: list[str] = []
+
+    def opener(uri: str) -> GivenFrames:
+        opened.append(uri)
+        return GivenFrames(camera())
+
+    live(source, session=fake_session(), options=LiveOptions(surface="none", max_frames=1), opener=opener)
+    assert opened == [str(source)]
 
 
 @pytest.mark.slow
