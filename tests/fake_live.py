@@ -58,7 +58,7 @@ class FakeSession:
     def variant(self, **changes: Any) -> FakeSession:
         return replace(self, **changes)
 
-    def explain(self, image: np.ndarray, *, targets: Any = None) -> Explanation:
+    def explain_frame(self, image: np.ndarray, targets: Any = None) -> Explanation:
         time.sleep(self.seconds)
         height, width = image.shape[:2]
         best = tuple(Prediction(index, LABELS[index], float(_PROBABILITIES[index])) for index in range(len(LABELS)))

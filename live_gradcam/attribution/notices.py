@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from live_gradcam.flow.threads import DetachedThread
+
 if TYPE_CHECKING:
     from live_gradcam.attribution.plan import Plan
     from live_gradcam.explanations.explanation import Explanation
@@ -17,13 +19,21 @@ _log = logging.getLogger(__name__)
 _ABSURD_LOGIT = 100.0
 #: Of a frame's pixels, from which on there is something in it.
 _LEAST_DEVIATION = 2.0
+#: Of a stream's frame, about so many rows and columns are looked at: all of a large one would take milliseconds.
+_SAMPLED = 32
 
 
 class Notice(Protocol):
     """Looks at what is explained, and says something once where there is something to say."""
 
-    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
-        """Take note of an explained frame, uint8 (height, width, 3) BGR."""
+    def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
+        """Take note of an explained frame.
+
+        Args:
+            frame: uint8 (height, width, 3), BGR; it must not change any more.
+            explanation: of the frame.
+            wait: False for a stream, which nothing may hold up: what takes long is done in a thread of its own.
+        """
 
 
 class EmptyMaps:
@@ -37,7 +47,7 @@ class EmptyMaps:
         self._layer = layer
         self._is_said = False
 
-    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
+    def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """See `Notice`."""
         if self._is_said or not explanation.empty[0]:
             return
@@ -65,13 +75,22 @@ class GuessedPixels:
         self._plan = plan
         self._is_done = False
 
-    def look_at(self, frame: np.ndarray, explanation: Explanation) -> None:
+    def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """See `Notice`."""
-        from live_gradcam.attribution.other_pixels import best_class_with
-
-        if self._is_done or frame.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
+        if self._is_done:
+            return
+        pixels = frame if wait else _sample(frame)
+        if pixels.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
             return
         self._is_done = True
+        if wait:
+            self._compare(frame, explanation)
+        else:
+            DetachedThread(self._compare, "compare-pixels", (frame, explanation)).start()
+
+    def _compare(self, frame: np.ndarray, explanation: Explanation) -> None:
+        from live_gradcam.attribution.other_pixels import best_class_with
+
         classifier = self._plan.classifier
         guess = classifier.pixel_guess or ""
         asked = "unit" if guess == "raw" else "raw"
@@ -96,3 +115,8 @@ class GuessedPixels:
                 other.amount(),
                 asked,
             )
+
+
+def _sample(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    return frame[:: max(1, height // _SAMPLED), :: max(1, width // _SAMPLED)]

@@ -130,7 +130,7 @@ class ExplainingThread:
         stable: StableExplanation | None = None
         if frame.image.any():
             pinned = self._state.pinned
-            explanation = session.explain(frame.image, targets=pinned or stabilizer.top_class)
+            explanation = session.explain_frame(frame.image, pinned or stabilizer.top_class)
             size = frame.image.shape[:2]
             stable = stabilizer.stabilize(explanation, size, frame.captured_at, pinned=len(pinned))
         now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from toy_networks import FRAME, two_dense_layers
 
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.errors import UsageError
+from live_gradcam.explanations.explanation import Target
 from live_gradcam.networks.catalog import identity_of
 
 WRONG = {
@@ -103,6 +105,16 @@ def test_a_python_users_own_model_is_explained_from_memory_and_by_path(tmp_path:
     np.testing.assert_allclose(actual.heatmaps, expected.heatmaps, atol=1e-6)
     np.testing.assert_allclose(actual.probabilities, expected.probabilities, atol=1e-6)
     assert list(in_memory.start_s) == ["import", "load", "build", "tune", "compile"]
+
+
+def test_a_frame_of_a_stream_is_explained_for_these_classes_and_no_others() -> None:
+    session = started(two_dense_layers())
+    top = session.predict(FRAME)[0].index
+    pinned = next(index for index in range(3) if index != top)
+    session = replace(session, targets=(Target(pinned),))
+    assert session.explain(FRAME).target == pinned
+    assert session.explain_frame(FRAME).target == top
+    assert session.explain_frame(FRAME, targets=(Target(2),)).target == 2
 
 
 def test_what_a_session_says_of_itself_is_its_explainers() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import keras
@@ -14,6 +16,7 @@ from keras import layers
 from skimage import data
 
 from live_gradcam import Explainer, load_classifier
+from live_gradcam.attribution import other_pixels
 from live_gradcam.attribution.session import SessionOptions, start_session
 from live_gradcam.networks import pixel_scale
 from live_gradcam.networks.graph import flatten
@@ -231,6 +234,45 @@ def test_a_guess_that_matters_is_said_with_both_answers(tmp_path: Path, caplog) 
         "model.keras answers dark 70 % with unit pixels, a guess, and bright 100 % with raw pixels. Set the right ones "
         "with --preprocessing"
     ]
+
+
+class CountedPixels(np.ndarray):
+    """Notes of how many pixels the deviation is computed."""
+
+    counted: ClassVar[list[int]] = []
+
+    def std(self, *arguments, **options):
+        self.counted.append(self.size)
+        return super().std(*arguments, **options)
+
+
+def test_a_guess_holds_up_no_stream(tmp_path: Path, monkeypatch) -> None:
+    begun, may_end, compare, threads = threading.Event(), threading.Event(), other_pixels.best_class_with, []
+
+    def slowly(*arguments):
+        threads.append(threading.current_thread())
+        begun.set()
+        assert may_end.wait(20)
+        return compare(*arguments)
+
+    monkeypatch.setattr(other_pixels, "best_class_with", slowly)
+    session = start_session(SessionOptions(str(saved_in(tmp_path, small(norm=False))), engine="graph", tune="off"))
+    counted = CountedPixels.counted
+    flat = np.full((720, 1280, 3), 9, np.uint8).view(CountedPixels)
+    for _ in range(3):  # of which nothing can be said
+        session.explain_frame(flat)
+    assert len(counted) == 3
+    assert max(counted) < 0.01 * flat.size
+    assert threads == []
+    for _ in range(3):
+        session.explain_frame(training_pictures()[0].view(CountedPixels))  # comes back before the comparison ends
+    assert begun.wait(20)
+    may_end.set()
+    (thread,) = threads
+    assert thread is not threading.current_thread()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert len(counted) == 4
 
 
 def test_a_large_value_is_no_absurd_score(tmp_path: Path, caplog) -> None:

@@ -63,8 +63,7 @@ class Session:
             smooth_samples: over how many noisy copies the maps are averaged; 0 for the map of the frame itself.
             on_progress: called after each pass, where there are many: (passes done, passes in all).
         """
-        if self.fit_guess is not None:
-            self.fit_guess.look_at((image.shape[0], image.shape[1]))
+        self._look_at_size(image)
         if targets is None or (isinstance(targets, Sequence) and not targets):
             targets = self.targets
         if smooth_samples:
@@ -76,9 +75,25 @@ class Session:
         self._look_at(image, explanation)
         return explanation
 
-    def _look_at(self, image: np.ndarray, explanation: Explanation) -> None:
+    def explain_frame(self, image: np.ndarray, targets: Targets = None) -> Explanation:
+        """Explain a frame of a stream, for classes that change while it runs. Notices do not hold it up.
+
+        Args:
+            image: uint8 (height, width, 3), BGR; it must not change any more.
+            targets: the classes to explain; None for the frame's top class, whatever the session's own targets are.
+        """
+        self._look_at_size(image)
+        explanation = self.explainer(image, target=targets)
+        self._look_at(image, explanation, wait=False)
+        return explanation
+
+    def _look_at_size(self, image: np.ndarray) -> None:
+        if self.fit_guess is not None:
+            self.fit_guess.look_at((image.shape[0], image.shape[1]))
+
+    def _look_at(self, image: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         for notice in self.notices:
-            notice.look_at(image, explanation)
+            notice.look_at(image, explanation, wait=wait)
 
     def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
         """Explain up to `size` frames in the pass for that many, the first of them at a place among so many."""
