@@ -39,7 +39,13 @@ def camera(rate: float = 30, size: tuple[int, int] = (360, 640), frames: int | N
 
 @dataclass(frozen=True)
 class FakeSession:
-    """Explains every frame alike. `seconds`: how long it takes for one."""
+    """Explains every frame alike.
+
+    Attributes:
+        seconds: how long it takes for one.
+        compiling: how long it takes to get ready for frames of a size.
+        compiled_for: that size, (height, width); other frames are explained all the same.
+    """
 
     seconds: float = 0.0
     method: str = "grad-cam"
@@ -51,6 +57,12 @@ class FakeSession:
     methods: tuple[str, ...] = ("grad-cam", "layercam")
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(LABELS))
     weights: int = 0
+    compiling: float = 0.0
+    compiled_for: tuple[int, int] | None = None
+
+    def ready_for(self, frame_size: tuple[int, int]) -> FakeSession:
+        time.sleep(self.compiling)
+        return replace(self, compiled_for=frame_size)
 
     def noise_floor(self, frame_size: tuple[int, int]) -> float:
         return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from live_gradcam.attribution.fit_choice import Stream
@@ -42,6 +43,7 @@ class LiveFrames:
         self._lossless = options.every_frame
         self._smooth_display = options.smooth_display and wants.previews
         self._first_size: tuple[int, int] | None = None
+        self._has_begun = threading.Event()
         self._previews: Slot[Frame] | None = Slot() if wants.previews else None
         self.rate = FrameRate()
         self.to_explain: Slot[Frame] = Slot(keep_all=self._lossless)
@@ -60,11 +62,13 @@ class LiveFrames:
     def _deliver(self, frame: Frame) -> None:
         self.rate.tick(frame.captured_at)
         self._first_size = self._first_size or (frame.image.shape[0], frame.image.shape[1])
+        self._has_begun.set()
         if self._previews is not None:
             self._previews.put(frame)
         self.to_explain.put(frame)
 
     def _end(self, error: Exception | None) -> None:
+        self._has_begun.set()
         self.to_explain.close(error)
         if self._previews is not None:
             self._previews.close(error)
@@ -75,6 +79,11 @@ class LiveFrames:
             return None
         rate = None if self._lossless else self.capture.frame_rate or self.rate.fps or Stream().frame_rate
         return Stream(self._first_size, rate)
+
+    def first_size(self) -> tuple[int, int] | None:
+        """(height, width) of the first frame, waiting for it; None where none comes."""
+        self._has_begun.wait()
+        return self._first_size
 
     def take(self) -> bool:
         """Take what is to be shown next, waiting for it for a moment. Returns whether there is something new.
@@ -103,6 +112,7 @@ class LiveFrames:
 
     def close(self) -> None:
         """Let no thread wait any more."""
+        self._has_begun.set()
         for slot in (self.to_explain, self._previews, self.results):
             if slot is not None:
                 slot.close()

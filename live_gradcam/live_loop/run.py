@@ -51,7 +51,8 @@ def live(
         source: see `sources.opening.open_source`. It is opened before anything slow is done, and shown while the
             session starts; a recording plays when the session is ready.
         session: what to explain with: the options of a session, which is then started in a thread, or a session that
-            is ready. As many maps of a frame are made as the surface can show, whatever the options say.
+            is ready. With options, as many maps of a frame are made as the surface can show, whatever `maps` says. A
+            ready session makes as many as it was started with, and is compiled for the frames' size before the first.
         overlay: draws the maps; None for the usual colours.
         options: how it goes, and where it is shown.
         opener: opens the source; None for `sources.opening.open_source`.
@@ -107,4 +108,10 @@ def _starter(
     if isinstance(session, SessionOptions):
         options = replace(session, maps=wants.maps)
         return lambda: start(options, look=frames.look)
-    return lambda: session
+    ready = session
+
+    def get_ready() -> Session:
+        frame_size = frames.first_size()
+        return ready if frame_size is None else ready.ready_for(frame_size)
+
+    return get_ready

@@ -117,6 +117,17 @@ def test_a_frame_of_a_stream_is_explained_for_these_classes_and_no_others() -> N
     assert session.explain_frame(FRAME, targets=(Target(2),)).target == 2
 
 
+def test_a_ready_session_compiles_nothing_for_its_first_frame() -> None:
+    options = SessionOptions(two_dense_layers(), preprocessing="unit", engine="graph", tune="off", fit="tiles")
+    session = start_session(options)
+    assert session.explainer.trace_count == 0
+    ready = session.ready_for((FRAME.shape[0], FRAME.shape[1]))
+    traced = ready.explainer.trace_count
+    assert (traced, ready.frame_size) == (1, FRAME.shape[:2])
+    ready.explain_frame(FRAME)
+    assert ready.explainer.trace_count == traced
+
+
 def test_what_a_session_says_of_itself_is_its_explainers() -> None:
     session = started(two_dense_layers())
     assert (session.engine, session.precision, session.tiles_for((90, 160))) == ("graph", "f32", 1)

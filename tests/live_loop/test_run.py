@@ -10,12 +10,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from fake_live import ThreadedSurface, camera, fake_session
+from fake_live import FakeSession, ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
 
 from live_gradcam import LiveOptions, live
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
+from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.none import NoSurface
 
@@ -101,6 +102,31 @@ def test_a_ready_session_whose_method_is_too_slow_is_refused() -> None:
 
     with pytest.raises(UsageError, match=r"^score-cam is too slow for a camera"):
         live("0", session=fake_session(method="score-cam"), options=LiveOptions(surface="none"), opener=opener)
+
+
+def test_a_ready_session_is_compiled_for_the_frames_while_a_banner_says_so() -> None:
+    class Watched(FakeSession):
+        def explain_frame(self, image: np.ndarray, targets: Any = None) -> Explanation:
+            assert self.compiled_for == image.shape[:2]
+            return super().explain_frame(image, targets)
+
+    def script(surface: ThreadedSurface) -> None:
+        scene = surface.wait_for(bool)
+        assert scene.hud.banner == "starting the network"
+        surface.wait_for(lambda later: later.frame.index > scene.frame.index and not later.explained)
+        surface.wait_for(lambda scene: scene.explained and not scene.hud.banner)
+
+    surface = ThreadedSurface(script)
+    session: Any = Watched(compiling=0.5)
+    live("0", session=session, options=LiveOptions(surface=surface), opener=lambda _: GivenFrames(camera()))
+    if surface.failure:
+        raise surface.failure
+
+
+def test_a_source_that_ends_before_its_first_frame_ends_the_run() -> None:
+    options = LiveOptions(surface="none")
+    summary = live("a.mp4", session=fake_session(), options=options, opener=lambda _: GivenFrames([], is_live=False))
+    assert summary.frames == 0
 
 
 def test_paths_can_be_given_as_texts(tmp_path: Path) -> None:

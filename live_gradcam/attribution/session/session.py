@@ -110,6 +110,16 @@ class Session:
         if self.fit_guess is not None:
             self.fit_guess.look_at(frame_size)
 
+    def ready_for(self, frame_size: tuple[int, int]) -> Session:
+        """The same session, compiled for frames of (height, width) pixels, of which there will be many.
+
+        Raises:
+            ModelError: the engine cannot compile the network.
+        """
+        self.expect(frame_size)
+        self.explainer.warm_up(frame_size=frame_size)
+        return replace(self, frame_size=frame_size)
+
     def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Session:
         """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
 
