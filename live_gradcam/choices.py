@@ -6,13 +6,16 @@ one module, which is imported when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, NamedTuple
 
 from live_gradcam.errors import LiveGradcamError, UsageError, did_you_mean, first_line
+
+_log = logging.getLogger(__name__)
 
 
 class Choices:
@@ -69,7 +72,8 @@ class Member(NamedTuple):
 class Family(Choices):
     """Names whose objects are loaded when they are asked for; other packages can add to them by entry points.
 
-    A name of this package cannot be taken by another one.
+    A name of this package cannot be taken by another one, and of two packages that add one name, the first has it. A
+    package that is broken must not stop those who do not want what it adds: see `usable` and `leave_out`.
 
     Args:
         kind: as for `Choices`.
@@ -81,19 +85,24 @@ class Family(Choices):
         super().__init__(kind, {name: member.help for name, member in members.items()})
         self.group = group
         self._members = dict(members)
+        self._warned: set[str] = set()
+
+    @cached_property
+    def _all_added(self) -> tuple[EntryPoint, ...]:
+        return tuple(point for point in entry_points(group=self.group) if point.name not in self._members)
 
     @cached_property
     def added(self) -> dict[str, EntryPoint]:
         """The names that other packages add, each with its entry point."""
-        return {point.name: point for point in entry_points(group=self.group) if point.name not in self._members}
+        added: dict[str, EntryPoint] = {}
+        for point in self._all_added:
+            added.setdefault(point.name, point)
+        return added
 
     @property
     def helps(self) -> Mapping[str, str]:
         """Each name with its line of help; of a name that another package adds, that package."""
-        added = {
-            name: f"from the package {point.dist.name if point.dist else point.module}"
-            for name, point in self.added.items()
-        }
+        added = {name: f"from the package {_package_of(point)}" for name, point in self.added.items()}
         return {**self._helps, **added}
 
     @property
@@ -116,12 +125,54 @@ class Family(Choices):
         if name in self._members:
             module, _, attribute = self._members[name].place.partition(":")
             return getattr(import_module(module), attribute)
+        self._name_the_others(name)
         try:
             return self.added[name].load()
         except Exception as error:  # of a package that is not ours: whatever its import raises
             raise LiveGradcamError(
                 f"the {self.kind} {name} {self.helps[name]} cannot be loaded: {first_line(error)}"
             ) from error
+
+    def usable(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """Each of some names with its object, without those that cannot be loaded; a warning, once a name, says so."""
+        for name in names:
+            try:
+                loaded = self.load(name)
+            except LiveGradcamError as error:
+                self.warn_once(name, str(error))
+                continue
+            yield name, loaded
+
+    def leave_out(self, name: str, error: Exception) -> None:
+        """Warn, once a name, that what another package adds fails, so that the others do without it.
+
+        Args:
+            name: what fails.
+            error: how.
+        """
+        self.warn_once(
+            name, f"the {self.kind} {name} {self.helps[name]} is left out: it fails with {first_line(error)}"
+        )
+
+    def warn_once(self, name: str, line: str) -> None:
+        """Warn of a name with a line, where that was not done before."""
+        if name not in self._warned:
+            self._warned.add(name)
+            _log.warning("%s", line)
+
+    def _name_the_others(self, name: str) -> None:
+        """Warn, once a name, that several packages add it. Those who do not want it are not bothered."""
+        first, *others = dict.fromkeys(_package_of(point) for point in self._all_added if point.name == name) or [""]
+        if others:
+            self.warn_once(
+                f"{name} of several packages",
+                f"the packages {first} and {' and '.join(others)} both add the {self.kind} {name}: "
+                f"the one of {first} is used",
+            )
+
+
+def _package_of(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
 
 
 # --- what is computed ---------------------------------------------------------------------------------------------

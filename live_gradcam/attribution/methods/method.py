@@ -6,7 +6,6 @@ against its formula. Another package gives its `METHOD` by an entry point of the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -20,8 +19,6 @@ from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.one_pass import OnePass
-
-_log = logging.getLogger(__name__)
 
 #: What the function of a method is given besides the activations: see `Method`.
 Asks = Literal["mean gradient", "gradient", "nothing", "scores"]
@@ -176,7 +173,7 @@ def quick_methods() -> tuple[str, ...]:
         try:
             is_quick = load_method(name).is_quick if row is None else row.is_quick
         except LiveGradcamError as error:  # a package that is broken must not stop those who do not want its method
-            _log.warning("%s", error)
+            METHODS.warn_once(name, str(error))
             continue
         if is_quick:
             names.append(name)
