@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 from live_gradcam.addresses import address_of, masked
 from live_gradcam.choices import SOURCES
-from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
 from live_gradcam.sources.source import FrameSource, Recording, SourceOpener, is_recording
-
-_log = logging.getLogger(__name__)
 
 
 def open_source(uri: str | Path | int, options: SourceOptions = DEFAULT_OPTIONS) -> FrameSource:
@@ -46,7 +43,7 @@ def open_source(uri: str | Path | int, options: SourceOptions = DEFAULT_OPTIONS)
             "GStreamer pipelines are not read. Give the camera (0, /dev/video0) or an address (rtsp://…), or end the "
             "pipeline in mpegtsmux ! udpsink port=5000, run it with gst-launch-1.0, and give udp://127.0.0.1:5000"
         )
-    opener = next(opener for opener in _openers() if opener.matches(text))  # the last one takes everything
+    opener = next(_matching(text))
     return opener.open(text, options)
 
 
@@ -63,7 +60,7 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
     """
     text = text_of(uri)
     is_there = os.path.isfile(text) or os.path.isdir(text)
-    opener = next(opener for opener in _openers() if opener.matches(text) and not (is_there and opener.is_live))
+    opener = next(opener for opener in _matching(text) if not (is_there and opener.is_live))
     if opener.is_live:
         raise SourceError(f"{masked(text)} is live and no recording: use live-gradcam live for it")
     source = opener.open(text, options)
@@ -76,7 +73,7 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
 def is_of_another_package(uri: str | Path) -> bool:
     """Whether another package opens what a text or a path names."""
     text = text_of(uri)
-    return any(opener.matches(text) for opener in _openers_of_other_packages())
+    return next(_matching_of_other_packages(text), None) is not None
 
 
 def text_of(uri: str | Path | int) -> str:
@@ -84,21 +81,25 @@ def text_of(uri: str | Path | int) -> str:
     return (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
 
 
-def _openers() -> list[SourceOpener]:
-    """All, in the order in which they are asked.
+def _matching(text: str) -> Iterator[SourceOpener]:
+    """What opens a text, in the order in which it is asked. The last one takes everything.
 
-    Those of other packages come first: one may read a scheme, or a kind of file, that this one would give to FFmpeg.
+    What other packages add comes first: it may read a scheme, or a kind of file, that this one would give to FFmpeg.
     """
-    return [*_openers_of_other_packages(), *(SOURCES.load(name) for name in SOURCES.of_this_package)]
+    yield from _matching_of_other_packages(text)
+    for name in SOURCES.of_this_package:
+        opener: SourceOpener = SOURCES.load(name)
+        if opener.matches(text):
+            yield opener
 
 
-@cache
-def _openers_of_other_packages() -> tuple[SourceOpener, ...]:
-    openers = []
-    for name in SOURCES:
-        if name not in SOURCES.of_this_package:
-            try:
-                openers.append(SOURCES.load(name))
-            except LiveGradcamError as error:  # the other sources work without it
-                _log.warning("%s", error)
-    return tuple(openers)
+def _matching_of_other_packages(text: str) -> Iterator[SourceOpener]:
+    """The same of other packages alone: one that fails is left out with a warning, and the other sources work."""
+    for name, opener in SOURCES.usable(SOURCES.added):
+        try:
+            matches = opener.matches(text)
+        except Exception as error:  # of a package that is not ours: whatever it raises
+            SOURCES.leave_out(name, error)
+            continue
+        if matches:
+            yield opener

@@ -388,6 +388,26 @@ def test_a_package_that_cannot_be_imported_stops_no_other_source(installed: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("class Opener:\n    is_live = False\n    def matches(self, uri):\n        raise OSError('no network')\n"
+         "SOURCE = Opener()", "no network"),
+        ("SOURCE = object()", "'object' object has no attribute 'matches'"),
+    ],
+)  # fmt: skip
+def test_a_source_that_fails_when_it_is_asked_stops_no_other(installed: Path, content: str, why: str) -> None:
+    (installed.parent / "bad.py").write_text(content)
+    (installed / "entry_points.txt").write_text(
+        "[live_gradcam.sources]\nbad = bad:SOURCE\nmyproto = my_sources:SOURCE\n"
+    )
+    make_video(Path("a.mp4"), [numbered(i, width=48) for i in range(3)])
+    said = f"live-gradcam: the kind of source bad from the package my-sources is left out: it fails with {why}\n"
+    for source in ("a.mp4", "myproto://a/thing"):
+        finished = finish(start_fake("annotate", source, "--layout", "raw"))
+        assert (finished.code, finished.err) == (0, said), finished
+
+
 def test_the_kinds_of_sources() -> None:
     assert SOURCES.of_this_package == ("camera", "stream", "pictures", "video")
     for name in SOURCES.of_this_package:
