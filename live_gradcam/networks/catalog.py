@@ -33,17 +33,19 @@ _log = logging.getLogger(__name__)
 def known_models() -> dict[str, CatalogEntry]:
     """The networks that can be asked for by name, in alphabetical order.
 
-    A source that cannot be loaded is left out, with a warning.
+    A source that cannot be loaded, or fails, is left out, with a warning. Of several networks that one name means, the
+    one is listed that is loaded: ours before those of other packages.
     """
-    entries: list[CatalogEntry] = []
-    for name in MODEL_SOURCES:
+    known: dict[str, CatalogEntry] = {}
+    for name, source in MODEL_SOURCES.usable(MODEL_SOURCES):
         try:
-            source: ModelSource = MODEL_SOURCES.load(name)
-        except LiveGradcamError as error:  # of another package: the networks of the others are there
-            _log.warning(str(error))
+            entries = {entry.name: entry for entry in source.entries.values()}
+        except Exception as error:
+            _leave_out(name, error)
             continue
-        entries.extend(source.entries.values())
-    return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name.casefold())}
+        new = [entry for entry in entries.values() if find_by_name(known, entry.name) is None]
+        known |= {entry.name: entry for entry in new}
+    return dict(sorted(known.items(), key=lambda item: item[0].casefold()))
 
 
 def find_source(model: str | Path | keras.Model) -> ModelSource:
@@ -55,7 +57,6 @@ def find_source(model: str | Path | keras.Model) -> ModelSource:
     Raises:
         UsageError: no network has that name, and no file either; the closest names are suggested.
         ModelError: it is a path of no file, of a folder, or of a file that is no model.
-        LiveGradcamError: none of this package's sources takes it, and another package's cannot be loaded.
     """
     source = next(_matching(model), None)
     if source is None:
@@ -70,10 +71,21 @@ def find_entry(model: str | Path | keras.Model) -> CatalogEntry | None:
 
 
 def _matching(model: str | Path | keras.Model) -> Iterator[ModelSource]:
-    for name in MODEL_SOURCES:
-        source: ModelSource = MODEL_SOURCES.load(name)
-        if source.matches(model):
+    for name, source in MODEL_SOURCES.usable(MODEL_SOURCES):
+        try:
+            matches = source.matches(model)
+        except Exception as error:
+            _leave_out(name, error)
+            continue
+        if matches:
             yield source
+
+
+def _leave_out(name: str, error: Exception) -> None:
+    """Go on without a source of another package that fails; an error of ours is raised."""
+    if name in MODEL_SOURCES.of_this_package:
+        raise error
+    MODEL_SOURCES.leave_out(name, error)
 
 
 def _not_a_model(model: str | Path | keras.Model) -> LiveGradcamError:

@@ -92,7 +92,7 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def answers(folder: Path, *commands: list[object], **changes: str) -> list[str]:
+def answers(folder: Path | str, *commands: list[object], **changes: str) -> list[str]:
     """What each of the commands prints, to either stream."""
     texts = [[str(part) for part in command] for command in commands]
     done = subprocess.run(
@@ -177,18 +177,53 @@ def test_every_command_takes_its_models(packages: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(packages: Path) -> None:
     install(packages, "broken_package", "raise ValueError('it is broken')")
-    listed, layer, wrong = answers(
-        packages,
-        ["models"],
-        ["explain", "x.png", "-m", "VGG16", "--layer", "block5"],
-        ["explain", "x.png", "-m", "no-such-network"],
-    )
+    listed, layer = answers(packages, ["models"], ["explain", "x.png", "-m", "VGG16", "--layer", "block5"])
+    (wrong,) = answers(packages, ["explain", "x.png", "-m", "no-such-network"])
     reason = "the model source broken_package from the package broken_package cannot be loaded: it is broken"
     assert reason in listed
     assert "tiny-flowers" in listed
     assert "there is no layer 'block5'" in layer
     assert "broken" not in layer
     assert reason in wrong
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "SOURCE = object()",
+        PACKAGE.replace('return {"tiny-flowers"', 'raise OSError("no network")\n        return {"x"'),
+    ],
+)
+def test_a_source_that_fails_is_named_and_hinders_no_other(tmp_path: Path, packages: Path, content: str) -> None:
+    install(packages, "a_failing_package", content)
+    why = "'object' object has no attribute" if "object()" in content else "no network"
+    reason = f"the model source a_failing_package from the package a_failing_package is left out: it fails with {why}"
+    listed, typo, theirs = answers(
+        packages,
+        ["models"],
+        ["explain", "x.png", "-m", "tiny-flower"],
+        ["bench", "-m", "tiny-flowers", "--layer", "petal"],
+    )
+    assert reason in listed
+    assert "the garden" in listed
+    assert "did you mean tiny-flowers" in typo
+    assert "there is no layer 'petal'; did you mean petals?" in theirs
+
+
+def test_a_package_that_cannot_be_imported_does_not_hide_the_models_of_another(tmp_path: Path, packages: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    install(first, "broken_package", "raise ValueError('it is broken')")
+    (theirs,) = answers(f"{first}:{packages}", ["bench", "-m", "tiny-flowers", "--layer", "petal"])
+    assert "there is no layer 'petal'; did you mean petals?" in theirs
+    assert theirs.count("it is broken") == 1
+
+
+def test_the_list_has_the_network_that_is_loaded(packages: Path) -> None:
+    install(packages, "same_name", PACKAGE.replace("tiny-flowers", "EfficientNet_Lite0").replace("garden", "cuckoo"))
+    (listed,) = answers(packages, ["models"])
+    assert "efficientnet-lite0 (default)" in listed
+    assert "cuckoo" not in listed
 
 
 # --- the sources of this package ----------------------------------------------------------------------------------
