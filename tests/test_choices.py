@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 from live_gradcam.choices import Family, Member
 from live_gradcam.errors import LiveGradcamError
+
+TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
+
+PICTURE = TOUR.parents[1] / "docs" / "fit.jpg"
+
+_GROUPS = ("methods", "models", "engines", "sources", "sinks", "sidecars", "surfaces")
 
 
 def _install(folder: Path, package: str, entry_points: str) -> None:
@@ -55,3 +65,65 @@ def test_what_cannot_be_loaded_is_left_out_and_named_once(family: Family, caplog
     ]
     with pytest.raises(LiveGradcamError, match=r"^the toy kite from the package second-toys cannot be loaded"):
         family.load("kite")
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that adds to every family: what cannot be imported, what is no member, and names with odd letters."""
+    rows = "broken = no_such_module:IT\nwrong = builtins:len\nodd[/x] [red] = builtins:len\nworse = not a place\n"
+    _install(tmp_path / "site", "stranger", "".join(f"[live_gradcam.{group}]\n{rows}" for group in _GROUPS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("command", ["annotate", "explain", "live", "models"])
+def test_a_broken_package_stops_no_help(command: str) -> None:
+    finished = run(command, "--help", COLUMNS="200")
+    assert (finished.code, finished.err) == (0, ""), finished
+    assert "--verbose" in finished.out
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_broken_package_stops_no_run_without_it(tmp_path: Path) -> None:
+    live = run("live", TOUR, "--surface", "none", "--tune", "off", "--max-frames", 2)
+    assert live.code == 0, live
+    assert "frames explained at" in live.out
+    annotate = run(
+        "annotate", TOUR, "-o", tmp_path / "out.mp4", "--end", 0.1, "--tune", "off", "--csv", tmp_path / "a.csv"
+    )
+    assert annotate.code == 0, annotate
+    ending = run("annotate", TOUR, "-o", tmp_path / "out.xyz")
+    assert ending.code == 2, ending
+    assert "a video cannot be written as" in ending.err
+    models = run("models")
+    assert (models.code, "efficientnet-lite0 (default)" in models.out) == (0, True)
+    for finished in (live, annotate, ending, models):
+        lines = finished.err.splitlines()
+        assert "Traceback" not in finished.err
+        assert "unexpected" not in finished.err
+        assert len(lines) == len(set(lines)), finished.err  # each is said once
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["live", TOUR, "--surface", "broken"],
+        ["explain", PICTURE, "--method", "broken"],
+        ["explain", PICTURE, "--engine", "broken"],
+        ["annotate", TOUR, "-o", "x.mp4", "--codec", "broken"],
+        ["annotate", TOUR, "-o", "x.mp4", "--broken", "x"],
+    ],
+)
+def test_who_wants_it_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[object]) -> None:
+    monkeypatch.chdir(tmp_path)
+    finished = run(*flags)
+    assert finished.code == 1, finished
+    assert "broken from the package stranger cannot be loaded: No module named 'no_such_module'" in finished.err
+
+
+@pytest.mark.usefixtures("broken")
+def test_the_reference_is_made_all_the_same() -> None:
+    program = [sys.executable, "-m", "live_gradcam.cli.reference"]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert "## live-gradcam annotate" in done.stdout

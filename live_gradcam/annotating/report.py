@@ -131,10 +131,11 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: the paths, `status`, and the summary's fields or `error`."""
+        recording = {"source": str(self.job.source), "output": str(self.job.output)}
         return {
-            "source": str(self.job.source),
-            "output": str(self.job.output),
+            **recording,
             **{name.replace("-", "_"): str(path) for name, path in self.job.sidecars.items()},
+            **recording,  # whatever another package calls its sidecar
             "status": self.status,
             **({} if self.error is None else {"error": str(self.error)}),
             **({} if self.summary is None else self.summary.to_json()),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -15,7 +17,7 @@ from typer.models import OptionInfo
 from live_gradcam.addresses import address_of
 from live_gradcam.choices import Choices
 from live_gradcam.cli.app import app
-from live_gradcam.cli.flags import Flags
+from live_gradcam.cli.flags import Added, Flags
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 
@@ -24,6 +26,14 @@ Mark = TypeVar("Mark")
 #: What takes sources; all other parameters with paths are flags.
 _SOURCES = ("source", "sources", "images")
 
+#: What the help has.
+_HELP = {"--help", "-h"}
+
+#: What a flag that another package adds may look like.
+_FLAG = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+_log = logging.getLogger(__name__)
+
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Register a command, with `-v` and `--debug` besides its own flags.
@@ -31,13 +41,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     A parameter that is marked with `Flags` is no flag: its value is made of the flags of the function in the mark. A
     name that is marked with its `Choices` is checked before anything else is done.
     """
-    flags = {**_flags_of(function), **_flags_of(set_up_logging)}
+    flags, left_out = _without_those_in_the_way({**_flags_of(function), **_flags_of(set_up_logging)})
 
     def run(**values: Any) -> None:
         with _errors_in_a_line(debug=values["debug"]):
             _call(set_up_logging, values)
+            for line in left_out:
+                _log.warning("%s", line)
             _check_names(flags, values)
-            _refuse_addresses(function.__name__, values)
+            _refuse_addresses(function.__name__, flags, values)
             _call(function, values)
 
     for_typer = [_for_typer(flag) for flag in flags.values()]
@@ -70,6 +82,32 @@ def _flags_of(function: Callable[..., Any], panel: str | None = None) -> dict[st
     return flags | shared
 
 
+def _spellings(flag: inspect.Parameter) -> list[str]:
+    """All that a person can write for a flag; nothing for an argument."""
+    info = _mark(flag, OptionInfo)
+    names = () if info is None else (info.default, *(info.param_decls or ()))  # Typer takes the first for a default
+    return [one for name in names if isinstance(name, str) for one in name.split("/")]
+
+
+def _without_those_in_the_way(
+    flags: dict[str, inspect.Parameter],
+) -> tuple[dict[str, inspect.Parameter], list[str]]:
+    """The flags without those of other packages that are none, or are another flag already; and a line about each."""
+    taken = _HELP.union(*(_spellings(flag) for flag in flags.values() if _mark(flag, Added) is None))
+    kept, left_out = {}, []
+    for name, flag in flags.items():
+        added = _mark(flag, Added)
+        if added is not None:
+            if not _FLAG.fullmatch(added.spelling):
+                left_out.append(f"{added.told} is left out: {added.spelling} cannot be a flag")
+                continue
+            if added.spelling in taken:
+                left_out.append(f"{added.told} is left out: {added.spelling} is another flag")
+                continue
+        kept[name] = flag
+    return kept, left_out
+
+
 def _in_panel(flag: inspect.Parameter, panel: str | None) -> inspect.Parameter:
     """A flag that the help lists in a panel."""
     info = _mark(flag, OptionInfo)
@@ -86,7 +124,10 @@ def _call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
     arguments = {}
     for parameter in _parameters(function):
         made_of = _mark(parameter, Flags)
-        arguments[parameter.name] = values[parameter.name] if made_of is None else _call(made_of.function, values)
+        if made_of is not None:
+            arguments[parameter.name] = _call(made_of.function, values)
+        elif parameter.name in values:  # a flag of another package may be left out
+            arguments[parameter.name] = values[parameter.name]
     return function(**arguments)
 
 
@@ -106,7 +147,7 @@ def _check_names(flags: dict[str, inspect.Parameter], values: dict[str, Any]) ->
             choices.check(values[name])
 
 
-def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
+def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
     """Make sure that no file is an address, of which a path has lost a slash."""
     for name, value in values.items():
         for path in value if isinstance(value, list) else [value]:
@@ -118,8 +159,8 @@ def _refuse_addresses(command: str, values: dict[str, Any]) -> None:
             if name in _SOURCES and command != "explain" and _is_of_another_package(address):
                 continue
             if name not in _SOURCES:
-                flag = name.removesuffix("_path").replace("_", "-")
-                raise UsageError(f"{address} is an address, and --{flag} takes a file or a folder")
+                flag = _spellings(flags[name])[0]
+                raise UsageError(f"{address} is an address, and {flag} takes a file or a folder")
             raise UsageError(
                 f"{address} is an address, and {command} reads files: download it first (curl -LO ADDRESS), or explain "
                 "a stream as it comes with live-gradcam live ADDRESS"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from rich.markup import escape
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import (
@@ -22,6 +23,7 @@ from live_gradcam.choices import (
     SOURCES,
     TUNES,
     Choices,
+    Family,
     FitChoice,
     Names,
     Output,
@@ -46,7 +48,7 @@ _LONGEST_METAVAR = 32
 def sources_help(text: str) -> str:
     """What a command reads, with the kinds of sources that other packages add."""
     added = [name for name in SOURCES if name not in SOURCES.of_this_package]
-    return f"{text} Also, from other packages: {', '.join(added)}." if added else text
+    return f"{text} Also, from other packages: {escape(', '.join(added))}." if added else text
 
 
 class Flags(NamedTuple):
@@ -59,6 +61,18 @@ class Flags(NamedTuple):
 
     function: Callable[..., Any]
     panel: str
+
+
+class Added(NamedTuple):
+    """Marks a flag that another package adds. A command that cannot have it does without it.
+
+    Attributes:
+        spelling: of the flag, which may be any text.
+        told: what it is, and whose, for the line that says that it is left out.
+    """
+
+    spelling: str
+    told: str
 
 
 def chosen(choices: Choices, *names: str, help: str) -> Any:
@@ -74,19 +88,20 @@ def chosen(choices: Choices, *names: str, help: str) -> Any:
         return [(name, line) for name, line in choices.helps.items() if name.startswith(incomplete)]
 
     metavar = "|".join(choices)
-    if len(metavar) > _LONGEST_METAVAR:
-        metavar, help = "NAME", f"{help} One of {', '.join(choices)}."
+    if len(metavar) > _LONGEST_METAVAR:  # a name of another package may look like a tag of the help's text
+        metavar, help = "NAME", f"{help} One of {escape(', '.join(choices))}."
     return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)
 
 
-def path_flags(choices: Choices, *, help: str) -> Callable[..., dict[str, Path]]:
+def path_flags(choices: Family, *, help: str) -> Callable[..., dict[str, Path]]:
     """What `Flags` takes to give each name of a table a flag, `--NAME PATH`. It gives the paths, by name.
 
     Args:
-        choices: the names, of small letters, digits and hyphens, and their lines of help.
+        choices: the names and their lines of help. A name of another package may be any text: the parameters of the
+            flags are called by numbers.
         help: follows each of these lines.
     """
-    flags = {name.replace("-", "_"): name for name in choices}
+    flags = {f"{choices.kind}_{position}": name for position, name in enumerate(choices)}
 
     def paths(**values: Path | None) -> dict[str, Path]:
         return {flags[flag]: path for flag, path in values.items() if path is not None}
@@ -94,7 +109,8 @@ def path_flags(choices: Choices, *, help: str) -> Callable[..., dict[str, Path]]
     def parameter(flag: str, name: str) -> inspect.Parameter:
         line = choices.helps[name]
         option = typer.Option(f"--{name}", metavar="PATH", help=f"{line[0].upper()}{line[1:]}. {help}")
-        annotation = Annotated[Path | None, option]
+        marks = (Added(f"--{name}", f"the {choices.kind} {name} {line}"),) if name in choices.added else ()
+        annotation = Annotated[(Path | None, option, *marks)]
         return inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
     signature = inspect.Signature([parameter(flag, name) for flag, name in flags.items()])

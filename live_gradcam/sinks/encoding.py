@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +73,20 @@ def _codecs_of(ending: str) -> list[str]:
 
     Those of other packages are looked at only where this package has none.
     """
-    others = [name for name in SINKS if name not in SINKS.of_this_package]
-    for names in (SINKS.of_this_package, others):
-        endings = {name: SINKS.load(name).endings for name in names}
-        if found := [name for name in names if ending in endings[name]]:
-            return sorted(found, key=lambda name: ending != endings[name][0])
-    return []
+    ours = {name: SINKS.load(name).endings for name in SINKS.of_this_package}
+    return _carrying(ours, ending) or _carrying(_endings_of_other_packages(), ending)
+
+
+def _carrying(endings: Mapping[str, tuple[str, ...]], ending: str) -> list[str]:
+    carrying = [name for name, known in endings.items() if ending in known]
+    return sorted(carrying, key=lambda name: ending != endings[name][0])
+
+
+def _endings_of_other_packages() -> dict[str, tuple[str, ...]]:
+    endings = {}
+    for name, sink in SINKS.usable(SINKS.added):
+        try:
+            endings[name] = tuple(sink.endings)
+        except Exception as error:  # of a package that is not ours: the other sinks work without it
+            SINKS.leave_out(name, error)
+    return endings

@@ -125,3 +125,44 @@ def test_what_is_wrong_with_it_is_a_line(
     finished = finish(start_fake("annotate", source, "-o", tmp_path / "out.mp4", *flags))
     assert (finished.code, finished.out, finished.err) == (code, "", f"live-gradcam: {message}\n")
     assert not (tmp_path / "out.mp4").exists()
+
+
+#: Names that are no flags, or whose flags are taken, and the reason.
+_IN_THE_WAY = {
+    **dict.fromkeys(("3d", "my.side car", "Upper", "a_b", "no--good", "ends-"), "cannot be a flag"),
+    **dict.fromkeys(
+        ("debug", "engine", "overwrite", "size", "output", "json", "verbose", "help", "class", "no-box"),
+        "is another flag",
+    ),
+}
+
+
+@pytest.fixture
+def in_the_way(stranger: None, tmp_path: Path) -> None:
+    entry_points = tmp_path / "site" / "stranger-1.0.dist-info" / "entry_points.txt"
+    names = (*_IN_THE_WAY, "top-classes", "lambda", "json-path", "source")  # these can all be flags
+    entry_points.write_text("[live_gradcam.sidecars]\n" + "".join(f"{name} = stranger:SIDECAR\n" for name in names))
+
+
+@pytest.mark.usefixtures("in_the_way")
+def test_a_name_that_cannot_be_a_flag_is_left_out_with_a_line(tmp_path: Path, source: Path) -> None:
+    paths = {name: tmp_path / f"{name}.txt" for name in ("top-classes", "lambda", "json-path", "source")}
+    flags = [part for name, path in paths.items() for part in (f"--{name}", path)]
+    finished = finish(start_fake("annotate", source, "-o", tmp_path / "out.mp4", "--json", "-", *flags))
+    assert finished.code == 0, finished
+    assert sorted(finished.err.splitlines()) == sorted(
+        f"live-gradcam: the sidecar {name} from the package stranger is left out: --{name} {why}"
+        for name, why in _IN_THE_WAY.items()
+    )
+    (file,) = json.loads(finished.out)["files"]
+    assert (file["frames"], file["source"], file["lambda"]) == (60, str(source), str(paths["lambda"]))
+    assert all(path.read_text().endswith("end\n") for path in paths.values())
+
+
+@pytest.mark.usefixtures("in_the_way")
+def test_such_a_name_hinders_no_other_command() -> None:
+    helped, cameras = run("annotate", "--help", COLUMNS="300"), run("cameras")
+    assert (helped.code, helped.err) == (0, "")
+    assert "--size WxH" in " ".join(helped.out.split())
+    assert "live-gradcam: the sidecar" not in cameras.err
+    assert "Traceback" not in cameras.err
