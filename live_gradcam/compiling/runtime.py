@@ -35,15 +35,18 @@ def set_compiler_flags() -> None:
     """Set the XLA flags that win, and where XLA keeps compiled programs for the next start.
 
     To be called before TensorFlow computes anything: it reads them when it first asks for its devices. Later this
-    changes nothing. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays.
+    changes nothing. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays. Where the version of TensorFlow is
+    not known, or whether it runs already, nothing is set.
     """
-    if not _reads_flags():
+    reads_flags, version = _reads_flags(), _tensorflow_version()
+    if reads_flags is None or version is None:
+        return
+    if not reads_flags:
         if _CACHE_FLAG not in os.environ.get("TF_XLA_FLAGS", ""):
             _say_that_flags_are_read()
         return
-    version = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
     if platform.machine() in ("x86_64", "AMD64"):
-        for flag, value in _XLA_FLAGS.get(version, {}).items():
+        for flag, value in _XLA_FLAGS.get(".".join(version.split(".")[:2]), {}).items():
             _add_flag("XLA_FLAGS", flag, value)
     folder = _programs_folder()
     try:
@@ -54,13 +57,29 @@ def set_compiler_flags() -> None:
         _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
 
 
-def _reads_flags() -> bool:
-    """Whether TensorFlow has still to read its flags: it is not imported, or has not asked for its devices yet."""
+@lru_cache(maxsize=1)
+def _tensorflow_version() -> str | None:
+    """The version of TensorFlow, after the package's name where that is another ("tensorflow-cpu 2.21.0"); or None."""
+    try:
+        return importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:
+        names = sorted(set(importlib.metadata.packages_distributions().get("tensorflow", ())))
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names) or None
+
+
+def _reads_flags() -> bool | None:
+    """Whether TensorFlow has still to read its flags: it is not imported, or has not asked for its devices yet.
+
+    None where this version of TensorFlow does not say so.
+    """
     if "tensorflow" not in sys.modules:
         return True
-    from tensorflow.python.eager import context  # no public function says so without asking for them
+    try:
+        from tensorflow.python.eager import context  # no public function says so without asking for the devices
 
-    return context.context_safe() is None
+        return context.context_safe() is None
+    except (ImportError, AttributeError):
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -211,7 +230,7 @@ def _cpuinfo(field: str) -> str:
 def describe_compiler() -> dict[str, Any]:
     """What a compiled program and its speed depend on: versions, processor and flags. Does not import TensorFlow."""
     return {
-        "tensorflow": importlib.metadata.version("tensorflow"),
+        "tensorflow": _tensorflow_version() or "unknown",
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),

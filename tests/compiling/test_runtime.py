@@ -56,3 +56,49 @@ def test_the_package_alone_imports_neither_tensorflow_nor_sets_its_flags(tmp_pat
         "import os, sys\nimport live_gradcam\nprint('tensorflow' in sys.modules, os.environ['TF_XLA_FLAGS'] == '')"
     )
     assert run_python(program, tmp_path)[0] == "False True"
+
+
+#: Hides the package `tensorflow`, as where only another brings it, and says what is set.
+_WITHOUT_METADATA = """
+import importlib.metadata as metadata
+import os
+
+real = metadata.version
+
+def version(name):
+    if name == "tensorflow":
+        raise metadata.PackageNotFoundError(name)
+    return "2.21.0" if name == "tensorflow-cpu" else real(name)
+
+metadata.version = version
+metadata.packages_distributions = lambda: {others}
+from live_gradcam import Explainer, Target
+from live_gradcam.compiling.runtime import describe_compiler
+print(os.environ["XLA_FLAGS"], "compiled-" in os.environ["TF_XLA_FLAGS"], describe_compiler()["tensorflow"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("others", "printed"),
+    [({"tensorflow": ["tensorflow-cpu"]}, "True tensorflow-cpu 2.21.0"), ({}, "False unknown")],
+)
+def test_of_another_package_of_tensorflow_no_flag_depends_on_the_version(
+    tmp_path: Path, others: dict[str, list[str]], printed: str
+) -> None:
+    assert run_python(_WITHOUT_METADATA.replace("{others}", repr(others)), tmp_path)[0] == printed
+
+
+@pytest.mark.parametrize("module", ["None", "types.ModuleType('context')"])
+def test_a_tensorflow_that_does_not_say_whether_it_runs_gets_no_flags(tmp_path: Path, module: str) -> None:
+    program = f"""
+import os, sys, types
+
+eager = types.ModuleType("tensorflow.python.eager")
+sys.modules |= {{"tensorflow": types.ModuleType("tensorflow"), "tensorflow.python": types.ModuleType("python")}}
+sys.modules |= {{"tensorflow.python.eager": eager, "tensorflow.python.eager.context": {module}}}
+if {module} is not None:
+    eager.context = {module}
+from live_gradcam import Levels, Target
+print(repr(os.environ["XLA_FLAGS"]), repr(os.environ["TF_XLA_FLAGS"]))
+"""
+    assert run_python(program, tmp_path) == ("'' ''", "")
