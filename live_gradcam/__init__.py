@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from live_gradcam.benchmark import bench
     from live_gradcam.drawing.overlay import Overlay
     from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, SourceError, UsageError
-    from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate
-    from live_gradcam.explanations.explanation import Explanation, Prediction, Target
+    from live_gradcam.evaluating.evaluate import EvaluationOptions, Evaluations, evaluate
+    from live_gradcam.explanations.boxes import BoxOptions
+    from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region, Target
+    from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live
     from live_gradcam.live_loop.summary import LiveSummary
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
     from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
+    from live_gradcam.sinks.encoding import Encoding
+    from live_gradcam.sources.levels import Levels
     from live_gradcam.sources.opening import open_source
     from live_gradcam.sources.options import CameraOptions, SourceOptions
 
@@ -33,12 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnnotateOptions",
+    "Box",
+    "BoxOptions",
     "CameraOptions",
     "Classifier",
+    "Encoding",
     "EvaluationOptions",
+    "Evaluations",
     "ExplainedPicture",
     "Explainer",
     "Explanation",
+    "Levels",
     "LiveGradcamError",
     "LiveOptions",
     "LiveSummary",
@@ -48,11 +57,13 @@ __all__ = [
     "PictureOptions",
     "Prediction",
     "Progress",
+    "Region",
     "Report",
     "Session",
     "SessionOptions",
     "SourceError",
     "SourceOptions",
+    "StopRequest",
     "Target",
     "UsageError",
     "__version__",
@@ -70,12 +81,17 @@ __all__ = [
 #: Where each public name is.
 _MODULES = {
     "AnnotateOptions": "annotating.options",
+    "Box": "explanations.explanation",
+    "BoxOptions": "explanations.boxes",
     "CameraOptions": "sources.options",
     "Classifier": "networks.classifier",
+    "Encoding": "sinks.encoding",
     "EvaluationOptions": "evaluating.evaluate",
+    "Evaluations": "evaluating.evaluate",
     "ExplainedPicture": "pictures",
     "Explainer": "attribution.explainer",
     "Explanation": "explanations.explanation",
+    "Levels": "sources.levels",
     "LiveGradcamError": "errors",
     "LiveOptions": "live_loop.options",
     "LiveSummary": "live_loop.summary",
@@ -85,11 +101,13 @@ _MODULES = {
     "PictureOptions": "pictures",
     "Prediction": "explanations.explanation",
     "Progress": "annotating.batch",
+    "Region": "explanations.explanation",
     "Report": "annotating.report",
     "Session": "attribution.session",
     "SessionOptions": "attribution.session",
     "SourceError": "errors",
     "SourceOptions": "sources.options",
+    "StopRequest": "flow.stopping",
     "Target": "explanations.explanation",
     "UsageError": "errors",
     "annotate": "annotating.annotate",
@@ -117,3 +135,7 @@ if not TYPE_CHECKING:  # which would take any name for one of this package
 
         set_compiler_flags()  # before TensorFlow is imported, or at least before it computes
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+    def __dir__() -> list[str]:
+        """The public names too, which are not there before they are used: so that a notebook completes them."""
+        return sorted({*globals(), *__all__})

@@ -24,6 +24,22 @@ def test_asking_for_the_version_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_public_names_are_completed_before_they_are_used() -> None:
+    program = "import live_gradcam as p; print(sorted({*p.__all__} - {*dir(p)}), 'annotate' in vars(p))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] False\n"
+    assert sorted(live_gradcam.__all__) == live_gradcam.__all__
+    for name in live_gradcam.__all__:
+        assert getattr(live_gradcam, name) is not None
+
+
+def test_what_the_page_on_python_names_is_public() -> None:
+    page = (_ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Za-z]*)[`(]", page))
+    assert {"BoxOptions", "Box", "Encoding", "Evaluations", "Levels", "Region", "StopRequest"} <= named
+    assert named <= set(live_gradcam.__all__)
+
+
 def test_type_checkers_are_told_that_the_package_is_typed() -> None:
     assert (Path(live_gradcam.__file__).parent / "py.typed").read_text() == ""
     assert '"live_gradcam" = ["py.typed"]' in (_ROOT / "pyproject.toml").read_text(encoding="utf-8")
