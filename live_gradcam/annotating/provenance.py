@@ -44,20 +44,20 @@ class Provenance:
         if session.is_live:  # which chooses other fits and names
             explained["is_live"] = True
         content = identity_of(session.model, session.of_model())
-        record = {**explained, **options.to_json(), **({"files": content} if content else {})}
-        plain = json.loads(json.dumps(record, default=str))
+        chosen = {**explained, **options.to_json(), **({"files": content} if content else {})}
+        plain = json.loads(json.dumps(chosen, default=str))
         return Provenance(version("live-gradcam"), source.name, _fingerprint(source), plain)
 
     def text(self, *, complete: bool) -> str:
         """As it is written into a file, which is complete or was cut short."""
-        record = {
+        provenance = {
             "made by": f"live-gradcam {self.version}",
             "source": self.source,
             "fingerprint": self.fingerprint,
             "options": self.options,
             "complete": complete,
         }
-        return json.dumps(record, ensure_ascii=False)
+        return json.dumps(provenance, ensure_ascii=False)
 
     def compare(self, made: str | None) -> bool | None:
         """Whether an output was made in this way, by what it says: True; False if it was cut short; None if not."""

@@ -12,20 +12,17 @@ from live_gradcam.choices import LAYOUTS, SIDECARS
 from live_gradcam.cli.annotate_progress import AnnotateProgress
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import (
-    Flags,
     JsonPath,
     Overwrite,
     PictureFps,
     PictureLevels,
     SourceFps,
     box_flags,
-    chosen,
     encoding_flags,
     overlay_flags,
-    path_flags,
     session_flags,
-    sources_help,
 )
+from live_gradcam.cli.marks import Flags, chosen, path_flags, sources_help
 from live_gradcam.cli.parsing import parse_batch, parse_levels, parse_output_size
 from live_gradcam.cli.terminal import (
     FAILED,

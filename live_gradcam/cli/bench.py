@@ -9,7 +9,8 @@ from rich.table import Table
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, overlay_flags, session_flags, source_flags, sources_help
+from live_gradcam.cli.flags import JsonPath, Overwrite, overlay_flags, session_flags, source_flags
+from live_gradcam.cli.marks import Flags, sources_help
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import PROCESS_START, check_json_path, print_table, start_session, write_json
 

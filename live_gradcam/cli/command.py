@@ -17,7 +17,7 @@ from typer.models import OptionInfo
 from live_gradcam.addresses import address_of
 from live_gradcam.choices import Choices
 from live_gradcam.cli.app import app
-from live_gradcam.cli.flags import Added, Flags
+from live_gradcam.cli.marks import Added, Flags
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, PictureLevels, session_flags, sources_help
+from live_gradcam.cli.flags import JsonPath, Overwrite, PictureLevels, session_flags
+from live_gradcam.cli.marks import Flags, sources_help
 from live_gradcam.cli.parsing import parse_levels
 from live_gradcam.cli.terminal import (
     FAILED,

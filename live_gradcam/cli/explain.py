@@ -7,7 +7,8 @@ import typer
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, JsonPath, Overwrite, PictureLevels, box_flags, overlay_flags, session_flags
+from live_gradcam.cli.flags import JsonPath, Overwrite, PictureLevels, box_flags, overlay_flags, session_flags
+from live_gradcam.cli.marks import Flags
 from live_gradcam.cli.parsing import parse_levels
 from live_gradcam.cli.terminal import FAILED, check_json_path, complain, passes_bar, start_session, write_json
 from live_gradcam.errors import LiveGradcamError

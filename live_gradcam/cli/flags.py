@@ -1,13 +1,10 @@
 """Flags that commands share: one spelling everywhere."""
 
-import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import (
@@ -20,10 +17,7 @@ from live_gradcam.choices import (
     PRECISIONS,
     SCORES,
     SINKS,
-    SOURCES,
     TUNES,
-    Choices,
-    Family,
     FitChoice,
     Names,
     Output,
@@ -31,6 +25,7 @@ from live_gradcam.choices import (
     Score,
     Tune,
 )
+from live_gradcam.cli.marks import Flags, chosen
 from live_gradcam.cli.parsing import parse_input_size, parse_levels
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 from live_gradcam.sources.times import parse_rate
@@ -40,83 +35,6 @@ if TYPE_CHECKING:
     from live_gradcam.explanations.boxes import BoxOptions
     from live_gradcam.sinks.encoding import Encoding
     from live_gradcam.sources.options import SourceOptions
-
-
-_LONGEST_METAVAR = 32
-
-
-def sources_help(text: str) -> str:
-    """What a command reads, with the kinds of sources that other packages add."""
-    added = [name for name in SOURCES if name not in SOURCES.of_this_package]
-    return f"{text} Also, from other packages: {escape(', '.join(added))}." if added else text
-
-
-class Flags(NamedTuple):
-    """Marks a parameter whose value a function makes of flags of its own: those are the function's parameters.
-
-    Attributes:
-        function: makes the value.
-        panel: the title of the flags in the help.
-    """
-
-    function: Callable[..., Any]
-    panel: str
-
-
-class Added(NamedTuple):
-    """Marks a flag that another package adds. A command that cannot have it does without it.
-
-    Attributes:
-        spelling: of the flag, which may be any text.
-        told: what it is, and whose, for the line that says that it is left out.
-    """
-
-    spelling: str
-    told: str
-
-
-def chosen(choices: Choices, *names: str, help: str) -> Any:
-    """A flag that takes one of some names; the shell completes them.
-
-    Args:
-        choices: the names. Put them into the annotation too, so that the command checks the name before all else.
-        names: of the flag.
-        help: what it does. Many names are listed after it.
-    """
-
-    def complete(incomplete: str) -> list[tuple[str, str]]:
-        return [(name, line) for name, line in choices.helps.items() if name.startswith(incomplete)]
-
-    metavar = "|".join(choices)
-    if len(metavar) > _LONGEST_METAVAR:  # a name of another package may look like a tag of the help's text
-        metavar, help = "NAME", f"{help} One of {escape(', '.join(choices))}."
-    return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)
-
-
-def path_flags(choices: Family, *, help: str) -> Callable[..., dict[str, Path]]:
-    """What `Flags` takes to give each name of a table a flag, `--NAME PATH`. It gives the paths, by name.
-
-    Args:
-        choices: the names and their lines of help. A name of another package may be any text: the parameters of the
-            flags are called by numbers.
-        help: follows each of these lines.
-    """
-    flags = {f"{choices.kind}_{position}": name for position, name in enumerate(choices)}
-
-    def paths(**values: Path | None) -> dict[str, Path]:
-        return {flags[flag]: path for flag, path in values.items() if path is not None}
-
-    def parameter(flag: str, name: str) -> inspect.Parameter:
-        line = choices.helps[name]
-        option = typer.Option(f"--{name}", metavar="PATH", help=f"{line[0].upper()}{line[1:]}. {help}")
-        marks = (Added(f"--{name}", f"the {choices.kind} {name} {line}"),) if name in choices.added else ()
-        annotation = Annotated[(Path | None, option, *marks)]
-        return inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-    signature = inspect.Signature([parameter(flag, name) for flag, name in flags.items()])
-    paths.__signature__ = signature  # type: ignore[attr-defined]
-    return paths
-
 
 Model = Annotated[
     str,

@@ -9,17 +9,8 @@ import typer
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import (
-    Flags,
-    JsonPath,
-    Overwrite,
-    box_flags,
-    chosen,
-    overlay_flags,
-    session_flags,
-    source_flags,
-    sources_help,
-)
+from live_gradcam.cli.flags import JsonPath, Overwrite, box_flags, overlay_flags, session_flags, source_flags
+from live_gradcam.cli.marks import Flags, chosen, sources_help
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import (
     INTERRUPTED,

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import Flags, TuneFlag, model_flags
+from live_gradcam.cli.flags import TuneFlag, model_flags
+from live_gradcam.cli.marks import Flags
 from live_gradcam.cli.terminal import is_debugging, print_table, terminal
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
