@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PROCESS_START = time.perf_counter()
 FAILED, INTERRUPTED = 1, 130
 _PIPE_WIDTH = 200
+#: For threads that are about to end when the program does.
+_LAST_SECONDS = 1.0
 
 terminal = Console(stderr=True, highlight=False)
 
@@ -164,7 +166,7 @@ def end_process(code: int) -> None:
     Raises:
         typer.Exit: for a code that is not 0.
     """
-    if detached_threads():
+    if detached_threads(_LAST_SECONDS):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,10 @@ class DetachedThread(threading.Thread):
         super().__init__(target=target, name=name, args=args, daemon=True)
 
 
-def detached_threads() -> list[str]:
-    """The names of those that still run."""
-    return [thread.name for thread in threading.enumerate() if isinstance(thread, DetachedThread)]
+def detached_threads(seconds: float) -> list[str]:
+    """The names of those that still run after so many seconds, in which most come to their end."""
+    deadline = time.monotonic() + seconds
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, DetachedThread)]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread.name for thread in threads if thread.is_alive()]
