@@ -76,8 +76,7 @@ def assert_same(one: Path, other: Path, output: str = "out.mp4") -> None:
         assert [frame.pts for frame in frames] == [frame.pts for frame in others]
         assert first.others == second.others == [] or audio_packets(one / output) == audio_packets(other / output)
         for frame, same in zip(frames, others, strict=True):
-            # Encoded from other key frames on: up to 6.3 in noise.
-            assert np.abs(frame.image.astype(int) - same.image).mean() < 8
+            assert np.abs(frame.image.astype(int) - same.image).mean() < 6  # encoded from other key frames on
     assert statement_of(one / output) == statement_of(other / output) is not None
     assert sorted(os.listdir(other)) == sorted([output, *NUMBERS])
 
@@ -216,7 +215,9 @@ def test_an_engine_that_does_not_start_in_two_workers(tmp_path: Path) -> None:
 # --- the network, on this machine and on a cluster ----------------------------------------------------------------
 
 #: With all that depends on the frames before: smoothing, boxes that are steady, maps that are held, groups of frames.
+#: Encoded so well that what is lost of the source's noise stays far below what `assert_same` allows.
 OPTIONS = ["--smooth", 0.4, "--box", "--stride", 3, "--batch", 2, "--start", 1, "--end", "8.5", "--threads", 1]
+OPTIONS += ["--crf", 12]
 
 
 @pytest.fixture(scope="module")
