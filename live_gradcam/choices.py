@@ -36,13 +36,13 @@ class Choices:
         return self._helps
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.helps)
+        return iter(self._helps)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.helps
+        return name in self._helps
 
     def __len__(self) -> int:
-        return len(self.helps)
+        return len(self._helps)
 
     def check(self, name: str) -> None:
         """Refuse a name that does not exist.
@@ -50,7 +50,7 @@ class Choices:
         Raises:
             UsageError: there is no such name; the closest ones are suggested.
         """
-        if name not in self.helps:
+        if name not in self:
             hint = did_you_mean(name, self) or f": use one of {', '.join(self)}"
             raise UsageError(f"there is no {self.kind} {name!r}{hint}")
 
@@ -98,6 +98,15 @@ class Family(Choices):
         for point in self._all_added:
             added.setdefault(point.name, point)
         return added
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._members, *self.added))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members or name in self.added
+
+    def __len__(self) -> int:
+        return len(self._members) + len(self.added)
 
     @property
     def helps(self) -> Mapping[str, str]:
@@ -366,7 +375,12 @@ LAYOUTS = Choices("layout", {**VIEWS.helps, "panels": "overlay, frame and heatma
 #: How much is written over the picture.
 HudLevel = Literal["full", "minimal", "none"]
 HUD_LEVELS = Choices(
-    "level of text", {"full": "all of it", "minimal": "the class and the frame rate", "none": "nothing"}
+    "level of text",
+    {
+        "full": "all of it",
+        "minimal": "the class and the frame rate",
+        "none": "only what must be said, such as that the source is gone",
+    },
 )
 
 #: Where a live run is shown, and where its commands come from.

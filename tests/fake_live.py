@@ -143,6 +143,11 @@ class ThreadedSurface:
         with self._changed:
             self._asked.append(Command(name, argument))
 
+    def ask_together(self, name: str, argument: Any, *, then: str) -> None:
+        """Give two commands that the run finds at once."""
+        with self._changed:
+            self._asked += [Command(name, argument), Command(then)]
+
     def wait_for(self, condition: Callable[[Scene], object], seconds: float = 20) -> Scene:
         """The first scene from now on that is as it must be."""
         with self._changed:

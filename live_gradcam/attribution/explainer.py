@@ -240,9 +240,7 @@ class Explainer(Planned):
         return [
             replace(explanation, fit=self.fit)
             for group in groups
-            for explanation in self.at_size(group[0].shape[:2]).explain_batch(
-                group, target=targets, on_progress=on_progress
-            )
+            for explanation in self.at_size(group[0].shape[:2])._runner.explain(group, targets, on_progress)
         ]
 
     def explain_smoothed(
@@ -289,9 +287,7 @@ class Explainer(Planned):
             frame: as for a call.
         """
         check_frame(frame)
-        if self.fit == "native":
-            return self.at_size(frame.shape[:2]).predict(frame)
-        return self._runner.predict(frame)
+        return self.at_size(frame.shape[:2])._runner.predict(frame)
 
     def probabilities(self, pixels: Iterable[np.ndarray]) -> np.ndarray:
         """The probabilities for any number of frames as the network sees them, 16 at a time, by a function of its own.

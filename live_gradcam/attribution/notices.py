@@ -37,29 +37,25 @@ class Notice(Protocol):
 
 
 class EmptyMaps:
-    """Says that a map is 0 everywhere, and what can be the reason.
+    """Says that a map is 0 everywhere, and what can be the reason: once for each method, target layer and fit."""
 
-    Args:
-        layer: the target layer, for the message.
-    """
-
-    def __init__(self, layer: str) -> None:
-        self._layer = layer
-        self._is_said = False
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str, str]] = set()
 
     def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """See `Notice`."""
-        if self._is_said or not explanation.empty[0]:
+        made_by = explanation.method, explanation.layer, explanation.fit
+        if made_by in self._said or explanation.heatmaps[0].any():
             return
-        self._is_said = True
+        self._said.add(made_by)
         target = explanation.targets[0].label
         if explanation.against:
-            _log.warning("the map is empty: at %s nothing speaks against %s", self._layer, target)
+            _log.warning("the map is empty: at %s nothing speaks against %s", explanation.layer, target)
             return
         _log.warning(
             "the map is empty: at %s nothing speaks for %s. See what speaks against it with --method counterfactual, "
             "or look at another layer with --layer",
-            self._layer,
+            explanation.layer,
             target,
         )
 

@@ -142,10 +142,9 @@ def evaluate(
         session.check()
     files = plan_sources([Path(source) for source in given], options.levels)
     boxes = read_boxes(Path(options.boxes), files) if options.boxes else None
-    if isinstance(session, SessionOptions):
-        methods = options.methods or (session.method,)
-        session = start(replace(session, method=methods[0], methods=methods))
     methods = options.methods or (session.method,)
+    if isinstance(session, SessionOptions):
+        session = start(replace(session, method=methods[0], methods=methods))
     if options.random_head:
         on_progress("making the head random")
     evaluator = Evaluator(session, methods, steps=options.steps, boxes=boxes, random_head=options.random_head)

@@ -78,6 +78,7 @@ class LiveRun:
         self._is_seen = self._wants.pictures != "none"
         self._is_playing = False
         self._is_over = False
+        self._shown: Scene | None = None
         self._shown_at = 0.0
         self._seconds, self._captured, self._dropped = 0.0, 0, 0
 
@@ -157,7 +158,7 @@ class LiveRun:
     def _show(self, scene: Scene) -> None:
         if self._wants.pictures == "clean":
             scene = replace(scene, picture=scene.frame.image, areas=())
-        self._shown_at = time.monotonic()
+        self._shown, self._shown_at = scene, time.monotonic()
         self._surface.show(scene)
 
     # --- commands -------------------------------------------------------------------------------------------------
@@ -230,6 +231,8 @@ class LiveRun:
 
     def take_snapshot(self) -> None:
         """Write what is seen, the frame, and its numbers, if a frame is explained."""
-        if self._frames.frame is not None and self._frames.explained is not None:
-            picture = self._scene(drawn=True).picture
-            self._snapshots.take(picture, self._presenter.boxed(self._frames.explained))
+        if self._frames.frame is None or self._frames.explained is None:
+            return
+        seen = self._shown if self._wants.pictures == "drawn" else None
+        seen = seen or self._scene(drawn=True)
+        self._snapshots.take(seen.picture, self._presenter.boxed(self._frames.explained))

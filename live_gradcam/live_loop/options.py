@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import UsageError, check_number
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.files import check_output
 from live_gradcam.sources.options import SourceOptions
@@ -57,18 +57,18 @@ class LiveOptions:
         object.__setattr__(self, "snapshots", Path(self.snapshots))
 
     def check(self) -> None:
-        """Tell what is wrong before anything slow starts.
+        """Refuse what is wrong before anything slow starts.
 
         Raises:
             UsageError: there is no such view, level of text, surface or camera driver; a number that cannot be.
             OutputError: the recording cannot be written, or exists.
         """
-        if self.max_frames is not None and self.max_frames < 1:
-            raise UsageError(f"--max-frames is {self.max_frames}: give a number from 1 on")
+        if self.max_frames is not None:
+            check_number("--max-frames", self.max_frames, least=1)
         if self.smooth < 0:
             raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
-        if self.reconnect is not None and self.reconnect < 0:
-            raise UsageError(f"--reconnect is {self.reconnect}: give a number from 0 on")
+        if self.reconnect is not None:
+            check_number("--reconnect", self.reconnect, least=0)
         VIEWS.check(self.view)
         HUD_LEVELS.check(self.hud)
         if isinstance(self.surface, str):

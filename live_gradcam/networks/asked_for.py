@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.choices import Names
 from live_gradcam.networks.catalog import check_model, find_entry, find_source
-from live_gradcam.networks.labels import TOP, choose_names, find_target, groups_of
+from live_gradcam.networks.labels import choose_names, find_targets
 from live_gradcam.networks.layer_names import KnownLayers, own_name
 from live_gradcam.networks.model_source import ModelOptions
 
@@ -67,11 +67,8 @@ def check_names(
         _check_layers(layer, known_layers(model, options))
     labels = known_labels(model, options)
     if labels is not None:
-        names = names or choose_names(classes, labels, are_usual=is_live and find_entry(model) is not None)
-        groups = groups_of(labels) if names == "everyday" else None
-        for name in classes:
-            if name != TOP:
-                find_target(name, labels, groups)
+        are_usual = is_live and find_entry(model) is not None
+        find_targets(classes, labels, names or choose_names(classes, labels, are_usual=are_usual))
 
 
 def _check_layers(layer: str, layers: KnownLayers | None) -> None:

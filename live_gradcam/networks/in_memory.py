@@ -29,10 +29,12 @@ class _InMemory(ModelSource):
         if not isinstance(model, keras.Model):
             kind = f"{type(model).__module__}.{type(model).__qualname__}"
             raise UsageError(
-                f"a {kind} is no model of Keras 3 ({keras.__version__}): give one, a name, or a model's file"
+                f"a {kind} is no model of Keras 3 ({keras.__version__}): give a Keras 3 model, a name, or a model file"
             )
         if options.weights_file is not None:
-            raise UsageError(f"{model.name} has weights of its own: load others with its load_weights before")
+            raise UsageError(
+                f"{model.name} has weights of its own: leave the weights out, or call its load_weights first"
+            )
         return LoadedModel(model.name, model)
 
     def identity(self, model: str | Path | keras.Model, options: ModelOptions) -> str:

@@ -122,7 +122,7 @@ def _rows(path: str | Path, text: str) -> list[list[str]]:
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     if len({len(row) for row in rows}) > 1:
         raise ModelError(
-            f"the labels file {path} has rows of different lengths: put names with a comma in quotation marks"
+            f"the labels file {path} has rows of different lengths: put a name with a comma in quotation marks"
         )
     return rows
 
@@ -149,6 +149,15 @@ def _check_that_no_index_is_left_out(
 # --- the labels of a model ----------------------------------------------------------------------------------------
 
 
+def given_labels(labels: str | Path | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The labels that the user gives, in class order: the names themselves, or those in a file.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    return tuple(labels) if isinstance(labels, (tuple, list)) else read_labels(labels)
+
+
 def labels_for(
     labels: str | Path | tuple[str, ...] | list[str] | None, units: int, output: Output
 ) -> tuple[str, ...] | None:
@@ -164,7 +173,7 @@ def labels_for(
     """
     if labels is None:
         return None
-    names = tuple(labels) if isinstance(labels, (tuple, list)) else read_labels(labels)
+    names = given_labels(labels)
     entries = entries_of(output, units)
     if (units, entries, len(names)) == (1, 2, 1):
         return (f"not {names[0]}", names[0])
@@ -222,6 +231,21 @@ def choose_names(asked_for: Sequence[str], labels: tuple[str, ...], *, are_usual
         return "imagenet"
     each = [part.strip() for name in asked_for for part in (name, *name.split(">"))]
     return "everyday" if are_usual or any(is_everyday_alone(name, labels, groups) for name in each) else "imagenet"
+
+
+def find_targets(asked_for: Sequence[str], labels: tuple[str, ...], names: Names) -> tuple[Target, ...]:
+    """The classes that the user asks for; none for the top class.
+
+    Args:
+        asked_for: as the user writes them.
+        labels: the names in class order.
+        names: which names are listed.
+
+    Raises:
+        UsageError: as `find_target`.
+    """
+    groups = groups_of(labels) if names == "everyday" else None
+    return tuple(find_target(name, labels, groups) for name in asked_for if name != TOP)
 
 
 def find_target(name: str, labels: tuple[str, ...], groups: Groups | None) -> Target:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +19,7 @@ from live_gradcam.files import fingerprint
 from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 from live_gradcam.networks.keras_reading import first_bytes, named, nothing_left_out
-from live_gradcam.networks.labels import labels_beside, labels_for, numbered_labels, read_labels
+from live_gradcam.networks.labels import given_labels, labels_beside, labels_for, numbered_labels
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.model_config import head_in_config, layers_in_config
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions, ModelSource
@@ -61,8 +63,15 @@ class ModelFiles(ModelSource):
     """
 
     def __init__(self, opener: Callable[[Path], ModelFile], signature: bytes) -> None:
-        self._open = opener
+        self._opened = lru_cache(maxsize=1)(lambda path, state: opener(path))
         self._signature = signature
+
+    def _open(self, path: Path) -> ModelFile:
+        """The open file. It is read again only when it has changed: a start asks for it many times."""
+        with suppress(OSError):  # what is wrong with a file is said by what opens it
+            found = path.stat()
+            return self._opened(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+        return self._opened(path, None)
 
     def matches(self, model: str | Path | keras.Model) -> bool:
         """Whether it is a path of a file that begins as such files do."""
@@ -118,7 +127,7 @@ def _labels_alone(options: ModelOptions) -> tuple[str, ...] | None:
     """The user's labels, of a model of which it is not known how many it has; a single one may name two sides."""
     if options.labels is None:
         return None
-    labels = tuple(options.labels) if isinstance(options.labels, (tuple, list)) else read_labels(options.labels)
+    labels = given_labels(options.labels)
     return labels if len(labels) > 1 else None
 
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from fake_live import ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
@@ -180,6 +182,22 @@ def test_snapshots_and_recordings_are_saved_and_reported(tmp_path: Path) -> None
     assert len(summary.recordings) == 1
     assert len(list(tmp_path.glob("*.png"))) == 2
     assert len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_a_snapshot_is_what_was_on_the_screen_whatever_comes_with_it(tmp_path: Path) -> None:
+    shown: list[np.ndarray] = []
+
+    def script(surface: ThreadedSurface) -> None:
+        show = surface.show
+        surface.show = lambda scene: (shown.append(scene.picture), show(scene))
+        surface.wait_for(lambda scene: scene.explained and len(shown) > 1)
+        surface.ask_together("view", "raw", then="snapshot")
+        surface.wait_for(lambda scene: (scene.hud.notice or "").startswith("snapshot saved"))
+
+    run(script, snapshots=tmp_path)
+    (path,) = (path for path in tmp_path.glob("*.png") if not path.stem.endswith("-clean"))
+    saved = cv2.imread(str(path))
+    assert any((saved == picture).all() for picture in shown)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import FIT_CHOICES, METHODS, NAMES, OUTPUTS, SCORES, TUNES, Precision
 from live_gradcam.compiling.compilation import check_engine
-from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.errors import ModelError, UsageError, check_number
 from live_gradcam.networks.asked_for import check_names
 from live_gradcam.networks.catalog import DEFAULT_MODEL, find_entry
 from live_gradcam.networks.model_source import ModelOptions
@@ -107,10 +107,10 @@ class SessionOptions:
     def _check_numbers(self) -> None:
         for name in ("topk", "tiles", "threads"):
             number = getattr(self, name)
-            if number is not None and number < 1:
-                raise UsageError(f"--{name} is {number}: give a number from 1 on")
-        if self.maps is not None and self.maps < 1:
-            raise UsageError(f"the number of maps is {self.maps}: give a number from 1 on")
+            if number is not None:
+                check_number(f"--{name}", number, least=1)
+        if self.maps is not None:
+            check_number("the number of maps", self.maps, least=1)
         if self.input_size is not None and not _is_size(self.input_size):
             raise UsageError(f"the input size is {self.input_size!r}: give (height, width), such as (224, 224)")
 

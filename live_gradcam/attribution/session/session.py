@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from live_gradcam.attribution.fit_choice import FitGuess, Stream
-from live_gradcam.attribution.notices import EmptyMaps, Notice
+from live_gradcam.attribution.notices import Notice
 from live_gradcam.explanations.explanation import Target
 
 if TYPE_CHECKING:
@@ -131,11 +131,9 @@ class Session:
             fit = None  # with as many tiles
         explainer = self.explainer.variant(method=method, layer=layer, fit=fit)
         explainer.warm_up(frame_size=self.frame_size)
-        others = [notice for notice in self.notices if not isinstance(notice, EmptyMaps)]
-        notices = (EmptyMaps(explainer.layer), *others)
         seconds = {"compile": time.perf_counter() - start}
         options = self.options and replace(self.options, method=method, layer=layer, fit=fit or self.options.fit)
-        return replace(self, explainer=explainer, start_s=seconds, notices=notices, options=options)
+        return replace(self, explainer=explainer, start_s=seconds, options=options)
 
     def side_by_side(self, methods: Iterable[str]) -> dict[str, Session]:
         """Sessions of the same network with each of some methods, to compare their maps.

@@ -14,13 +14,12 @@ from live_gradcam.attribution.notices import EmptyMaps, GuessedPixels, Notice
 from live_gradcam.attribution.session.options import SessionOptions, too_slow
 from live_gradcam.attribution.session.session import Session
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
-from live_gradcam.explanations.explanation import Target
 from live_gradcam.networks.catalog import load_with_options
-from live_gradcam.networks.labels import TOP, choose_names, find_target
+from live_gradcam.networks.labels import choose_names, find_targets
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
-    from live_gradcam.choices import Names
+    from live_gradcam.choices import Fit, Names
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
@@ -40,6 +39,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
             TensorFlow is imported.
     """
     options.check()
+    is_auto = options.fit == "auto" and options.tiles is None
     set_compiler_flags()
     seconds: dict[str, float] = {}
     notes: list[str] = []
@@ -49,22 +49,29 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
         with _timed(seconds, "load"):
             may_be_tiles = _takes_tiles(options)
             classifier = load(options, notes.append)
-            names = options.names or _names(options, classifier)
-            targets = tuple(_target(name, classifier, names) for name in options.classes if name != TOP)
+            of_catalog = options.is_of_catalog
+            are_usual = options.is_live and of_catalog
+            names = options.names or choose_names(options.classes, classifier.labels, are_usual=are_usual)
+            targets = find_targets(options.classes, classifier.labels, names)
         with _timed(seconds, "build"):
-            explainer = _build(options, classifier, names, targets, may_be_tiles=may_be_tiles)
+            fit = options.fit
+            if fit == "auto":
+                fit = "tiles"
+                if is_auto:
+                    fit = most_accurate_fit(classifier, of_catalog=of_catalog, takes_tiles=may_be_tiles)
+            explainer = _build(options, classifier, names, len(targets), fit)
         _part_tuning(seconds, "build", explainer.tune_s)
         with _timed(seconds, "compile"):
             stream = (look() if look else None) or Stream()
-            if options.is_live and options.fit == "auto" and options.tiles is None:
+            if options.is_live and is_auto:
                 explainer = keeping_up(explainer, stream)
             if look or explainer.fit != "tiles":
                 explainer.warm_up(frame_size=stream.frame_size)
         _part_tuning(seconds, "compile", explainer.tune_s)
     guess = None
-    if options.fit == "auto" and options.tiles is None and is_guess(classifier, of_catalog=options.is_of_catalog):
+    if is_auto and is_guess(classifier, of_catalog=of_catalog):
         guess = FitGuess(classifier)
-    notices: list[Notice] = [EmptyMaps(explainer.layer)]
+    notices: list[Notice] = [EmptyMaps()]
     if classifier.pixel_guess is not None:
         notices.append(GuessedPixels(explainer.plan))
     session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), options)
@@ -124,16 +131,9 @@ def load(options: SessionOptions, say: Callable[[str], None]) -> Classifier:
     return load_with_options(options.model, replace(options.of_model(), say=say))
 
 
-def _build(
-    options: SessionOptions, classifier: Classifier, names: Names, targets: tuple[Target, ...], *, may_be_tiles: bool
-) -> Explainer:
+def _build(options: SessionOptions, classifier: Classifier, names: Names, targets: int, fit: Fit) -> Explainer:
     from live_gradcam.attribution.explainer import Explainer
 
-    fit = options.fit
-    if fit == "auto":
-        fit = "tiles"
-        if not options.tiles:
-            fit = most_accurate_fit(classifier, of_catalog=options.is_of_catalog, takes_tiles=may_be_tiles)
     return Explainer(
         classifier,
         method=options.method,
@@ -141,7 +141,7 @@ def _build(
         score=options.score,
         names=names,
         topk=options.topk,
-        maps=max(options.topk if options.maps is None else options.maps, len(targets)),
+        maps=max(options.topk if options.maps is None else options.maps, targets),
         fit=fit,
         tiles=options.tiles,
         input_size=options.input_size,
@@ -150,13 +150,3 @@ def _build(
         tune=options.tune,
         precision=options.precision,
     )
-
-
-def _names(options: SessionOptions, classifier: Classifier) -> Names:
-    """Everyday names where a camera is looked at by a network of ImageNet's, or where one of them is asked for."""
-    are_usual = options.is_live and options.is_of_catalog
-    return choose_names(options.classes, classifier.labels, are_usual=are_usual)
-
-
-def _target(name: str, classifier: Classifier, names: Names) -> Target:
-    return find_target(name, classifier.labels, classifier.groups if names == "everyday" else None)
