@@ -71,7 +71,7 @@ class Explainer(Planned):
         return explainer
 
     def _follow(self, plan: Plan, sharing: Sharing | None = None) -> None:
-        self.plan = plan
+        self._plan = plan
         self._runner = Runner(plan, sharing)
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
@@ -80,6 +80,11 @@ class Explainer(Planned):
     def trace_count(self) -> int:
         """How often the one-pass function has been traced: see `Functions`."""
         return self._runner.functions.trace_count
+
+    @property
+    def plan(self) -> Plan:
+        """What it runs by."""
+        return self._plan
 
     # --- others like it -------------------------------------------------------------------------------------------
 

@@ -1,25 +1,25 @@
-"""What can be asked of whatever runs by a plan."""
+"""What can be asked of whatever runs by a plan. Importing this does not import TensorFlow."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from live_gradcam.attribution.plan import Plan
-from live_gradcam.choices import Fit, Precision
-from live_gradcam.compiling.lowering import LayerRewrite, describe_rewrites
-from live_gradcam.explanations.vocabulary import Vocabulary
-from live_gradcam.networks.classifier import Classifier
-from live_gradcam.networks.target_layer import layers_to_step_through
+if TYPE_CHECKING:
+    from live_gradcam.attribution.plan import Plan
+    from live_gradcam.choices import Fit, Precision
+    from live_gradcam.compiling.lowering import LayerRewrite
+    from live_gradcam.explanations.vocabulary import Vocabulary
+    from live_gradcam.networks.classifier import Classifier
 
 
 class Planned:
-    """What its plan says of it.
+    """What its plan says of it."""
 
-    Attributes:
-        plan: what it runs by.
-    """
-
-    plan: Plan
+    @property
+    def plan(self) -> Plan:
+        """What it runs by."""
+        raise NotImplementedError
 
     @property
     def classifier(self) -> Classifier:
@@ -39,6 +39,8 @@ class Planned:
     @cached_property
     def layers(self) -> tuple[str, ...]:
         """The full names of the layers worth looking at one after the other, from the first to the last."""
+        from live_gradcam.networks.target_layer import layers_to_step_through
+
         return tuple(dict.fromkeys(step.name for step in layers_to_step_through(self.plan.written.before)))
 
     @property
@@ -78,5 +80,7 @@ class Planned:
 
     def describe_rewrites(self) -> list[LayerRewrite]:
         """What the lowering made of each layer, in running order."""
+        from live_gradcam.compiling.lowering import describe_rewrites
+
         written = self.plan.written
         return describe_rewrites(written.before, written.network, written.tuner)

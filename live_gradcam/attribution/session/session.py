@@ -11,21 +11,22 @@ import numpy as np
 
 from live_gradcam.attribution.fit_choice import FitGuess, Stream
 from live_gradcam.attribution.notices import Notice
+from live_gradcam.attribution.planned import Planned
 from live_gradcam.explanations.explanation import Target
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.methods.method import OnProgress
+    from live_gradcam.attribution.plan import Plan
     from live_gradcam.attribution.session.options import SessionOptions
     from live_gradcam.attribution.targets import Targets
-    from live_gradcam.choices import Fit, Precision
+    from live_gradcam.choices import Fit
     from live_gradcam.explanations.explanation import Explanation, Prediction, Region
-    from live_gradcam.explanations.vocabulary import Vocabulary
     from live_gradcam.networks.classifier import Classifier
 
 
 @dataclass(frozen=True)
-class Session:
+class Session(Planned):
     """A warmed-up explainer with the class to explain.
 
     Attributes:
@@ -190,49 +191,9 @@ class Session:
         return self.classifier.name
 
     @property
-    def classifier(self) -> Classifier:
-        """The network, and how it is used."""
-        return self.explainer.classifier
-
-    @property
-    def method(self) -> str:
-        """The method's name."""
-        return self.explainer.method
-
-    @property
-    def layer(self) -> str:
-        """The target layer's full name; several with commas."""
-        return self.explainer.layer
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """The full names of the layers worth looking at one after the other, from the first to the last."""
-        return self.explainer.layers
-
-    @property
-    def fit(self) -> Fit:
-        """How frames are made to fit the network's input."""
-        return self.explainer.fit
-
-    @property
-    def engine(self) -> str:
-        """The name of what runs the network."""
-        return self.explainer.engine
-
-    @property
-    def precision(self) -> Precision:
-        """In which numbers products before the target layer are computed."""
-        return self.explainer.precision
-
-    @property
-    def rewrites(self) -> dict[str, int]:
-        """How often each rule of the lowering applied."""
-        return self.explainer.rewrites
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What there is to name."""
-        return self.explainer.vocabulary
+    def plan(self) -> Plan:
+        """What the explainer runs by."""
+        return self.explainer.plan
 
     def tiles_for(self, frame_size: tuple[int, int]) -> int:
         """How many tiles a frame of (height, width) pixels is."""
