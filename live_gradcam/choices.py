@@ -7,8 +7,9 @@ one module, which is imported when it is asked for.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, NamedTuple
@@ -89,7 +90,8 @@ class Family(Choices):
 
     @cached_property
     def _all_added(self) -> tuple[EntryPoint, ...]:
-        return tuple(point for point in entry_points(group=self.group) if point.name not in self._members)
+        points = _installed(tuple(sys.path)).select(group=self.group)
+        return tuple(point for point in points if point.name not in self._members)
 
     @cached_property
     def added(self) -> dict[str, EntryPoint]:
@@ -178,6 +180,12 @@ class Family(Choices):
                 f"the packages {first} and {' and '.join(others)} both add the {self.kind} {name}: "
                 f"the one of {first} is used",
             )
+
+
+@lru_cache(maxsize=1)
+def _installed(path: tuple[str, ...]) -> Any:
+    """The entry points of all packages on a path. Files of each package are read for them: once for all families."""
+    return entry_points()
 
 
 def _package_of(point: EntryPoint) -> str:
