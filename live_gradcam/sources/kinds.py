@@ -49,8 +49,11 @@ def kind_of(path: Path) -> Kind:
     Cameras and players have many endings. Machines write DICOM without one, or with any: a number's last part may be
     `.264`.
     """
-    beginning, suffix = beginning_of(path), path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES or is_dicom(beginning):
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        return Kind.PICTURE
+    beginning = beginning_of(path)
+    if is_dicom(beginning):
         return Kind.PICTURE
     if suffix in VIDEO_SUFFIXES:
         return Kind.VIDEO
