@@ -158,7 +158,7 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     from live_gradcam.annotating.batch import Batch, Planned
     from live_gradcam.annotating.jobs import AnnotateJob
     from live_gradcam.annotating.options import AnnotateOptions
-    from live_gradcam.annotating.provenance import Provenance
+    from live_gradcam.annotating.provenance import Provenance, made_with
     from live_gradcam.annotating.run import annotate_recording
     from live_gradcam.attribution.session import SessionOptions, start_session
     from live_gradcam.flow.stopping import StopRequest
@@ -174,7 +174,7 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
     def run(frames: int) -> None:
         assert frames < len(times), "the video is shorter than a round"
         part = AnnotateOptions(batch=batch, end=times[frames] - times[0])
-        planned = Planned(job, Provenance.of(video, session_options, part))
+        planned = Planned(job, Provenance.of(video, made_with(session_options, part)))
         annotate_recording(planned, session, Batch([planned], part, StopRequest()))
 
     return run

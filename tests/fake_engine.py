@@ -22,7 +22,7 @@ from video_files import number_of
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import AnnotateSummary
 from live_gradcam.annotating.run import annotate_recording
 from live_gradcam.attribution import session as engine_module
@@ -148,7 +148,7 @@ def annotated(
     wanted = AnnotateOptions(**{"layout": "raw", "encoding": Encoding(), **options})
     sidecars = {"jsonl": jsonl, "csv": csv, "heatmaps": heatmaps, "contact-sheet": contact_sheet}
     job = AnnotateJob(source, output, {name: path for name, path in sidecars.items() if path is not None})
-    planned = Planned(job, Provenance.of(source, SessionOptions(), wanted))
+    planned = Planned(job, Provenance.of(source, made_with(SessionOptions(), wanted)))
     fake: Any = engine or FakeEngine()
     return annotate_recording(planned, fake, Batch([planned], wanted, stop or StopRequest(), on_progress))
 

@@ -15,7 +15,7 @@ from live_gradcam.annotating.cluster import ClusterWorkers, check_cluster
 from live_gradcam.annotating.jobs import check_jobs, plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
-from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import Report
 from live_gradcam.annotating.run import annotate_all
 from live_gradcam.annotating.source import SourceAhead, obstacle
@@ -86,7 +86,8 @@ def annotate(
         raise UsageError("there is nothing to annotate: give a video, a picture, or a folder of them")
     beside = {name: Path(path) for name, path in sidecars.items()}
     jobs = plan_jobs([Path(path) for path in paths], None if output is None else Path(output), options, beside)
-    planned = [Planned(job, Provenance.of(job.source, session_options, options)) for job in jobs]
+    way = made_with(session_options, options)
+    planned = [Planned(job, Provenance.of(job.source, way)) for job in jobs]
     are_done = check_jobs(planned, options, overwrite=overwrite, resume=resume)
     todo = [one for one, is_done in zip(planned, are_done, strict=True) if not is_done]
     batch = Batch(todo, options, stop or StopRequest(), on_progress)
@@ -97,10 +98,11 @@ def annotate(
             batch.failed(one.job, error)
     signals = batch.stop if stop is None else nullcontext()
     start_s: dict[str, float] = {}
-    if batch.todo and workers is None:
-        start_s = _annotate_here(batch, session, signals)
-    elif batch.todo and workers is not None:
-        start_s = _annotate_in_workers(batch, session_options, workers, signals)
+    if batch.todo:
+        if workers is None:
+            start_s = _annotate_here(batch, session, signals)
+        else:
+            start_s = _annotate_in_workers(batch, session_options, workers, signals)
     seconds = time.perf_counter() - begun
     return Report(version("live-gradcam"), tuple(batch.results), start_s, seconds, batch.stop.requested)
 

@@ -38,15 +38,14 @@ class Provenance:
     options: dict[str, Any]
 
     @staticmethod
-    def of(source: Path, session: SessionOptions, options: AnnotateOptions) -> Provenance:
-        """What a file made of a source in a way says."""
-        explained = {name: value for name, value in session.to_json().items() if name not in _OF_NO_EFFECT}
-        if session.is_live:  # which chooses other fits and names
-            explained["is_live"] = True
-        content = identity_of(session.model, session.of_model())
-        chosen = {**explained, **options.to_json(), **({"files": content} if content else {})}
-        plain = json.loads(json.dumps(chosen, default=str))
-        return Provenance(version("live-gradcam"), source.name, _fingerprint(source), plain)
+    def of(source: Path, options: dict[str, Any]) -> Provenance:
+        """What a file made of a source says.
+
+        Args:
+            source: the recording.
+            options: from `made_with`.
+        """
+        return Provenance(version("live-gradcam"), source.name, _fingerprint(source), options)
 
     def text(self, *, complete: bool) -> str:
         """As it is written into a file, which is complete or was cut short."""
@@ -64,6 +63,17 @@ class Provenance:
         if made == self.text(complete=True):
             return True
         return False if made == self.text(complete=False) else None
+
+
+def made_with(session: SessionOptions, options: AnnotateOptions) -> dict[str, Any]:
+    """What `Provenance.options` says of all recordings that are annotated in one way. The model's files are read."""
+    explained = {name: value for name, value in session.to_json().items() if name not in _OF_NO_EFFECT}
+    if session.is_live:  # which chooses other fits and names
+        explained["is_live"] = True
+    content = identity_of(session.model, session.of_model())
+    chosen = {**explained, **options.to_json(), **({"files": content} if content else {})}
+    plain: dict[str, Any] = json.loads(json.dumps(chosen, default=str))
+    return plain
 
 
 def _fingerprint(path: Path) -> str:

@@ -23,7 +23,7 @@ from live_gradcam import annotate as annotate_all
 from live_gradcam.annotating import provenance
 from live_gradcam.annotating.jobs import AnnotateJob, check_jobs
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.provenance import Provenance
+from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.attribution import session as engine_module
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
@@ -62,7 +62,7 @@ def annotate(source: Path, output: Path, options: AnnotateOptions, **more: Any) 
 
 
 def is_done(job: AnnotateJob, options: AnnotateOptions, *, resume: bool = True, overwrite: bool = False) -> bool:
-    made = Provenance.of(job.source, SessionOptions(), options)
+    made = Provenance.of(job.source, made_with(SessionOptions(), options))
     return check_jobs([(job, made)], options, overwrite=overwrite, resume=resume)[0]
 
 
@@ -317,7 +317,7 @@ def test_what_0_1_0_wrote_is_still_known(tmp_path: Path, monkeypatch: pytest.Mon
             input_size=(320, 384),
             trust=True,
         )
-    made = Provenance.of(source, annotating.for_session(session), annotating)
+    made = Provenance.of(source, made_with(annotating.for_session(session), annotating))
     text = _BY_DEFAULT if options == "none" else _WITH_ALL_OPTIONS
     assert made.text(complete=options == "none") == text
     assert made.compare(text) is (options == "none")
