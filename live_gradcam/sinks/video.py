@@ -8,10 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import numpy as np
 
 from live_gradcam.files import part_path
 from live_gradcam.sinks.codec import Codec
@@ -95,12 +93,12 @@ def _with(extras: Extras, statement: str) -> Extras:
     return replace(extras, metadata={**metadata, **({_TAG: statement} if statement else {})})
 
 
-class _OpenVideo:
+class _OpenVideo(VideoWriter):
     """A video file that says how it came about, which is written when it begins."""
 
     def __init__(self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras, statement: str) -> None:
-        self._time_base, self._extras, self._statement = pictures.time_base, extras, statement
-        self._writer = VideoWriter(
+        self._pictures, self._extras, self._statement = pictures, extras, statement
+        super().__init__(
             path,
             size=pictures.size,
             frame_rate=pictures.frame_rate,
@@ -109,44 +107,23 @@ class _OpenVideo:
             extras=_with(extras, statement),
         )
 
-    @property
-    def frames_written(self) -> int:
-        return self._writer.frames_written
-
-    @property
-    def encoder(self) -> str:
-        return self._writer.encoder
-
-    @property
-    def carried(self) -> Carried:
-        return self._writer.carried
-
-    def write(self, image: np.ndarray, pts: Fraction) -> None:
-        self._writer.write(image, pts)
-
-    def write_packet(self, packet: Any) -> None:
-        self._writer.write_packet(packet)
-
-    def finish(self, statement: str) -> None:
-        self._writer.finish(named=statement == self._statement)
+    def finish(self, statement: str = "") -> None:
+        self._finish(named=statement == self._statement)
         if statement != self._statement:
             self._say(statement)
 
     def _say(self, statement: str) -> None:
         """Write the file again, as it is but for the statement."""
-        path = self._writer.path
-        finished = path.with_name(f"{path.name}.cut")
-        os.replace(part_path(path), finished)
+        finished = self.path.with_name(f"{self.path.name}.cut")
+        os.replace(part_path(self.path), finished)
         try:
             with VideoReader(finished) as reader:
                 extras = replace(_with(self._extras, statement), shift=Fraction(0))
-                join([finished], path, time_base=self._time_base, companion=Companion(reader), extras=extras)
+                companion = Companion(reader)
+                join([finished], self.path, time_base=self._pictures.time_base, companion=companion, extras=extras)
         finally:
             with suppress(OSError):
                 finished.unlink()
-
-    def discard(self) -> None:
-        self._writer.discard()
 
 
 H264 = VideoSink(

@@ -250,15 +250,16 @@ class VideoWriter(FileWriter):
             picture, format=self._video.pix_fmt, dst_colorspace=_BT709, interpolation=_ROUNDED_MEANS, threads=1
         )
 
-    def finish(self, *, named: bool = True) -> None:
+    def finish(self) -> None:
         """Write what the encoder still holds, and give the file its name.
-
-        Args:
-            named: otherwise it stays at `NAME.part`.
 
         Raises:
             OutputError: the file cannot be written; nothing is left of it.
         """
+        self._finish(named=True)
+
+    def _finish(self, *, named: bool) -> None:
+        """Complete the file. Without a name it stays at `NAME.part`."""
         try:
             self._complete()
             if named:
