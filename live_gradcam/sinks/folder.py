@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -17,20 +16,18 @@ from live_gradcam.sinks.accompaniment import name_of
 from live_gradcam.sinks.codec import refuse_quality
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.image import write_image
-from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures
+from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import Writer
 
 #: The file with the statement.
 _STATEMENT = "provenance.json"
 
 
-class FolderSink:
+class FolderSink(Sink):
     """See `Sink`."""
 
     noun = "folder of pictures"
     endings = ()
-    most_fps = None
-    joins = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """There is one quality."""
@@ -46,18 +43,6 @@ class FolderSink:
     ) -> FolderWriter:
         """Begin a folder."""
         return FolderWriter(path, extras)
-
-    def join(
-        self,
-        parts: Sequence[Path],
-        path: Path,
-        time_base: Fraction,
-        companion: Companion,
-        extras: Extras,
-        statement: str,
-    ) -> Carried:
-        """Workers send files, no folders."""
-        raise NotImplementedError
 
     def read_statement(self, path: Path) -> str | None:
         """It is a file of its own."""

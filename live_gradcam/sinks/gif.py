@@ -16,7 +16,7 @@ from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.sinks.accompaniment import name_of
 from live_gradcam.sinks.codec import refuse_quality
 from live_gradcam.sinks.encoding import Encoding
-from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures
+from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import FileWriter
 
 _COMMENT, _END, _BLOCK = b"\x21\xfe", b"\x3b", 255
@@ -24,21 +24,17 @@ _COMMENT, _END, _BLOCK = b"\x21\xfe", b"\x3b", 255
 _SEARCHED = 1 << 20
 
 
-class GifSink:
+class GifSink(Sink):
     """See `Sink`."""
 
     noun = "GIF"
     endings = (".gif",)
     #: Players show shorter frames for a tenth of a second.
     most_fps = 50
-    joins = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """There is one quality."""
         refuse_quality(name, crf, preset)
-
-    def check_replaced(self, path: Path) -> None:
-        """A file may be replaced."""
 
     def open(
         self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from live_gradcam.errors import OutputError
 from live_gradcam.sources.source import Recording
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ class Sink(Protocol):
     """What an annotated recording can be written as.
 
     A member of `choices.SINKS` is an object like this. Its name there is what `--codec` takes. A package adds one by an
-    entry point of the group `live_gradcam.sinks`.
+    entry point of the group `live_gradcam.sinks`. Its class need not inherit from this one. One that does has to set
+    `noun` and `endings`, and to write `check_quality`, `open` and `read_statement`, and `join` where workers may write
+    the output.
 
     Attributes:
         noun: what one output is called in a message: "video".
@@ -132,8 +135,8 @@ class Sink(Protocol):
 
     noun: str
     endings: tuple[str, ...]
-    most_fps: int | None
-    joins: bool
+    most_fps: int | None = None
+    joins: bool = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """Refuse a constant rate factor or a preset that it does not have.
@@ -141,6 +144,7 @@ class Sink(Protocol):
         Raises:
             UsageError: `name`, as the sink is called, has none such.
         """
+        ...
 
     def check_replaced(self, path: Path) -> None:
         """Make sure that what is there may be replaced, where the user allows that.
@@ -148,6 +152,7 @@ class Sink(Protocol):
         Raises:
             OutputError: nobody wants it to be replaced, such as a folder of something else.
         """
+        return
 
     def open(
         self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""
@@ -187,6 +192,8 @@ class Sink(Protocol):
         Raises:
             OutputError: it cannot be written; nothing is left of it.
         """
+        raise OutputError(f"a {self.noun} cannot be written by workers: leave out --workers and --cluster")
 
     def read_statement(self, path: Path) -> str | None:
         """What an output says of how it came about; None where it says nothing, or is not there."""
+        ...

@@ -15,7 +15,7 @@ from live_gradcam.files import part_path
 from live_gradcam.sinks.codec import Codec
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.join import join
-from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures
+from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
@@ -39,7 +39,7 @@ _X26X_PRESETS = (
 
 
 @dataclass(frozen=True)
-class VideoSink:
+class VideoSink(Sink):
     """See `Sink`.
 
     Attributes:
@@ -50,15 +50,11 @@ class VideoSink:
     codec: Codec
     endings: tuple[str, ...]
     noun: str = "video"
-    most_fps: int | None = None
     joins: bool = True
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """Refuse what the codec does not have."""
         self.codec.check_quality(name, crf, preset)
-
-    def check_replaced(self, path: Path) -> None:
-        """A file may be replaced."""
 
     def open(
         self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""

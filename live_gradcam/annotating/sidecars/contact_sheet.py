@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.sidecars.sidecar import SidecarFrame
+from live_gradcam.annotating.sidecars.sidecar import Sidecar, SidecarFrame
 from live_gradcam.annotating.source import open_recording
 from live_gradcam.annotating.timeline import Timeline
 from live_gradcam.drawing.contact_sheet import draw_contact_sheet, thumbnail_samples
@@ -14,15 +14,11 @@ from live_gradcam.files import part_path
 from live_gradcam.sinks.image import check_image_name, encode_image
 
 
-class ContactSheet:
+class ContactSheet(Sidecar):
     """See `Sidecar`."""
 
     ending = ".png"
     as_drawn = True
-
-    def is_folder(self, path: Path) -> bool:
-        """It is a file."""
-        return False
 
     def check(self, path: Path) -> None:
         """Its ending has to be one of a picture."""

@@ -6,22 +6,15 @@ import json
 from pathlib import Path
 
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.sidecars.sidecar import SidecarFrame
+from live_gradcam.annotating.sidecars.sidecar import Sidecar, SidecarFrame
 from live_gradcam.files import part_path
 
 
-class JsonLines:
+class JsonLines(Sidecar):
     """See `Sidecar`."""
 
     ending = ".jsonl"
     as_drawn = False
-
-    def is_folder(self, path: Path) -> bool:
-        """It is a file."""
-        return False
-
-    def check(self, path: Path) -> None:
-        """Any name is right."""
 
     def open(self, path: Path, source: Path, options: AnnotateOptions) -> _Open:
         """Begin a file."""

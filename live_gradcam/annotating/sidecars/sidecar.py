@@ -60,7 +60,9 @@ class Sidecar(Protocol):
 
     A member of `choices.SIDECARS` is an object like this. Its name there (small letters, digits and hyphens, and no
     other flag's name) is its flag, `live-gradcam annotate --NAME PATH`, and its key in the report's JSON, with
-    underscores for hyphens. A package adds one by an entry point of the group `live_gradcam.sidecars`.
+    underscores for hyphens. A package adds one by an entry point of the group `live_gradcam.sidecars`. Its class need
+    not inherit from this one. One that does has to set `ending` and `as_drawn` and to write `open`. The rest suits a
+    file that may have any name.
 
     Attributes:
         ending: of the files' names where several recordings go into a folder, such as ".csv".
@@ -73,6 +75,7 @@ class Sidecar(Protocol):
 
     def is_folder(self, path: Path) -> bool:
         """Whether what is written under a name is a folder."""
+        return False
 
     def check(self, path: Path) -> None:
         """Make sure that it can be written under a name, before anything slow.
@@ -81,6 +84,7 @@ class Sidecar(Protocol):
             UsageError: its ending is none of this kind's, or a package is not installed.
             OutputError: what is there is not to be replaced.
         """
+        return
 
     def open(self, path: Path, source: Path, options: AnnotateOptions) -> OpenSidecar:
         """Begin a file.
@@ -93,3 +97,4 @@ class Sidecar(Protocol):
         Raises:
             OSError: it cannot be written.
         """
+        ...

@@ -8,25 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from live_gradcam.annotating.options import AnnotateOptions
-from live_gradcam.annotating.sidecars.sidecar import SidecarFrame
+from live_gradcam.annotating.sidecars.sidecar import Sidecar, SidecarFrame
 from live_gradcam.files import part_path
 
 _COLUMNS = ("schema", "frame", "time", "target", "target_label", "evidence", "contrast", "contrast_label")
 _BOX_COLUMNS = ("left", "top", "right", "bottom")
 
 
-class Table:
+class Table(Sidecar):
     """See `Sidecar`."""
 
     ending = ".csv"
     as_drawn = False
-
-    def is_folder(self, path: Path) -> bool:
-        """It is a file."""
-        return False
-
-    def check(self, path: Path) -> None:
-        """Any name is right."""
 
     def open(self, path: Path, source: Path, options: AnnotateOptions) -> _Open:
         """Begin a file."""
