@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from live_gradcam.sources.image import on_white
+from live_gradcam.sources.levels import on_white
 from live_gradcam.sources.orientation import upright
 
 _HD_HEIGHT = 720

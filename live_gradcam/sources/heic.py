@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from live_gradcam.errors import SourceError, first_line
-from live_gradcam.sources.levels import Pixels
+from live_gradcam.sources.levels import Pixels, on_white
 
 #: The brands of still pictures and of sequences in HEVC (ISO/IEC 23008-12). AVIF has others, and OpenCV reads it.
 _BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
@@ -33,14 +33,5 @@ def read_heic(content: bytes) -> Pixels:
     except Exception as error:  # the library names no kinds
         raise SourceError(f"it is not a HEIC picture that can be read ({first_line(error)})") from error
     if has_alpha:
-        values = _on_white(values, is_premultiplied=is_premultiplied)
+        values = on_white(values, is_premultiplied=is_premultiplied)
     return Pixels(np.ascontiguousarray(values))
-
-
-def _on_white(values: np.ndarray, *, is_premultiplied: bool) -> np.ndarray:
-    """Of uint8 or uint16 (height, width, 2 or 4), the last channel being the opacity, the others."""
-    white = np.iinfo(values.dtype).max
-    opacity = values[..., -1:].astype(np.float32) / white
-    colours = values[..., :-1] * (1 if is_premultiplied else opacity)
-    mixed = np.rint(colours + white * (1 - opacity)).clip(0, white).astype(values.dtype)
-    return mixed[..., 0] if mixed.shape[-1] == 1 else mixed

@@ -14,7 +14,7 @@ import numpy as np
 from live_gradcam.errors import SourceError
 from live_gradcam.sources.dicom import is_dicom, read_dicom
 from live_gradcam.sources.heic import is_heic, read_heic
-from live_gradcam.sources.levels import Extent, Levels, Pixels
+from live_gradcam.sources.levels import Extent, Levels, Pixels, on_white
 from live_gradcam.sources.silence import silence_opencv
 from live_gradcam.sources.tiff import is_tiff, is_white_at_zero, pages
 
@@ -163,13 +163,6 @@ def _decode(encoded: np.ndarray, flags: int) -> np.ndarray | None:
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:
     return (image >> 8).astype(np.uint8) if image.dtype == np.uint16 else image
-
-
-def on_white(image: np.ndarray) -> np.ndarray:
-    """A picture with transparency, uint8 or uint16 (height, width, 4), laid on white: the same with three channels."""
-    white = np.iinfo(image.dtype).max
-    opacity = image[:, :, 3:].astype(np.float32) / white
-    return np.rint(image[:, :, :3] * opacity + white * (1 - opacity)).astype(image.dtype)
 
 
 def as_bgr(image: np.ndarray | None) -> np.ndarray | None:

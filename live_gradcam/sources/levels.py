@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -154,6 +155,31 @@ class Pixels:
             shades = self.values if self.own_shades is None else self.own_shades
         shades = 255 - shades if self.is_inverted else shades
         return cv2.cvtColor(shades, cv2.COLOR_GRAY2BGR) if shades.ndim == 2 else shades
+
+
+def on_white(values: np.ndarray, *, is_premultiplied: bool = False) -> np.ndarray:
+    """A picture with transparency laid on white.
+
+    Args:
+        values: uint8 or uint16 (height, width, 2 or 4), of which the last channel is the opacity.
+        is_premultiplied: whether the others are multiplied by it already.
+
+    Returns:
+        The same type: (height, width) of two channels, (height, width, 3) of four.
+    """
+    white = np.iinfo(values.dtype).max
+    opacity = values[..., -1:].astype(np.float32) / white
+    colours = values[..., :-1] if is_premultiplied else values[..., :-1] * opacity
+    mixed = np.rint(colours + white * (1 - opacity))
+    if is_premultiplied:  # by a file that may say what cannot be
+        mixed = mixed.clip(0, white)
+    mixed = mixed.astype(values.dtype)
+    return mixed[..., 0] if mixed.shape[-1] == 1 else mixed
+
+
+def for_pictures_only(source: Path | str) -> UsageError:
+    """What is wrong where levels are asked for of a video."""
+    return UsageError(f"--levels is for pictures: {source} is a video")
 
 
 def plain(number: float) -> str:
