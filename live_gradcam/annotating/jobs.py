@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.files import RESULT, check_output
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
+from live_gradcam.sources.levels import for_pictures_only
 from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import is_pattern, pictures_of, shows_pictures
 
@@ -75,17 +77,17 @@ def plan_jobs(
             name = _place(source).name
             beside = {kind: sidecars[kind] / f"{name}{sidecar.ending}" for kind, sidecar in kinds.items()}
             jobs.append(AnnotateJob(source, output / f"{name}{RESULT}{ending}", beside))
-    outputs = [path for job in jobs for path in (job.output, *job.sidecars.values())]
     for job in jobs:
-        if options.levels is not None and not shows_pictures(job.source):
-            raise UsageError(f"--levels is for pictures: {job.source} is a video")
+        if options.levels is not None and not (is_of_another_package(job.source) or shows_pictures(job.source)):
+            raise for_pictures_only(job.source)
         options.encoding.of_file(job.output)
         if options.output_fps is not None:
             options.check_rate(job.output, options.output_fps)
         for kind, path in job.sidecars.items():
             kinds[kind].check(path)
-    for path in outputs:
-        if outputs.count(path) > 1:
+    outputs = Counter(path for job in jobs for path in (job.output, *job.sidecars.values()))
+    for path, times in outputs.items():
+        if times > 1:
             raise UsageError(
                 f"several outputs would have the name {path}: annotate these videos one by one, with -o FILE"
             )

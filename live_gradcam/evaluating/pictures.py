@@ -15,7 +15,7 @@ from live_gradcam.files import RESULT
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.image import check_picture, read_image
 from live_gradcam.sources.kinds import Kind, kind_of
-from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.levels import Levels, for_pictures_only
 from live_gradcam.sources.opening import is_of_another_package, open_recording
 from live_gradcam.sources.pictures import is_pattern, pictures_of
 from live_gradcam.sources.playback import noted_frames
@@ -70,7 +70,7 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
         if _is_picture(file):
             check_picture(file)
         elif levels is not None:
-            raise UsageError(f"--levels is for pictures: {file} is a video")
+            raise for_pictures_only(file)
     return files
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 
-from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.errors import SourceError
 from live_gradcam.sources.clock import LONGEST_PAUSE, Clock
 from live_gradcam.sources.conversion import pixel_width, to_bgr
 from live_gradcam.sources.deinterlacing import Deinterlacer
@@ -30,6 +30,7 @@ from live_gradcam.sources.header import (
     picture_stream,
     seconds_of,
 )
+from live_gradcam.sources.levels import for_pictures_only
 from live_gradcam.sources.loss import Loss
 from live_gradcam.sources.options import SourceOptions
 from live_gradcam.sources.packets import PacketReader, is_set_back
@@ -323,7 +324,7 @@ class _Videos:
             UsageError: an option is for pictures.
         """
         if options.levels is not None:
-            raise UsageError(f"--levels is for pictures: {uri} is a video")
+            raise for_pictures_only(uri)
         return VideoReader(uri, rate=options.source_fps)
 
 

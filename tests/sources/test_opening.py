@@ -323,13 +323,14 @@ def test_a_source_of_another_package_in_live(installed: Path) -> None:
 
 @pytest.mark.slow
 def test_a_recording_of_another_package_in_annotate(installed: Path) -> None:
-    finished = finish(start_fake("annotate", "myproto://a/thing", "--layout", "raw", "--start", "0.1"))
+    command = ["annotate", "myproto://a/thing", "--layout", "raw", "--start", "0.1", "--levels", "0:4095"]
+    finished = finish(start_fake(*command))
     assert finished.code == 0, finished
     assert [path.name for path in Path().iterdir()] == ["thing-gradcam.mp4"]
     with VideoReader("thing-gradcam.mp4") as reader:
         seen = [(number_of(frame.image), frame.pts) for frame in reader.frames()]
     assert seen == [(number + 2, Fraction(number, 20)) for number in range(10)]
-    again = finish(start_fake("annotate", "myproto://a/thing", "--layout", "raw", "--start", "0.1", "--resume"))
+    again = finish(start_fake(*command, "--resume"))
     assert (again.code, again.out) == (0, "thing-gradcam.mp4 is done already\n")
 
 
