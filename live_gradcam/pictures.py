@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,8 +192,9 @@ def _plan_panels(images: Sequence[Path], output: Path | None, *, overwrite: bool
         pictures = [output if output.suffix else output.with_name(f"{output.name}.png")]
     else:
         pictures = [(output or image.parent) / f"{image.stem}{RESULT}.png" for image in images]
+    times = Counter(pictures)
     for picture in pictures:
-        if pictures.count(picture) > 1:
+        if times[picture] > 1:
             raise UsageError(f"several pictures would be called {picture}: explain those images one by one")
         check_output(picture, overwrite=overwrite)
     return pictures
