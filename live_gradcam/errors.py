@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: How many names are suggested for one that does not exist.
+_SUGGESTIONS = 3
+
 
 class LiveGradcamError(Exception):
     """Something failed that the user can do something about. The command line exits with 1."""
@@ -51,15 +54,15 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def did_you_mean(name: str, known: Iterable[str], *, count: int = 3) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
     spellings: dict[str, list[str]] = {}
     for candidate in known:
         spellings.setdefault(_plain(candidate), []).append(candidate)
     wanted = _plain(name)
     containing = sorted((s for s in spellings if wanted in s), key=len) if wanted else []
-    similar = difflib.get_close_matches(wanted, spellings, n=count, cutoff=0.5)
-    closest = [candidate for s in dict.fromkeys(containing + similar) for candidate in spellings[s]][:count]
+    similar = difflib.get_close_matches(wanted, spellings, n=_SUGGESTIONS, cutoff=0.5)
+    closest = [candidate for s in dict.fromkeys(containing + similar) for candidate in spellings[s]][:_SUGGESTIONS]
     if not closest:
         return ""
     listed = closest[0] if len(closest) == 1 else f"{', '.join(closest[:-1])} or {closest[-1]}"

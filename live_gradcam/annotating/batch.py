@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
@@ -41,15 +41,9 @@ class Progress:
     result: Result | None = None
 
 
-class OnProgress(Protocol):
-    """Is called with each `Progress`.
-
-    It may be called from another thread than that of `annotate`, but never twice at the same time. The work waits for
-    it. What it raises ends the work, and is raised by `annotate`.
-    """
-
-    def __call__(self, progress: Progress, /) -> None:
-        """Take note."""
+#: Is called with each `Progress`. It may be called from another thread than that of `annotate`, but never twice at the
+#: same time. The work waits for it. What it raises ends the work, and is raised by `annotate`.
+OnProgress = Callable[[Progress], None]
 
 
 class Planned(NamedTuple):

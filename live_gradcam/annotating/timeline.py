@@ -54,11 +54,6 @@ class Timeline:
         self._count += 1
 
     @property
-    def last(self) -> Sample | None:
-        """Of the last frame that was added; None while there is none."""
-        return self._last
-
-    @property
     def samples(self) -> list[Sample]:
         """In the frames' order: the first frame's, then at even steps, and in any case the last frame's."""
         if self._last is None or self._last is self._spaced[-1]:

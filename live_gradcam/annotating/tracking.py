@@ -48,7 +48,7 @@ class Tracker:
         self._drawn_boxes = SteadyBoxes(threshold=options.boxes.threshold)
         self._boxes = SteadyBoxes(threshold=options.boxes.threshold)
 
-    def track(self, frame: TimedExplanation, *, numbers: bool = True) -> TrackedFrame:
+    def track(self, frame: TimedExplanation, *, numbers: bool) -> TrackedFrame:
         """Take the next explanation in.
 
         Args:

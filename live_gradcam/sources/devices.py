@@ -10,6 +10,9 @@ import cv2
 from live_gradcam.errors import UsageError, did_you_mean
 from live_gradcam.sources.silence import silence_opencv
 
+#: How many cameras are tried where no files say which there are.
+_INDEXES = 10
+
 
 def camera_index(uri: str) -> int | None:
     """The camera that a text names ("0", "/dev/video2", "/dev/v4l/by-id/…"); None for a file or an address."""
@@ -32,16 +35,16 @@ def driver_number(name: str) -> int:
     return known[name.lower()]
 
 
-def list_cameras(highest: int = 9) -> list[tuple[int, str]]:
+def list_cameras() -> list[tuple[int, str]]:
     """The cameras that open and deliver a picture: (index, "width × height at rate FPS").
 
-    On Linux the device files say which to try; elsewhere the indexes up to `highest` are tried.
+    On Linux the device files say which to try; elsewhere the first ten indexes are tried.
     """
     silence_opencv()
     if sys.platform == "linux":
         candidates = sorted(int(path.name[5:]) for path in Path("/dev").glob("video*") if path.name[5:].isdecimal())
     else:
-        candidates = list(range(highest + 1))
+        candidates = list(range(_INDEXES))
     cameras = []
     for index in candidates:
         capture = cv2.VideoCapture(index)

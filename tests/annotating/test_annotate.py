@@ -504,7 +504,7 @@ def test_the_weight_of_a_new_frame_in_what_is_drawn() -> None:
     tracker = Tracker(options, engine.vocabulary, 0.1, 1)
     before = tracker.track(TimedExplanation(0, Fraction(10), (48, 48), first), numbers=False)
     assert (before.shown.full_scale, before.numbers) == (evidence_of(0), None)
-    tracked = tracker.track(TimedExplanation(1, Fraction("10.5"), (48, 48), second))
+    tracked = tracker.track(TimedExplanation(1, Fraction("10.5"), (48, 48), second), numbers=True)
     drawn = tracked.shown
     new = 1 - math.exp(-1)
     values = evidence_of(0) * (1 - new) * heatmap_of(0, 0) + evidence_of(20) * new * heatmap_of(20, 0)
