@@ -30,6 +30,7 @@ from live_gradcam.cli.terminal import (
     PROCESS_START,
     check_json_path,
     complain,
+    is_stdout,
     terminal,
     write_json,
 )
@@ -167,7 +168,7 @@ def annotate(
         def on_progress(progress: "Progress") -> None:
             bars(progress)
             if progress.result is not None:
-                _print_result(progress.result, quiet=str(json_path) == "-")
+                _print_result(progress.result, quiet=is_stdout(json_path))
 
         report = annotate(
             sources,

@@ -12,7 +12,7 @@ from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite, overlay_flags, session_flags, source_flags
 from live_gradcam.cli.marks import Flags, sources_help
 from live_gradcam.cli.parsing import parse_size
-from live_gradcam.cli.terminal import PROCESS_START, check_json_path, print_table, start_session, write_json
+from live_gradcam.cli.terminal import PROCESS_START, check_json_path, is_stdout, print_table, start_session, write_json
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -53,7 +53,7 @@ def bench(
         process_start=PROCESS_START,
         start=start_session,
     )
-    if str(json_path) != "-":
+    if not is_stdout(json_path):
         _print_report(report)
     if json_path is not None:
         write_json(report, json_path)

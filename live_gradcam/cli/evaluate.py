@@ -15,6 +15,7 @@ from live_gradcam.cli.terminal import (
     FAILED,
     check_json_path,
     complain,
+    is_stdout,
     print_table,
     progress_line,
     start_session,
@@ -87,7 +88,7 @@ def evaluate(
             on_failed=lambda file, error: complain(str(error)),
         )
     if found.pictures:
-        if str(json_path) != "-":
+        if not is_stdout(json_path):
             _print_figures(found.figures, found.title)
         if json_path is not None:
             write_json(found.to_json(), json_path)

@@ -10,7 +10,15 @@ from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite, PictureLevels, box_flags, overlay_flags, session_flags
 from live_gradcam.cli.marks import Flags
 from live_gradcam.cli.parsing import parse_levels
-from live_gradcam.cli.terminal import FAILED, check_json_path, complain, passes_bar, start_session, write_json
+from live_gradcam.cli.terminal import (
+    FAILED,
+    check_json_path,
+    complain,
+    is_stdout,
+    passes_bar,
+    start_session,
+    write_json,
+)
 from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ def explain(
         )
         for one in explained:
             numbers.append(one.to_json())
-            if str(json_path) != "-":
+            if not is_stdout(json_path):
                 named = ", ".join(map(_describe, one.explanation.predictions))
                 print(f"{one.source}: {named}" + (f" → {one.panels}" if one.panels is not None else ""))
     if json_path is not None and numbers:

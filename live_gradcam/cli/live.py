@@ -17,6 +17,7 @@ from live_gradcam.cli.terminal import (
     check_json_path,
     complain,
     end_process,
+    is_stdout,
     renamed_flag,
     start_session,
     write_json,
@@ -146,7 +147,7 @@ def live(
     )
     check_json_path(json_path, overwrite=overwrite)
     summary = run_live(source, session=session, overlay=overlay, options=options, start=start_session)
-    if str(json_path) != "-":
+    if not is_stdout(json_path):
         recorded = "".join(f", recorded in {path}" for path in summary.recordings)
         print(f"{summary.frames} frames explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}")
     if json_path is not None:

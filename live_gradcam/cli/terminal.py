@@ -93,12 +93,17 @@ def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Ses
         return start_session(options, look=look, let_tensorflow_talk=is_debugging())
 
 
+def is_stdout(path: Path | None) -> bool:
+    """Whether the path of `--json` means stdout, on which nothing else is printed then."""
+    return str(path) == "-"
+
+
 def write_json(content: Any, path: Path) -> None:
     """Write JSON to a file, or to stdout for "-"."""
     from live_gradcam.files import writing
 
     text = json.dumps(masked_values(content), indent=2, ensure_ascii=False)
-    if str(path) == "-":
+    if is_stdout(path):
         print(text)
         return
     with writing(path):
@@ -109,7 +114,7 @@ def check_json_path(path: Path | None, *, overwrite: bool) -> None:
     """Make sure that the file of `--json` can be written."""
     from live_gradcam.files import check_output
 
-    if path is not None and str(path) != "-":
+    if path is not None and not is_stdout(path):
         check_output(path, overwrite=overwrite)
 
 
