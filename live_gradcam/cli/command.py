@@ -17,14 +17,11 @@ from typer.models import OptionInfo
 from live_gradcam.addresses import address_of
 from live_gradcam.choices import Choices
 from live_gradcam.cli.app import app
-from live_gradcam.cli.marks import Added, Flags
+from live_gradcam.cli.marks import Added, FilesOnly, Flags
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 
 Mark = TypeVar("Mark")
-
-#: What takes sources; all other parameters with paths are flags.
-_SOURCES = ("source", "sources", "images")
 
 #: What the help has.
 _HELP = {"--help", "-h"}
@@ -156,11 +153,10 @@ def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values:
                 continue
             if address.lower().startswith("file:"):
                 raise UsageError(f"{address} is an address: give the path alone, without file://")
-            if name in _SOURCES and command != "explain" and _is_of_another_package(address):
+            if spellings := _spellings(flags[name]):
+                raise UsageError(f"{address} is an address, and {spellings[0]} takes a file or a folder")
+            if _mark(flags[name], FilesOnly) is None and _is_of_another_package(address):
                 continue
-            if name not in _SOURCES:
-                flag = _spellings(flags[name])[0]
-                raise UsageError(f"{address} is an address, and {flag} takes a file or a folder")
             raise UsageError(
                 f"{address} is an address, and {command} reads files: download it first (curl -LO ADDRESS), or explain "
                 "a stream as it comes with live-gradcam live ADDRESS"

@@ -8,7 +8,7 @@ import typer
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite, PictureLevels, box_flags, overlay_flags, session_flags
-from live_gradcam.cli.marks import Flags
+from live_gradcam.cli.marks import FilesOnly, Flags
 from live_gradcam.cli.parsing import parse_levels
 from live_gradcam.cli.terminal import (
     FAILED,
@@ -32,7 +32,7 @@ def explain(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures."), FilesOnly()],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="OUT.png", help="The picture to write, or the folder for several."),

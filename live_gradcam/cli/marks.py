@@ -31,6 +31,10 @@ class Flags(NamedTuple):
     panel: str
 
 
+class FilesOnly:
+    """Marks an argument that takes no source that another package reads."""
+
+
 class Added(NamedTuple):
     """Marks a flag that another package adds. A command that cannot have it does without it.
 
