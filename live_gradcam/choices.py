@@ -248,7 +248,7 @@ TUNES = Choices(
     },
 )
 
-#: Whether the network is rewritten into a faster form that gives the same.
+#: Whether the network is rewritten into a faster form that gives the same result.
 LOWERINGS = Choices("lowering", {"on": "rewrite it", "off": "run it as Keras has it"})
 
 #: The numbers in which products are computed.

@@ -103,7 +103,7 @@ def annotate(
             "--smooth",
             min=0,
             metavar="SECONDS",
-            help="Smooth what is drawn over so many seconds. The numbers stay as they are.",
+            help="Smooth what is drawn over this many seconds. The numbers stay as they are.",
         ),
     ] = 0.0,
     batch: Annotated[

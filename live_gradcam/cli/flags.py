@@ -239,7 +239,7 @@ def session_flags(
     ] = "grad-cam",
     lowering: Annotated[
         str,
-        chosen(LOWERINGS, "--lowering", help="Rewrite the network into a faster form that gives the same."),
+        chosen(LOWERINGS, "--lowering", help="Rewrite the network into a faster form that gives the same result."),
         LOWERINGS,
     ] = "on",
     engine: Annotated[

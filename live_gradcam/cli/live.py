@@ -73,14 +73,14 @@ def live(
             "--smooth",
             min=0,
             metavar="SECONDS",
-            help="Smooth predictions, maps and boxes over about so many seconds. 0: not at all.",
+            help="Smooth predictions, maps and boxes over about this many seconds. 0: not at all.",
         ),
     ] = 0.2,
     smooth_display: Annotated[
         bool,
         typer.Option(
             "--smooth-display",
-            help="Show every frame as it comes, under the newest map. The text says how old that is.",
+            help="Show every frame as it comes, under the newest map. The text says how old the map is.",
         ),
     ] = False,
     every_frame: Annotated[
@@ -96,7 +96,7 @@ def live(
             "--reconnect",
             min=0,
             metavar="N",
-            help="Try N times to open a source again that has stopped. Default: without end.",
+            help="If the source stops, try N times to open it again. Default: try for ever.",
         ),
     ] = None,
     resolution: Annotated[
@@ -104,7 +104,7 @@ def live(
     ] = None,
     camera_fps: Annotated[
         float | None,
-        typer.Option("--camera-fps", min=1, metavar="N", help="Ask the camera for so many frames per second."),
+        typer.Option("--camera-fps", min=1, metavar="N", help="Ask the camera for this many frames per second."),
     ] = None,
     driver: Annotated[
         str | None,

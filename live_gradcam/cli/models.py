@@ -61,5 +61,6 @@ def layers(options: Annotated[SessionOptions, Flags(model_flags, "Network")]) ->
         table.add_row(mark, row.name, row.kind, " × ".join(map(str, row.shape)))
     print_table(table)
     print(
-        "\n* the default target layer\n- no target layer: its output is no map of features that leads to the prediction"
+        "\n* the default target layer\n"
+        "- cannot be a target layer: its output is not a feature map that leads to the prediction"
     )

@@ -81,7 +81,7 @@ def renamed_flag(old: str, old_value: str | None, new: str, new_value: str | Non
         return new_value
     if new_value is not None:
         raise UsageError(f"{old} is the old name of {new}: give {new} alone")
-    complain(f"{old} is now called {new}, and its old name will go: please write {new} {old_value}")
+    complain(f"{old} is now called {new}, and the old name will be removed: please write {new} {old_value}")
     return old_value
 
 
