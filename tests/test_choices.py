@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from command_line import run
+from other_packages import install, python_path
 
 from live_gradcam.choices import Family, Member
 from live_gradcam.errors import LiveGradcamError
@@ -21,23 +21,15 @@ PICTURE = TOUR.parents[1] / "docs" / "fit.jpg"
 _GROUPS = ("methods", "models", "engines", "sources", "sinks", "sidecars", "surfaces")
 
 
-def _install(folder: Path, package: str, entry_points: str) -> None:
-    """What pip leaves of a package."""
-    about = folder / f"{package}-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(entry_points)
-
-
 @pytest.fixture
 def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Family:
     """With two packages that add a name, and one that cannot be imported."""
-    points = "[live_gradcam.toys]\nball = builtins:{}\nours = builtins:{}\n"
-    _install(tmp_path / "first", "first-toys", points.format("int", "int"))
-    _install(tmp_path / "second", "second-toys", points.format("str", "str") + "kite = no_such_module:KITE\n")
-    monkeypatch.syspath_prepend(str(tmp_path / "second"))
-    monkeypatch.syspath_prepend(str(tmp_path / "first"))
-    return Family("toy", "live_gradcam.toys", {"ours": Member("the best", "builtins:float")})
+    group = "live_gradcam.toys"
+    first = ["ball = builtins:int", "ours = builtins:int"]
+    second = ["ball = builtins:str", "ours = builtins:str", "kite = no_such_module:KITE"]
+    monkeypatch.syspath_prepend(str(install(tmp_path / "second", "second-toys", groups={group: second})))
+    monkeypatch.syspath_prepend(str(install(tmp_path / "first", "first-toys", groups={group: first})))
+    return Family("toy", group, {"ours": Member("the best", "builtins:float")})
 
 
 def test_the_first_of_two_packages_has_a_name_and_a_line_names_both(
@@ -70,9 +62,9 @@ def test_what_cannot_be_loaded_is_left_out_and_named_once(family: Family, caplog
 @pytest.fixture
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that adds to every family: what cannot be imported, what is no member, and names with odd letters."""
-    rows = "broken = no_such_module:IT\nwrong = builtins:len\nodd[/x] [red] = builtins:len\nworse = not a place\n"
-    _install(tmp_path / "site", "stranger", "".join(f"[live_gradcam.{group}]\n{rows}" for group in _GROUPS))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
+    rows = ["broken = no_such_module:IT", "wrong = builtins:len", "odd[/x] [red] = builtins:len", "worse = not a place"]
+    site = install(tmp_path / "site", "stranger", groups={f"live_gradcam.{group}": rows for group in _GROUPS})
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
 
 
 @pytest.mark.usefixtures("broken")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import finish, run
 from fake_engine import start_fake
+from other_packages import install, python_path
 from video_files import make_video, numbered
 
 pytestmark = pytest.mark.slow
@@ -49,19 +50,15 @@ class Open:
 SIDECAR = TopClasses()
 """
 
+_GROUP = "live_gradcam.sidecars"
+
 
 @pytest.fixture
 def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with a sidecar, and with one that cannot be imported, as pip installs it."""
-    folder = tmp_path / "site"
-    metadata = folder / "stranger-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[live_gradcam.sidecars]\ntop-classes = stranger:SIDECAR\nbroken = not_there:SIDECAR\ncsv = stranger:SIDECAR\n"
-    )
-    (folder / "stranger.py").write_text(_MEMBER)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    points = ["top-classes = stranger:SIDECAR", "broken = not_there:SIDECAR", "csv = stranger:SIDECAR"]
+    site = install(tmp_path / "site", "stranger", groups={_GROUP: points}, modules={"stranger": _MEMBER})
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
 
 
 @pytest.fixture
@@ -139,9 +136,8 @@ _IN_THE_WAY = {
 
 @pytest.fixture
 def in_the_way(stranger: None, tmp_path: Path) -> None:
-    entry_points = tmp_path / "site" / "stranger-1.0.dist-info" / "entry_points.txt"
     names = (*_IN_THE_WAY, "top-classes", "lambda", "json-path", "source")  # these can all be flags
-    entry_points.write_text("[live_gradcam.sidecars]\n" + "".join(f"{name} = stranger:SIDECAR\n" for name in names))
+    install(tmp_path / "site", "stranger", groups={_GROUP: [f"{name} = stranger:SIDECAR" for name in names]})
 
 
 @pytest.mark.usefixtures("in_the_way")

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from command_line import run
 from keras import layers
+from other_packages import install
 from toy_networks import FRAME, classifier_of, two_dense_layers
 from typer.main import get_command
 
@@ -465,19 +466,13 @@ def test_what_is_no_method_is_refused_with_the_package_that_adds_it() -> None:
 
 @pytest.mark.slow
 def test_the_command_line_knows_the_method_of_an_installed_package(tmp_path: Path) -> None:
-    installed = tmp_path / "site"
-    (installed / "outside-1.0.dist-info").mkdir(parents=True)
-    (installed / "outside-1.0.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n"
-    )
-    (installed / "outside-1.0.dist-info" / "entry_points.txt").write_text(
-        "[live_gradcam.methods]\nbrightest = outside:METHOD\n"
-    )
-    (installed / "outside.py").write_text(
+    content = (
         "import tensorflow as tf\n"
         "from live_gradcam.attribution.methods.method import Method\n\n"
         'METHOD = Method(lambda activations, _: tf.reduce_max(activations, axis=-1), "nothing")\n'
     )
+    groups = {"live_gradcam.methods": ["brightest = outside:METHOD"]}
+    installed = install(tmp_path / "site", "outside", groups=groups, modules={"outside": content})
     two_dense_layers().save(tmp_path / "toy.keras")
     cv2.imwrite(str(tmp_path / "frame.png"), FRAME)
     path = ":".join([str(installed), *sys.path])

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from command_line import run
 from keras import layers
+from other_packages import install
 
 from live_gradcam import Explainer, SessionOptions
 from live_gradcam.sinks.writer import VideoWriter
@@ -110,13 +111,11 @@ def test_own_live_loop(folder: Path, toy: Path) -> None:
 
 
 def test_own_method_is_known_once_its_package_is_installed(folder: Path) -> None:
-    metadata = folder / "installed" / "peak_cam-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: peak-cam\nVersion: 1.0\n")
     project = (_EXAMPLES / "own_method" / "pyproject.toml").read_text(encoding="utf-8")
     (row,) = re.findall(r'^\[project\.entry-points\."live_gradcam\.methods"\]\n(.+)$', project, re.MULTILINE)
-    (metadata / "entry_points.txt").write_text(f"[live_gradcam.methods]\n{row.replace(chr(34), '')}\n")
-    path = os.pathsep.join([str(metadata.parent), str(_EXAMPLES / "own_method"), *filter(None, sys.path)])
+    groups = {"live_gradcam.methods": [row.replace('"', "")]}
+    installed = install(folder / "installed", "peak-cam", groups=groups)
+    path = os.pathsep.join([str(installed), str(_EXAMPLES / "own_method"), *filter(None, sys.path)])
     finished = run("explain", "pictures/cup.png", "--method", "peek-cam", PYTHONPATH=path)
     assert finished.code == 2
     assert "did you mean peak-cam" in finished.err

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from command_line import environment
 from keras import layers
+from other_packages import install
 
 from live_gradcam import load_classifier
 from live_gradcam.choices import MODEL_SOURCES
@@ -67,13 +68,9 @@ SOURCE = Flowers()
 """
 
 
-def install(folder: Path, module: str, content: str) -> None:
-    """A package as pip would leave it: a module, and what says that it has an entry point."""
-    (folder / f"{module}.py").write_text(content, "utf-8")
-    about = folder / f"{module}-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n", "utf-8")
-    (about / "entry_points.txt").write_text(f"[live_gradcam.models]\n{module} = {module}:SOURCE\n", "utf-8")
+def install_source(folder: Path, name: str, content: str) -> Path:
+    """A package of one module with a model source, all of one name."""
+    return install(folder, name, groups={"live_gradcam.models": [f"{name} = {name}:SOURCE"]}, modules={name: content})
 
 
 #: Runs commands one after the other in one process, and prints their exit codes and whether TensorFlow was imported.
@@ -108,10 +105,7 @@ def answers(folder: Path | str, *commands: list[object], **changes: str) -> list
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    install(folder, "flowers_of_a_stranger", PACKAGE)
-    return folder
+    return install_source(tmp_path / "packages", "flowers_of_a_stranger", PACKAGE)
 
 
 @pytest.mark.slow
@@ -176,7 +170,7 @@ def test_every_command_takes_its_models(packages: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(packages: Path) -> None:
-    install(packages, "broken_package", "raise ValueError('it is broken')")
+    install_source(packages, "broken_package", "raise ValueError('it is broken')")
     listed, layer = answers(packages, ["models"], ["explain", "x.png", "-m", "VGG16", "--layer", "block5"])
     (wrong,) = answers(packages, ["explain", "x.png", "-m", "no-such-network"])
     reason = "the model source broken_package from the package broken_package cannot be loaded: it is broken"
@@ -195,7 +189,7 @@ def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(package
     ],
 )
 def test_a_source_that_fails_is_named_and_hinders_no_other(tmp_path: Path, packages: Path, content: str) -> None:
-    install(packages, "a_failing_package", content)
+    install_source(packages, "a_failing_package", content)
     why = "'object' object has no attribute" if "object()" in content else "no network"
     reason = f"the model source a_failing_package from the package a_failing_package is left out: it fails with {why}"
     listed, typo, theirs = answers(
@@ -211,16 +205,15 @@ def test_a_source_that_fails_is_named_and_hinders_no_other(tmp_path: Path, packa
 
 
 def test_a_package_that_cannot_be_imported_does_not_hide_the_models_of_another(tmp_path: Path, packages: Path) -> None:
-    first = tmp_path / "first"
-    first.mkdir()
-    install(first, "broken_package", "raise ValueError('it is broken')")
+    first = install_source(tmp_path / "first", "broken_package", "raise ValueError('it is broken')")
     (theirs,) = answers(f"{first}:{packages}", ["bench", "-m", "tiny-flowers", "--layer", "petal"])
     assert "there is no layer 'petal'; did you mean petals?" in theirs
     assert theirs.count("it is broken") == 1
 
 
 def test_the_list_has_the_network_that_is_loaded(packages: Path) -> None:
-    install(packages, "same_name", PACKAGE.replace("tiny-flowers", "EfficientNet_Lite0").replace("garden", "cuckoo"))
+    twin = PACKAGE.replace("tiny-flowers", "EfficientNet_Lite0").replace("garden", "cuckoo")
+    install_source(packages, "same_name", twin)
     (listed,) = answers(packages, ["models"])
     assert "efficientnet-lite0 (default)" in listed
     assert "cuckoo" not in listed

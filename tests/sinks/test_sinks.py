@@ -11,6 +11,7 @@ import cv2
 import pytest
 from command_line import finish, run
 from fake_engine import start_fake
+from other_packages import install, python_path
 from video_files import make_video, number_of, numbered
 
 from live_gradcam.choices import SINKS
@@ -173,13 +174,9 @@ SINK = Strip()
 @pytest.fixture
 def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package with a sink, as pip installs it."""
-    folder = tmp_path / "site"
-    metadata = folder / "stranger-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[live_gradcam.sinks]\nstrip = stranger:SINK\n")
-    (folder / "stranger.py").write_text(_MEMBER)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]))
+    groups = {"live_gradcam.sinks": ["strip = stranger:SINK"]}
+    site = install(tmp_path / "site", "stranger", groups=groups, modules={"stranger": _MEMBER})
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from command_line import environment, run
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGExtended12Bit, SecondaryCaptureImageStorage, generate_uid
+from shades import shades_of
 
 from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
@@ -52,13 +53,6 @@ def _dicom(path: Path, stored: Any, *, kind: str = "MONOCHROME2", bits: int = 12
     return path
 
 
-def _row(path: Path, levels: Levels | None = None) -> list[int]:
-    image = read_image(path, levels)
-    assert image.dtype == np.uint8
-    assert (image == image[..., :1]).all()
-    return image[0, :, 0].tolist()
-
-
 # --- DICOM --------------------------------------------------------------------------------------------------------
 
 
@@ -73,23 +67,23 @@ def test_the_window_of_a_ct_in_hounsfield_units(tmp_path: Path, caplog: pytest.L
         WindowWidth=["400", "1500"],
     )
     # PS3.3 C.11.2.1.2.1: ((x - 39.5) / 399 + 0.5) · 255
-    assert _row(path) == [0, 0, 64, 128, 192, 255, 255, 255]
+    assert shades_of(path) == [0, 0, 64, 128, 192, 255, 255, 255]
     assert caplog.messages == []
     np.testing.assert_array_equal(read_pixels(path).values, [units])
     # by hand, in the same units: (x + 60) · 255 / 200
-    assert _row(path, Levels(-60, 140)) == [0, 0, 0, 128, 255, 255, 255, 255]
+    assert shades_of(path, Levels(-60, 140)) == [0, 0, 0, 128, 255, 255, 255, 255]
 
 
 def test_a_window_whose_edges_count(tmp_path: Path) -> None:
     path = _dicom(
         tmp_path / "a.dcm", [0, 50, 100, 150], WindowCenter=75, WindowWidth=100, VOILUTFunction="LINEAR_EXACT"
     )
-    assert _row(path) == [0, 64, 191, 255]  # ((x - 75) / 100 + 0.5) · 255
+    assert shades_of(path) == [0, 64, 191, 255]  # ((x - 75) / 100 + 0.5) · 255
 
 
 def test_a_window_with_soft_edges(tmp_path: Path) -> None:
     path = _dicom(tmp_path / "a.dcm", [0, 100, 125, 4000], WindowCenter=100, WindowWidth=100, VOILUTFunction="SIGMOID")
-    assert _row(path) == [5, 128, 186, 255]  # 255 / (1 + exp(-4 (x - 100) / 100))
+    assert shades_of(path) == [5, 128, 186, 255]  # 255 / (1 + exp(-4 (x - 100) / 100))
 
 
 def test_a_table_instead_of_a_window(tmp_path: Path) -> None:
@@ -97,31 +91,31 @@ def test_a_table_instead_of_a_window(tmp_path: Path) -> None:
     table.LUTDescriptor = [4, 10, 8]  # four values, of 10 and on, of eight bits
     table.add_new("LUTData", "OW", bytes([7, 0, 80, 0, 90, 0, 250, 0]))
     path = _dicom(tmp_path / "a.dcm", [0, 10, 11, 12, 13, 99], VOILUTSequence=[table])
-    assert _row(path) == [7, 7, 80, 90, 250, 250]
+    assert shades_of(path) == [7, 7, 80, 90, 250, 250]
 
 
 def test_zero_is_white_in_an_x_ray(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = _dicom(tmp_path / "a.dcm", [0, 1024, 4095], kind="MONOCHROME1")
-    assert _row(path) == [255, 191, 0]
+    assert shades_of(path) == [255, 191, 0]
     assert caplog.messages == [
         f"{path} has values from 0 to 4095 (12 of 16 bits): 0 is shown as black and 4095 as white; "
         "--levels LOW:HIGH changes that"
     ]
-    assert _row(path, Levels(0, 1024)) == [255, 0, 0]
+    assert shades_of(path, Levels(0, 1024)) == [255, 0, 0]
     path = _dicom(tmp_path / "b.dcm", [0, 50, 150], kind="MONOCHROME1", WindowCenter=75.5, WindowWidth=101)
-    assert _row(path) == [255, 191, 0]  # 255 - ((x - 75) / 100 + 0.5) · 255
+    assert shades_of(path) == [255, 191, 0]  # 255 - ((x - 75) / 100 + 0.5) · 255
 
 
 def test_without_a_window_values_below_zero_are_shown_from_end_to_end(tmp_path: Path) -> None:
     signed = np.array([[-2000, -1000, 0, 1000]], np.int16)
-    assert _row(_dicom(tmp_path / "a.dcm", signed, bits=16)) == [0, 85, 170, 255]
+    assert shades_of(_dicom(tmp_path / "a.dcm", signed, bits=16)) == [0, 85, 170, 255]
     # what pads the picture does not count, and is black
-    assert _row(_dicom(tmp_path / "b.dcm", signed, bits=16, PixelPaddingValue=-2000)) == [0, 0, 128, 255]
+    assert shades_of(_dicom(tmp_path / "b.dcm", signed, bits=16, PixelPaddingValue=-2000)) == [0, 0, 128, 255]
 
 
 def test_eight_bits_and_masks(tmp_path: Path) -> None:
-    assert _row(_dicom(tmp_path / "a.dcm", np.array([0, 7, 200, 255], np.uint8), bits=8)) == [0, 7, 200, 255]
-    assert _row(_dicom(tmp_path / "b.dcm", np.array([0, 1, 1, 0], np.uint8), bits=1)) == [0, 255, 255, 0]
+    assert shades_of(_dicom(tmp_path / "a.dcm", np.array([0, 7, 200, 255], np.uint8), bits=8)) == [0, 7, 200, 255]
+    assert shades_of(_dicom(tmp_path / "b.dcm", np.array([0, 1, 1, 0], np.uint8), bits=1)) == [0, 255, 255, 0]
 
 
 def test_colours(tmp_path: Path) -> None:
@@ -146,7 +140,7 @@ def test_of_several_pictures_the_first_is_read_and_it_is_said(tmp_path: Path, ca
     shared.FrameVOILUTSequence, shared.PixelValueTransformationSequence = [window], [rescaling]
     pictures = np.array([[[0, 25, 75]], [[1, 1, 1]]], np.uint16)
     path = _dicom(tmp_path / "a.dcm", pictures, NumberOfFrames=2, SharedFunctionalGroupsSequence=[shared])
-    assert _row(path) == [0, 64, 255]  # ((2x - 75) / 100 + 0.5) · 255
+    assert shades_of(path) == [0, 64, 255]  # ((2x - 75) / 100 + 0.5) · 255
     assert caplog.messages == [f"{path} holds 2 pictures: only the first one is read"]
 
 

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from command_line import run
 from fake_engine import annotated, start_fake
+from shades import shades_of
 
 from live_gradcam.annotating.jobs import plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
@@ -36,14 +37,6 @@ def _tiff(path: Path, values: np.ndarray, **options: object) -> Path:
     return path
 
 
-def _row(path: Path, levels: Levels | None = None) -> list[int]:
-    """The shades of a picture of one row, which is grey."""
-    image = read_image(path, levels)
-    assert image.dtype == np.uint8
-    assert (image == image[..., :1]).all()
-    return image[0, :, 0].tolist()
-
-
 # --- whole numbers ------------------------------------------------------------------------------------------------
 
 
@@ -56,7 +49,7 @@ def test_the_bits_in_use_are_what_is_shown(
 ) -> None:
     values = [0, 1, greatest // 2, greatest]
     path = _png(tmp_path / "deep.png", values)
-    assert _row(path) == [value * 256 // 2**bits for value in values]
+    assert shades_of(path) == [value * 256 // 2**bits for value in values]
     (said,) = caplog.messages
     assert said == (
         f"{path} has values from 0 to {greatest} ({bits} of 16 bits): 0 is shown as black and {2**bits - 1} as white; "
@@ -74,18 +67,18 @@ def test_colours_of_twelve_bits_keep_their_hue(tmp_path: Path) -> None:
 def test_nothing_is_said_of_sixteen_bits_in_use(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, values: list[int]
 ) -> None:
-    assert _row(_png(tmp_path / "deep.png", values)) == [value >> 8 for value in values]
+    assert shades_of(_png(tmp_path / "deep.png", values)) == [value >> 8 for value in values]
     assert caplog.messages == []
 
 
 def test_all_black(tmp_path: Path) -> None:
-    assert _row(_png(tmp_path / "deep.png", [0, 0])) == [0, 0]
+    assert shades_of(_png(tmp_path / "deep.png", [0, 0])) == [0, 0]
 
 
 def test_a_pgm_of_twelve_bits(tmp_path: Path) -> None:
     path = tmp_path / "deep.pgm"
     path.write_bytes(b"P5 3 1 4095\n" + np.array([0, 2048, 4095], ">u2").tobytes())
-    assert _row(path) == [0, 128, 255]
+    assert shades_of(path) == [0, 128, 255]
 
 
 # --- fractions and signs ------------------------------------------------------------------------------------------
@@ -108,7 +101,7 @@ def test_fractions(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, values: list[float], shades: list[int], said: str, dtype: type
 ) -> None:
     path = _tiff(tmp_path / "float.tif", np.array([values], dtype))
-    assert _row(path) == shades
+    assert shades_of(path) == shades
     assert caplog.messages == [f"{path} has {said}; --levels LOW:HIGH changes that"]
 
 
@@ -122,13 +115,13 @@ def test_values_below_zero_are_shown_from_end_to_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: type
 ) -> None:
     path = _tiff(tmp_path / "ct.tif", np.array([[-1000, 0, 1047]], dtype))
-    assert _row(path) == [0, 125, 255]  # 1000 · 256 / 2048
+    assert shades_of(path) == [0, 125, 255]  # 1000 · 256 / 2048
     assert "values from -1000 to 1047: -1000 is shown as black and 1047 as white" in caplog.text
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint32, np.int32])
 def test_twelve_bits_in_any_type(tmp_path: Path, dtype: type) -> None:
-    assert _row(_tiff(tmp_path / "deep.tif", np.array([[0, 2048, 4095]], dtype))) == [0, 128, 255]
+    assert shades_of(_tiff(tmp_path / "deep.tif", np.array([[0, 2048, 4095]], dtype))) == [0, 128, 255]
 
 
 # --- TIFF ---------------------------------------------------------------------------------------------------------
@@ -139,7 +132,7 @@ def test_twelve_bits_in_any_type(tmp_path: Path, dtype: type) -> None:
 def test_a_tiff_whose_zero_is_white(tmp_path: Path, dtype: type, depth: int, order: str) -> None:
     values = np.array([[0, 2 ** (depth - 1), 2**depth - 1]], dtype)
     path = _tiff(tmp_path / "xray.tif", values, photometric="miniswhite", byteorder=order)
-    assert _row(path) == [255, 127, 0]
+    assert shades_of(path) == [255, 127, 0]
 
 
 def test_further_pages_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -163,11 +156,11 @@ def test_a_tiff_that_is_cut_short_is_no_picture(tmp_path: Path, length: int) -> 
 
 def test_levels_by_hand(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     deep = _png(tmp_path / "deep.png", [0, 1000, 1512, 2023, 4095])
-    assert _row(deep, Levels(1000, 2023)) == [0, 0, 128, 255, 255]
+    assert shades_of(deep, Levels(1000, 2023)) == [0, 0, 128, 255, 255]
     write_image(tmp_path / "plain.png", np.repeat(np.array([[[0], [100], [150], [227]]], np.uint8), 3, axis=2))
-    assert _row(tmp_path / "plain.png", Levels(100, 227)) == [0, 0, 100, 255]
+    assert shades_of(tmp_path / "plain.png", Levels(100, 227)) == [0, 0, 100, 255]
     float_ = _tiff(tmp_path / "float.tif", np.array([[-5, 0, 5, 20]], np.float32))
-    assert _row(float_, Levels(-10, 10)) == [64, 128, 191, 255]
+    assert shades_of(float_, Levels(-10, 10)) == [64, 128, 191, 255]
     assert caplog.messages == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 from command_line import finish, run
 from fake_engine import start_fake
 from mjpeg_server import MjpegServer
+from other_packages import install, python_path
 from video_files import make_video, number_of, numbered
 
 from live_gradcam.benchmark import file_frames
@@ -296,17 +296,12 @@ SOURCE = Opener()
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with a source, for the processes that the test starts in a folder of its own."""
-    site = tmp_path / "site"
-    about = site / "my_sources-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-sources\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[live_gradcam.sources]\nmyproto = my_sources:SOURCE\n")
-    (site / "my_sources.py").write_text(_PACKAGE)
-    root = str(_TESTS.parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), str(_TESTS), root, os.environ.get("PYTHONPATH", "")]))
+    groups = {"live_gradcam.sources": ["myproto = my_sources:SOURCE"]}
+    site = install(tmp_path / "site", "my-sources", groups=groups, modules={"my_sources": _PACKAGE})
+    monkeypatch.setenv("PYTHONPATH", python_path(site, _TESTS, _TESTS.parent))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    return about
+    return site
 
 
 @pytest.mark.slow
@@ -378,7 +373,7 @@ def test_a_source_of_another_package_in_bench_and_evaluate(installed: Path) -> N
 
 
 def test_a_package_that_cannot_be_imported_stops_no_other_source(installed: Path) -> None:
-    (installed.parent / "my_sources.py").write_text("import nowhere_to_be_found")
+    (installed / "my_sources.py").write_text("import nowhere_to_be_found")
     code = "from live_gradcam.sources.opening import open_source; print(open_source('a.png').expected_frames)"
     write_image("a.png", numbered(0))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -398,10 +393,8 @@ def test_a_package_that_cannot_be_imported_stops_no_other_source(installed: Path
     ],
 )  # fmt: skip
 def test_a_source_that_fails_when_it_is_asked_stops_no_other(installed: Path, content: str, why: str) -> None:
-    (installed.parent / "bad.py").write_text(content)
-    (installed / "entry_points.txt").write_text(
-        "[live_gradcam.sources]\nbad = bad:SOURCE\nmyproto = my_sources:SOURCE\n"
-    )
+    groups = {"live_gradcam.sources": ["bad = bad:SOURCE", "myproto = my_sources:SOURCE"]}
+    install(installed, "my-sources", groups=groups, modules={"bad": content})
     make_video(Path("a.mp4"), [numbered(i, width=48) for i in range(3)])
     said = f"live-gradcam: the kind of source bad from the package my-sources is left out: it fails with {why}\n"
     for source in ("a.mp4", "myproto://a/thing"):

@@ -11,6 +11,7 @@ import pytest
 from command_line import run
 from fake_live import ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
+from other_packages import install, python_path
 
 from live_gradcam import LiveOptions, LiveSummary, live
 from live_gradcam.choices import SURFACES
@@ -179,12 +180,9 @@ class Teletype:
 @pytest.fixture
 def package(tmp_path: Path) -> str:
     """The PYTHONPATH of an installed package with a surface."""
-    (tmp_path / "teletype.py").write_text(_MODULE)
-    information = tmp_path / "teletype_surface-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: teletype-surface\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[live_gradcam.surfaces]\nteletype = teletype:Teletype\n")
-    return f"{tmp_path}:{Path(__file__).parents[2]}"
+    groups = {"live_gradcam.surfaces": ["teletype = teletype:Teletype"]}
+    install(tmp_path, "teletype-surface", groups=groups, modules={"teletype": _MODULE})
+    return python_path(tmp_path, Path(__file__).parents[2])
 
 
 @pytest.mark.slow
