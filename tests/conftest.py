@@ -16,8 +16,10 @@ os.environ["XDG_CACHE_HOME"] = (
     else tempfile.mkdtemp(prefix="live-gradcam-tests-")
 )
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
@@ -38,6 +40,25 @@ def explainer(lite0: Classifier) -> Explainer:
     explainer = Explainer(lite0, maps=1)
     explainer.warm_up()
     return explainer
+
+
+@pytest.fixture(scope="session")
+def quick_network(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The flags for a network that starts in a moment and has nothing to say, for commands that are not about it.
+
+    It has five classes, a map that is not empty, and layers of the kinds whose forms are timed.
+    """
+    keras.utils.set_random_seed(1)
+    image = keras.Input((96, 96, 3))
+    x = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.DepthwiseConv2D(3, padding="same")(x)
+    x = layers.Conv2D(16, 1, activation="relu")(x)
+    x = layers.Conv2D(8, 3, strides=4, activation="relu")(x)
+    scores = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    folder = tmp_path_factory.mktemp("quick")
+    keras.Model(image, scores).save(folder / "quick.keras")
+    (folder / "names.txt").write_text("red\ngreen\nblue\nyellow\ngrey\n", "utf-8")
+    return ["-m", str(folder / "quick.keras"), "--labels", str(folder / "names.txt"), "--fit", "stretch"]
 
 
 @pytest.fixture(scope="session")

@@ -76,12 +76,12 @@ def test_a_broken_package_stops_no_help(command: str) -> None:
 
 
 @pytest.mark.usefixtures("broken")
-def test_a_broken_package_stops_no_run_without_it(tmp_path: Path) -> None:
-    live = run("live", TOUR, "--surface", "none", "--tune", "off", "--max-frames", 2)
+def test_a_broken_package_stops_no_run_without_it(tmp_path: Path, quick_network: list[str]) -> None:
+    live = run("live", TOUR, "--surface", "none", "--max-frames", 2, *quick_network)
     assert live.code == 0, live
     assert "frames explained at" in live.out
     annotate = run(
-        "annotate", TOUR, "-o", tmp_path / "out.mp4", "--end", 0.1, "--tune", "off", "--csv", tmp_path / "a.csv"
+        "annotate", TOUR, "-o", tmp_path / "out.mp4", "--end", 0.1, "--csv", tmp_path / "a.csv", *quick_network
     )
     assert annotate.code == 0, annotate
     ending = run("annotate", TOUR, "-o", tmp_path / "out.xyz")

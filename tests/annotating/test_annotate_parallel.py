@@ -212,7 +212,7 @@ def test_an_engine_that_does_not_start_in_two_workers(tmp_path: Path) -> None:
     assert os.listdir(out) == []
 
 
-# --- the network, on this machine and on a cluster ----------------------------------------------------------------
+# --- a network, on this machine and on a cluster -- ----------------------------------------------------------------
 
 #: With all that depends on the frames before: smoothing, boxes that are steady, maps that are held, groups of frames.
 #: Encoded so well that what is lost of the source's noise stays far below what `assert_same` allows.
@@ -221,18 +221,18 @@ OPTIONS += ["--crf", 12]
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def alone(tmp_path_factory: pytest.TempPathFactory, quick_network: list[str]) -> tuple[Path, Path]:
     """A recording, and the folder with what one process makes of it."""
     folder = tmp_path_factory.mktemp("alone")
     source = make_source(tmp_path_factory.mktemp("source") / "in.mp4", width=96)
-    finished = run(*arguments(source, folder, *OPTIONS))
+    finished = run(*arguments(source, folder, *OPTIONS, *quick_network))
     assert (finished.code, complaints(finished)) == (0, [])
     return source, folder
 
 
-def test_two_workers_with_the_network(tmp_path: Path, alone: tuple[Path, Path]) -> None:
+def test_two_workers_with_a_network(tmp_path: Path, alone: tuple[Path, Path], quick_network: list[str]) -> None:
     source, expected = alone
-    finished = run(*arguments(source, tmp_path, *OPTIONS, "--workers", 2))
+    finished = run(*arguments(source, tmp_path, *OPTIONS, *quick_network, "--workers", 2))
     assert (finished.code, complaints(finished)) == (0, [])
     assert_same(expected, tmp_path)
 
@@ -321,10 +321,12 @@ def actors() -> list[int]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-def test_a_cluster_that_loses_a_worker_half_way(tmp_path: Path, alone: tuple[Path, Path], cluster: Any) -> None:
+def test_a_cluster_that_loses_a_worker_half_way(
+    tmp_path: Path, alone: tuple[Path, Path], quick_network: list[str], cluster: Any
+) -> None:
     source, expected = alone
     address, access = cluster
-    process = start(*arguments(source, tmp_path, *OPTIONS, "--cluster", address), **access)
+    process = start(*arguments(source, tmp_path, *OPTIONS, *quick_network, "--cluster", address), **access)
     deadline = time.monotonic() + 100
     while len(actors()) != 2 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)

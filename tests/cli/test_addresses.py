@@ -128,11 +128,11 @@ def test_what_the_window_says_while_a_camera_is_away() -> None:
 
 
 @pytest.mark.slow
-def test_a_live_run_writes_no_password(tmp_path: Path) -> None:
+def test_a_live_run_writes_no_password(tmp_path: Path, quick_network: list[str]) -> None:
     with MjpegServer([numbered(i) for i in range(10)], fps=25) as server:
         address, _ = _with_login(server)
         written = ["--record", tmp_path / "seen.mp4", "--json", tmp_path / "summary.json"]
-        finished = run("live", address, "--headless", "--max-frames", 3, "--tune", "off", "-v", *written)
+        finished = run("live", address, "--headless", "--max-frames", 3, "-v", *written, *quick_network)
     assert finished.code == 0, finished.err
     assert "secret" not in finished.out + finished.err
     assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 3

@@ -262,13 +262,15 @@ def test_levels_are_not_for_videos(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_explain_sees_a_dark_picture_as_the_same_in_eight_bits(tmp_path: Path, coffee: np.ndarray) -> None:
+def test_explain_sees_a_dark_picture_as_the_same_in_eight_bits(
+    tmp_path: Path, coffee: np.ndarray, quick_network: list[str]
+) -> None:
     deep, plain = tmp_path / "deep.png", tmp_path / "plain.png"
     deep.write_bytes(cv2.imencode(".png", coffee.astype(np.uint16) << 4)[1].tobytes())
     write_image(plain, coffee)
-    by_hand = run("explain", deep, "--levels", "0:4095", "--json", "-", "--tune", "off")
+    by_hand = run("explain", deep, "--levels", "0:4095", "--json", "-", *quick_network)
     assert (by_hand.code, by_hand.err) == (0, "")
-    finished = run("explain", deep, plain, "--json", "-", "--tune", "off")
+    finished = run("explain", deep, plain, "--json", "-", *quick_network)
     assert finished.code == 0
     assert finished.err.count("\n") == 1
     assert "(12 of 16 bits): 0 is shown as black and 4095 as white" in finished.err

@@ -206,13 +206,13 @@ def test_videos_among_pictures_are_left_out_and_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_live_of_a_folder_gives_all_frames_at_their_times(tmp_path: Path) -> None:
+def test_live_of_a_folder_gives_all_frames_at_their_times(tmp_path: Path, quick_network: list[str]) -> None:
     folder = _shots(tmp_path / "shots", 12, size=96)
     (folder / "0004.png").write_text("not a picture")
     recorded = tmp_path / "seen.mp4"
     finished = run(
-        "live", folder, "--headless", "--every-frame", "--picture-fps", 8, "--source-fps", 3, "--tune", "off",
-        "--record", recorded, "--record-clean",
+        "live", folder, "--headless", "--every-frame", "--picture-fps", 8, "--source-fps", 3,
+        "--record", recorded, "--record-clean", *quick_network,
     )  # fmt: skip
     assert finished.code == 0, finished
     assert finished.out.startswith("11 frames explained at ")
@@ -305,10 +305,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_source_of_another_package_in_live(installed: Path) -> None:
+def test_a_source_of_another_package_in_live(installed: Path, quick_network: list[str]) -> None:
     for name in ("frames", "thing"):
-        flags = ["--headless", "--every-frame", "--tune", "off", "--record", f"{name}.mp4", "--record-clean"]
-        finished = run("live", f"myproto://{name}", *flags)
+        flags = ["--headless", "--every-frame", "--record", f"{name}.mp4", "--record-clean"]
+        finished = run("live", f"myproto://{name}", *flags, *quick_network)
         assert finished.code == 0, finished
         assert finished.out.startswith("12 frames explained at ")
         with VideoReader(f"{name}.mp4") as reader:

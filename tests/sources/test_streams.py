@@ -190,12 +190,12 @@ def test_rtsp_is_taken_up_again_after_its_server_was_killed(recording: Path, mon
 
 
 @_needs_server
-def test_rtsp_is_explained_and_recorded(recording: Path, tmp_path: Path) -> None:
+def test_rtsp_is_explained_and_recorded(recording: Path, tmp_path: Path, quick_network: list[str]) -> None:
     seen = tmp_path / "seen.mp4"
     with _RtspServer(recording) as server:
         finished = run(
-            "live", server.url, "--headless", "--max-frames", 20, "--tune", "off", "--record", seen, "--record-clean",
-            "--json", tmp_path / "summary.json",
+            "live", server.url, "--headless", "--max-frames", 20, "--record", seen, "--record-clean",
+            "--json", tmp_path / "summary.json", *quick_network,
         )  # fmt: skip
     assert (finished.code, finished.err) == (0, "")
     summary = json.loads((tmp_path / "summary.json").read_text())

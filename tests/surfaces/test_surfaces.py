@@ -186,8 +186,8 @@ def package(tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_a_surface_of_another_package_is_a_choice_as_ours_are(package: str) -> None:
-    finished = run("live", TOUR, "--surface", "teletype", "--tune", "off", PYTHONPATH=package)
+def test_a_surface_of_another_package_is_a_choice_as_ours_are(package: str, quick_network: list[str]) -> None:
+    finished = run("live", TOUR, "--surface", "teletype", *quick_network, PYTHONPATH=package)
     assert (finished.code, finished.err) == (0, ""), finished
     checked, opened, saw, closed, summary = finished.out.splitlines()
     assert (checked, opened, closed) == ("checked", "opened with True", "closed")
