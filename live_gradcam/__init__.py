@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from live_gradcam.evaluating.evaluate import EvaluationOptions, Evaluations, evaluate
     from live_gradcam.explanations.boxes import BoxOptions
     from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region, Target
+    from live_gradcam.fitting.fit import fit
+    from live_gradcam.fitting.fitted import Fitted
+    from live_gradcam.fitting.options import FitOptions
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live
@@ -47,6 +50,8 @@ __all__ = [
     "ExplainedPicture",
     "Explainer",
     "Explanation",
+    "FitOptions",
+    "Fitted",
     "Levels",
     "LiveGradcamError",
     "LiveOptions",
@@ -72,6 +77,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
+    "fit",
     "live",
     "load_classifier",
     "open_source",
@@ -91,6 +97,8 @@ _MODULES = {
     "ExplainedPicture": "pictures",
     "Explainer": "attribution.explainer",
     "Explanation": "explanations.explanation",
+    "FitOptions": "fitting.options",
+    "Fitted": "fitting.fitted",
     "Levels": "sources.levels",
     "LiveGradcamError": "errors",
     "LiveOptions": "live_loop.options",
@@ -115,6 +123,7 @@ _MODULES = {
     "evaluate": "evaluating.evaluate",
     "explain": "pictures",
     "explain_all": "pictures",
+    "fit": "fitting.fit",
     "live": "live_loop.run",
     "load_classifier": "networks.catalog",
     "open_source": "sources.opening",

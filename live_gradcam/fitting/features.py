@@ -1,0 +1,87 @@
+"""Features of pictures: what a network's last layer reads, out of the compiled network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import islice
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from live_gradcam.attribution.framing import Framing
+from live_gradcam.attribution.photograph import photograph_for
+from live_gradcam.choices import Fit
+from live_gradcam.compiling.compilation import compile_function
+from live_gradcam.compiling.engines.engine import CompiledFunction
+from live_gradcam.compiling.lowering import lower
+from live_gradcam.compiling.tuning import Tuner
+from live_gradcam.fitting.network import pooled_model
+from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.graph import flatten, run
+from live_gradcam.networks.network_input import network_input
+
+#: How many pictures go through the network at a time.
+BATCH = 16
+
+
+class Backbone:
+    """A network without its last layer.
+
+    Args:
+        classifier: the network.
+        fit: how pictures are made to fit its input.
+
+    Attributes:
+        classifier: the network.
+        fit: as given.
+
+    Raises:
+        ModelError: the network has no pooled features.
+    """
+
+    def __init__(self, classifier: Classifier, fit: Fit = "stretch") -> None:
+        self.classifier = classifier
+        self.fit = fit
+        self.model: keras.Model = pooled_model(classifier)
+        self._framing = Framing(fit, classifier.input_size)
+
+    @property
+    def size(self) -> int:
+        """How many features a picture has, d."""
+        return int(self.model.outputs[0].shape[-1])
+
+    def seen(self, frame: np.ndarray) -> np.ndarray:
+        """A frame, uint8 (H, W, 3) BGR, as the network sees it: uint8 (height, width, 3) BGR."""
+        return self._framing.framed(frame).pixels
+
+    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+        """The features of frames, which are read as they are needed, 16 at a time.
+
+        Args:
+            frames: uint8 (H, W, 3), BGR, of any size.
+
+        Returns:
+            float32 (n, d).
+        """
+        rest, found = map(self.seen, frames), [np.zeros((0, self.size), np.float32)]
+        while group := list(islice(rest, BATCH)):
+            filled_up = np.stack(group + [group[-1]] * (BATCH - len(group)))
+            found.append(self._compiled(filled_up)["features"][: len(group)])
+        return np.concatenate(found)
+
+    @cached_property
+    def _compiled(self) -> CompiledFunction:
+        classifier = self.classifier
+        network = flatten(self.model, classifier.input_size)
+        for_xla = not tf.config.list_physical_devices("GPU")
+        pictures = photograph_for(classifier)
+        network, _ = lower(network, keep=(), for_xla=for_xla, tuner=Tuner("remembered"), pictures=pictures)
+
+        def features(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            values = run(network.operations, {network.input: network_input(pixels, classifier.preprocessing)})
+            return {"features": tf.cast(values[network.output], tf.float32)}
+
+        signature = [tf.TensorSpec((BATCH, *classifier.input_size, 3), tf.uint8, name="pixels")]
+        return compile_function(features, signature, "xla", name=classifier.name)

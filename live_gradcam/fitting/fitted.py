@@ -1,0 +1,110 @@
+"""What a fit gives: the network with its new head, and what is known of how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from live_gradcam.files import check_output, part_path, publish, remove_part, writing
+from live_gradcam.fitting.dataset import Dataset
+from live_gradcam.fitting.head import Head
+from live_gradcam.fitting.scores import Scores
+from live_gradcam.networks.card import Card, write_beside, write_card
+from live_gradcam.networks.classifier import Classifier
+
+if TYPE_CHECKING:
+    from live_gradcam.fitting.features import Backbone
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A step of fine-tuning.
+
+    Attributes:
+        epoch: its number, from 1 on.
+        loss: the mean loss of the pictures that are trained on, in nats.
+        val_loss: that of the held-out pictures.
+        val_accuracy: the share of them that is right.
+    """
+
+    epoch: int
+    loss: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A network that was fitted to one's own classes.
+
+    Attributes:
+        classifier: the whole network with the new head: raw RGB in, probabilities out.
+        head: the new head, fitted to all examples that are for training.
+        dataset: what it was fitted to. Files that could not be read are in its `left_out`.
+        features: float32 (n, d), of the examples.
+        folds: int (n,): which fold tests each example; −1 for those of val and test.
+        fold_heads: for each fold the head that never saw its examples.
+        held_out: float32 (n, k): what is said of each example by a head that never saw it.
+        scores: by "cross-validation", and "val" and "test" where there are such examples.
+        card: what travels with the file.
+        backbone: the network without its head.
+        curve: the steps of fine-tuning; none without it.
+        seconds: how long each stage took.
+    """
+
+    classifier: Classifier
+    head: Head
+    dataset: Dataset
+    features: np.ndarray
+    folds: np.ndarray
+    fold_heads: tuple[Head, ...]
+    held_out: np.ndarray
+    scores: Mapping[str, Scores]
+    card: Card
+    backbone: Backbone
+    curve: tuple[Epoch, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def classifier_of(self, head: Head) -> Classifier:
+        """The same network with another head, beside this one's classifier.
+
+        The backbone is shared. To look through several heads, take one classifier and give it one head after the other
+        by `network.set_head`: what is compiled of it stays.
+        """
+        from live_gradcam.fitting.network import with_head
+
+        fitted = with_head(self.backbone.classifier, self.backbone.model, head, self.dataset.classes)
+        return _with_fit(fitted, self.backbone.fit)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the network as plain Keras, with its card in it, and the names of its classes beside it.
+
+        Args:
+            path: a `.keras` file.
+            overwrite: whether a file that exists may be replaced.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = check_output(path, overwrite=overwrite)
+        part = part_path(path).with_suffix(".part.keras")
+        try:
+            with writing(path):
+                self.classifier.model.save(part)
+                write_card(part, self.card)
+                part.replace(part_path(path))
+                publish(path)
+                write_beside(path, self.card)
+        finally:
+            part.unlink(missing_ok=True)
+            remove_part(path)
+
+
+def _with_fit(classifier: Classifier, fit: str) -> Classifier:
+    from dataclasses import replace
+
+    return replace(classifier, fit=fit)

@@ -1,0 +1,64 @@
+"""How a network is fitted to one's own classes. Importing this does not import TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from live_gradcam.choices import FITS, TASKS, Task
+from live_gradcam.errors import UsageError, check_number
+
+#: How pictures can be made to fit a network that is fitted: it sees each of them once, at its own size.
+FitOfFitting = Literal["stretch", "crop", "letterbox"]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a network is fitted to one's own classes.
+
+    Attributes:
+        every: seconds between two frames that are taken of a video.
+        csv: a table with a row for each picture or video: its path, what it shows, and perhaps its group; None without.
+        task: what is predicted, a name of `choices.TASKS`.
+        fit: how pictures are made to fit the network's input; None for the network's own way, or else stretch.
+        folds: how many parts the cross-validation has.
+        unfreeze: how many blocks of the network, counted from its end, are trained too.
+        epochs: how often the pictures are gone through at most when blocks are trained.
+        augment: whether pictures are varied when blocks are trained.
+        seed: of what is drawn at random.
+        cache: whether features are kept for the next time.
+
+    Raises:
+        UsageError: a number or a name that is not possible.
+    """
+
+    every: float = 1.0
+    csv: str | Path | None = None
+    task: Task = "classes"
+    fit: FitOfFitting | None = None
+    folds: int = 5
+    unfreeze: int = 0
+    epochs: int = 20
+    augment: bool = False
+    seed: int = 0
+    cache: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.every < float("inf"):
+            raise UsageError(f"--every is {self.every:g}: give the seconds between two frames, such as 0.5")
+        TASKS.check(self.task)
+        if self.fit is not None:
+            FITS.check(self.fit)
+            if self.fit not in get_args(FitOfFitting):
+                raise UsageError(f"--fit {self.fit} is not for fitting: use {', '.join(get_args(FitOfFitting))}")
+        check_number("--folds", self.folds, least=2)
+        check_number("--unfreeze", self.unfreeze, least=0)
+        check_number("--epochs", self.epochs, least=1)
+        if self.augment and not self.unfreeze:
+            raise UsageError("--augment is for --unfreeze: pictures are varied only where blocks are trained")
+        if self.task != "classes" and self.csv is None:
+            raise UsageError(f"a fit of {self.task} needs a table: give --csv FILE with a path and what it shows")
+
+
+DEFAULT_OPTIONS = FitOptions()
