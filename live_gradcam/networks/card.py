@@ -1,15 +1,38 @@
-"""What a model's file says about the model: its classes, how pictures enter it, and how good it was found to be."""
+"""What a model's file says about the model: its classes, how pictures enter it, and how good it was found to be.
+
+The card is an extra key in the `metadata.json` of a `.keras` file, which Keras ignores. Further entries in the archive
+would make Keras unpack it. Keras leaves the key out when it saves the model again, so a card beside the file
+(`NAME.card.json`) is read too.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+import logging
+import shutil
+import unicodedata
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from live_gradcam.choices import Output
+from live_gradcam.choices import FITS, OUTPUTS, Output
+from live_gradcam.errors import ModelError, first_line
+from live_gradcam.files import part_path, publish, remove_part, writing
+from live_gradcam.networks.keras_reading import ZIP_SIGNATURE, first_bytes
+from live_gradcam.networks.labels import text_of_labels
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
+
+#: The version of the card's fields. A reader refuses a later one.
+VERSION = 1
+
+_METADATA = "metadata.json"
+_KEY = "live_gradcam"
+
+_log = logging.getLogger(__name__)
 
 
 def _this_version() -> str:
@@ -46,12 +69,165 @@ class Card:
     made_with: str = field(default_factory=_this_version)
     created: str = field(default_factory=_now)
 
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON has it, with the version of its fields."""
+        return {"version": VERSION, **asdict(self), "classes": list(self.classes)}
+
+    @staticmethod
+    def from_json(content: Any) -> Card:
+        """The card of what `to_json` gave. Fields that are not known here are left out.
+
+        Raises:
+            ModelError: it is no card, is of a later version, or a field is wrong.
+        """
+        try:
+            return _card_of(content)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ModelError(f"it is no card: {first_line(error)} is missing or wrong") from error
+
+
+def _card_of(content: Any) -> Card:
+    if content["version"] not in range(1, VERSION + 1):
+        raise ModelError(f"its version {content['version']!r} is not known here: update live-gradcam")
+    classes = content["classes"]
+    if not isinstance(classes, list) or not classes or not all(map(_is_name, classes)):
+        raise ModelError("its classes are no list of names, one line each")
+    known: tuple[tuple[str, Any, Any], ...] = (
+        ("task", content["task"], OUTPUTS),
+        ("fit", content.get("fit"), (None, *FITS)),
+        ("preprocessing", content["preprocessing"], PREPROCESSINGS),
+    )
+    for name, value, names in known:
+        if value not in names:
+            raise ModelError(f"its {name} {value!r} is not known here")
+    return Card(
+        tuple(classes),
+        content["task"],
+        content.get("fit"),
+        content["preprocessing"],
+        _text_or_none(content.get("backbone")),
+        {_text(name): int(count) for name, count in content.get("counts", {}).items()},
+        {_text(part): dict(scores) for part, scores in content.get("scores", {}).items()},
+        _text(content.get("made_with", "")),
+        _text(content.get("created", "")),
+    )
+
+
+def _is_name(name: Any) -> bool:
+    """Whether it is a name that fits into a line, and does nothing to a terminal."""
+    return isinstance(name, str) and bool(name.strip()) and all(map(_is_shown, name))
+
+
+def _is_shown(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _text(value: Any) -> str:
+    """A text of the card without what does something to a terminal."""
+    return "".join(filter(_is_shown, str(value)))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+# --- in files -----------------------------------------------------------------------------------------------------
+
+
+def card_beside(path: Path) -> Path:
+    """Where the card of a model lies beside the model's file: NAME.card.json."""
+    return path.with_name(f"{path.stem}.card.json")
+
+
+def read_card(path: str | Path, say: Callable[[str], None] = _log.warning) -> Card | None:
+    """The card in a model's file, or else the one beside it; None where there is none.
+
+    Args:
+        path: the file.
+        say: called with a line about a card that is damaged or of something else, which is left out.
+    """
+    path = Path(path)
+    for source, content in _contents(path, say):
+        try:
+            return Card.from_json(content)
+        except ModelError as error:
+            say(f"the card in {source} is left out: {error}")
+    return None
+
+
+def _contents(path: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, Any]]:
+    """What may be a card of a model, each with the file that it is in, the surest first."""
+    if first_bytes(path).startswith(ZIP_SIGNATURE):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                metadata = json.loads(archive.read(_METADATA))
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+            metadata = None  # what is wrong with the model is said by what loads it
+        if isinstance(metadata, dict) and _KEY in metadata:
+            yield path, metadata[_KEY]
+    beside = card_beside(path)
+    if beside.is_file():
+        try:
+            yield beside, json.loads(beside.read_text("utf-8-sig"))
+        except (OSError, ValueError) as error:
+            say(f"the card in {beside} is left out: it cannot be read as JSON: {first_line(error)}")
+
 
 def write_card(path: str | Path, card: Card) -> None:
-    """Put a card into a `.keras` file."""
+    """Put a card into a `.keras` file, in the place of one that is there. The file is whole at any time.
+
+    Args:
+        path: the file, as Keras saved it.
+        card: what to put into it.
+
+    Raises:
+        ModelError: the file is not one that Keras saved, or a name of a class is longer than a line.
+        OutputError: it cannot be written.
+    """
+    path = Path(path)
+    Card.from_json(card.to_json())  # what could not be read is not written
+    try:
+        with writing(path), zipfile.ZipFile(path) as old:
+            metadata = json.loads(old.read(_METADATA))
+            metadata[_KEY] = card.to_json()
+            with zipfile.ZipFile(part_path(path), "w") as new:
+                _copy(old, new, json.dumps(metadata))
+            publish(path)
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is not a .keras file that Keras saved, and can hold no card") from error
+    finally:
+        remove_part(path)
+
+
+def _copy(old: zipfile.ZipFile, new: zipfile.ZipFile, metadata: str) -> None:
+    """Copy an archive with other metadata, entry by entry: the weights may be larger than what is free in memory."""
+    for entry in old.infolist():
+        if entry.filename == _METADATA:
+            new.writestr(entry, metadata)
+            continue
+        with old.open(entry) as source, new.open(entry, "w") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
 
 
 def write_beside(path: str | Path, card: Card) -> None:
-    """Write the card and the names of the classes beside a model's file."""
+    """Write the card and the names of the classes beside a model's file, for other tools and for Keras' next save.
+
+    Args:
+        path: the model's file or folder: NAME.card.json and NAME.labels.txt are written beside it.
+        card: what they are of.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
     path = Path(path)
-    path.with_name(f"{path.stem}.labels.txt").write_text("".join(f"{name}\n" for name in card.classes), "utf-8")
+    texts = {
+        card_beside(path): json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n",
+        path.with_name(f"{path.stem}.labels.txt"): text_of_labels(card.classes),
+    }
+    for file, text in texts.items():
+        try:
+            with writing(file):
+                part_path(file).write_text(text, "utf-8")
+                publish(file)
+        finally:
+            remove_part(file)

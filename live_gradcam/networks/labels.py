@@ -74,6 +74,19 @@ def _labels_of_lines(text: str) -> tuple[str, ...]:
     return lines
 
 
+def text_of_labels(labels: Sequence[str]) -> str:
+    """Class names as a text file of them: a name on each line, after its index where the names alone say another thing.
+
+    `read_labels` reads the same names from it. "0 cat" and "1 dog" are read as "cat" and "dog", unless each has its
+    index in front.
+    """
+    lines = [" ".join(label.split()) for label in labels]
+    text = "\n".join(lines) + "\n"
+    if _labels_of_lines(text) == tuple(lines):
+        return text
+    return "".join(f"{index} {line}\n" for index, line in enumerate(lines))
+
+
 def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
     try:
         content = json.loads(text)
