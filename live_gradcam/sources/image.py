@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import cv2
 import numpy as np
@@ -74,6 +75,33 @@ def read_pixels(path: str | Path) -> Pixels:
     return pixels
 
 
+def read_opacity(path: str | Path) -> np.ndarray | None:
+    """How opaque a picture is, place by place, where its file says so.
+
+    Args:
+        path: of a picture that `read_image` reads.
+
+    Returns:
+        uint8 (height, width), 0 for what is seen through and 255 for what is not, of the size that `read_image` gives;
+        None of a picture that is opaque everywhere, or of a format without transparency.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    if _kind_of(content) is not None:
+        return None
+    silence_opencv()
+    image = _decode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if not _has_opacity(image):
+        return None
+    opacity = _eight_bits(image[..., 3])
+    return None if opacity.min() == 255 else np.ascontiguousarray(opacity)
+
+
 def check_picture(path: Path) -> None:
     """Make sure, from a file's first bytes alone, that what reads it is installed.
 
@@ -135,7 +163,7 @@ def _decoded(content: bytes) -> Pixels | None:
     silence_opencv()
     encoded = np.frombuffer(content, np.uint8)
     image = _decode(encoded, cv2.IMREAD_UNCHANGED)
-    if image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16):
+    if _has_opacity(image):
         return Pixels(on_white(image))
     is_deep = image is not None and image.dtype != np.uint8
     # Unlike IMREAD_UNCHANGED, these turn the picture as its EXIF says.
@@ -151,6 +179,11 @@ def _decoded(content: bytes) -> Pixels | None:
         is_inverted=image.dtype != np.uint8 and is_white_at_zero(content),
         note=f"has {count} pages: only the first one is read" if count > 1 else None,
     )
+
+
+def _has_opacity(image: np.ndarray | None) -> TypeGuard[np.ndarray]:
+    """Whether the values of a file are three colours and how opaque they are."""
+    return image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16)
 
 
 def _decode(encoded: np.ndarray, flags: int) -> np.ndarray | None:

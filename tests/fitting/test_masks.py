@@ -1,0 +1,122 @@
+"""Where the object is in a picture: transparency, folders of masks, tables of boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.fitting.dataset import Example
+from live_gradcam.fitting.masks import find_objects, holds_masks, read_boxes, read_mask
+
+LEFT_HALF = np.repeat([[True, True, False, False]], 4, axis=0)
+
+
+def example(path: Path) -> Example:
+    return Example(path, (0,), str(path))
+
+
+def write(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+    return path
+
+
+def picture(path: Path) -> Path:
+    return write(path, np.full((4, 4, 3), 90, np.uint8))
+
+
+def mask(path: Path, light: int = 255) -> Path:
+    return write(path, LEFT_HALF.astype(np.uint8) * light)
+
+
+def test_transparency_is_a_mask(tmp_path):
+    image = np.full((4, 4, 4), 90, np.uint8)
+    image[..., 3] = LEFT_HALF * 255
+    cut_out = write(tmp_path / "owl.png", image)
+    np.testing.assert_array_equal(read_mask(example(cut_out)), LEFT_HALF)
+    found = find_objects([example(cut_out)]).of(example(cut_out), (4, 4))
+    assert found is not None
+    assert found.by == "transparency"
+
+
+def test_without_any_there_is_none(tmp_path):
+    assert read_mask(example(picture(tmp_path / "owl.jpg"))) is None
+    opaque = write(tmp_path / "opaque.png", np.full((4, 4, 4), 255, np.uint8))
+    assert read_mask(example(opaque)) is None
+    assert read_mask(Example(tmp_path / "owl.mp4", (0,), "owl", time=1.0)) is None
+
+
+@pytest.mark.parametrize("place", ["masks/birds/owl.png", "birds/masks/owl.png", "birds/masks/owl_mask.png"])
+@pytest.mark.parametrize("light", [255, 1])
+def test_a_folder_of_masks_is_found_beside_or_above_a_picture(tmp_path, place, light):
+    owl = picture(tmp_path / "birds" / "owl.jpg")
+    mask(tmp_path / place, light)
+    np.testing.assert_array_equal(read_mask(example(owl)), LEFT_HALF)
+
+
+def test_a_mask_of_another_size_is_stretched(tmp_path):
+    owl = write(tmp_path / "owl.jpg", np.zeros((8, 8, 3), np.uint8))
+    mask(tmp_path / "masks" / "owl.png")
+    np.testing.assert_array_equal(read_mask(example(owl)), np.kron(LEFT_HALF, np.ones((2, 2), bool)))
+
+
+def test_a_name_that_several_pictures_have_needs_its_folder(tmp_path):
+    first, second = picture(tmp_path / "birds" / "1.jpg"), picture(tmp_path / "cats" / "1.jpg")
+    mask(tmp_path / "of all" / "1.png")
+    mask(tmp_path / "of all" / "cats" / "1.png")
+    found = find_objects([example(first), example(second)], tmp_path / "of all")
+    assert found.masks == {second: tmp_path / "of all" / "cats" / "1.png"}
+
+
+def test_boxes_of_a_table(tmp_path):
+    first, second = picture(tmp_path / "birds" / "1.jpg"), picture(tmp_path / "cats" / "2.jpg")
+    table = tmp_path / "boxes.csv"
+    table.write_text(
+        "path,left,top,right,bottom\nbirds/1.jpg,0,0,2,4\n2.jpg,0,0,1,1\n2.jpg,3,3,9,9\nother.jpg,0,0,1,1\n"
+    )
+    found = find_objects([example(first), example(second)], boxes=table)
+    of_first, of_second = (found.of(example(one), (4, 4)) for one in (first, second))
+    assert of_first is not None
+    assert of_second is not None
+    assert of_first.by == "boxes"
+    np.testing.assert_array_equal(of_first.mask, LEFT_HALF)
+    assert np.argwhere(of_second.mask).tolist() == [[0, 0], [3, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("path,left,top,right\na.jpg,0,0,2\n", SourceError, "line 2 of .* is no box: give a table with the columns"),
+        ("path,left,top,right,bottom\na.jpg,2,0,1,4\n", SourceError, "left is before right"),
+        ("path,left,top,right,bottom\nother.jpg,0,0,1,1\n", UsageError, "names none of the pictures"),
+        ("path,left,top,right,bottom\n1.jpg,0,0,1,1\n", UsageError, "may be .*a/1.jpg or .*b/1.jpg"),
+    ],
+)
+def test_a_table_that_is_none_says_what_is_wrong(tmp_path, text, error, words):
+    table = tmp_path / "boxes.csv"
+    table.write_text(text)
+    with pytest.raises(error, match=words):
+        read_boxes(table, [tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg"])
+
+
+def test_a_folder_that_does_not_fit_is_refused(tmp_path):
+    owl = example(picture(tmp_path / "birds" / "owl.jpg"))
+    with pytest.raises(SourceError, match="there is no folder of masks"):
+        find_objects([owl], tmp_path / "none")
+    mask(tmp_path / "others" / "eagle.png")
+    with pytest.raises(UsageError, match=r"no mask of any picture: .*others/birds/owl\.png"):
+        find_objects([owl], tmp_path / "others")
+
+
+def test_masks_are_told_from_a_class_of_that_name(tmp_path):
+    picture(tmp_path / "birds" / "owl.jpg")
+    picture(tmp_path / "masks" / "venetian.jpg")
+    assert not holds_masks(tmp_path / "masks")
+    (tmp_path / "masks" / "venetian.jpg").unlink()
+    mask(tmp_path / "masks" / "birds" / "owl.png")
+    assert holds_masks(tmp_path / "masks")
+    assert not holds_masks(tmp_path / "birds")
