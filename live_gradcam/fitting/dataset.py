@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from live_gradcam.choices import Task
-from live_gradcam.errors import SourceError
+from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.image import read_image
 from live_gradcam.sources.opening import open_recording
 
 #: What an example is for.
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
+#: The shortest part of a video that may be tested by the rest of it, in seconds, and how many there are at most.
+BLOCK_SECONDS, MOST_BLOCKS = 4.0, 5
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,89 @@ class Dataset:
 def _indices(example: Example) -> tuple[int, ...]:
     assert isinstance(example.target, tuple)  # of classes and labels
     return example.target
+
+
+def groups_of(dataset: Dataset) -> tuple[str, ...]:
+    """What belongs together, for each example: its group; of the only video of a class the block that it is in.
+
+    A block is at least `BLOCK_SECONDS` long: frames near each other are one thing seen twice.
+    """
+    groups = [example.group for example in dataset.examples]
+    rows = dataset.rows_of("train").tolist()
+    of_class: dict[int | None, list[int]] = {}
+    for row in rows:
+        target = dataset.examples[row].target
+        for index in target if isinstance(target, tuple) and target else [None]:
+            of_class.setdefault(index, []).append(row)
+    for members in of_class.values():
+        (first, *_), is_one = members, len({dataset.examples[row].group for row in members}) == 1
+        path = dataset.examples[first].path
+        if not is_one or any(dataset.examples[row].path != path for row in members):
+            continue
+        for row, block in zip(members, _blocks([dataset.examples[row].time for row in members]), strict=True):
+            groups[row] = f"{dataset.examples[row].group} part {block + 1}"
+    return tuple(groups)
+
+
+def _blocks(times: Sequence[float | None]) -> list[int]:
+    """The block of each time, from 0 on; a picture has no time, and is one block."""
+    known = [time for time in times if time is not None]
+    if not known:
+        return [0] * len(times)
+    begin, length = min(known), max(known) - min(known)
+    step = length / max(1, len(known) - 1)
+    count = min(MOST_BLOCKS, int((length + step) / BLOCK_SECONDS)) or 1
+    size = (length + step) / count
+    return [min(count - 1, int(((time or 0.0) - begin) / size)) for time in times]
+
+
+def check_groups(dataset: Dataset) -> None:
+    """Refuse what no head can be fitted to and tested on.
+
+    Raises:
+        UsageError: fewer than two classes, or a class with one group; of labels and values fewer than two groups.
+    """
+    left_out = _left_out_briefly(dataset)
+    rows = dataset.rows_of("train").tolist()
+    groups = groups_of(dataset)
+    if dataset.task == "classes":
+        if len(dataset.classes) < 2:
+            found = f"only one class, {dataset.classes[0]}" if dataset.classes else "no class"
+            raise UsageError(f"there is {found}: give pictures of at least two classes{left_out}")
+        for index, name in enumerate(dataset.classes):
+            of_class = [row for row in rows if dataset.examples[row].target == (index,)]
+            if not of_class:
+                raise UsageError(f"the class {name} has no picture that can be used{left_out}")
+            if len({groups[row] for row in of_class}) == 1:
+                raise UsageError(_one_group(dataset, name, of_class) + left_out)
+        return
+    if dataset.task == "labels" and not dataset.classes:
+        raise UsageError(f"no picture has a label: give at least one label{left_out}")
+    if len({groups[row] for row in rows}) < 2:
+        raise UsageError(f"there is only one picture, or one group of them, to fit to: give more{left_out}")
+
+
+def _one_group(dataset: Dataset, name: str, rows: Sequence[int]) -> str:
+    example = dataset.examples[rows[0]]
+    if len(rows) == 1 and example.time is None:
+        return f"the class {name} has one picture only, {example.path}: give at least two"
+    if all(dataset.examples[row].path == example.path for row in rows):
+        return (
+            f"the class {name} has one short video only, {example.path}: give a second one, or one of at least "
+            f"{2 * BLOCK_SECONDS:.0f} seconds"
+        )
+    return (
+        f"the class {name} has one group only, {example.group.partition(' ')[2] or example.group}: pictures of one "
+        "group are never tested by each other, so give a second group"
+    )
+
+
+def _left_out_briefly(dataset: Dataset) -> str:
+    """How many files are not used, with the first of them, to follow what is missing."""
+    files = [one for one in dataset.left_out if not one.why.startswith("hidden")]
+    if not files:
+        return ""
+    return f". Not used: {len(files)} of the files, such as {files[0].path} ({files[0].why})"
 
 
 def read_frame(example: Example) -> np.ndarray:

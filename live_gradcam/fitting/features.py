@@ -56,16 +56,17 @@ class Backbone:
         """A frame, uint8 (H, W, 3) BGR, as the network sees it: uint8 (height, width, 3) BGR."""
         return self._framing.framed(frame).pixels
 
-    def features(self, frames: Iterable[np.ndarray]) -> np.ndarray:
+    def features(self, frames: Iterable[np.ndarray], *, are_seen: bool = False) -> np.ndarray:
         """The features of frames, which are read as they are needed, 16 at a time.
 
         Args:
             frames: uint8 (H, W, 3), BGR, of any size.
+            are_seen: whether they are as `seen` gives them.
 
         Returns:
             float32 (n, d).
         """
-        rest, found = map(self.seen, frames), [np.zeros((0, self.size), np.float32)]
+        rest, found = iter(frames) if are_seen else map(self.seen, frames), [np.zeros((0, self.size), np.float32)]
         while group := list(islice(rest, BATCH)):
             filled_up = np.stack(group + [group[-1]] * (BATCH - len(group)))
             found.append(self._compiled(filled_up)["features"][: len(group)])

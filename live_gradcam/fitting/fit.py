@@ -2,37 +2,240 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib.metadata
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.fitting.cache import FeatureCache
+from live_gradcam.fitting.cross_validation import CrossValidated, cross_validate
+from live_gradcam.fitting.dataset import PARTS, Dataset, LeftOut, check_groups
+from live_gradcam.fitting.decoding import read_all
 from live_gradcam.fitting.fitted import Fitted
+from live_gradcam.fitting.folds import honest_folds
+from live_gradcam.fitting.head import Head, fit_head
 from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions
-from live_gradcam.networks.catalog import DEFAULT_MODEL
+from live_gradcam.fitting.reading import Source, content_hash, read_dataset
+from live_gradcam.fitting.scores import Scores, scores_of
+from live_gradcam.networks.card import Card
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model, find_source, load_with_options
+from live_gradcam.networks.model_source import ModelOptions
+from live_gradcam.sources.kinds import Kind
 
 if TYPE_CHECKING:
     import keras
+
+    from live_gradcam.fitting.features import Backbone
 
 #: Called as a stage goes on: (what is done, done, in all).
 OnProgress = Callable[[str, int, int], None]
 
 
 def fit(
-    source: str | Path | Mapping[str | Path, str],
+    source: Source | None = None,
     *,
     model: str | Path | keras.Model = DEFAULT_MODEL,
+    model_options: ModelOptions | None = None,
     options: FitOptions = DEFAULT_OPTIONS,
     on_progress: OnProgress | None = None,
 ) -> Fitted:
     """Fit a network to one's own classes.
 
     Args:
-        source: a folder with a folder of pictures and videos for each class, or `{video: class}`.
+        source: a folder with a folder of pictures and videos for each class, or with such folders in `train`, `val` and
+            `test`; `{video: class}`; or the folder where the paths of the table `options.csv` begin.
         model: the network whose features are used: as for `load_classifier`.
-        options: how.
-        on_progress: called as a stage goes on.
+        model_options: how it is loaded.
+        options: how it is fitted.
+        on_progress: called as a stage goes on: (what is done, done, in all).
 
     Raises:
-        LiveGradcamError: there are not enough examples, or the network has no pooled features.
+        LiveGradcamError: what `read_dataset` refuses; the model cannot be loaded, or has no pooled features.
     """
-    raise NotImplementedError
+    model_options = model_options or ModelOptions()
+    run = _Run(options, on_progress or (lambda what, done, total: None))
+    check_model(model, model_options)
+    with run.timed("look"):
+        dataset = read_dataset(source, options, lambda done, total: run.on_progress("look at files", done, total))
+    set_compiler_flags()
+    with quiet_tensorflow():
+        with run.timed("load"):
+            backbone = _backbone(model, model_options, options)
+        with run.timed("features"):
+            cache = FeatureCache(_identity(model, model_options, backbone)) if options.cache else None
+            dataset, features = run.features(dataset, backbone, cache)
+            check_groups(dataset)
+        return run.fitted(dataset, features, backbone)
+
+
+@dataclass
+class _Run:
+    """A fit that goes on.
+
+    Attributes:
+        options: how.
+        on_progress: as for `fit`.
+        seconds: how long each stage took.
+    """
+
+    options: FitOptions
+    on_progress: OnProgress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Take the time of a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+    def features(self, dataset: Dataset, backbone: Backbone, cache: FeatureCache | None) -> tuple[Dataset, np.ndarray]:
+        """The features of all examples; those that cannot be read are left out of the data set."""
+        count = len(dataset.examples)
+        keys = _keys(dataset, cache) if cache else []
+        kept = cache.get(keys, backbone.size) if cache else {}
+        missing = [row for row in range(count) if not (keys and keys[row] in kept)]
+        unread: dict[int, str] = {}
+        read: list[int] = []
+        features = np.zeros((count, backbone.size), np.float32)
+        for row, key in enumerate(keys):
+            if key in kept:
+                features[row] = kept[key]
+
+        def frames() -> Iterator[np.ndarray]:
+            for done, (row, pixels) in enumerate(read_all(dataset.examples, missing, backbone.seen), 1):
+                self.on_progress("read pictures", count - len(missing) + done, count)
+                if isinstance(pixels, str):
+                    unread[row] = pixels
+                else:
+                    read.append(row)
+                    yield pixels
+
+        if missing:
+            features_read = backbone.features(frames(), are_seen=True)
+            features[read] = features_read
+            if cache:
+                cache.put({keys[row]: features[row] for row in read})
+        rows = [row for row in range(count) if row not in unread]
+        return _without(dataset, unread), features[rows]
+
+    def fitted(self, dataset: Dataset, features: np.ndarray, backbone: Backbone) -> Fitted:
+        """Fit the head, test it, and put the network together."""
+        from live_gradcam.fitting.network import with_head
+
+        rows, targets = dataset.rows_of("train"), dataset.targets
+        task, count = dataset.task, len(dataset.classes)
+        with self.timed("head"):
+            folds = honest_folds(dataset, features, count=self.options.folds, seed=self.options.seed)
+            tested = cross_validate(
+                features[rows],
+                targets[rows],
+                folds.of_example[rows],
+                task=task,
+                classes=count,
+                on_fold=lambda done, total: self.on_progress("fit and test", done, total),
+            )
+            head = fit_head(features[rows], targets[rows], task=task, classes=count, strength=tested.strength)
+        held_out = _held_out(dataset, features, head, tested)
+        scores = _scores(dataset, held_out)
+        with self.timed("assemble"):
+            fitted = with_head(backbone.classifier, backbone.model, head, dataset.classes)
+            card = _card(dataset, backbone, scores)
+            classifier = replace(fitted, fit=backbone.fit)
+        return Fitted(
+            classifier,
+            head,
+            dataset,
+            features,
+            folds.of_example,
+            tested.heads,
+            held_out,
+            scores,
+            card,
+            backbone,
+            groups=folds.groups,
+            same=folds.same,
+            strength=tested.strength,
+            seconds=self.seconds,
+        )
+
+
+def _backbone(model: str | Path | keras.Model, model_options: ModelOptions, options: FitOptions) -> Backbone:
+    from live_gradcam.fitting.features import Backbone
+
+    classifier = load_with_options(model, model_options)
+    own = classifier.fit if classifier.fit in ("crop", "letterbox") else "stretch"
+    return Backbone(classifier, options.fit or own)  # type: ignore[arg-type]
+
+
+def _identity(model: str | Path | keras.Model, model_options: ModelOptions, backbone: Backbone) -> Mapping[str, object]:
+    """All that the features of a picture depend on, besides the picture."""
+    classifier = backbone.classifier
+    return {
+        "model": find_source(model).identity(model, model_options),
+        "head": model_options.head,
+        "feed": repr(sorted(model_options.feed.items())),
+        "input": classifier.input_size,
+        "preprocessing": classifier.preprocessing,
+        "fit": backbone.fit,
+        "versions": [importlib.metadata.version(name) for name in ("live-gradcam", "tensorflow", "keras")],
+    }
+
+
+def _keys(dataset: Dataset, cache: FeatureCache) -> list[bytes]:
+    contents: dict[Path, str] = {}
+    for example in dataset.examples:
+        if example.path not in contents:
+            kind = Kind.PICTURE if example.time is None else Kind.VIDEO
+            contents[example.path] = content_hash(example.path, kind)
+    return [cache.key(contents[example.path], example.time) for example in dataset.examples]
+
+
+def _without(dataset: Dataset, unread: Mapping[int, str]) -> Dataset:
+    """The data set without examples that cannot be read, whose files are left out; of a video some frames may be."""
+    if not unread:
+        return dataset
+    of_file: dict[Path, list[int]] = {}
+    for row in unread:
+        of_file.setdefault(dataset.examples[row].path, []).append(row)
+    left_out = []
+    for path, rows in of_file.items():
+        total = sum(example.path == path for example in dataset.examples)
+        why = unread[rows[0]]
+        left_out.append(LeftOut(path, why if len(rows) == total else f"{len(rows)} of {total} frames: {why}"))
+    examples = tuple(example for row, example in enumerate(dataset.examples) if row not in unread)
+    return replace(dataset, examples=examples, left_out=(*dataset.left_out, *left_out))
+
+
+def _held_out(dataset: Dataset, features: np.ndarray, head: Head, tested: CrossValidated) -> np.ndarray:
+    held_out = head.probabilities(features)
+    held_out[dataset.rows_of("train")] = tested.held_out
+    return held_out
+
+
+def _scores(dataset: Dataset, held_out: np.ndarray) -> dict[str, Scores]:
+    targets = dataset.targets
+    scores: dict[str, Scores] = {}
+    for part in PARTS:
+        rows = dataset.rows_of(part)
+        if len(rows):
+            name = "cross-validation" if part == "train" else part
+            scores[name] = scores_of(held_out[rows], targets[rows], task=dataset.task, classes=dataset.classes)
+    return scores
+
+
+def _card(dataset: Dataset, backbone: Backbone, scores: Mapping[str, Scores]) -> Card:
+    return Card(
+        classes=dataset.classes,
+        task=dataset.task,
+        fit=backbone.fit,
+        backbone=backbone.classifier.name,
+        counts=dataset.counts("train"),
+        scores={part: one.to_json() for part, one in scores.items()},
+    )

@@ -52,6 +52,9 @@ class Fitted:
         scores: by "cross-validation", and "val" and "test" where there are such examples.
         card: what travels with the file.
         backbone: the network without its head.
+        groups: int (n,): a number for what belongs together, by its group and by its looks; −1 for val and test.
+        same: the cosine of their features from which on pictures were taken for one thing.
+        strength: of the head's regularisation.
         curve: the steps of fine-tuning; none without it.
         seconds: how long each stage took.
     """
@@ -66,6 +69,9 @@ class Fitted:
     scores: Mapping[str, Scores]
     card: Card
     backbone: Backbone
+    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    same: float = 1.0
+    strength: float = 0.0
     curve: tuple[Epoch, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 

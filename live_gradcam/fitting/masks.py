@@ -50,7 +50,7 @@ class Object:
 
     @property
     def mask(self) -> np.ndarray:
-        """bool (height, width): the object."""
+        """Bool (height, width): the object."""
         return np.asarray(self.opacity >= 0.5)
 
 

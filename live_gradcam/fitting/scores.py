@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from live_gradcam.choices import Task
+from live_gradcam.fitting.cross_validation import loss_of
 
 #: Into so many bins of equal width confidence is cut for the calibration error.
 _BINS = 15
-_LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,12 @@ def _of_classes(answers: np.ndarray, targets: np.ndarray, classes: Sequence[str]
         _class_scores(name, int(right[k]), int(confusion[:, k].sum()), int(confusion[k].sum()))
         for k, name in enumerate(classes)
     )
-    given = answers[np.arange(len(targets)), targets]
     return Scores(
         count=len(targets),
         accuracy=float(np.mean(said == targets)),
         balanced_accuracy=_mean([one.recall for one in per_class]),
         ece=calibration_error(answers.max(axis=1), said == targets),
-        log_loss=float(-np.log(np.maximum(given, _LEAST)).mean()),
+        log_loss=loss_of(answers, targets, "classes"),
         per_class=per_class,
         confusion=tuple(tuple(int(number) for number in row) for row in confusion),
     )
@@ -116,13 +115,12 @@ def _of_labels(answers: np.ndarray, targets: np.ndarray, classes: Sequence[str])
         for side in (False, True)
         if (targets[:, k] == side).any()
     ]
-    given = np.where(targets, answers, 1 - answers)
     return Scores(
         count=len(targets),
         accuracy=float(np.mean(said == targets)),
         balanced_accuracy=float(np.mean(sides)),
         ece=calibration_error(np.maximum(answers, 1 - answers).ravel(), (said == targets).ravel()),
-        log_loss=float(-np.log(np.maximum(given, _LEAST)).mean()),
+        log_loss=loss_of(answers, targets, "labels"),
         per_class=per_class,
     )
 
