@@ -45,6 +45,7 @@ def classifier_of(loaded: LoadedModel, options: ModelOptions) -> Classifier:
         fit=facts.fit,
         output=facts.output,
         pixel_guess=facts.guess,
+        card=facts.card,
     )
 
 

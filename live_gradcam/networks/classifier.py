@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.choices import Output
 from live_gradcam.explanations.vocabulary import Groups
+from live_gradcam.networks.card import Card
 from live_gradcam.networks.labels import find_class, groups_of
 from live_gradcam.networks.preprocessing import Preprocessing
 
@@ -29,6 +30,7 @@ class Classifier:
         pixel_guess: the name of the preprocessing, where nobody says that it is the right one; else None.
         fit: how pictures were made to fit the input when the network was trained, as a name of `explanations.fits.Fit`,
             where its file says so; None where it does not.
+        card: what its file says about it; None where there is nothing.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Classifier:
     fit: str | None = None
     output: Output | None = None
     pixel_guess: str | None = None
+    card: Card | None = None
 
     @property
     def groups(self) -> Groups | None:

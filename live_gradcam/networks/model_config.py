@@ -68,8 +68,7 @@ def head_in_config(config: Mapping[str, Any], output: Output | None) -> tuple[in
         output: what they are, where the user says so.
     """
     try:
-        dense = _last_layer(config)["config"]
-        units, activation = dense["units"], dense["activation"]
+        units, activation = _head(config)
     except (_CannotTellError, *_NOT_AS_EXPECTED):
         return None
     if not isinstance(units, int) or activation not in ACTIVATIONS:
@@ -78,19 +77,39 @@ def head_in_config(config: Mapping[str, Any], output: Output | None) -> tuple[in
     return units, output or output_of(known, units)
 
 
-def _last_layer(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The dense layer that gives a model's one output."""
+def _head(model: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The units of the dense layer that gives a model's one output, and its activation, perhaps a layer of its own."""
     _check_that_it_is_kerass(model)
-    settings = model["config"]
-    last = settings["layers"][-1]
-    if model["class_name"] != "Sequential":
-        last = _named(settings["layers"], _only(settings["output_layers"]))
+    is_sequence, all_layers = model["class_name"] == "Sequential", model["config"]["layers"]
+    last = all_layers[-1] if is_sequence else _named(all_layers, _only(model["config"]["output_layers"]))
     if _is_model(last):
-        return _last_layer(last)
+        return _head(last)
     _check_that_it_is_kerass(last)
+    activation = _activation_of(last)
+    if activation is not None:
+        last = all_layers[-2] if is_sequence else _named(all_layers, _name_before(last))
+        _check_that_it_is_kerass(last)
     if last["class_name"] != "Dense":
         raise _CannotTellError
-    return last
+    before = last["config"]["activation"]
+    return last["config"]["units"], before if activation in (None, "linear") else activation
+
+
+def _activation_of(layer: Mapping[str, Any]) -> Any:
+    """The activation that a layer is; None of a layer that is something else."""
+    if layer["class_name"] == "Softmax" and layer["config"].get("axis", -1) == -1:
+        return "softmax"
+    return layer["config"]["activation"] if layer["class_name"] == "Activation" else None
+
+
+def _name_before(layer: Mapping[str, Any]) -> str:
+    """The name of the only layer whose output a layer takes."""
+    (call,) = layer["inbound_nodes"]
+    if isinstance(call, list):  # as Keras 2 writes it: [[name, call, index, arguments]]
+        ((name, *_),) = call
+        return name
+    (tensor,) = call["args"]
+    return tensor["config"]["keras_history"][0]
 
 
 def _only(outputs: Any) -> str:

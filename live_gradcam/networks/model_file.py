@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.files import fingerprint
+from live_gradcam.networks.card import read_card
 from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 from live_gradcam.networks.keras_reading import first_bytes, named, nothing_left_out
@@ -98,7 +99,7 @@ class ModelFiles(ModelSource):
         loaded = _load(self._open(path), custom_objects, trust=options.trust)
         if options.weights_file is not None:
             load_weights(loaded, options.weights_file)
-        return LoadedModel(path.name, loaded, file=path)
+        return LoadedModel(path.name, loaded, file=path, card=read_card(path, options.say))
 
     def identity(self, model: str | Path | keras.Model, options: ModelOptions) -> str:
         """The file's content."""
@@ -114,13 +115,21 @@ class ModelFiles(ModelSource):
         return None if options.feed or may_have_others else layers_in_config(config)
 
     def labels(self, model: str | Path | keras.Model, options: ModelOptions) -> tuple[str, ...] | None:
-        """The user's, those beside the file, or numbers; None where the configuration does not say how many."""
+        """The user's, those of the card or beside the file, or numbers; None where nothing says how many there are."""
         path = Path(model)
-        head = None if options.head else head_in_config(self._open(path).config, options.output)
+        card = read_card(path, _say_nothing) if options.labels is None else None
+        output = options.output or (card.task if card else None)
+        head = None if options.head else head_in_config(self._open(path).config, output)
         if head is None:
             return _labels_alone(options)
+        if card and len(card.classes) == entries_of(head[1], head[0]):
+            return card.classes
         beside = None if options.labels is not None else labels_beside(path, entries_of(head[1], head[0]))
         return labels_for(options.labels, *head) or (beside[0] if beside else numbered_labels(*head))
+
+
+def _say_nothing(line: str) -> None:
+    """For what is said when the model is loaded."""
 
 
 def _labels_alone(options: ModelOptions) -> tuple[str, ...] | None:

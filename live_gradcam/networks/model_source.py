@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from live_gradcam.choices import Output
+from live_gradcam.networks.card import Card
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.preprocessing import Preprocessing
 
@@ -75,6 +76,7 @@ class LoadedModel:
         fit: how pictures were made to fit the input in training: a name of `explanations.fits.Fit`. Without it, a
             network by name is shown frames in tiles, as one of ImageNet's, and a file's is shown them squeezed.
         file: the model's file, beside which a file of labels may lie.
+        card: what the file says about the model. It is left out where it has not as many classes as the model.
     """
 
     name: str
@@ -83,6 +85,7 @@ class LoadedModel:
     labels: tuple[str, ...] | None = None
     fit: str | None = None
     file: Path | None = None
+    card: Card | None = None
 
 
 class ModelSource(Protocol):

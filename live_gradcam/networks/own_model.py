@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from live_gradcam.choices import Output
 from live_gradcam.errors import LiveGradcamError, ModelError
+from live_gradcam.networks.card import Card
 from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import labels_beside
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions
@@ -32,6 +33,7 @@ class Facts:
         fit: as for `Classifier`.
         guess: the name of the preprocessing, where it is a guess.
         labels: the source's, or from a file beside the model's; None without either.
+        card: what the file says about the model, where all of this is from.
     """
 
     output: Output | None
@@ -39,6 +41,7 @@ class Facts:
     fit: str | None
     guess: str | None
     labels: tuple[str, ...] | None
+    card: Card | None = None
 
 
 def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int], options: ModelOptions) -> Facts:
@@ -58,6 +61,10 @@ def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int
         return Facts(options.output, asked_for or loaded.preprocessing, loaded.fit, None, loaded.labels)
     name, say, output = loaded.name, options.say, options.output
     units = model.outputs[0].shape[-1]
+    card = _card_of(loaded, units, options)
+    if card is not None:
+        recipe = asked_for or PREPROCESSINGS[card.preprocessing]
+        return Facts(output or card.task, recipe, card.fit or fit_of(model), None, card.classes, card)
     network = _network(model, input_size)
     activation = "linear" if network is None else last_activation(network)
     if activation == "softmax" and units == 1 and output != "values":
@@ -81,6 +88,18 @@ def facts_of(loaded: LoadedModel, model: keras.Model, input_size: tuple[int, int
             preprocessing = PREPROCESSINGS[scale.name]
             guess = scale.name if scale.why == "guess" else None
     return Facts(output, preprocessing, fit, guess, labels)
+
+
+def _card_of(loaded: LoadedModel, units: int, options: ModelOptions) -> Card | None:
+    """The card in the model's file, where it is of this model. Otherwise a line says that it is left out."""
+    card = loaded.card
+    if card is None:
+        return None
+    entries = entries_of(options.output or card.task, units)
+    if len(card.classes) != entries:
+        options.say(f"{loaded.name}: its card names {len(card.classes)} classes for {entries}, so the card is left out")
+        return None
+    return card
 
 
 def _network(model: keras.Model, input_size: tuple[int, int]) -> Network | None:

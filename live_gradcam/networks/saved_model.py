@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.card import read_card
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions, ModelSource
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _SavedModels(ModelSource):
         if options.weights_file is not None:
             raise ModelError(f"{model} has weights of its own, and takes no others: leave out --weights")
         path = Path(model)
-        return LoadedModel(path.name, load_saved_model(path), file=path)
+        return LoadedModel(path.name, load_saved_model(path), file=path, card=read_card(path, options.say))
 
 
 def load_saved_model(path: Path) -> keras.Model:

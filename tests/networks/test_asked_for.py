@@ -219,6 +219,10 @@ def test_a_file_with_a_class_of_the_users_may_have_other_layers(tmp_path: Path) 
         (lambda x: layers.Dense(1)(x), "classes"),
         (lambda x: keras.Sequential([layers.Dense(5), layers.Dense(2)])(x), None),
         (lambda x: layers.Softmax()(layers.Dense(3)(x)), None),
+        (lambda x: layers.Activation("sigmoid")(layers.Dense(3)(x)), None),
+        (lambda x: layers.Activation("linear")(layers.Dense(3, activation="sigmoid")(x)), None),
+        (lambda x: keras.Sequential([layers.Dense(3), layers.Softmax()])(x), None),
+        (lambda x: layers.Flatten()(layers.Dense(3)(x)), None),
     ],
 )
 def test_the_labels_of_a_file_are_those_of_the_loaded_model(tmp_path: Path, ending: str, last, output) -> None:
@@ -230,7 +234,7 @@ def test_the_labels_of_a_file_are_those_of_the_loaded_model(tmp_path: Path, endi
     known = known_labels(str(path), options)
     loaded = load_classifier(path, **vars(options))
     assert known in (loaded.labels, None)
-    assert (known is None) == isinstance(model.layers[-1], layers.Softmax)
+    assert (known is None) == isinstance(model.layers[-1], layers.Flatten)
     with pytest.raises(UsageError) as late:
         find_target("class 7", loaded.labels, None)
     if known is not None:
@@ -247,7 +251,7 @@ def test_the_labels_of_a_file_are_those_of_the_loaded_model(tmp_path: Path, endi
 def test_labels_that_the_user_gives_are_known_where_their_number_is_not(tmp_path: Path) -> None:
     image = keras.Input((16, 16, 3))
     x = layers.Dense(2)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image)))
-    keras.Model(image, layers.Softmax()(x)).save(tmp_path / "a.keras")
+    keras.Model(image, layers.Flatten()(x)).save(tmp_path / "a.keras")
     path, options = str(tmp_path / "a.keras"), ModelOptions(labels=("rose", "tulip"))
     with pytest.raises(UsageError, match="there is no class 'tulp'; did you mean tulip"):
         check_names(path, options, classes=("tulp",))

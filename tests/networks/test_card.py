@@ -9,11 +9,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from toy_networks import two_dense_layers
+from keras import layers
+from toy_networks import FRAME, two_dense_layers
 
-from live_gradcam.errors import ModelError, OutputError
+from live_gradcam import SessionOptions, load_classifier, start_session
+from live_gradcam.errors import ModelError, OutputError, UsageError
+from live_gradcam.networks.asked_for import check_names, known_labels
 from live_gradcam.networks.card import Card, card_beside, read_card, write_beside, write_card
 from live_gradcam.networks.labels import read_labels
+from live_gradcam.networks.model_source import ModelOptions
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 CARD = Card(
     ("cup", "phone", "café", "glass 👩‍🔬", "none"),
@@ -159,3 +164,67 @@ def test_names_that_begin_with_their_index_keep_it_in_a_file(tmp_path: Path) -> 
     write_beside(tmp_path / "model.keras", Card(("0 cat", "1 dog")))
     assert (tmp_path / "model.labels.txt").read_text() == "0 0 cat\n1 1 dog\n"
     assert read_labels(tmp_path / "model.labels.txt") == ("0 cat", "1 dog")
+
+
+# --- what a card is good for --------------------------------------------------------------------------------------
+
+
+def nothing_said(line: str) -> None:
+    raise AssertionError(line)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_model_with_a_card_says_all_itself(model_file: Path, inside: bool) -> None:
+    write_card(model_file, CARD) if inside else write_beside(model_file, CARD)
+    (model_file.parent / "labels.txt").write_text("1\n2\n3\n4\n5\n")
+    classifier = load_classifier(model_file, say=nothing_said)
+    assert classifier.labels == CARD.classes
+    assert (classifier.fit, classifier.output, classifier.pixel_guess) == ("crop", "classes", None)
+    assert classifier.preprocessing == PREPROCESSINGS["unit"]
+    assert classifier.card == CARD
+
+
+def test_what_the_user_says_wins_over_the_card(model_file: Path) -> None:
+    write_card(model_file, CARD)
+    labels = ("a", "b", "c", "d", "e")
+    classifier = load_classifier(model_file, labels=labels, preprocessing="tf", output="values", say=nothing_said)
+    assert (classifier.labels, classifier.output) == (labels, "values")
+    assert classifier.preprocessing == PREPROCESSINGS["tf"]
+    assert load_classifier(model_file, preprocessing="auto", say=nothing_said).preprocessing == PREPROCESSINGS["unit"]
+
+
+def test_a_card_of_another_model_is_left_out_with_a_line(model_file: Path) -> None:
+    write_card(model_file, Card(("left", "right")))
+    said: list[str] = []
+    classifier = load_classifier(model_file, preprocessing="unit", say=said.append)
+    assert said == ["model.keras: its card names 2 classes for 5, so the card is left out"]
+    assert classifier.labels[0] == "class 0"
+    assert classifier.card is None
+    assert known_labels(model_file, ModelOptions())[0] == "class 0"
+
+
+def test_a_model_of_a_number_has_its_name(tmp_path: Path) -> None:
+    image = keras.Input((12, 14, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(layers.Rescaling(1 / 255)(image)))
+    keras.Model(image, layers.Dense(1)(x)).save(tmp_path / "age.keras")
+    write_card(tmp_path / "age.keras", Card(("age",), task="values"))
+    classifier = load_classifier(tmp_path / "age.keras", say=nothing_said)
+    assert (classifier.labels, classifier.output) == (("age",), "values")
+    assert known_labels(tmp_path / "age.keras", ModelOptions()) == ("age",)
+
+
+def test_classes_of_a_card_are_known_before_the_model_is_loaded(model_file: Path) -> None:
+    write_card(model_file, CARD)
+    assert known_labels(model_file, ModelOptions()) == CARD.classes
+    check_names(model_file, ModelOptions(), classes=("phone", "cup>phone"))
+    with pytest.raises(UsageError, match="there is no class 'fone'; did you mean none or phone"):
+        check_names(model_file, ModelOptions(), classes=("fone",))
+
+
+def test_a_session_has_names_and_fit_of_the_file_alone(model_file: Path) -> None:
+    write_card(model_file, CARD)
+    session = start_session(SessionOptions(str(model_file), classes=("phone",), tune="off"))
+    assert session.explainer.fit == "crop"
+    assert session.fit_guess is None
+    explanation = session.explain(FRAME)
+    assert {prediction.label for prediction in explanation.predictions} == set(CARD.classes)
