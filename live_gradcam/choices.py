@@ -232,17 +232,6 @@ OUTPUTS = Choices(
     },
 )
 
-#: What a network is fitted to say of a picture.
-Task = Literal["classes", "labels", "values"]
-TASKS = Choices(
-    "task",
-    {
-        "classes": "one class is right",
-        "labels": "any number of labels is right",
-        "values": "a number",
-    },
-)
-
 #: What is listed: ImageNet's own classes (or those of any other network), or groups of them with everyday names.
 Names = Literal["imagenet", "everyday"]
 NAMES = Choices("set of names", {"imagenet": "the network's own classes", "everyday": "what people call them"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from live_gradcam.choices import Task
+from live_gradcam.choices import Output
 from live_gradcam.fitting.head import Head, fit_head
 
 #: What is tried, the strongest first: the weakest needs the most steps.
@@ -36,7 +36,7 @@ def cross_validate(
     targets: np.ndarray,
     folds: np.ndarray,
     *,
-    task: Task,
+    task: Output,
     classes: int,
     on_fold: Callable[[int, int], None] | None = None,
 ) -> CrossValidated:
@@ -70,7 +70,7 @@ def cross_validate(
     return best
 
 
-def loss_of(answers: np.ndarray, targets: np.ndarray, task: Task) -> float:
+def loss_of(answers: np.ndarray, targets: np.ndarray, task: Output) -> float:
     """The mean of minus the logarithm of what was given to the truth; of "values" the mean squared error."""
     if task == "values":
         return float(np.square(answers[:, 0] - targets).mean())

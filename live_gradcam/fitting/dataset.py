@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from live_gradcam.choices import Task
+from live_gradcam.choices import Output
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.image import read_image
 from live_gradcam.sources.opening import open_recording
@@ -60,7 +60,7 @@ class Dataset:
         left_out: files that are not used.
     """
 
-    task: Task
+    task: Output
     classes: tuple[str, ...]
     examples: tuple[Example, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -96,24 +96,24 @@ def _indices(example: Example) -> tuple[int, ...]:
 
 
 def groups_of(dataset: Dataset) -> tuple[str, ...]:
-    """What belongs together, for each example: its group; of the only video of a class the block that it is in.
+    """What belongs together, for each example: its group, or of a video that is the only one of a class, its block.
 
     A block is at least `BLOCK_SECONDS` long: frames near each other are one thing seen twice.
     """
-    groups = [example.group for example in dataset.examples]
+    examples = dataset.examples
     rows = dataset.rows_of("train").tolist()
-    of_class: dict[int | None, list[int]] = {}
+    of_class: dict[int | None, set[str]] = {}
     for row in rows:
-        target = dataset.examples[row].target
+        target = examples[row].target
         for index in target if isinstance(target, tuple) and target else [None]:
-            of_class.setdefault(index, []).append(row)
-    for members in of_class.values():
-        (first, *_), is_one = members, len({dataset.examples[row].group for row in members}) == 1
-        path = dataset.examples[first].path
-        if not is_one or any(dataset.examples[row].path != path for row in members):
-            continue
-        for row, block in zip(members, _blocks([dataset.examples[row].time for row in members]), strict=True):
-            groups[row] = f"{dataset.examples[row].group} part {block + 1}"
+            of_class.setdefault(index, set()).add(examples[row].group)
+    alone = {next(iter(groups)) for groups in of_class.values() if len(groups) == 1}
+    groups = [example.group for example in examples]
+    for group in alone:
+        members = [row for row in rows if examples[row].group == group]
+        if len({examples[row].path for row in members}) == 1:
+            for row, block in zip(members, _blocks([examples[row].time for row in members]), strict=True):
+                groups[row] = f"{group} part {block + 1}"
     return tuple(groups)
 
 

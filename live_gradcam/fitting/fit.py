@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import keras
 
     from live_gradcam.fitting.features import Backbone
+
+#: So many pictures are read, and their features kept, at a time.
+_TOGETHER = 256
 
 #: Called as a stage goes on: (what is done, done, in all).
 OnProgress = Callable[[str, int, int], None]
@@ -117,11 +121,12 @@ class _Run:
                     read.append(row)
                     yield pixels
 
-        if missing:
-            features_read = backbone.features(frames(), are_seen=True)
-            features[read] = features_read
-            if cache:
-                cache.put({keys[row]: features[row] for row in read})
+        all_frames = frames()
+        while some := list(islice(all_frames, _TOGETHER)):
+            done = read[-len(some) :]
+            features[done] = backbone.features(some, are_seen=True)
+            if cache:  # what is computed is kept, also where the fit is interrupted
+                cache.put({keys[row]: features[row] for row in done})
         rows = [row for row in range(count) if row not in unread]
         return _without(dataset, unread), features[rows]
 
@@ -147,7 +152,7 @@ class _Run:
         with self.timed("assemble"):
             fitted = with_head(backbone.classifier, backbone.model, head, dataset.classes)
             card = _card(dataset, backbone, scores)
-            classifier = replace(fitted, fit=backbone.fit)
+            classifier = replace(fitted, fit=backbone.fit, card=card)
         return Fitted(
             classifier,
             head,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.files import check_output, part_path, publish, remove_part, writing
 from live_gradcam.fitting.dataset import Dataset
 from live_gradcam.fitting.head import Head
@@ -17,7 +19,13 @@ from live_gradcam.networks.card import Card, write_beside, write_card
 from live_gradcam.networks.classifier import Classifier
 
 if TYPE_CHECKING:
+    import keras
+
     from live_gradcam.fitting.features import Backbone
+
+
+#: How much must be free where a model is written, in bytes: a common network and its copy with the card.
+_ROOM = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Fitted:
         from live_gradcam.fitting.network import with_head
 
         fitted = with_head(self.backbone.classifier, self.backbone.model, head, self.dataset.classes)
-        return _with_fit(fitted, self.backbone.fit)
+        return replace(fitted, fit=self.backbone.fit)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the network as plain Keras, with its card in it, and the names of its classes beside it.
@@ -96,21 +104,56 @@ class Fitted:
         Raises:
             OutputError: it cannot be written.
         """
-        path = check_output(path, overwrite=overwrite)
-        part = part_path(path).with_suffix(".part.keras")
-        try:
-            with writing(path):
-                self.classifier.model.save(part)
-                write_card(part, self.card)
-                part.replace(part_path(path))
-                publish(path)
-                write_beside(path, self.card)
-        finally:
-            part.unlink(missing_ok=True)
-            remove_part(path)
+        write_model(Path(path), self.classifier.model, self.card, overwrite=overwrite)
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as plain values: see docs/json.md."""
+        from live_gradcam.fitting.as_json import fit_json
+
+        return fit_json(self)
 
 
-def _with_fit(classifier: Classifier, fit: str) -> Classifier:
-    from dataclasses import replace
+def write_model(path: Path, model: keras.Model, card: Card, *, overwrite: bool) -> None:
+    """Write a network as plain Keras, with its card in it and beside it. The file is whole or not there.
 
-    return replace(classifier, fit=fit)
+    Args:
+        path: a `.keras` file.
+        model: the network.
+        card: what is known of it.
+        overwrite: whether a file that exists may be replaced.
+
+    Raises:
+        UsageError: the name does not end in .keras.
+        OutputError: it cannot be written.
+    """
+    check_model_path(path, overwrite=overwrite)
+    part = part_path(path).with_suffix(".part.keras")
+    try:
+        with writing(path):
+            model.save(part)
+            write_card(part, card)
+            part.replace(part_path(path))
+            publish(path)
+            write_beside(path, card)
+    finally:
+        part.unlink(missing_ok=True)
+        remove_part(path)
+
+
+def check_model_path(path: Path, *, overwrite: bool) -> None:
+    """Make sure that a network can be written as a file.
+
+    Raises:
+        UsageError: the name does not end in .keras.
+        OutputError: it cannot be written, or the disk has no room for it.
+    """
+    if path.suffix != ".keras":
+        raise UsageError(f"the model is written as NAME.keras, and {path} is another name")
+    check_output(path, overwrite=overwrite)
+    with writing(path):
+        free = shutil.disk_usage(path.parent).free
+    if free < _ROOM:
+        raise OutputError(
+            f"cannot write {path}: there are only {free // 1_000_000} MB left on the disk, and {_ROOM // 1_000_000} MB "
+            "are needed"
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +9,10 @@ import numpy as np
 from live_gradcam.fitting.dataset import Dataset, groups_of
 
 #: From this cosine of their features on, two pictures are taken for one thing seen twice. Where all pictures look so
-#: much alike that too few groups would be left, the next one is taken.
-_SAME = (0.9, 0.95, 0.97, 0.98, 0.99, 0.995)
-#: At most this share of a class's pictures may be one thing by their looks.
-_LARGEST_SHARE = 0.4
+#: much alike that one group would fill half a fold, as of 2223 solar cells 1238 would be one, the next is taken.
+_SAME = (0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.99, 0.995)
+#: The largest group by looks: a share of a fold, or so many pictures of a small set.
+_LARGEST_SHARE, _LARGEST = 0.5, 4
 _BATCH = 1024
 
 
@@ -52,7 +51,8 @@ def honest_folds(dataset: Dataset, features: np.ndarray, *, count: int = 5, seed
     shown = _shown(dataset, rows)
     named = groups_of(dataset)
     names = np.unique([named[row] for row in rows], return_inverse=True)[1]
-    groups, same = _by_looks(dataset, features, rows, names, shown)
+    pictures = np.array([place for place, row in enumerate(rows) if dataset.examples[row].time is None], np.int64)
+    groups, same = _by_looks(features[rows], pictures, names, shown, count)
     of_example, of_group = (np.full(len(dataset.examples), -1, np.int64) for _ in range(2))
     of_group[rows] = groups
     of_example[rows] = _deal(groups, shown, count, seed)
@@ -71,16 +71,15 @@ def _shown(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def _by_looks(
-    dataset: Dataset, features: np.ndarray, rows: np.ndarray, names: np.ndarray, shown: np.ndarray
+    features: np.ndarray, pictures: np.ndarray, names: np.ndarray, shown: np.ndarray, count: int
 ) -> tuple[np.ndarray, float]:
     """Groups by name, joined where pictures look the same; and the cosine from which on they do."""
-    pictures = np.array([place for place, row in enumerate(rows) if dataset.examples[row].time is None], np.int64)
-    pairs = _alike(features[rows[pictures]], _SAME[0])
-    fewest = [min(5, len(np.unique(names[of_class > 0]))) for of_class in shown.T]
+    pairs = _alike(features[pictures], _SAME[0])
+    largest = max(_LARGEST, _LARGEST_SHARE * len(names) / count)
     for same in _SAME:
         close = pairs[pairs[:, 2] >= same]
         joined = _joined(names, pictures[close[:, :2].astype(int)])
-        if _are_enough(joined, names, shown, fewest):
+        if _are_fine(joined, names, shown, largest):
             return joined, same
     return names, 1.0
 
@@ -114,16 +113,12 @@ def _joined(names: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.unique([root_of(group) for group in names.tolist()], return_inverse=True)[1]
 
 
-def _are_enough(joined: np.ndarray, names: np.ndarray, shown: np.ndarray, fewest: Sequence[int]) -> bool:
-    """Whether each class has enough groups left, none of which is most of it that was not so by name."""
-    for of_class, least in zip(shown.T, fewest, strict=True):
-        members = of_class > 0
-        if not members.any():
-            continue
-        sizes, before = (np.unique(groups[members], return_counts=True)[1] for groups in (joined, names))
-        if len(sizes) < least or sizes.max() > max(before.max(), _LARGEST_SHARE * members.sum()):
-            return False
-    return True
+def _are_fine(joined: np.ndarray, names: np.ndarray, shown: np.ndarray, largest: float) -> bool:
+    """Whether no group is too large by looks alone, and no class has become one group."""
+    if np.bincount(joined).max() > max(largest, np.bincount(names).max()):
+        return False
+    in_classes = [of_class > 0 for of_class in shown.T]
+    return not any(len(np.unique(joined[one])) == 1 < len(np.unique(names[one])) for one in in_classes)
 
 
 def _deal(groups: np.ndarray, shown: np.ndarray, count: int, seed: int) -> np.ndarray:

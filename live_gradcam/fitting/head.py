@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from live_gradcam.choices import Task
+from live_gradcam.choices import Output
 
 #: So many steps are enough for every set that was tried; the last ones change no probability by 1e-4.
 _MOST_STEPS = 300
@@ -26,7 +26,7 @@ class Head:
 
     weights: np.ndarray
     bias: np.ndarray
-    task: Task = "classes"
+    task: Output = "classes"
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         """float32 (n, k) of features (n, d): before the softmax or the sigmoid; of "values" the values."""
@@ -37,7 +37,7 @@ class Head:
         return said(self.logits(features), self.task)
 
 
-def said(logits: np.ndarray, task: Task) -> np.ndarray:
+def said(logits: np.ndarray, task: Output) -> np.ndarray:
     """What a network says by its logits, float32 (n, k)."""
     if task == "values":
         return logits
@@ -51,7 +51,7 @@ def fit_head(
     features: np.ndarray,
     targets: np.ndarray,
     *,
-    task: Task = "classes",
+    task: Output = "classes",
     classes: int,
     strength: float,
     sample_weights: np.ndarray | None = None,

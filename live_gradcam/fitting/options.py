@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from live_gradcam.choices import FITS, TASKS, Task
+from live_gradcam.choices import FITS, OUTPUTS, Choices, Output
 from live_gradcam.errors import UsageError, check_number
 
 #: How pictures can be made to fit a network that is fitted: it sees each of them once, at its own size.
 FitOfFitting = Literal["stretch", "crop", "letterbox"]
+FITS_OF_FITTING = Choices("fit", {name: FITS.helps[name] for name in get_args(FitOfFitting)})
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class FitOptions:
     Attributes:
         every: seconds between two frames that are taken of a video.
         csv: a table with a row for each picture or video: its path, what it shows, and perhaps its group; None without.
-        task: what is predicted, a name of `choices.TASKS`.
+        task: what is predicted, a name of `choices.OUTPUTS`.
         fit: how pictures are made to fit the network's input; None for the network's own way, or else stretch.
         folds: how many parts the cross-validation has.
         unfreeze: how many blocks of the network, counted from its end, are trained too.
@@ -35,7 +36,7 @@ class FitOptions:
 
     every: float = 1.0
     csv: str | Path | None = None
-    task: Task = "classes"
+    task: Output = "classes"
     fit: FitOfFitting | None = None
     folds: int = 5
     unfreeze: int = 0
@@ -47,11 +48,9 @@ class FitOptions:
     def __post_init__(self) -> None:
         if not 0 < self.every < float("inf"):
             raise UsageError(f"--every is {self.every:g}: give the seconds between two frames, such as 0.5")
-        TASKS.check(self.task)
+        OUTPUTS.check(self.task)
         if self.fit is not None:
-            FITS.check(self.fit)
-            if self.fit not in get_args(FitOfFitting):
-                raise UsageError(f"--fit {self.fit} is not for fitting: use {', '.join(get_args(FitOfFitting))}")
+            FITS_OF_FITTING.check(self.fit)
         check_number("--folds", self.folds, least=2)
         check_number("--unfreeze", self.unfreeze, least=0)
         check_number("--epochs", self.epochs, least=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from live_gradcam.choices import Task
+from live_gradcam.choices import Output
 from live_gradcam.fitting.cross_validation import loss_of
 
 #: Into so many bins of equal width confidence is cut for the calibration error.
@@ -67,7 +67,7 @@ class Scores:
         }
 
 
-def scores_of(answers: np.ndarray, targets: np.ndarray, *, task: Task, classes: Sequence[str]) -> Scores:
+def scores_of(answers: np.ndarray, targets: np.ndarray, *, task: Output, classes: Sequence[str]) -> Scores:
     """The scores of what was said of some examples.
 
     Args:

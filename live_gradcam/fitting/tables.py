@@ -7,7 +7,7 @@ import math
 import re
 from pathlib import Path
 
-from live_gradcam.choices import Task
+from live_gradcam.choices import Output
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.fitting.dataset import PARTS, Part
 from live_gradcam.fitting.listing import Listed, Listing
@@ -21,7 +21,7 @@ _OF_PARTS: dict[str, Part] = {"training": "train", "valid": "val", "validation":
 _SEVERAL = re.compile(r"[;|,]")
 
 
-def list_table(table: Path, folder: Path | None, task: Task) -> tuple[Listing, str]:
+def list_table(table: Path, folder: Path | None, task: Output) -> tuple[Listing, str]:
     """The files of a table.
 
     Args:
@@ -57,7 +57,9 @@ def list_table(table: Path, folder: Path | None, task: Task) -> tuple[Listing, s
     return listing, name or "value"
 
 
-def _list_row(row: dict[str, str], number: int, table: Path, folder: Path | None, task: Task, listing: Listing) -> None:
+def _list_row(
+    row: dict[str, str], number: int, table: Path, folder: Path | None, task: Output, listing: Listing
+) -> None:
     path = (folder or table.parent) / row["path"]
     shows = _shown(row["shows"], task)
     part = _OF_PARTS.get(row.get("part", "").casefold(), row.get("part", "").casefold() or "train")
@@ -77,7 +79,7 @@ def _list_row(row: dict[str, str], number: int, table: Path, folder: Path | None
         listing.files.append(Listed(path, shows, f"group {group}" if group else str(path), part))
 
 
-def _shown(cell: str, task: Task) -> tuple[str, ...] | float | None:
+def _shown(cell: str, task: Output) -> tuple[str, ...] | float | None:
     """What a cell says; None where that is nothing."""
     if task == "values":
         try:

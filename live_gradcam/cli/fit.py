@@ -1,0 +1,243 @@
+"""`live-gradcam fit`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.cli.command import command
+from live_gradcam.cli.flags import (
+    CustomObjects,
+    Feed,
+    Head,
+    JsonPath,
+    Model,
+    Overwrite,
+    Preprocessing,
+    TrustModel,
+    Weights,
+)
+from live_gradcam.cli.marks import FilesOnly, Flags, chosen
+from live_gradcam.cli.stage_bars import StageBars
+from live_gradcam.cli.terminal import check_json_path, is_stdout, print_table, terminal, write_json
+from live_gradcam.errors import UsageError
+from live_gradcam.fitting.options import FITS_OF_FITTING, FitOfFitting, FitOptions
+from live_gradcam.networks.catalog import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from live_gradcam.fitting.fitted import Fitted
+    from live_gradcam.fitting.scores import Scores
+
+#: So many files that are not used are named on the terminal; `--json` names all.
+_NAMED = 20
+
+
+def backbone_flags(
+    model: Model = DEFAULT_MODEL,
+    weights: Weights = "imagenet",
+    preprocessing: Preprocessing = None,
+    head: Head = None,
+    feed: Feed = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
+) -> SessionOptions:
+    """Whose features are used."""
+    return SessionOptions(
+        model,
+        weights,
+        preprocessing=preprocessing,
+        head=head,
+        feed=tuple(feed or ()),
+        custom_objects=custom_objects,
+        trust=trust_model,
+    )
+
+
+def example_flags(
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="A table with a row per picture or video: its path, its class, and perhaps its group and its part "
+            "(train, val, test). Paths begin at FOLDER, or at the table.",
+        ),
+    ] = None,
+    multi_label: Annotated[
+        bool,
+        typer.Option("--multi-label", help="Any number of labels per picture, with ; between them in the table."),
+    ] = False,
+    regression: Annotated[
+        bool, typer.Option("--regression", help="Predict a number, which the table has for each picture.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", help="Of a video, take a frame this often.")
+    ] = 1.0,
+    fit: Annotated[
+        FitOfFitting | None,
+        chosen(
+            FITS_OF_FITTING,
+            "--fit",
+            help="How to fit a picture into the network's input, now and whenever the model is used. Default: the "
+            "network's own way, or stretch.",
+        ),
+        FITS_OF_FITTING,
+    ] = None,
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, metavar="N", help="How many parts test each other in cross-validation.")
+    ] = 5,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Deal groups to folds in another way.")] = 0,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep features of pictures for the next fit.")
+    ] = True,
+) -> FitOptions:
+    """What the network is fitted to, and how."""
+    if multi_label and regression:
+        raise UsageError("--multi-label and --regression are two tasks: give one of them")
+    return FitOptions(
+        every=every,
+        csv=csv,
+        task="labels" if multi_label else "values" if regression else "classes",
+        fit=fit,
+        folds=folds,
+        seed=seed,
+        cache=cache,
+    )
+
+
+@command
+def fit(
+    backbone: Annotated[SessionOptions, Flags(backbone_flags, "Network")],
+    options: Annotated[FitOptions, Flags(example_flags, "Examples")],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FOLDER|VIDEO=CLASS...",
+            help="A folder with a folder of pictures and videos for each class, or with such folders in train, val "
+            "and test. With --from-videos: videos, each with its class.",
+        ),
+        FilesOnly(),
+    ] = None,
+    from_videos: Annotated[
+        bool, typer.Option("--from-videos", help="Take the arguments as VIDEO=CLASS: a.mp4=cup b.mp4=phone.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="MODEL.keras", help="The model file to write.")
+    ] = None,
+    json_path: JsonPath = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fit a network to your own classes, and say how good it is on pictures that it never saw."""
+    from live_gradcam.fitting.fit import fit as fit_network
+    from live_gradcam.fitting.fitted import check_model_path
+
+    if output is None and json_path is None:
+        raise UsageError("there is nothing to write: give -o MODEL.keras")
+    if output is not None:
+        check_model_path(output, overwrite=overwrite)
+    check_json_path(json_path, overwrite=overwrite)
+    source = _source(sources or [], from_videos=from_videos)
+    with StageBars(terminal) as on_progress:
+        fitted = fit_network(
+            source, model=backbone.model, model_options=backbone.of_model(), options=options, on_progress=on_progress
+        )
+    if output is not None:
+        fitted.save(output, overwrite=overwrite)
+    if not is_stdout(json_path):
+        _print(fitted, output)
+    if json_path is not None:
+        write_json(fitted.to_json(), json_path)
+
+
+def _source(sources: list[Path], *, from_videos: bool) -> "Path | dict[str | Path, str] | None":
+    if not from_videos:
+        if len(sources) > 1:
+            raise UsageError("give one folder; for videos with their classes, give --from-videos a.mp4=cup b.mp4=phone")
+        return sources[0] if sources else None
+    pairs: dict[str | Path, str] = {}
+    for text in map(str, sources):
+        video, equals, name = text.rpartition("=")
+        if not (video and equals and name):
+            raise UsageError(f"{text!r} is not VIDEO=CLASS: give such as a.mp4=cup")
+        if pairs.setdefault(Path(video), name) != name:
+            raise UsageError(f"the video {video} is given for two classes, {pairs[Path(video)]} and {name}")
+    if not pairs:
+        raise UsageError("there are no videos: give such as --from-videos a.mp4=cup b.mp4=phone")
+    return pairs
+
+
+# --- what is printed ----------------------------------------------------------------------------------------------
+
+
+def _print(fitted: "Fitted", output: Path | None) -> None:
+    height, width = fitted.classifier.input_size
+    print(f"{fitted.backbone.classifier.name}, {fitted.backbone.fit}, {width}×{height}\n")
+    print_table(_table_of_classes(fitted))
+    print(f"\n{_describe_folds(fitted)}")
+    for name, scores in fitted.scores.items():
+        print(f"{name}: {_describe(scores)}")
+    for line in _describe_left_out(fitted):
+        print(line)
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in fitted.seconds.items())
+    print(f"{sum(fitted.seconds.values()):.1f} s: {stages}")
+    if output is not None:
+        print(f"wrote {output}, {output.stem}.labels.txt and {output.stem}.card.json")
+
+
+def _table_of_classes(fitted: "Fitted") -> Table:
+    """How many examples of each class there are in each part, and how well they are found."""
+    from live_gradcam.fitting.dataset import PARTS
+
+    dataset, tested = fitted.dataset, fitted.scores["cross-validation"]
+    parts = [part for part in PARTS if len(dataset.rows_of(part))]
+    counts = {part: dataset.counts(part) for part in parts}
+    table = Table("class" if dataset.task == "classes" else "label", box=None, pad_edge=False)
+    columns = [*parts, *(("precision", "recall") if tested.per_class else ())]
+    for column in columns:
+        table.add_column(column, justify="right")
+    for index, name in enumerate(dataset.classes):
+        numbers = [str(counts[part][name]) for part in parts]
+        if tested.per_class:
+            of_class = tested.per_class[index]
+            numbers += [_share(of_class.precision), _share(of_class.recall)]
+        table.add_row(name, *numbers)
+    return table
+
+
+def _describe_folds(fitted: "Fitted") -> str:
+    rows = fitted.dataset.rows_of("train")
+    groups = len(set(fitted.groups[rows].tolist()))
+    line = f"{len(rows)} examples in {groups} groups, {len(fitted.fold_heads)} folds"
+    if fitted.same < 1:
+        line += f"; pictures whose features have a cosine of {fitted.same:g} or more are one group"
+    return line
+
+
+def _describe(scores: "Scores") -> str:
+    shown = {
+        "accuracy": scores.accuracy,
+        "balanced accuracy": scores.balanced_accuracy,
+        "calibration error": scores.ece,
+        "log loss": scores.log_loss,
+        "mean error": scores.mean_error,
+        "R²": scores.r2,
+    }
+    return ", ".join(f"{name} {number:.3f}" for name, number in shown.items() if number is not None)
+
+
+def _describe_left_out(fitted: "Fitted") -> list[str]:
+    """A line for each file that is not used, and one for all that are hidden."""
+    left_out = fitted.dataset.left_out
+    named = [one for one in left_out if one.why != "hidden"]
+    lines = [f"not used: {one.path}: {one.why}" for one in named[:_NAMED]]
+    if len(named) > _NAMED:
+        lines.append(f"not used: {len(named) - _NAMED} more files, which --json names")
+    if hidden := len(left_out) - len(named):
+        lines.append(f"not used: {hidden} hidden file{'s' * (hidden > 1)}")
+    return lines
+
+
+def _share(number: float | None) -> str:
+    return "-" if number is None else f"{number:.2f}"
