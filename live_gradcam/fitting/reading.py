@@ -121,10 +121,10 @@ def _without_copies(files: Sequence[tuple[Listed, Kind]], listing: Listing) -> l
         if sizes[listed.path.stat().st_size] > 1:
             other = first.setdefault(content_hash(listed.path, kind), listed)
             if other.shows != listed.shows:
-                raise UsageError(
-                    f"{other.path} and {listed.path} are the same file, but of {_said(other)} and {_said(listed)}: "
-                    "remove one of them"
-                )
+                files_are = f"{other.path} and {listed.path} are the same file, but"
+                if other.path == listed.path:
+                    files_are = f"{other.path} is given twice,"
+                raise UsageError(f"{files_are} of {_said(other)} and {_said(listed)}: remove one of them")
             if other is not listed:
                 listing.leave_out(listed.path, f"the same as {other.path}")
                 continue
