@@ -28,6 +28,7 @@ def fit_json(fitted: Fitted) -> dict[str, Any]:
         "same_from_cosine": fitted.same,
         "folds": len(fitted.fold_heads),
         "strength": fitted.strength,
+        "scaled_by_feature": fitted.by_feature,
         "scores": {part: scores.to_json() for part, scores in fitted.scores.items()},
         "left_out": [{"path": str(one.path), "why": one.why} for one in dataset.left_out],
         "examples": [_example_json(fitted, row) for row in range(len(dataset.examples))],

@@ -10,7 +10,9 @@ import numpy as np
 from live_gradcam.choices import Output
 from live_gradcam.fitting.head import Head, fit_head
 
-#: What is tried, the strongest first: the weakest needs the most steps.
+#: What is tried, the strongest first: as soon as a weaker one is worse, the others are not tried. Whether features are
+#: scaled one by one is tried too: it is better with thousands of pictures (solar cells 0.867 → 0.874), and worse with
+#: few (stamps on rooms 0.848 → 0.842).
 _STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5)
 _STRENGTHS_OF_VALUES = (1.0, 1e-1, *_STRENGTHS)
 _LEAST = 1e-12
@@ -24,11 +26,13 @@ class CrossValidated:
         heads: for each fold the one that never saw its examples.
         held_out: float32 (n, k): what was said of each example by the head that never saw it.
         strength: of the regularisation, by which the held-out examples are most likely.
+        by_feature: whether features are scaled one by one, likewise.
     """
 
     heads: tuple[Head, ...]
     held_out: np.ndarray
     strength: float
+    by_feature: bool
 
 
 def cross_validate(
@@ -40,7 +44,7 @@ def cross_validate(
     classes: int,
     on_fold: Callable[[int, int], None] | None = None,
 ) -> CrossValidated:
-    """Fit a head without each fold, with each strength, and keep the best strength.
+    """Fit a head without each fold, with each strength and scaling, and keep the best.
 
     Args:
         features: float32 (n, d).
@@ -48,25 +52,40 @@ def cross_validate(
         folds: int (n,), from 0 on.
         task: what is predicted.
         classes: how many there are.
-        on_fold: called after each head: (heads, heads in all).
+        on_fold: called after each head: (heads, heads in all at most).
     """
     strengths = _STRENGTHS_OF_VALUES if task == "values" else _STRENGTHS
     count = int(folds.max()) + 1
+    total = 2 * len(strengths) * count
     best: CrossValidated | None = None
     least = np.inf
-    for tried, strength in enumerate(strengths):
-        heads, held_out = [], np.zeros((len(features), classes), np.float32)
-        for fold in range(count):
-            seen, unseen = folds != fold, folds == fold
-            head = fit_head(features[seen], targets[seen], task=task, classes=classes, strength=strength)
-            heads.append(head)
-            held_out[unseen] = head.probabilities(features[unseen])
-            if on_fold is not None:
-                on_fold(tried * count + fold + 1, len(strengths) * count)
-        loss = loss_of(held_out, targets, task)
-        if loss < least:
-            best, least = CrossValidated(tuple(heads), held_out, strength), loss
+    for by_feature in (False, True):
+        least_of_scaling = np.inf
+        for tried, strength in enumerate(strengths, by_feature * len(strengths)):
+            heads, held_out = [], np.zeros((len(features), classes), np.float32)
+            for fold in range(count):
+                seen, unseen = folds != fold, folds == fold
+                head = fit_head(
+                    features[seen],
+                    targets[seen],
+                    task=task,
+                    classes=classes,
+                    strength=strength,
+                    by_feature=by_feature,
+                )
+                heads.append(head)
+                held_out[unseen] = head.probabilities(features[unseen])
+                if on_fold is not None:
+                    on_fold(tried * count + fold + 1, total)
+            loss = loss_of(held_out, targets, task)
+            if loss < least:
+                best, least = CrossValidated(tuple(heads), held_out, strength, by_feature), loss
+            if loss > least_of_scaling:
+                break
+            least_of_scaling = loss
     assert best is not None  # a loss is a number
+    if on_fold is not None:
+        on_fold(total, total)
     return best
 
 

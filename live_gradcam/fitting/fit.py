@@ -146,7 +146,14 @@ class _Run:
                 classes=count,
                 on_fold=lambda done, total: self.on_progress("fit and test", done, total),
             )
-            head = fit_head(features[rows], targets[rows], task=task, classes=count, strength=tested.strength)
+            head = fit_head(
+                features[rows],
+                targets[rows],
+                task=task,
+                classes=count,
+                strength=tested.strength,
+                by_feature=tested.by_feature,
+            )
         held_out = _held_out(dataset, features, head, tested)
         scores = _scores(dataset, held_out)
         with self.timed("assemble"):
@@ -167,6 +174,7 @@ class _Run:
             groups=folds.groups,
             same=folds.same,
             strength=tested.strength,
+            by_feature=tested.by_feature,
             seconds=self.seconds,
         )
 

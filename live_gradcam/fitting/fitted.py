@@ -63,6 +63,7 @@ class Fitted:
         groups: int (n,): a number for what belongs together, by its group and by its looks; −1 for val and test.
         same: the cosine of their features from which on pictures were taken for one thing.
         strength: of the head's regularisation.
+        by_feature: whether features were scaled one by one for it.
         curve: the steps of fine-tuning; none without it.
         seconds: how long each stage took.
     """
@@ -80,6 +81,7 @@ class Fitted:
     groups: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     same: float = 1.0
     strength: float = 0.0
+    by_feature: bool = False
     curve: tuple[Epoch, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 

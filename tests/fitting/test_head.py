@@ -52,6 +52,19 @@ def test_a_problem_that_a_plane_separates() -> None:
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("counts", [(9, 30), (20, 10, 25)])
+def test_features_that_are_scaled_one_by_one(counts: tuple[int, ...]) -> None:
+    features, targets = clusters(*counts, spread=2.0)
+    stretched = features * np.float32([1, 1.5, 0.7, 1.2, 1, 2]) + np.float32([0, 5, -3, 0, 100, 7])
+    heads = [
+        fit_head(some, targets, classes=len(counts), strength=1e-3, by_feature=True) for some in (features, stretched)
+    ]
+    answers = [head.probabilities(some) for head, some in zip(heads, (features, stretched), strict=True)]
+    np.testing.assert_allclose(*answers, atol=0.02)  # but for what is added to the variances
+    for head in heads:
+        np.testing.assert_allclose(head.weights.sum(axis=1), 0, atol=1e-6 * np.abs(head.weights).max())
+
+
 def test_the_scale_of_the_features_changes_no_answer() -> None:
     features, targets = clusters(12, 20, spread=2.0)
     once, larger = (
