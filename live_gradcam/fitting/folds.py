@@ -8,12 +8,11 @@ import numpy as np
 
 from live_gradcam.fitting.dataset import Dataset, groups_of
 
-#: From this cosine of their features on, two pictures are taken for one thing seen twice. Where all pictures look so
-#: much alike that one group would fill half a fold, as of 2223 solar cells 1238 would be one, the next is taken.
-_SAME = (0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.99, 0.995)
-#: The largest group by looks: a share of a fold, or so many pictures of a small set.
-_LARGEST_SHARE, _LARGEST = 0.5, 4
-_BATCH = 1024
+#: Where all pictures of a group have this cosine of their features or more, they are one thing seen several times. In
+#: a class whose pictures are all so much alike, only those are that have the next one.
+_SAME = (0.9, 0.95, 0.98, 0.99, 0.995)
+#: Of so many pictures all pairs are looked at: 200 MB. Of more, each is compared with the first one of each group.
+_MOST_IN_PAIRS = 5000
 
 
 class Folds(NamedTuple):
@@ -22,7 +21,7 @@ class Folds(NamedTuple):
     Attributes:
         of_example: int (n,): from 0 on; −1 for examples that are not for training.
         groups: int (n,): a number for what belongs together, by its group and by its looks; −1 likewise.
-        same: the cosine from which pictures were taken for one thing.
+        same: the cosine from which pictures were taken for one thing; 1 where none were.
     """
 
     of_example: np.ndarray
@@ -38,8 +37,9 @@ def folds_of(dataset: Dataset, features: np.ndarray, *, count: int = 5, seed: in
 def honest_folds(dataset: Dataset, features: np.ndarray, *, count: int = 5, seed: int = 0) -> Folds:
     """Deal what belongs together to folds, so that each has its share of all classes as far as groups allow it.
 
-    Together are examples of one group, and still pictures whose features have a cosine of 0.9 or more: the same thing
-    seen again. Frames of a video are together as a video, or where it is the only one of its class as a block of it.
+    Together are examples of one group, and still pictures that look the same: each pair of them has features with a
+    cosine of 0.9 or more. (Chains of such pairs would join most of a set of solar cells: 1238 of 2223.) Frames of a
+    video are together as a video, or where it is the only one of its class as a block of it.
 
     Args:
         dataset: the examples.
@@ -52,7 +52,7 @@ def honest_folds(dataset: Dataset, features: np.ndarray, *, count: int = 5, seed
     named = groups_of(dataset)
     names = np.unique([named[row] for row in rows], return_inverse=True)[1]
     pictures = np.array([place for place, row in enumerate(rows) if dataset.examples[row].time is None], np.int64)
-    groups, same = _by_looks(features[rows], pictures, names, shown, count)
+    groups, same = _by_looks(features[rows], pictures, names, shown)
     of_example, of_group = (np.full(len(dataset.examples), -1, np.int64) for _ in range(2))
     of_group[rows] = groups
     of_example[rows] = _deal(groups, shown, count, seed)
@@ -71,31 +71,43 @@ def _shown(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def _by_looks(
-    features: np.ndarray, pictures: np.ndarray, names: np.ndarray, shown: np.ndarray, count: int
+    features: np.ndarray, pictures: np.ndarray, names: np.ndarray, shown: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Groups by name, joined where pictures look the same; and the cosine from which on they do."""
-    pairs = _alike(features[pictures], _SAME[0])
-    largest = max(_LARGEST, _LARGEST_SHARE * len(names) / count)
-    for same in _SAME:
-        close = pairs[pairs[:, 2] >= same]
-        joined = _joined(names, pictures[close[:, :2].astype(int)])
-        if _are_fine(joined, names, shown, largest):
+    lengths = np.linalg.norm(features[pictures], axis=1, keepdims=True)
+    units = features[pictures] / np.maximum(lengths, 1e-12)
+    for same in _SAME if len(pictures) > 1 else ():
+        looks = _in_pairs(units, same) if len(units) <= _MOST_IN_PAIRS else _by_first(units, same)
+        first = np.unique(looks, return_index=True)[1]
+        joined = _joined(names, np.stack([pictures, pictures[first[looks]]], axis=1))
+        in_classes = [of_class > 0 for of_class in shown.T]
+        if not any(len(np.unique(joined[one])) == 1 < len(np.unique(names[one])) for one in in_classes):
             return joined, same
     return names, 1.0
 
 
-def _alike(features: np.ndarray, same: float) -> np.ndarray:
-    """The pairs of rows whose cosine is at least `same`: float (m, 3) of both rows and the cosine."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    units = features / np.maximum(lengths, 1e-12)
-    found = [np.zeros((0, 3))]
-    for begin in range(0, len(units), _BATCH):
-        cosines = units[begin : begin + _BATCH] @ units.T
-        first, second = np.nonzero(cosines >= same)
-        later = second > first + begin
-        first, second = first[later], second[later]
-        found.append(np.stack([first + begin, second, cosines[first, second]], axis=1))
-    return np.concatenate(found)
+def _in_pairs(units: np.ndarray, same: float) -> np.ndarray:
+    """Groups of rows of length 1, of which each pair has the cosine `same` or more (complete linkage): int (n,)."""
+    from sklearn.cluster import AgglomerativeClustering
+
+    distances = np.clip(1 - units @ units.T, 0, 2)
+    clustering = AgglomerativeClustering(
+        n_clusters=None, linkage="complete", metric="precomputed", distance_threshold=1 - same
+    )
+    labels: np.ndarray = clustering.fit(distances).labels_
+    return labels
+
+
+def _by_first(units: np.ndarray, same: float) -> np.ndarray:
+    """Groups of rows that have the cosine `same` or more with the first one of them: int (n,)."""
+    groups = np.zeros(len(units), np.int64)
+    left, count = np.arange(len(units)), 0
+    while len(left):
+        near = units[left] @ units[left[0]] >= same
+        near[0] = True
+        groups[left[near]] = count
+        left, count = left[~near], count + 1
+    return groups
 
 
 def _joined(names: np.ndarray, pairs: np.ndarray) -> np.ndarray:
@@ -111,14 +123,6 @@ def _joined(names: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     for first, second in names[pairs].reshape(-1, 2).tolist():
         root[root_of(second)] = root_of(first)
     return np.unique([root_of(group) for group in names.tolist()], return_inverse=True)[1]
-
-
-def _are_fine(joined: np.ndarray, names: np.ndarray, shown: np.ndarray, largest: float) -> bool:
-    """Whether no group is too large by looks alone, and no class has become one group."""
-    if np.bincount(joined).max() > max(largest, np.bincount(names).max()):
-        return False
-    in_classes = [of_class > 0 for of_class in shown.T]
-    return not any(len(np.unique(joined[one])) == 1 < len(np.unique(names[one])) for one in in_classes)
 
 
 def _deal(groups: np.ndarray, shown: np.ndarray, count: int, seed: int) -> np.ndarray:
