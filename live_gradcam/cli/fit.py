@@ -1,5 +1,6 @@
 """`live-gradcam fit`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ from live_gradcam.cli.stage_bars import StageBars
 from live_gradcam.cli.terminal import check_json_path, is_stdout, print_table, terminal, write_json
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.options import FITS_OF_FITTING, FitOfFitting, FitOptions
+from live_gradcam.fitting.report.options import ReportOptions, check_report
 from live_gradcam.networks.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -107,10 +109,43 @@ def example_flags(
     )
 
 
+def report_flags(
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            "--masks",
+            metavar="FOLDER",
+            help="Masks of the objects, named like the pictures. Default: transparency, and folders called masks.",
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            metavar="FILE.csv",
+            help="Boxes around the objects: path, left, top, right and bottom, in pixels.",
+        ),
+    ] = None,
+    swap_backgrounds: Annotated[
+        bool,
+        typer.Option(
+            "--swap-backgrounds", help="Lay the objects on the surroundings of other classes, to find a shortcut."
+        ),
+    ] = False,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option("--backgrounds", metavar="FOLDER", help="Lay them on these pictures of empty places, too."),
+    ] = None,
+) -> ReportOptions:
+    """What the report shows."""
+    return ReportOptions(masks, boxes, swap_backgrounds, backgrounds)
+
+
 @command
 def fit(
     backbone: Annotated[SessionOptions, Flags(backbone_flags, "Network")],
     options: Annotated[FitOptions, Flags(example_flags, "Examples")],
+    of_report: Annotated[ReportOptions, Flags(report_flags, "Report")],
     sources: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -126,6 +161,12 @@ def fit(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="MODEL.keras", help="The model file to write.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FOLDER", help="Write a page with the mistakes, the maps and the figures into a folder."
+        ),
+    ] = None,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -133,8 +174,15 @@ def fit(
     from live_gradcam.fitting.fit import fit as fit_network
     from live_gradcam.fitting.fitted import check_model_path
 
-    if output is None and json_path is None:
+    if output is None and json_path is None and report is None:
         raise UsageError("there is nothing to write: give -o MODEL.keras")
+    of_report = replace(of_report, overwrite=overwrite)
+    if report is not None:
+        check_report(report, of_report)
+    elif of_report != ReportOptions(overwrite=overwrite):
+        raise UsageError(
+            "--masks, --boxes, --swap-backgrounds and --backgrounds are for --report FOLDER: give that too"
+        )
     if output is not None:
         check_model_path(output, overwrite=overwrite)
     check_json_path(json_path, overwrite=overwrite)
@@ -147,6 +195,13 @@ def fit(
         fitted.save(output, overwrite=overwrite)
     if not is_stdout(json_path):
         _print(fitted, output)
+    if report is not None:
+        from live_gradcam.fitting.report.writing import write_report
+
+        with StageBars(terminal) as on_progress:
+            page = write_report(fitted, report, of_report, on_progress)
+        if not is_stdout(json_path):
+            print(page)
     if json_path is not None:
         write_json(fitted.to_json(), json_path)
 

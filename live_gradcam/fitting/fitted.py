@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
     from live_gradcam.fitting.features import Backbone
+    from live_gradcam.fitting.report.options import ReportOptions
 
 
 #: How much must be free where a model is written, in bytes: a common network and its copy with the card.
@@ -107,6 +108,24 @@ class Fitted:
             OutputError: it cannot be written.
         """
         write_model(Path(path), self.classifier.model, self.card, overwrite=overwrite)
+
+    def report(self, folder: str | Path, options: ReportOptions | None = None) -> Path:
+        """Write what was found out as a page, with its pictures and figures: see `report.writing.write_report`.
+
+        Args:
+            folder: of the report. It is made where it is missing.
+            options: what the report shows.
+
+        Returns:
+            The page.
+
+        Raises:
+            LiveGradcamError: the folder cannot be written, or something that the report needs cannot be read.
+        """
+        from live_gradcam.fitting.report.options import ReportOptions
+        from live_gradcam.fitting.report.writing import write_report
+
+        return write_report(self, folder, options or ReportOptions())
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as plain values: see docs/json.md."""
