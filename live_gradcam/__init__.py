@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from live_gradcam.evaluating.evaluate import EvaluationOptions, Evaluations, evaluate
     from live_gradcam.explanations.boxes import BoxOptions
     from live_gradcam.explanations.explanation import Box, Explanation, Prediction, Region, Target
+    from live_gradcam.exporting.export import ExportReport, export
     from live_gradcam.fitting.fit import fit
     from live_gradcam.fitting.fitted import Fitted
     from live_gradcam.fitting.options import FitOptions
@@ -50,6 +51,7 @@ __all__ = [
     "ExplainedPicture",
     "Explainer",
     "Explanation",
+    "ExportReport",
     "FitOptions",
     "Fitted",
     "Levels",
@@ -77,6 +79,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
+    "export",
     "fit",
     "live",
     "load_classifier",
@@ -97,6 +100,7 @@ _MODULES = {
     "ExplainedPicture": "pictures",
     "Explainer": "attribution.explainer",
     "Explanation": "explanations.explanation",
+    "ExportReport": "exporting.export",
     "FitOptions": "fitting.options",
     "Fitted": "fitting.fitted",
     "Levels": "sources.levels",
@@ -123,6 +127,7 @@ _MODULES = {
     "evaluate": "evaluating.evaluate",
     "explain": "pictures",
     "explain_all": "pictures",
+    "export": "exporting.export",
     "fit": "fitting.fit",
     "live": "live_loop.run",
     "load_classifier": "networks.catalog",

@@ -362,6 +362,20 @@ SIDECARS = Family(
     },
 )
 
+_OF_EXPORTS = "live_gradcam.exporting.formats"
+
+#: As what a model is written for other programs.
+EXPORTS = Family(
+    "format",
+    "live_gradcam.exports",
+    {
+        "onnx": Member("a file that many programs run", f"{_OF_EXPORTS}.onnx:FORMAT"),
+        "openvino": Member("Intel's files of network and weights", f"{_OF_EXPORTS}.openvino:FORMAT"),
+        "saved-model": Member("TensorFlow's folder, for servers", f"{_OF_EXPORTS}.saved_model:FORMAT"),
+        "tflite": Member("a file for phones and small computers", f"{_OF_EXPORTS}.tflite:FORMAT"),
+    },
+)
+
 # --- what is seen -------------------------------------------------------------------------------------------------
 
 #: What is shown of an explained frame, in the order of the Tab key. `drawing.views` draws them.

@@ -23,7 +23,7 @@ from live_gradcam.choices import FITS, OUTPUTS, Output
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.networks.keras_reading import ZIP_SIGNATURE, first_bytes
-from live_gradcam.networks.labels import text_of_labels
+from live_gradcam.networks.labels import labels_file, text_of_labels
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 #: The version of the card's fields. A reader refuses a later one.
@@ -35,7 +35,8 @@ _KEY = "live_gradcam"
 _log = logging.getLogger(__name__)
 
 
-def _this_version() -> str:
+def this_version() -> str:
+    """This program, with its version."""
     return f"live-gradcam {importlib.metadata.version('live-gradcam')}"
 
 
@@ -66,7 +67,7 @@ class Card:
     backbone: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict, hash=False)
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
-    made_with: str = field(default_factory=_this_version)
+    made_with: str = field(default_factory=this_version)
     created: str = field(default_factory=_now)
 
     def to_json(self) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def write_beside(path: str | Path, card: Card) -> None:
     path = Path(path)
     texts = {
         card_beside(path): json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n",
-        path.with_name(f"{path.stem}.labels.txt"): text_of_labels(card.classes),
+        labels_file(path): text_of_labels(card.classes),
     }
     for file, text in texts.items():
         try:

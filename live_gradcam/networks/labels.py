@@ -195,6 +195,11 @@ def labels_for(
     return names
 
 
+def labels_file(path: Path) -> Path:
+    """The file of labels that is a model's alone, beside the model's file: NAME.labels.txt."""
+    return path.with_name(f"{path.stem}.labels.txt")
+
+
 def labels_beside(path: Path, entries: int) -> tuple[tuple[str, ...], str] | None:
     """The labels in a file beside a model's, where it has as many as there are entries, and the name of that file.
 
@@ -202,7 +207,7 @@ def labels_beside(path: Path, entries: int) -> tuple[tuple[str, ...], str] | Non
         path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
         entries: how many labels it takes.
     """
-    for name in (f"{path.stem}.labels.txt", "labels.txt", "class_indices.json"):
+    for name in (labels_file(path).name, "labels.txt", "class_indices.json"):
         beside = path.with_name(name)
         if not beside.is_file():
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # it says the same on stderr as in the exception
         options.intra_op_num_threads = threads()
-        model = _onnx_model(traced, names)
+        model = onnx_model(traced, names)
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         outputs = [output.name for output in session.get_outputs()]
 
@@ -42,25 +42,31 @@ class OnnxRuntime:
         return run
 
 
-def _onnx_model(traced: Any, names: Sequence[str]) -> Any:
-    """The traced function as an ONNX model, its results under their own names.
+def onnx_model(traced: Any, names: Sequence[str], results: Mapping[str, Any] | None = None) -> Any:
+    """A traced function as an ONNX model, its arguments and results under their own names.
 
     tf2onnx's `from_function` freezes the weights into the graph first, and copies them a dozen times on the way (a
     minute for VGG16). So matrices and kernels go past it: inputs while it converts, initializers afterwards.
+
+    Args:
+        traced: TensorFlow's ConcreteFunction.
+        names: of its arguments.
+        results: its results by name; None where it returns a dict of them.
     """
     import onnx
     import tf2onnx
 
     graph, weights = _with_weights_as_inputs(traced)
     arguments = [tensor.name for tensor in traced.inputs[: len(names)]]
-    results = {tensor.name: name for name, tensor in traced.structured_outputs.items()}
+    outputs = traced.structured_outputs if results is None else results
+    renamed = {tensor.name: name for name, tensor in outputs.items()}
     with _silence("tf2onnx", "tensorflow"):
         model, _ = tf2onnx.convert.from_graph_def(
             graph,
             input_names=[*arguments, *weights],
-            output_names=list(results),
+            output_names=list(renamed),
             opset=_ONNX_OPSET,
-            tensors_to_rename={**dict(zip(arguments, names, strict=True)), **results},
+            tensors_to_rename={**dict(zip(arguments, names, strict=True)), **renamed},
         )
     inputs = list(model.graph.input)
     del model.graph.input[:]

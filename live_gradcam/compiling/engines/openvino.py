@@ -24,20 +24,14 @@ class OpenVino:
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""
-        # OpenVINO's converter reports imports and conversions to Google Analytics unless this package is missing.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        model = openvino_model(traced)
         import openvino
-        import tensorflow as tf
-        from openvino.frontend.tensorflow import utils
 
-        # OpenVINO deletes a variable that it made by `exec`, which is an error from Python 3.13 on.
-        utils.get_environment_setup = lambda framework: {"tensorflow": tf.__version__}
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads(),
         }
-        model = openvino.convert_model(traced, share_weights=False)  # the user's variables may not live as long
         compiled = openvino.compile_model(model, "CPU", settings)
         request = compiled.create_infer_request()
         outputs = {
@@ -49,6 +43,19 @@ class OpenVino:
             return {name: results[output] for name, output in outputs.items()}
 
         return run
+
+
+def openvino_model(traced: Any) -> Any:
+    """A traced function as an OpenVINO model, with a copy of the weights: the user's variables may not live as long."""
+    # OpenVINO's converter reports imports and conversions to Google Analytics unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+    import tensorflow as tf
+    from openvino.frontend.tensorflow import utils
+
+    # OpenVINO deletes a variable that it made by `exec`, which is an error from Python 3.13 on.
+    utils.get_environment_setup = lambda framework: {"tensorflow": tf.__version__}
+    return openvino.convert_model(traced, share_weights=False)
 
 
 ENGINE = OpenVino()

@@ -1,0 +1,44 @@
+"""OpenVINO's IR, which Intel's processors and graphics run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from live_gradcam.exporting.program import Program
+
+
+class OpenVino:
+    """An `.xml` file of the network and a `.bin` file of its weights."""
+
+    title = "OpenVINO"
+    packages: tuple[str, ...] = ("openvino",)
+    install = "live-gradcam[openvino]"
+    endings: tuple[str, ...] = (".xml", ".bin")
+    example = """\
+import openvino
+(numbers,) = openvino.compile_model("FILE")(pixels).values()
+"""
+
+    def write(self, program: Program, path: Path) -> None:
+        """See `ExportFormat`. The weights keep 32 bits: half of them is OpenVINO's default."""
+        from live_gradcam.compiling.engines.openvino import openvino_model
+
+        model = openvino_model(program.traced())
+        import openvino
+
+        openvino.save_model(model, path, compress_to_fp16=False)
+
+    def run(self, path: Path, pixels: np.ndarray) -> np.ndarray:
+        """See `ExportFormat`. In 32 bits: a processor may be faster, and less exact, in 16."""
+        import openvino
+
+        compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        (numbers,) = compiled(pixels).values()
+        return numbers
+
+
+FORMAT = OpenVino()
