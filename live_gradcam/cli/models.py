@@ -10,6 +10,7 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import TuneFlag, model_flags
 from live_gradcam.cli.marks import Flags
+from live_gradcam.cli.model_card import print_model
 from live_gradcam.cli.terminal import is_debugging, print_table, terminal
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
@@ -22,9 +23,12 @@ def models(
     ] = False,
     tune: TuneFlag = "auto",
 ) -> None:
-    """List the networks that come by name, or show how a model is rewritten."""
+    """List the networks that come by name. With -m, show what is known of a model, or how it is rewritten."""
     if explain_lowering:
         _print_lowering(replace(options, tune=tune))
+        return
+    if options.model != DEFAULT_MODEL:
+        print_model(options)
         return
     table = Table("name", "input", "preprocessing", "weights", box=None, pad_edge=False)
     for entry in known_models().values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,9 +11,33 @@ from live_gradcam.attribution.session.options import SessionOptions
 from live_gradcam.attribution.session.starting import load
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.catalog import find_source
 
 if TYPE_CHECKING:
     from live_gradcam.compiling.lowering import LayerRewrite
+    from live_gradcam.networks.classifier import Classifier
+
+_log = logging.getLogger(__name__)
+
+
+def describe_model(options: SessionOptions, *, let_tensorflow_talk: bool = False) -> Classifier:
+    """A model as every command uses it: what it takes, what it gives, and the card of its file.
+
+    Args:
+        options: which model, and what the user says about it.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `load_classifier`.
+    """
+    find_source(options.model)  # what has predictions alone is described too
+    set_compiler_flags()
+    notes: list[str] = []
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        classifier = load(options, notes.append)
+    for note in notes:
+        _log.warning(note)
+    return classifier
 
 
 def explain_lowering(options: SessionOptions, *, let_tensorflow_talk: bool = False) -> list[LayerRewrite]:
