@@ -65,7 +65,8 @@ def _numbers(scores: Mapping[str, Any]) -> str:
         for name, value in scores.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items())
+    shown = {name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in numbers.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in shown.items())
 
 
 def _pixels(preprocessing: Preprocessing) -> str:

@@ -1,0 +1,57 @@
+"""What `models -m` shows of a model, with a card and without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toy_networks import two_dense_layers
+
+from live_gradcam import SessionOptions
+from live_gradcam.cli.model_card import print_model
+from live_gradcam.networks.card import Card, write_card
+
+CARD = Card(
+    ("cup", "[red]phone", "none", "3", "4"),
+    fit="crop",
+    backbone="efficientnet-lite0",
+    counts={"cup": 12345, "[red]phone": 9},
+    scores={"cross-validation": {"count": 12354, "balanced_accuracy": 0.93213, "confusion": [[1]]}},
+    made_with="live-gradcam 0.1.0",
+    created="2026-11-26T09:10:00+00:00",
+)
+
+
+def lines_of(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    print_model(SessionOptions(str(path), preprocessing="unit"))
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_model_with_a_card_and_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cups.keras"
+    two_dense_layers().save(path)
+    assert lines_of(path, capsys) == [
+        "model cups.keras",
+        "input 14×12, pixels unit, fit not known",
+        "output 5 classes: one of them is right, and they add up to 1",
+        "card none, so this is what the model itself says",
+        "",
+        "class",
+        *(f"class {index}" for index in range(5)),
+    ]
+    write_card(path, CARD)
+    assert lines_of(path, capsys) == [
+        "model cups.keras",
+        "input 14×12, pixels unit, fit crop",
+        "output 5 classes: one of them is right, and they add up to 1",
+        "backbone efficientnet-lite0",
+        "made 2026-11-26T09:10:00+00:00, with live-gradcam 0.1.0",
+        "cross-validation count 12354, balanced accuracy 0.9321",
+        "",
+        "class examples",
+        "cup 12345",
+        "[red]phone 9",
+        "none -",
+        "3 -",
+        "4 -",
+    ]
