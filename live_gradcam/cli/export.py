@@ -12,7 +12,7 @@ from live_gradcam.choices import EXPORTS
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import Overwrite, model_flags
 from live_gradcam.cli.marks import FilesOnly, Flags, chosen
-from live_gradcam.cli.terminal import print_table, progress_line
+from live_gradcam.cli.terminal import is_debugging, print_table, progress_line
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.catalog import DEFAULT_MODEL
 
@@ -41,7 +41,14 @@ def export(
             raise UsageError(f"{network} and -m {options.model} are two models: leave one of them out")
         options = replace(options, model=str(network))
     with progress_line() as show:
-        report = write(options, output, formats, overwrite=overwrite, on_progress=show)
+        report = write(
+            options,
+            output,
+            formats,
+            overwrite=overwrite,
+            on_progress=show,
+            let_tensorflow_talk=is_debugging(),
+        )
     _print_report(report)
 
 

@@ -18,7 +18,7 @@ from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, UsageError, first_line
 from live_gradcam.exporting.formats.export_format import ExportFormat
 from live_gradcam.exporting.readme import readme
-from live_gradcam.files import check_output, part_path, publish, writing
+from live_gradcam.files import check_output, part_path, publish, remove_part, writing
 from live_gradcam.networks.card import Card, card_beside, write_beside
 from live_gradcam.networks.catalog import find_source, load_with_options
 from live_gradcam.networks.classifier import Classifier
@@ -61,6 +61,7 @@ def export(
     *,
     overwrite: bool = False,
     on_progress: Callable[[str], None] | None = None,
+    let_tensorflow_talk: bool = False,
 ) -> ExportReport:
     """Write a model in formats that other programs run.
 
@@ -75,6 +76,7 @@ def export(
         formats: names of `choices.EXPORTS`.
         overwrite: whether files of these names may be replaced.
         on_progress: called with what is being done, in a few words.
+        let_tensorflow_talk: let the messages of TensorFlow and of the formats' libraries through.
 
     Raises:
         UsageError: no format of that name, none at all, or one whose library is not installed; no such network.
@@ -86,7 +88,10 @@ def export(
     members = find_formats(formats)
     name, load = _known(model)
     set_compiler_flags()
-    with _outputs(Path(folder), name, members, overwrite=overwrite) as stage, quiet_tensorflow():
+    with (
+        _outputs(Path(folder), name, members, overwrite=overwrite) as stage,
+        quiet_tensorflow(enabled=not let_tensorflow_talk),
+    ):
         say(f"loading {name}")
         classifier = load()
         from live_gradcam.exporting.program import program_of
@@ -252,6 +257,7 @@ def _outputs(folder: Path, name: str, members: dict[str, ExportFormat], *, overw
         yield stage
         for file in _file_names(name, members):
             with writing(folder / file):
+                remove_part(folder / file)
                 os.replace(stage / file, part_path(folder / file))
                 publish(folder / file)
     finally:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from toy_networks import two_dense_layers
+from typer.testing import CliRunner
 
 from live_gradcam import SessionOptions
+from live_gradcam.cli import app
 from live_gradcam.cli.model_card import print_model
-from live_gradcam.networks.card import Card, write_card
+from live_gradcam.networks.card import Card, read_card, write_card
 
 CARD = Card(
     ("cup", "[red]phone", "none", "3", "4"),
@@ -24,7 +26,11 @@ CARD = Card(
 
 def lines_of(path: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
     print_model(SessionOptions(str(path), preprocessing="unit"))
-    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    return plain_lines(capsys.readouterr().out)
+
+
+def plain_lines(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 def test_a_model_with_a_card_and_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,3 +61,19 @@ def test_a_model_with_a_card_and_without_one(tmp_path: Path, capsys: pytest.Capt
         "3 -",
         "4 -",
     ]
+
+
+def test_the_commands_take_the_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "cups.keras"
+    two_dense_layers().save(path)
+    write_card(path, CARD)
+    shown = CliRunner().invoke(app, ["models", "-m", str(path)])
+    assert shown.exit_code == 0, shown.output
+    assert "input 14×12, pixels raw, fit crop" in plain_lines(shown.stdout)
+    out = tmp_path / "out"
+    written = CliRunner().invoke(app, ["export", str(path), "-o", str(out), "--format", "tflite"])
+    assert written.exit_code == 0, written.output
+    assert plain_lines(written.stdout)[-1].startswith("Pixels go in as RGB from 0 to 255, 14×12, made to fit by crop.")
+    assert read_card(out / "cups.tflite") == CARD
+    both = CliRunner().invoke(app, ["export", str(path), "-m", "VGG16", "-o", str(out), "--format", "tflite"])
+    assert both.exit_code == 2

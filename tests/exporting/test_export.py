@@ -252,6 +252,7 @@ def test_what_is_not_right_is_not_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_another_package_adds_a_format(tmp_path: Path) -> None:
     module = """
 import sys

@@ -228,3 +228,11 @@ def test_a_session_has_names_and_fit_of_the_file_alone(model_file: Path) -> None
     assert session.fit_guess is None
     explanation = session.explain(FRAME)
     assert {prediction.label for prediction in explanation.predictions} == set(CARD.classes)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_card_beside_an_h5_file_is_read(tmp_path: Path) -> None:
+    two_dense_layers().save(tmp_path / "model.h5")
+    write_beside(tmp_path / "model.h5", CARD)
+    classifier = load_classifier(tmp_path / "model.h5", say=nothing_said)
+    assert (classifier.labels, classifier.fit) == (CARD.classes, "crop")
