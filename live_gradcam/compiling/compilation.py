@@ -74,10 +74,10 @@ def compile_function(
     except LiveGradcamError:
         raise
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
-        raise ModelError(f"{name} cannot be compiled by {by.title}: {_reason(error)}") from error
+        raise ModelError(f"{name} cannot be compiled by {by.title}: {telling_line(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def telling_line(error: Exception) -> str:
     """The most telling line of what an engine complains about."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     return next((line for line in lines if "No conversion rule" in line), lines[0] if lines else type(error).__name__)

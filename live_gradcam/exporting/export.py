@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import EXPORTS, Output
+from live_gradcam.compiling.compilation import telling_line
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, UsageError, first_line
 from live_gradcam.exporting.formats.export_format import ExportFormat
@@ -197,7 +198,7 @@ class _Checked:
         except OSError as error:
             raise OutputError(f"{what} cannot be written: {error.strerror or first_line(error)}") from error
         except Exception as error:  # each library has its own
-            raise ModelError(f"{what} cannot be written, and nothing is: {first_line(error)}") from error
+            raise ModelError(f"{what} cannot be written, and nothing is: {telling_line(error)}") from error
         self.differences[name] = difference = self._difference(numbers)
         if not difference <= TOLERANCE:
             raise ModelError(

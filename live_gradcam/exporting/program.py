@@ -55,15 +55,26 @@ class Program:
         Args:
             pictures: how many at a time; None for any number.
         """
-        signature = [tf.TensorSpec((pictures, *self.size, 3), tf.float32, INPUT)]
         # as in compiling.compilation: AutoGraph takes long and changes nothing
-        return tf.function(
-            lambda pixels: {self.result: self.function(pixels)}, input_signature=signature, autograph=False
-        )
+        return tf.function(self._by_name, input_signature=self._signature(pictures), autograph=False)
 
-    def traced(self, pictures: int | None = None) -> Any:
-        """The same as TensorFlow's ConcreteFunction."""
-        return self.compilable(pictures).get_concrete_function()
+    def traced(self) -> Any:
+        """The same as a ConcreteFunction, without calls of other functions: not every format has them.
+
+        Keras calls one for a convolution in groups.
+        """
+        inlines = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            return tf.compat.v1.wrap_function(self._by_name, self._signature(None))
+        finally:
+            tf.config.run_functions_eagerly(inlines)
+
+    def _by_name(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {self.result: self.function(pixels)}
+
+    def _signature(self, pictures: int | None) -> list[tf.TensorSpec]:
+        return [tf.TensorSpec((pictures, *self.size, 3), tf.float32, INPUT)]
 
 
 def program_of(classifier: Classifier) -> Program:

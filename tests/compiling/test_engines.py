@@ -117,6 +117,17 @@ def test_heads_of_all_kinds_of_operations(chelsea: np.ndarray) -> None:
 
 
 @pytest.mark.slow
+def test_gelu_is_explained_alike_by_onnx_which_has_no_erfc(chelsea: np.ndarray) -> None:
+    keras.utils.set_random_seed(4)
+    image = keras.Input((20, 24, 3))
+    x = layers.Conv2D(6, 3, activation="gelu")(image)
+    x = layers.Dense(9, activation="gelu")(layers.GlobalAveragePooling2D()(x))
+    classifier = classifier_of(keras.Model(image, layers.Dense(4, activation="softmax")(x)))
+    xla, other = (Explainer(classifier, engine=engine, tune="off") for engine in ("xla", "onnxruntime"))
+    assert_agree(other(chelsea), xla(chelsea))
+
+
+@pytest.mark.slow
 def test_a_frame_that_is_a_view_is_read_right(chelsea: np.ndarray) -> None:
     classifier = classifier_of(dense_headed())
     view = chelsea[100:148, 100:148]

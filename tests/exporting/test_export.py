@@ -167,6 +167,18 @@ def test_the_lines_of_python_in_the_readme_run(
         assert capsys.readouterr().out.strip().endswith(best), name
 
 
+def test_what_a_format_does_not_have_is_written_in_another_way(tmp_path: Path) -> None:
+    """Keras calls a function of its own for a convolution in groups, and makes GELU of erfc: ONNX has neither."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 20, 3))
+    x = layers.Conv2D(8, 3, activation="gelu")(image)
+    x = layers.Conv2D(8, 3, groups=4, activation="gelu")(x)
+    model = keras.Model(image, softmax(layers.GlobalAveragePooling2D()(x)))
+    classifier = load_classifier(model, preprocessing="tf")
+    report = export(classifier, tmp_path, ["onnx", "openvino", "tflite"])
+    assert max(report.differences.values()) < 1e-5
+
+
 @pytest.mark.slow
 def test_a_saved_model_is_loaded_again_and_exported_again(exported: Path, tmp_path: Path) -> None:
     classifier = load_classifier(exported / "cups.v2.saved-model")

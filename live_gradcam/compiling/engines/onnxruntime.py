@@ -75,7 +75,30 @@ def onnx_model(traced: Any, names: Sequence[str], results: Mapping[str, Any] | N
             model.graph.initializer.append(onnx.numpy_helper.from_array(weights[value.name], value.name))
         else:
             model.graph.input.append(value)
+    _replace_erfc(model.graph)
     return model
+
+
+def _replace_erfc(graph: Any) -> None:
+    """Write 1 − erf for each erfc, which ONNX does not have, and of which Keras makes GELU."""
+    from onnx import helper
+
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type != "Erfc":
+            graph.node.append(node)
+            continue
+        (result,) = node.output
+        erf, one, like = f"{result}/erf", f"{result}/one", f"{result}/like"
+        graph.initializer.append(helper.make_tensor(one, 1, [], [1.0]))  # type 1 is float
+        graph.node.extend(
+            [
+                helper.make_node("Erf", list(node.input), [erf]),
+                helper.make_node("CastLike", [one, erf], [like]),
+                helper.make_node("Sub", [like, erf], [result]),
+            ]
+        )
 
 
 @contextmanager
