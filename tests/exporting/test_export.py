@@ -179,6 +179,14 @@ def test_what_a_format_does_not_have_is_written_in_another_way(tmp_path: Path) -
     assert max(report.differences.values()) < 1e-5
 
 
+def test_a_loop_goes_into_onnx_with_its_weights(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 20, 3))
+    x = layers.Reshape((7, 36))(layers.Conv2D(4, 3, strides=2, activation="gelu")(image))
+    classifier = load_classifier(keras.Model(image, softmax(layers.LSTM(5)(x))), preprocessing="tf")
+    assert export(classifier, tmp_path, ["onnx"]).differences["onnx"] < 1e-5
+
+
 @pytest.mark.slow
 def test_a_saved_model_is_loaded_again_and_exported_again(exported: Path, tmp_path: Path) -> None:
     classifier = load_classifier(exported / "cups.v2.saved-model")

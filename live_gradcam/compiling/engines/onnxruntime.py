@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from live_gradcam.compiling.engines.engine import CompiledFunction, threads
 if TYPE_CHECKING:
     import numpy as np
 
-_ONNX_OPSET = 18
+ONNX_OPSET = 18
 
 
 class OnnxRuntime:
@@ -42,31 +42,25 @@ class OnnxRuntime:
         return run
 
 
-def onnx_model(traced: Any, names: Sequence[str], results: Mapping[str, Any] | None = None) -> Any:
+def onnx_model(traced: Any, names: Sequence[str]) -> Any:
     """A traced function as an ONNX model, its arguments and results under their own names.
 
     tf2onnx's `from_function` freezes the weights into the graph first, and copies them a dozen times on the way (a
     minute for VGG16). So matrices and kernels go past it: inputs while it converts, initializers afterwards.
-
-    Args:
-        traced: TensorFlow's ConcreteFunction.
-        names: of its arguments.
-        results: its results by name; None where it returns a dict of them.
     """
     import onnx
     import tf2onnx
 
     graph, weights = _with_weights_as_inputs(traced)
     arguments = [tensor.name for tensor in traced.inputs[: len(names)]]
-    outputs = traced.structured_outputs if results is None else results
-    renamed = {tensor.name: name for name, tensor in outputs.items()}
+    results = {tensor.name: name for name, tensor in traced.structured_outputs.items()}
     with _silence("tf2onnx", "tensorflow"):
         model, _ = tf2onnx.convert.from_graph_def(
             graph,
             input_names=[*arguments, *weights],
-            output_names=list(renamed),
-            opset=_ONNX_OPSET,
-            tensors_to_rename={**dict(zip(arguments, names, strict=True)), **renamed},
+            output_names=list(results),
+            opset=ONNX_OPSET,
+            tensors_to_rename={**dict(zip(arguments, names, strict=True)), **results},
         )
     inputs = list(model.graph.input)
     del model.graph.input[:]
@@ -75,11 +69,11 @@ def onnx_model(traced: Any, names: Sequence[str], results: Mapping[str, Any] | N
             model.graph.initializer.append(onnx.numpy_helper.from_array(weights[value.name], value.name))
         else:
             model.graph.input.append(value)
-    _replace_erfc(model.graph)
+    replace_erfc(model.graph)
     return model
 
 
-def _replace_erfc(graph: Any) -> None:
+def replace_erfc(graph: Any) -> None:
     """Write 1 − erf for each erfc, which ONNX does not have, and of which Keras makes GELU."""
     from onnx import helper
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,16 +26,19 @@ import onnxruntime
     def write(self, program: Program, path: Path) -> None:
         """See `ExportFormat`."""
         import onnx
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+        import tf2onnx
 
-        from live_gradcam.compiling.engines.onnxruntime import onnx_model
+        from live_gradcam.compiling.engines.onnxruntime import ONNX_OPSET, onnx_model, replace_erfc
         from live_gradcam.exporting.program import INPUT
 
         traced = program.traced()
-        if any(operation.type.endswith("PartitionedCall") for operation in traced.graph.get_operations()):
-            traced = convert_variables_to_constants_v2(traced)  # a SavedModel's weights go into the calls in it
-        (result,) = traced.outputs
-        onnx.save(onnx_model(traced, [INPUT], {program.result: result}), path)
+        if any(map(_is_given_a_variable, traced.graph.get_operations())):
+            function = program.compilable()
+            model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=ONNX_OPSET)
+            replace_erfc(model.graph)
+        else:
+            model = onnx_model(traced, [INPUT])
+        onnx.save(model, path)
 
     def run(self, path: Path, pixels: np.ndarray) -> np.ndarray:
         """See `ExportFormat`."""
@@ -46,6 +49,13 @@ import onnxruntime
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (numbers,) = session.run(None, {INPUT: pixels})
         return numbers
+
+
+def _is_given_a_variable(operation: Any) -> bool:
+    """Whether a variable goes into an operation as it is: into a loop of an LSTM, or into a SavedModel's function."""
+    import tensorflow as tf
+
+    return operation.type != "ReadVariableOp" and any(one.dtype == tf.resource for one in operation.inputs)
 
 
 FORMAT = Onnx()
