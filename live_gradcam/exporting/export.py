@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: By how much a probability may differ from the original's; of values, as a share of the largest one.
 TOLERANCE = 1e-3
 
+#: With less than this left, in bytes, a disk is full. Some libraries do not say so.
+_FULL = 1 << 20
+
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -198,6 +201,8 @@ class _Checked:
         except OSError as error:
             raise OutputError(f"{what} cannot be written: {error.strerror or first_line(error)}") from error
         except Exception as error:  # each library has its own
+            if shutil.disk_usage(path.parent).free < _FULL:
+                raise OutputError(f"{what} cannot be written: No space left on device") from error
             raise ModelError(f"{what} cannot be written, and nothing is: {telling_line(error)}") from error
         self.differences[name] = difference = self._difference(numbers)
         if not difference <= TOLERANCE:

@@ -83,7 +83,7 @@ class Card:
         """
         try:
             return _card_of(content)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise ModelError(f"it is no card: {first_line(error)} is missing or wrong") from error
 
 
@@ -108,7 +108,10 @@ def _card_of(content: Any) -> Card:
         content["preprocessing"],
         _text_or_none(content.get("backbone")),
         {_text(name): int(count) for name, count in content.get("counts", {}).items()},
-        {_text(part): dict(scores) for part, scores in content.get("scores", {}).items()},
+        {
+            _text(part): {_text(name): value for name, value in scores.items()}
+            for part, scores in content.get("scores", {}).items()
+        },
         _text(content.get("made_with", "")),
         _text(content.get("created", "")),
     )
@@ -162,7 +165,7 @@ def _contents(path: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, An
         try:
             with zipfile.ZipFile(path) as archive:
                 metadata = json.loads(archive.read(_METADATA))
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError):
+        except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError):
             metadata = None  # what is wrong with the model is said by what loads it
         if isinstance(metadata, dict) and _KEY in metadata:
             yield path, metadata[_KEY]
@@ -170,7 +173,7 @@ def _contents(path: Path, say: Callable[[str], None]) -> Iterator[tuple[Path, An
     if beside.is_file():
         try:
             yield beside, json.loads(beside.read_text("utf-8-sig"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             say(f"the card in {beside} is left out: it cannot be read as JSON: {first_line(error)}")
 
 

@@ -95,7 +95,9 @@ def test_a_new_card_says_when_and_with_what_it_was_made() -> None:
         ({"fit": ["crop"]}, "its fit ['crop'] is not known here"),
         ({"preprocessing": "magic"}, "its preprocessing 'magic' is not known here"),
         ({"counts": {"cat": "many"}}, "it is no card"),
+        ({"counts": {"cat": float("inf")}}, "it is no card"),
         ({"scores": [1]}, "it is no card"),
+        ({"scores": {"test": 0.9}}, "it is no card"),
     ],
 )
 def test_a_damaged_card_is_left_out_with_a_line(model_file: Path, change: dict[str, object], what: str) -> None:
@@ -106,7 +108,7 @@ def test_a_damaged_card_is_left_out_with_a_line(model_file: Path, change: dict[s
     assert line.startswith(f"the card in {card_beside(model_file)} is left out: {what}")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "null", '"card"', "{}", "\x00", '{"version": [1]}'])
+@pytest.mark.parametrize("content", ["", "[]", "null", '"card"', "{}", "\x00", '{"version": [1]}', "[" * 100_000])
 def test_what_is_no_card_is_left_out_with_a_line(model_file: Path, content: str) -> None:
     said: list[str] = []
     card_beside(model_file).write_text(content)
