@@ -13,6 +13,7 @@ import tensorflow as tf
 from live_gradcam.attribution.logits import ACTIVATIONS, without_final_activation
 from live_gradcam.choices import Output
 from live_gradcam.errors import ModelError
+from live_gradcam.exporting.float32 import in_float32
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.network_input import network_input
@@ -85,16 +86,17 @@ def program_of(classifier: Classifier) -> Program:
     """
     output, activation = _numbers_of(classifier)
     units = classifier.model.outputs[0].shape[-1]
+    model = in_float32(classifier.model)
 
     def function(pixels: tf.Tensor) -> tf.Tensor:
-        numbers = classifier.model(input_of_rgb(pixels, classifier.preprocessing), training=False)
+        numbers = model(input_of_rgb(pixels, classifier.preprocessing), training=False)
         (numbers,) = keras.tree.flatten(numbers)
         numbers = activation(tf.cast(numbers, tf.float32))
         if output == "classes" and units == 1:
             numbers = tf.concat([1 - numbers, numbers], axis=-1)
         return numbers
 
-    return Program(classifier.name, classifier.model, classifier.input_size, output, function)
+    return Program(classifier.name, model, classifier.input_size, output, function)
 
 
 def input_of_rgb(pixels: tf.Tensor, preprocessing: Preprocessing) -> tf.Tensor:

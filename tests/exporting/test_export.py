@@ -179,6 +179,19 @@ def test_what_a_format_does_not_have_is_written_in_another_way(tmp_path: Path) -
     assert max(report.differences.values()) < 1e-5
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_is_written_in_float32(tmp_path: Path, policy: str) -> None:
+    """TensorFlow Lite and others have no convolution of 16 bits."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 20, 3))
+    x = layers.Conv2D(8, 3, activation="relu", dtype=policy)(layers.Rescaling(1 / 255)(image))
+    x = keras.Sequential([layers.DepthwiseConv2D(3, dtype=policy), layers.GlobalAveragePooling2D(dtype=policy)])(x)
+    classifier = load_classifier(keras.Model(image, layers.Dense(3, activation="softmax", dtype="float32")(x)))
+    report = export(classifier, tmp_path, ["onnx", "openvino", "tflite"])
+    assert max(report.differences.values()) < 1e-3
+    assert classifier.model.layers[2].compute_dtype == policy.removeprefix("mixed_")  # the model stays as it is
+
+
 def test_a_loop_goes_into_onnx_with_its_weights(tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     image = keras.Input((16, 20, 3))
