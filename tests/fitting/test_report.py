@@ -147,7 +147,8 @@ def test_maps_are_of_the_head_that_never_saw_the_picture(fitted):
     explain = HeldOutExplainer(fitted)
     frame = read_frame(fitted.dataset.examples[0])  # a red thing on blue
     before = fitted.classifier.model.get_weights()
-    for fold, head in enumerate(fitted.fold_heads):
+    heads = [*enumerate(fitted.fold_heads), (-1, fitted.head)]  # of no fold, val and test are judged by the whole fit
+    for fold, head in heads:
         explanation = explain(frame, fold, (0, 1))
         expected = head.probabilities(fitted.features[:1])[0]
         np.testing.assert_allclose(explanation.probabilities, expected, atol=1e-5)

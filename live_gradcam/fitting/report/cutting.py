@@ -10,6 +10,8 @@ from live_gradcam.fitting.masks import Object
 
 #: What is finer than this, in pixels, is texture: the standard deviation of a Gaussian.
 _FINE = 3.0
+#: So many times the median of the texture's strength.
+_STANDS_OUT = 3.0
 
 
 def laid_on(image: np.ndarray, where: Object, background: np.ndarray) -> np.ndarray:
@@ -50,6 +52,9 @@ def without_object(image: np.ndarray, opacity: np.ndarray) -> np.ndarray:
     smooth = _pulled(pixels * known[..., np.newaxis], known.astype(np.float32))
     filled = np.where(known[..., np.newaxis], pixels, smooth)
     texture = np.where(known[..., np.newaxis], pixels - cv2.GaussianBlur(filled, (0, 0), _FINE), 0)
+    # What stands out, such as an edge, is no texture: it would be seen as a thing.
+    most = _STANDS_OUT * float(np.median(np.abs(texture[known])))
+    texture = np.clip(texture, -most, most)
     beside = np.roll(texture, _shift(hole), (0, 1))
     filled[hole] = np.clip(smooth + beside, 0, 255)[hole]
     return np.rint(filled).astype(np.uint8)

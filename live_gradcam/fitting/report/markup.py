@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
-from pathlib import Path
 
 import cv2
 import numpy as np
-
-from live_gradcam.sinks.image import encode_image
 
 _VOID = ("img", "br", "meta", "link")
 _JPEG_QUALITY = 85
@@ -48,17 +45,8 @@ def joined(*parts: str) -> Html:
 
 
 def picture(image: np.ndarray, alt: str, **attributes: Attribute) -> Html:
-    """A photograph, uint8 (height, width, 3) BGR, inside the page."""
-    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-    return _image("jpeg", encoded, image, alt, attributes)
-
-
-def drawing(image: np.ndarray, alt: str, **attributes: Attribute) -> Html:
-    """A picture with text and lines, uint8 (height, width, 3) BGR, inside the page, without loss."""
-    return _image("png", encode_image(Path("drawing.png"), image), image, alt, attributes)
-
-
-def _image(kind: str, encoded: bytes, image: np.ndarray, alt: str, attributes: dict[str, Attribute]) -> Html:
+    """A picture, uint8 (height, width, 3) BGR, inside the page."""
     height, width = image.shape[:2]
-    source = f"data:image/{kind};base64,{base64.b64encode(encoded).decode('ascii')}"
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    source = f"data:image/jpeg;base64,{base64.b64encode(encoded).decode('ascii')}"
     return tag("img", src=source, alt=alt, width=width, height=height, **attributes)

@@ -14,8 +14,10 @@ from live_gradcam.fitting.report.words import counted, name_of, percent
 if TYPE_CHECKING:
     from live_gradcam.fitting.fitted import Fitted
 
+#: From one class more on, cells are smaller.
+_FEW = 12
 #: Of labels: the columns of the table.
-_KINDS = {"found": "found", "missed": "missed", "false alarm": "false alarm"}
+_KINDS = ("found", "missed", "false alarm")
 
 
 def matrix(study: Study) -> Section:
@@ -51,17 +53,18 @@ def _of_classes(fitted: Fitted, cells: Mapping[tuple[int, int, str], Cell]) -> H
             cell = cells.get((true, said, ""))
             entries.append(_entry(cell, totals[true], f"{name}, said to be {other}"))
         rows.append(tag("tr", tag("th", name, scope="row", title=name), *entries))
+    look = "matrix many" if len(names) > _FEW else "matrix"
     corner = tag("th", tag("span", "is ↓ · said →", class_="soft"))
-    return tag("table", tag("thead", tag("tr", corner, *head)), tag("tbody", *rows), class_="matrix")
+    return tag("table", tag("thead", tag("tr", corner, *head)), tag("tbody", *rows), class_=look)
 
 
 def _of_labels(fitted: Fitted, cells: Mapping[tuple[int, int, str], Cell]) -> Html:
-    head = [tag("th", tag("span", name), scope="col", class_="class") for name in _KINDS.values()]
+    head = [tag("th", tag("span", name), scope="col", class_="class") for name in _KINDS]
     rows = []
     for label, name in enumerate(fitted.dataset.classes):
         of_label = {kind: cells.get((label, label, kind)) for kind in _KINDS}
         total = sum(cell.count for cell in of_label.values() if cell)
-        entries = [_entry(cell, total, f"{name}, {_KINDS[kind]}") for kind, cell in of_label.items()]
+        entries = [_entry(cell, total, f"{name}, {kind}") for kind, cell in of_label.items()]
         rows.append(tag("tr", tag("th", name, scope="row", title=name), *entries))
     return tag("table", tag("thead", tag("tr", tag("th"), *head)), tag("tbody", *rows), class_="matrix")
 

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.overlay import COLORMAPS, Overlay
-from live_gradcam.fitting.report.backgrounds import NEUTRAL, OTHER, SAME, Backgrounds, Shown
+from live_gradcam.drawing.text import put_text
+from live_gradcam.fitting.report.backgrounds import NEUTRAL, OTHER, SAME, Answer, Backgrounds, Shown
 from live_gradcam.fitting.report.charts import BLUE, INK, ORANGE, new_figure, quiet, rendered
 from live_gradcam.fitting.report.maps import MeanMap
 from live_gradcam.fitting.report.study import ExplainedMistake
-from live_gradcam.fitting.report.words import counted, mistake_captions, percent
+from live_gradcam.fitting.report.words import counted, mistake_captions, percent, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from live_gradcam.fitting.fitted import Fitted
 
 _DPI = 128
+#: Of the pictures of mistakes, in pixels: between panels, heights of letters, and what fits a caption.
+_MARGIN, _TITLE, _CAPTION, _NARROWEST = 16, 24, 18, 240
+_BLACK = (24, 20, 16)
 #: From this share of a mean map's maximum on, its colour has its full weight.
 _FULL_WEIGHT_FROM = 0.4
 #: So many objects are shown on other surroundings.
@@ -42,15 +46,25 @@ def draw_mistake(found: ExplainedMistake, fitted: Fitted, overlay: Overlay) -> n
         uint8 (height, width, 3), BGR.
     """
     title, captions = mistake_captions(found.mistake, fitted)
-    panels = [found.image, *mistake_maps(found, overlay)]
-    height, width = found.image.shape[:2]
-    with quiet():
-        figure = new_figure((3.2 * len(panels), 3.1 * min(1.6, height / width) + 0.9))
-        figure.suptitle(title, fontsize=12, weight="bold", color=INK, parse_math=False)
-        grid = figure.subplots(1, len(panels))
-        for axes, panel, caption in zip(grid, panels, captions, strict=True):
-            _show(axes, panel, caption)
-        return rendered(figure, _DPI)
+    panels = [_at_least(panel, _NARROWEST) for panel in (found.image, *mistake_maps(found, overlay))]
+    height, width = panels[0].shape[:2]
+    top = _MARGIN + 2 * _TITLE
+    size = top + height + 2 * _CAPTION + _MARGIN, len(panels) * (width + _MARGIN) + _MARGIN
+    sheet = np.full((*size, 3), 255, np.uint8)
+    baseline = _MARGIN + _TITLE
+    put_text(sheet, title, (_MARGIN, baseline), _TITLE, max_width=size[1] - 2 * _MARGIN, bold=True, colour=_BLACK)
+    for place, (panel, caption) in enumerate(zip(panels, captions, strict=True)):
+        left = _MARGIN + place * (width + _MARGIN)
+        sheet[top : top + height, left : left + width] = panel
+        baseline = top + height + round(1.6 * _CAPTION)
+        put_text(sheet, caption, (left, baseline), _CAPTION, max_width=width, colour=_BLACK)
+    return sheet
+
+
+def _at_least(image: np.ndarray, width: int) -> np.ndarray:
+    """A picture, enlarged if it is too narrow for its caption."""
+    factor = width / image.shape[1]
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC) if factor > 1 else image
 
 
 def mistake_maps(found: ExplainedMistake, overlay: Overlay) -> list[np.ndarray]:
@@ -84,7 +98,9 @@ def draw_mean_maps(means: Sequence[MeanMap], overlay: Overlay) -> np.ndarray:
         for axes in grid[len(means) :]:
             axes.set_axis_off()
         for axes, mean in zip(grid, means, strict=False):
-            _show(axes, mean_map_picture(mean, overlay), f"{mean.name}\n{counted(mean.count, 'picture')}")
+            _show(
+                axes, mean_map_picture(mean, overlay), f"{shortened(mean.name, 28)}\n{counted(mean.count, 'picture')}"
+            )
         return rendered(figure, _DPI)
 
 
@@ -152,14 +168,18 @@ def _draw_object(
             axes.set_axis_off()
         return
     answer, (image, explanation) = answers[place], one.pictures[place]
-    name = classes[one.swapped.index]
-    behind = {None: f"{name}, as they are", NEUTRAL: f"{name}, without their surroundings"}
-    if answer.donor is not None:
-        behind[OTHER] = f"{name}, surroundings of {classes[answer.donor]}"
-    _show(panels[0], image, behind[kind])
+    _show(panels[0], image, shortened(surroundings_of(one, answer, classes)))
     is_right = answer.said == one.swapped.index
-    said = f"{'✓' if is_right else '✗'} {classes[answer.said]} {percent(answer.probability)}"
+    said = f"{'✓' if is_right else '✗'} {shortened(classes[answer.said], 24)} {percent(answer.probability)}"
     _show(panels[1], overlay.blend(image, explanation), said, colour=BLUE if is_right else ORANGE)
+
+
+def surroundings_of(one: Shown, answer: Answer, classes: Sequence[str]) -> str:
+    """What an object is, and what is around it."""
+    name = classes[one.swapped.index]
+    if answer.kind is None:
+        return f"{name}, unchanged"
+    return f"{name}, in another place" if answer.donor is None else f"{name}, surroundings of {classes[answer.donor]}"
 
 
 def _show(axes: Axes, image: np.ndarray, caption: str, colour: str = INK) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ import numpy as np
 
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.fitting.dataset import Dataset
-from live_gradcam.fitting.report.backgrounds import KINDS
+from live_gradcam.fitting.report.backgrounds import KINDS, NEUTRAL, OTHER, Backgrounds, Shown
 from live_gradcam.fitting.report.charts import Chart
-from live_gradcam.fitting.report.markup import Html, drawing, joined, picture, tag
+from live_gradcam.fitting.report.markup import Html, joined, picture, tag
 from live_gradcam.fitting.report.mistakes import groups_of
-from live_gradcam.fitting.report.pictures import ON, mean_map_picture, mistake_maps
+from live_gradcam.fitting.report.pictures import ON, mean_map_picture, mistake_maps, surroundings_of
 from live_gradcam.fitting.report.study import Study
 from live_gradcam.fitting.report.words import counted, mistake_captions, number, percent
 
@@ -67,7 +67,7 @@ def heading(fitted: Fitted) -> Html:
         tag("h1", f"{what}, fitted on {backbone}"),
         paragraph(tag("span", f"{examples} in {groups} · {fitted.card.created[:10]} · {fitted.card.made_with}",
                       class_="soft")),
-        tag("div", *_cards(fitted), class_="cards"),
+        *_cards(fitted),
         _left_out(dataset),
     )  # fmt: skip
 
@@ -82,20 +82,24 @@ def baseline(dataset: Dataset) -> tuple[str, float] | None:
 
 
 def _cards(fitted: Fitted) -> Iterator[Html]:
+    """For each part of the scores a row of figures."""
     frequent = baseline(fitted.dataset)
     for part, scores in fitted.scores.items():
         of = f"{PARTS.get(part, part)}, {counted(scores.count, 'picture')}"
+        cards = []
         if scores.mean_error is not None:
-            yield _card(number(scores.mean_error), "mean error", of)
-            if scores.r2 is not None:
-                yield _card(percent(scores.r2), "of the variance explained", of)
+            cards.append(_card(number(scores.mean_error), "mean error", of))
+        if scores.r2 is not None:
+            cards.append(_card(percent(scores.r2), "of the variance explained", of))
         if scores.accuracy is not None:
             always = "" if frequent is None else f"; always “{frequent[0]}” is {percent(frequent[1])}"
-            yield _card(percent(scores.accuracy, 1), "right", of + always)
+            cards.append(_card(percent(scores.accuracy, 1), "right", of + always))
         if scores.balanced_accuracy is not None:
-            yield _card(percent(scores.balanced_accuracy, 1), "balanced accuracy", "the mean over the classes")
+            cards.append(_card(percent(scores.balanced_accuracy, 1), "balanced accuracy", "the mean over the classes"))
         if scores.ece is not None:
-            yield _card(percent(scores.ece, 1), "calibration error", "how far its certainty is from the truth")
+            remark = "how far its certainty is from the truth"
+            cards.append(_card(percent(scores.ece, 1), "calibration error", remark))
+        yield tag("div", *cards, class_="cards")
 
 
 def _card(figure: str, name: str, remark: str) -> Html:
@@ -253,11 +257,17 @@ def on_object(study: Study) -> Section:
     return Section("object", "On the object, or beside it", joined(text, tag("div", table, class_="scroll")))
 
 
-def backgrounds(study: Study, image: np.ndarray) -> Section:
+def backgrounds(study: Study, overlay: Overlay) -> Section:
     """What other surroundings do."""
     found = study.backgrounds
     assert found is not None  # or there is no such section
     kinds = [kind for kind in (None, *KINDS) if found.accuracy(kind) is not None]
+    text = paragraph(
+        "Each object is cut out of its picture and laid, at its own place, on the surroundings of another picture of "
+        "its class, of a picture of another class, and on a picture without objects where such were given. The "
+        "object of the other picture is taken out before, and the hole is filled with what lies beside it. A network "
+        "that looks at the object stays right. One that follows the surroundings names the class that these come from."
+    )
     rows = []
     for index, name in [*enumerate(found.classes), (None, "all")]:
         if found.count(index):
@@ -265,18 +275,48 @@ def backgrounds(study: Study, image: np.ndarray) -> Section:
             rows.append(tag("tr", tag("th", name, scope="row"), _number(str(found.count(index))), *shares))
     names = ["class", "objects", *(ON[kind] for kind in kinds)]
     head = [tag("th", name, scope="col", class_="number" if name != "class" else None) for name in names]
-    table = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
-    text = paragraph(
-        "Each object is cut out of its picture and laid, at its own place, on the surroundings of another picture of "
-        "its class, of a picture of another class, and on a picture without objects where such were given. The "
-        "object of the other picture is taken out before, and the hole is filled with what lies beside it. A network "
-        "that looks at the object stays right. One that follows the surroundings names the class that these come from."
+    table = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows), class_="narrow")
+    objects = tag("div", *(_object(one, kinds, found.classes, overlay) for one in found.shown), class_="mistakes")
+    bars = tag("div", *(_surroundings_bar(found, kind) for kind in kinds), class_="bars")
+    return Section(
+        "backgrounds", "On other surroundings", joined(text, bars, objects, tag("div", table, class_="scroll"))
     )
-    alt = f"right {percent(found.accuracy(None))} as they are, " + ", ".join(
-        f"{percent(found.accuracy(kind))} {ON[kind]}" for kind in kinds if kind is not None
+
+
+def _surroundings_bar(found: Backgrounds, kind: str | None) -> Html:
+    """How much is right on a kind of surroundings."""
+    share = found.accuracy(kind) or 0.0
+    remark = f"{percent(share)} right"
+    if kind == OTHER:
+        remark += f"; {percent(found.follows)} named the class of the surroundings"
+    filled = tag("i", style=f"width:{100 * share:.1f}%")
+    return tag(
+        "p",
+        tag("span", ON[kind]),
+        tag("b", remark),
+        tag("span", filled, class_="bar other" if kind == OTHER else "bar", aria_hidden="true"),
     )
-    whole = tag("div", drawing(image, alt), class_="whole")
-    return Section("backgrounds", "On other surroundings", joined(text, whole, tag("div", table, class_="scroll")))
+
+
+def _object(one: Shown, kinds: Sequence[str | None], classes: Sequence[str], overlay: Overlay) -> Html:
+    """One object on two kinds of surroundings, each with where the head looks and what it says."""
+    figures = []
+    other = OTHER if OTHER in kinds else NEUTRAL
+    for answer, (image, explanation) in zip(one.swapped.answers, one.pictures, strict=True):
+        if answer.kind not in (None, other):
+            continue
+        is_right = answer.said == one.swapped.index
+        said = f"{'✓' if is_right else '✗'} {classes[answer.said]} {percent(answer.probability)}"
+        behind = surroundings_of(one, answer, classes)
+        figures += [
+            tag("figure", picture(image, behind, loading="lazy"), tag("figcaption", behind)),
+            tag(
+                "figure",
+                picture(overlay.blend(image, explanation), f"why {said}", loading="lazy"),
+                tag("figcaption", said, class_="right-text" if is_right else "wrong-text"),
+            ),
+        ]
+    return tag("article", tag("div", *figures, class_="four"), class_="mistake")
 
 
 def calibration(chart: Chart | None, curve: Chart | None) -> Section:

@@ -36,6 +36,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,}".replace(",", "\u202f") + f" {one if count == 1 else many or one + 's'}"
 
 
+def shortened(text: str, most: int = 36) -> str:
+    """A text of so many letters at most, with an ellipsis where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def number(value: float) -> str:
     """A value with four digits."""
     return f"{value:.4g}"

@@ -68,7 +68,7 @@ def write_report(
     overlay = Overlay()
     bins, charts = _charts(fitted)
     images = {**{f"{name}.png": chart.image for name, chart in charts.items()}, **_pictures(found, overlay)}
-    page = _page(found, overlay, charts, images)
+    page = _page(found, overlay, charts)
     part = part_path(folder)
     remove_part(folder)
     try:
@@ -115,8 +115,8 @@ def _pictures(found: Study, overlay: Overlay) -> dict[str, np.ndarray]:
     return images
 
 
-def _page(found: Study, overlay: Overlay, charts: dict[str, Chart], images: dict[str, np.ndarray]) -> str:
-    shown = list(_sections(found, overlay, charts, images))
+def _page(found: Study, overlay: Overlay, charts: dict[str, Chart]) -> str:
+    shown = _sections(found, overlay, charts)
     fitted = found.fitted
     notes = [tag("p", note, class_="note") for note in found.notes]
     head = joined(sections.heading(fitted), *notes)
@@ -132,9 +132,7 @@ def _page(found: Study, overlay: Overlay, charts: dict[str, Chart], images: dict
     )
 
 
-def _sections(
-    found: Study, overlay: Overlay, charts: dict[str, Chart], images: dict[str, np.ndarray]
-) -> list[sections.Section]:
+def _sections(found: Study, overlay: Overlay, charts: dict[str, Chart]) -> list[sections.Section]:
     shown = []
     if found.cells:
         shown += [matrix(found), sections.per_class(found.fitted)]
@@ -146,7 +144,7 @@ def _sections(
     if found.on_object:
         shown.append(sections.on_object(found))
     if found.backgrounds is not None:
-        shown.append(sections.backgrounds(found, images["backgrounds.png"]))
+        shown.append(sections.backgrounds(found, overlay))
     if {"calibration", "learning-curve"} & set(charts):
         shown.append(sections.calibration(charts.get("calibration"), charts.get("learning-curve")))
     return shown
