@@ -245,17 +245,16 @@ def swap_backgrounds(
         on_progress: called after each object: (done, in all).
     """
     random = np.random.default_rng(0)
-    donors = [one for one in cut if one.has_surroundings]
-    bare = {one.row: without_object(one.image, one.object.opacity) for one in donors}
+    donors = _Donors(fitted, cut, random)
     swapped: list[Swapped] = []
     first: dict[tuple[int, ...], Shown] = {}  # of all objects of a class of which the same was said
     for number, one in enumerate(sorted(cut, key=lambda one: (int(fitted.folds[one.row]), one.row)), 1):
         pictures: list[tuple[str | None, int | None, np.ndarray]] = [(None, one.index, one.image)]
         others = [index for index in range(len(fitted.dataset.classes)) if index != one.index]
         for kind, classes in ((SAME, [one.index]), (OTHER, others)):
-            donor = _drawn(one, donors, classes, fitted, random)
-            if donor is not None:
-                pictures.append((kind, donor.index, laid_on(one.image, one.object, bare[donor.row])))
+            drawn = donors.draw(one, classes)
+            if drawn is not None:
+                pictures.append((kind, drawn[0], laid_on(one.image, one.object, drawn[1])))
         if backgrounds:
             background = backgrounds[int(random.integers(len(backgrounds)))]
             pictures.append((NEUTRAL, None, laid_on(one.image, one.object, background)))
@@ -284,16 +283,34 @@ def _usual(swapped: Sequence[Swapped], first: Mapping[tuple[int, ...], Shown]) -
     )
 
 
-def _drawn(
-    one: CutOut, donors: Sequence[CutOut], classes: Sequence[int], fitted: Fitted, random: np.random.Generator
-) -> CutOut | None:
-    """A picture of one of the classes, drawn at random, to take the surroundings from; None where there is none."""
-    groups, fold = groups_of(fitted), fitted.folds[one.row]
-    there = [k for k in classes if any(donor.index == k and donor.row != one.row for donor in donors)]
-    if not there:
-        return None
-    chosen = there[int(random.integers(len(there)))]
-    found = [donor for donor in donors if donor.index == chosen and donor.row != one.row]
-    others = [donor for donor in found if groups[donor.row] != groups[one.row]] or found
-    unseen = [donor for donor in others if fitted.folds[donor.row] == fold] or others
-    return unseen[int(random.integers(len(unseen)))]
+class _Donors:
+    """The pictures whose surroundings are used.
+
+    Args:
+        fitted: the fit.
+        cut: the pictures with their objects.
+        random: draws.
+    """
+
+    def __init__(self, fitted: Fitted, cut: Sequence[CutOut], random: np.random.Generator) -> None:
+        self._donors = [one for one in cut if one.has_surroundings]
+        self._groups, self._folds, self._random = groups_of(fitted), fitted.folds, random
+        self._bare = {one.row: without_object(one.image, one.object.opacity) for one in self._donors}
+
+    def draw(self, one: CutOut, classes: Sequence[int]) -> tuple[int, np.ndarray] | None:
+        """Surroundings for an object, of one of the classes, drawn at random.
+
+        A picture of another group is preferred, and then one of the same fold, as the head of that saw neither.
+
+        Returns:
+            The class that they come from, and uint8 (h, w, 3) BGR; None where there are none.
+        """
+        others = [donor for donor in self._donors if donor.row != one.row]
+        there = [index for index in classes if any(donor.index == index for donor in others)]
+        if not there:
+            return None
+        chosen = there[int(self._random.integers(len(there)))]
+        found = [donor for donor in others if donor.index == chosen]
+        found = [donor for donor in found if self._groups[donor.row] != self._groups[one.row]] or found
+        found = [donor for donor in found if self._folds[donor.row] == self._folds[one.row]] or found
+        return chosen, self._bare[found[int(self._random.integers(len(found)))].row]
