@@ -101,7 +101,7 @@ def _pictures(cell: Cell, study: Study) -> Html:
                 tag(
                     "figure",
                     picture(study.thumbnails[row], f"{file}: {title}, {sure}", loading="lazy"),
-                    tag("figcaption", f"{other} {sure} · {file}"),
+                    tag("figcaption", f"{other} {sure}", tag("br"), file),
                 )
             )
     more = cell.count - len(figures)

@@ -69,8 +69,9 @@ def write_report(
     bins, charts = _charts(fitted)
     images = {**{f"{name}.png": chart.image for name, chart in charts.items()}, **_pictures(found, overlay)}
     page = _page(found, overlay, charts)
-    part = part_path(folder)
-    remove_part(folder)
+    whole = folder.absolute()  # "." has no name
+    part = part_path(whole)
+    remove_part(whole)
     try:
         with writing(folder):
             part.mkdir()
@@ -79,9 +80,9 @@ def write_report(
             (part / FIGURES).write_text(f"{figures}\n", "utf-8")
             for name, image in images.items():
                 write_image(part / name, image)
-            publish(folder)
+            publish(whole)
     finally:
-        remove_part(folder)
+        remove_part(whole)
     return folder / PAGE
 
 
