@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from live_gradcam.fitting.fit import fit
     from live_gradcam.fitting.fitted import Fitted
     from live_gradcam.fitting.options import FitOptions
+    from live_gradcam.fitting.report.options import ReportOptions
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live
@@ -66,6 +67,7 @@ __all__ = [
     "Progress",
     "Region",
     "Report",
+    "ReportOptions",
     "Session",
     "SessionOptions",
     "SourceError",
@@ -115,6 +117,7 @@ _MODULES = {
     "Progress": "annotating.batch",
     "Region": "explanations.explanation",
     "Report": "annotating.report",
+    "ReportOptions": "fitting.report.options",
     "Session": "attribution.session",
     "SessionOptions": "attribution.session",
     "SourceError": "errors",
