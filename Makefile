@@ -1,4 +1,4 @@
-# The newcomer's two commands: `make demo` and `make test`. They need Python ≥ 3.10 with pip, and make.
+# The newcomer's commands: `make demo`, `make demo-fit` and `make test`. They need Python ≥ 3.10 with pip, and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,11 +7,16 @@ BIN := $(VENV)/bin
 BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test quick check clean
+.PHONY: demo demo-fit test quick check clean
 
 # Annotate the tour with the embedded network.
 demo: $(VENV)/installed
 	$(BIN)/live-gradcam annotate videos/tour.mp4 -o output/tour-gradcam.mp4 --overwrite
+
+# Fit the embedded network to 200 small pictures, faces and others, and write a report.
+demo-fit: $(VENV)/installed-pictures
+	$(BIN)/python examples/make_faces.py output/faces
+	$(BIN)/live-gradcam fit output/faces -o output/faces.keras --report output/faces-report --overwrite
 
 # Run the whole test suite: beside one another what can, and then what measures time or memory, by itself.
 test: $(VENV)/installed-test
@@ -36,6 +41,11 @@ $(VENV)/bin/pip:
 $(VENV)/installed: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@echo "installing (TensorFlow is large: this can take some minutes)"
 	$(INSTALL) -e .
+	@touch $@
+
+# The pictures of the demo of fit come with scikit-image.
+$(VENV)/installed-pictures: $(VENV)/installed
+	$(INSTALL) scikit-image
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

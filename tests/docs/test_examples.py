@@ -20,7 +20,7 @@ from command_line import run
 from keras import layers
 from other_packages import install
 
-from live_gradcam import Explainer, SessionOptions
+from live_gradcam import Explainer, FitOptions, SessionOptions
 from live_gradcam.sinks.writer import VideoWriter
 
 _ROOT = Path(__file__).parents[2]
@@ -59,6 +59,8 @@ def example(name: str, toy: Path) -> ModuleType:
     quick = {"engine": "graph", "lowering": False, "tune": "off"}
     if hasattr(module, "SessionOptions"):
         module.SessionOptions = partial(SessionOptions, str(toy), labels="imagenet", **quick)
+    if hasattr(module, "fit"):
+        module.fit = partial(module.fit, model=str(toy), options=FitOptions(cache=False))
     if hasattr(module, "Explainer"):
         module.Explainer = partial(Explainer, **quick)
     return module
@@ -101,6 +103,21 @@ def test_compare_methods(folder: Path, toy: Path, capsys: pytest.CaptureFixture[
     rows = re.findall(r"^(.+?) +(0\.\d{3}) +(0\.\d{3})$", out, re.MULTILINE)
     assert [name for name, *_ in rows] == ["grad-cam", "layercam", "eigen-cam", "random map", "centred blob"]
     assert cv2.imread("curves.png") is not None
+
+
+@pytest.mark.slow
+def test_own_classes(folder: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example("make_faces", toy).main("faces")
+    counts = {kind: len(list((folder / "faces" / kind).glob("*.png"))) for kind in ("face", "other")}
+    assert counts == {"face": 100, "other": 100}
+    assert cv2.imread("faces/face/000.png").shape == (200, 200, 3)
+    example("own_classes", toy).main("faces")
+    out = capsys.readouterr().out
+    (accuracy,) = re.findall(r"^right: (\d+\.\d)% of 200 pictures$", out, re.MULTILINE)
+    assert float(accuracy) > 60  # the toy's four filters are random
+    assert re.search(r"^face: \d+\.\d% of 100 found$", out, re.MULTILINE)
+    assert Path("own.keras").stat().st_size > 0
+    assert "<html" in Path("own-report/index.html").read_text(encoding="utf-8")
 
 
 def test_own_live_loop(folder: Path, toy: Path) -> None:
