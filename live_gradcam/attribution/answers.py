@@ -36,7 +36,7 @@ def explanation_of(
 
     Args:
         plan: what was computed.
-        answer: the numbers of the one pass: `indices`, `targets`, `logits` and `probabilities`.
+        answer: the numbers of the one pass: `indices`, `targets`, `logits` and `probabilities`, and perhaps `features`.
         raw_maps: of each layer, float32 (tiles, maps, h, w).
         framed: the frame as the network saw it.
         targets: the classes that were asked for.
@@ -65,6 +65,7 @@ def explanation_of(
         model=plan.classifier.name,
         method=explained.method,
         layer=plan.layers.name,
+        features=answer.get("features"),
     )
 
 

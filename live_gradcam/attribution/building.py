@@ -18,15 +18,16 @@ from live_gradcam.attribution.plan import Plan, Written
 from live_gradcam.attribution.refusals import check_comparable, check_entries, check_method, groups_of
 from live_gradcam.attribution.scoring import Scoring
 from live_gradcam.attribution.target_layers import TargetLayers, find_layers, values_of
+from live_gradcam.compiling.affine import kind_of
 from live_gradcam.compiling.comparison import check_images
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.lowering import in_bf16, lower
 from live_gradcam.compiling.tuning import Tuner
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network, flatten
-from live_gradcam.networks.split import split_at
+from live_gradcam.networks.split import SplitNetwork, split_at
 
 
 def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
@@ -66,6 +67,7 @@ def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
         topk=min(explained.topk, listed),
         maps=min(explained.topk if explained.maps is None else explained.maps, listed),
         coverage=layers.coverages[-1],
+        features=_features(written.network, split, classifier.name) if explained.features else None,
     )
     return Plan(classifier, options, written, layers, vocabulary, one_pass)
 
@@ -147,6 +149,20 @@ def _written(model: _Model, targets: tuple[int, ...], options: ExplainerOptions)
     if compiling.precision == "bf16" and engine.is_xla:
         network = in_bf16(network, keep=targets)
     return logits, Written(before, network, rewrites, tuner)
+
+
+def _features(network: Network, split: SplitNetwork, name: str) -> int:
+    """The number of the vector that the last layer with weights reads.
+
+    Raises:
+        ModelError: it reads no vector, or there is none after the target layer.
+    """
+    for operation in reversed(split.head):
+        if kind_of(operation.layer) == "dense" and len(network.shapes[operation.inputs[0]]) == 1:
+            return operation.inputs[0]
+        if getattr(operation.layer, "weights", None):
+            break
+    raise ModelError(f"{name} has no dense layer at its end, so it has no features to give")
 
 
 def _vocabulary(classifier: Classifier, logits: LogitNetwork, options: ExplainerOptions) -> Vocabulary:

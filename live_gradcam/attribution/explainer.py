@@ -44,9 +44,9 @@ class Explainer(Planned):
     Args:
         classifier: from `load_classifier`.
         options: keywords, all of which have defaults; `attribution.options` says what each means. What is explained:
-            `method="grad-cam"`, `layer=None`, `score="logit"`, `names="imagenet"`, `topk=5`, `maps=None`, `relu=True`.
-            How frames enter: `fit="stretch"`, `tiles=None`, `input_size=None`. How it is compiled: `engine="xla"`,
-            `lowering=True`, `tune="auto"`, `precision="f32"`.
+            `method="grad-cam"`, `layer=None`, `score="logit"`, `names="imagenet"`, `topk=5`, `maps=None`, `relu=True`,
+            `features=False`. How frames enter: `fit="stretch"`, `tiles=None`, `input_size=None`. How it is compiled:
+            `engine="xla"`, `lowering=True`, `tune="auto"`, `precision="f32"`.
 
     Raises:
         TypeError: there is no such option.

@@ -30,7 +30,9 @@ class _Head(NamedTuple):
     """What the head gives.
 
     Attributes:
-        values: of the trunk and, but for rows of several classes, of the head, by number.
+        values: of the trunk and of the head, by number; those of the head that are computed for rows of several classes
+            are not there.
+        rows: these, (batch · maps, …), by number.
         logits: float32 (batch, classes), of whole frames.
         targets: int32 (batch, maps): the classes to map.
         given: for each target layer, in running order, and each map what the method is given besides the activations.
@@ -40,6 +42,7 @@ class _Head(NamedTuple):
     logits: tf.Tensor
     targets: tf.Tensor
     given: dict[int, list[Any]]
+    rows: dict[int, tf.Tensor] = {}  # noqa: RUF012  # a field of a tuple, which nobody changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ class OnePass:
         tiles: how many rows of the batch of pixels are one frame.
         apart: how many of the trunk's operations are run for each row of the batch by itself. The numbers are the same.
         coverage: what of the input the target layer's map covers; None for all of it.
+        features: the number of the vector to give besides, of the head; None for none.
         shared: what tiles share; the pixels are then those of whole frames, (batch, *the tiling's size, 3).
     """
 
@@ -71,6 +75,7 @@ class OnePass:
     apart: int = 0
     shared: SharedStart | None = None
     coverage: Coverage | None = None
+    features: int | None = None
 
     def with_method(self, method: Method) -> OnePass:
         """The same with another method."""
@@ -84,10 +89,10 @@ class OnePass:
 
         Returns:
             `indices` int32 (batch, topk), best first; `logits` float32 (batch, classes) and `probabilities` float32
-            (batch, classes + groups).
+            (batch, classes + groups). Where they are asked for, `features` float32 (batch, d).
         """
-        logits = self.logits(run(self.split.head, self.trunk_values(pixels)))
-        return self.scoring.predictions(self._whole(logits), self.topk)
+        values = run(self.split.head, self.trunk_values(pixels))
+        return {**self.scoring.predictions(self._whole(self.logits(values)), self.topk), **self._features(values)}
 
     def explain(
         self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
@@ -115,7 +120,17 @@ class OnePass:
             **predictions,
             "targets": head.targets,
             **raw_maps,
+            **self._features({**{number: rows[:: self.maps] for number, rows in head.rows.items()}, **head.values}),
         }
+
+    def _features(self, values: dict[int, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What the last dense layer reads, (batch, d); of tiles the mean. Nothing where nobody asks for it."""
+        if self.features is None:
+            return {}
+        features = tf.cast(values[self.features], tf.float32)
+        if self.tiles > 1:
+            features = tf.reduce_mean(tf.reshape(features, [-1, self.tiles, features.shape[-1]]), axis=1)
+        return {"features": features}
 
     def _head(self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor) -> _Head:
         """Run the head on the trunk's values, and work out what the method is given."""
@@ -152,14 +167,17 @@ class OnePass:
         to repeat: there each class has a pass of its own.
         """
         point = tf.repeat(values[path.point], self.maps, axis=0)
-        rows = self.logits(run(path.after, {**values, path.point: point}))
+        in_rows = run(path.after, {**values, path.point: point})
+        rows = self.logits(in_rows)
         whole = self._whole(rows[:: self.maps])
         targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
         score = self.scoring.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
         gradient = tf.gradients(score, point)[0]
         gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
-        return _Head(values, whole, targets, {self.split.target: self._means(tf.unstack(gradient, axis=1), path)})
+        given = {self.split.target: self._means(tf.unstack(gradient, axis=1), path)}
+        made = {value for operation in path.after for value in operation.outputs}
+        return _Head(values, whole, targets, given, {number: in_rows[number] for number in made})
 
     @property
     def _takes_means(self) -> bool:

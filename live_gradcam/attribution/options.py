@@ -40,6 +40,7 @@ class Explained:
         maps: how many classes get a heatmap: the target and the best others. None for `topk`.
         relu: keep only what speaks for the class, scaled to the maximum. False scales from minimum to maximum
             instead, which paints a map of no evidence as if it were one of strong evidence.
+        features: give, with each explanation, what the last dense layer reads.
     """
 
     method: str = "grad-cam"
@@ -49,6 +50,7 @@ class Explained:
     topk: int = 5
     maps: int | None = None
     relu: bool = True
+    features: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class ExplainerKeywords(TypedDict, total=False):
     topk: int
     maps: int | None
     relu: bool
+    features: bool
     fit: Fit
     tiles: int | None
     input_size: tuple[int, int] | None

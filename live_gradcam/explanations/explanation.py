@@ -99,6 +99,7 @@ class Explanation:
         model: the network's name.
         method: the method's name.
         layer: the target layer's name; several with commas.
+        features: float32 (d,): what the last dense layer reads, where the explainer was asked for it; else None.
     """
 
     predictions: tuple[Prediction, ...]
@@ -117,6 +118,7 @@ class Explanation:
     model: str = ""
     method: str = ""
     layer: str = ""
+    features: np.ndarray | None = None
 
     @property
     def empty(self) -> tuple[bool, ...]:

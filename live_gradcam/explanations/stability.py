@@ -75,7 +75,7 @@ class Stabilizer:
     def stabilize(
         self, explanation: Explanation, frame_size: tuple[int, int], time: float, *, pinned: int
     ) -> StableExplanation:
-        """Take the next explanation in.
+        """Take the next explanation in. Maps of hidden classes are left out, but for pinned ones.
 
         Args:
             explanation: of the next frame.
@@ -95,8 +95,12 @@ class Stabilizer:
         released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
         self._time = time
         ranks = self._vocabulary.ranks(probabilities)
-        others = sorted(range(pinned, len(raw_maps)), key=lambda position: -ranks[explanation.targets[position].index])
-        order = [*range(pinned), *others]
+        shown = [
+            position
+            for position in range(pinned, len(raw_maps))
+            if explanation.targets[position].index not in self._vocabulary.hidden
+        ]
+        order = [*range(pinned), *sorted(shown, key=lambda position: -ranks[explanation.targets[position].index])]
         evidence = np.array([raw_maps[position].max() for position in order], np.float32)
         self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
         scale = self._full_scale or 1.0

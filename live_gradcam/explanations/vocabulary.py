@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -43,14 +44,21 @@ class Vocabulary:
         classes: the names of the classes, in class order.
         groups: what the classes are parted into; None to list the classes themselves.
         are_values: whether the network's numbers are values and no probabilities. They are listed in their own order.
+        hidden: the indices of classes that are never listed: those that a network which is being taught has not yet.
     """
 
     classes: tuple[str, ...]
     groups: Groups | None = None
     are_values: bool = False
+    hidden: frozenset[int] = frozenset()
 
-    def __reduce__(self) -> tuple[type[Vocabulary], tuple[tuple[str, ...], Groups | None, bool]]:
-        return Vocabulary, (self.classes, self.groups, self.are_values)  # and not what is worked out of them
+    def __reduce__(self) -> tuple[type[Vocabulary], tuple[Any, ...]]:
+        return Vocabulary, (
+            self.classes,
+            self.groups,
+            self.are_values,
+            self.hidden,
+        )  # and not what is worked out of them
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -90,16 +98,21 @@ class Vocabulary:
 
         Args:
             probabilities: float32 (classes + groups,).
-            count: how many, at most as many as are listed.
+            count: how many, at most as many as are listed; hidden ones are left out.
         """
         listed = self.ranks(probabilities)[self.first_listed :]
+        count = min(count, len(listed) - len(self.hidden))
         best = np.argpartition(-listed, count - 1)[:count]
         best = best[np.argsort(-listed[best], kind="stable")]
         return tuple(self.prediction(self.first_listed + int(index), probabilities) for index in best)
 
     def ranks(self, probabilities: np.ndarray) -> np.ndarray:
         """What the best are the best by, for each index: the probability; values come in their own order."""
-        return -np.arange(len(probabilities)) if self.are_values else probabilities
+        ranks = -np.arange(len(probabilities)) if self.are_values else probabilities
+        if self.hidden:
+            ranks = ranks.copy()
+            ranks[list(self.hidden)] = -1
+        return ranks
 
     @cached_property
     def _of_group(self) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -105,3 +106,16 @@ def test_a_still_picture_with_noise_flickers_far_less(explainer: Explainer, coff
     flicker_steady = np.abs(np.diff(steady[10:], axis=0)).mean()
     print(f"mean change of a pixel from frame to frame: {flicker_plain:.2f} plain, {flicker_steady:.2f} smoothed")
     assert flicker_steady < 0.4 * flicker_plain
+
+
+def test_hidden_classes_are_neither_listed_nor_mapped() -> None:
+    vocabulary = Vocabulary(LABELS, hidden=frozenset({1}))
+    stabilizer = Stabilizer(vocabulary, seconds=0)
+    explanation = explanation_of([0.1, 0.7, 0.2], {1: 3.0, 2: 2.0, 0: 1.0})
+    stable = stabilizer.stabilize(explanation, SIZE, 0.0, pinned=0).explanation
+    assert [one.label for one in stable.predictions] == ["cup", "cat"]
+    assert [one.label for one in stable.targets] == ["cup", "cat"]
+    assert stable.evidence.tolist() == [2.0, 1.0]
+    assert stabilizer.top_class == 2
+    assert len(vocabulary.best(explanation.probabilities, 3)) == 2
+    assert pickle.loads(pickle.dumps(vocabulary)) == vocabulary
