@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from live_gradcam.fitting.fitted import Fitted
     from live_gradcam.fitting.options import FitOptions
     from live_gradcam.fitting.report.options import ReportOptions
+    from live_gradcam.fitting.teacher import Teacher
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live
@@ -74,6 +75,7 @@ __all__ = [
     "SourceOptions",
     "StopRequest",
     "Target",
+    "Teacher",
     "UsageError",
     "__version__",
     "annotate",
@@ -124,6 +126,7 @@ _MODULES = {
     "SourceOptions": "sources.options",
     "StopRequest": "flow.stopping",
     "Target": "explanations.explanation",
+    "Teacher": "fitting.teacher",
     "UsageError": "errors",
     "annotate": "annotating.annotate",
     "bench": "benchmark",

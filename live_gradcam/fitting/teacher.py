@@ -1,0 +1,403 @@
+"""Teaching: examples come one after the other, and the head is fitted to them again and again."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.fitting.examples import (
+    Lesson,
+    TaughtExample,
+    check_lesson,
+    encoded,
+    read_lesson,
+    write_lesson,
+)
+from live_gradcam.fitting.head import Head, fit_head
+from live_gradcam.fitting.scores import Scores, scores_of
+from live_gradcam.networks.card import Card
+
+if TYPE_CHECKING:
+    from live_gradcam.choices import Fit
+    from live_gradcam.fitting.features import Backbone
+    from live_gradcam.networks.classifier import Classifier
+
+#: How many classes there are room for, the first of which is called NOTHING.
+UNITS = 10
+NOTHING = "nothing"
+#: Of the regularisation: see `fit_head`.
+STRENGTH = 1e-3
+#: A class with fewer is marked: its accuracy cannot be tested, or is a matter of luck.
+LEAST_EXAMPLES, LEAST_BURSTS = 5, 2
+#: The bias of a unit that no class has: its probability is 0 in float32.
+_FREE = -1e4
+_FOLDS = 5
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class TaughtClass:
+    """What is known of a class.
+
+    Attributes:
+        index: its place, 0…9.
+        name: what it is called.
+        count: how many examples it has.
+        bursts: in how many bursts they were collected.
+        is_named: whether somebody gave it its name.
+    """
+
+    index: int
+    name: str
+    count: int
+    bursts: int
+    is_named: bool
+
+    @property
+    def has_too_few(self) -> bool:
+        """Whether it has examples, and not enough of them."""
+        return self.count > 0 and (self.count < LEAST_EXAMPLES or self.bursts < LEAST_BURSTS)
+
+
+class Teacher:
+    """Fits a network's head to examples that come one after the other.
+
+    There is room for ten classes; the first one is there from the start, and is called "nothing". Examples of one class
+    that are added one after the other are a burst: pictures of one moment, which are never on both sides when the
+    accuracy is tested.
+
+    Args:
+        classifier: the network whose features are used. It is not changed.
+        fit: how pictures enter it: "stretch", "crop" or "letterbox"; None for the network's own way, or else stretch.
+
+    Raises:
+        UsageError: there is no such fit, or it cannot be taught with.
+    """
+
+    def __init__(self, classifier: Classifier, *, fit: str | None = None) -> None:
+        fit = fit or (classifier.fit if classifier.fit in _FITS else _FITS[0])
+        if fit not in _FITS:
+            raise UsageError(f"a network cannot be taught with --fit {fit}: use {', '.join(_FITS)}")
+        self.base = classifier
+        self.input_fit: Fit = fit  # type: ignore[assignment]  # it is one of them
+        self._names: list[str | None] = [NOTHING, *[None] * (UNITS - 1)]
+        self._examples: list[TaughtExample] = []
+        self._burst, self._in_burst = 0, None  # type: int, int | None
+
+    @classmethod
+    def load(cls, model: str | Path, *, fit: str | None = None) -> Teacher:
+        """Go on with a model that was saved, or begin with a network.
+
+        Args:
+            model: a `.keras` file, beside which its examples are, or a network as `load_classifier` takes it, without
+                examples.
+            fit: as for the class; that of the examples, where there are any.
+
+        Raises:
+            LiveGradcamError: as `load_classifier`; or examples that are damaged.
+            UsageError: the examples were collected with another fit.
+        """
+        from live_gradcam.networks.catalog import load_classifier
+
+        is_file = Path(model).suffix == ".keras"
+        lesson = read_lesson(Path(model)) if is_file else None
+        teacher = cls(load_classifier(model), fit=fit or (lesson.fit if lesson else None))
+        if lesson is not None:
+            teacher.take_up(lesson)
+        return teacher
+
+    def take_up(self, lesson: Lesson) -> None:
+        """Begin with examples that were collected before.
+
+        Raises:
+            UsageError: they were collected with another fit, or are of more classes than there is room for.
+            ModelError: they are of another network.
+        """
+        if lesson.fit != self.input_fit:
+            raise UsageError(f"the examples were collected with --fit {lesson.fit}: use it, or leave --fit out")
+        if len(lesson.names) > UNITS:
+            raise UsageError(f"the examples are of {len(lesson.names)} classes, and {UNITS} can be taught")
+        if any(len(example.features) != self.backbone.size for example in lesson.examples):
+            raise ModelError(f"the examples beside {self.base.name} are of another network")
+        self._names = [*lesson.names, *[None] * (UNITS - len(lesson.names))]
+        self._examples = list(lesson.examples)
+        self._burst = max((example.burst for example in lesson.examples), default=0)
+
+    # --- the network ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The network without its last layer."""
+        from live_gradcam.fitting.features import Backbone
+
+        return Backbone(self.base, self.input_fit)
+
+    @cached_property
+    def live_classifier(self) -> Classifier:
+        """The network with a head of ten units, which `use` changes in place: what is compiled of it stays as it is.
+
+        At first its weights are drawn at random, so that what is compiled of it can be compared with it: call `use`
+        when that is done. Units without a class must be hidden by who shows them.
+        """
+        draw = np.random.default_rng(0)
+        weights = draw.normal(0, 0.05, (self.backbone.size, UNITS)).astype(np.float32)
+        return self._with(Head(weights, np.zeros(UNITS, np.float32)), tuple(one.name for one in self.classes))
+
+    def use(self, head: Head) -> None:
+        """Put a head of ten units into `live_classifier`, in about a millisecond: not while a frame is explained."""
+        from live_gradcam.fitting.network import set_head
+
+        set_head(self.live_classifier, head)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network with a head for the classes that have examples, fitted to all of these.
+
+        Raises:
+            UsageError: fewer than two classes have examples.
+        """
+        shown = self.shown
+        if len(shown) < 2:
+            raise UsageError("fewer than two classes have examples: collect some of a second one")
+        head = self.head()
+        own = Head(head.weights[:, shown], head.bias[shown])
+        return self._with(own, tuple(self.classes[index].name for index in shown))
+
+    def _with(self, head: Head, labels: tuple[str, ...]) -> Classifier:
+        from live_gradcam.fitting.network import with_head
+
+        return replace(with_head(self.base, self.backbone.model, head, labels), fit=self.input_fit)
+
+    # --- examples -------------------------------------------------------------------------------------------------
+
+    def add(self, frame: np.ndarray, target: int | str, *, features: np.ndarray | None = None) -> int:
+        """Add an example.
+
+        Args:
+            frame: uint8 (H, W, 3), BGR.
+            target: the class: its place, 0…9, or its name. A new name takes the first place that is free.
+            features: float32 (d,), where they are known already.
+
+        Returns:
+            The class's place.
+
+        Raises:
+            UsageError: there is no such place, or no room for another class.
+        """
+        index = self._place(target)
+        if features is None:
+            features = self.backbone.features([frame])[0]
+        if index != self._in_burst:
+            self._burst, self._in_burst = self._burst + 1, index
+        picture = encoded(self.backbone.seen(frame))
+        self._examples.append(TaughtExample(index, self._burst, np.array(features, np.float32), picture))
+        return index
+
+    def end_burst(self) -> None:
+        """The next example begins a new burst, even if it is of the same class."""
+        self._in_burst = None
+
+    def undo_last_burst(self) -> TaughtClass | None:
+        """Take the burst back that was collected last. Returns its class, as it was; None where there is none."""
+        if not self._examples:
+            return None
+        last = self._examples[-1]
+        before = self.classes[last.target]
+        self._examples = [example for example in self._examples if example.burst != last.burst]
+        self.end_burst()
+        return before
+
+    def _place(self, target: int | str) -> int:
+        if isinstance(target, bool) or not isinstance(target, int | np.integer | str):
+            raise UsageError(f"there is no class {target!r}: give its place, 0 to {UNITS - 1}, or its name")
+        if not isinstance(target, str):
+            if not 0 <= target < UNITS:
+                raise UsageError(f"there is no class {target}: the places are 0 to {UNITS - 1}")
+            return int(target)
+        name = _checked_name(target)
+        place = self._place_of_name(name)
+        if place is not None:
+            return place
+        used = {example.target for example in self._examples}
+        for index in range(1, UNITS):
+            if self._names[index] is None and index not in used:
+                self._names[index] = name
+                return index
+        raise UsageError(f"there is no room for {name!r}: {UNITS} classes can be taught")
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def rename(self, index: int, name: str) -> str:
+        """Name a class.
+
+        Args:
+            index: its place.
+            name: any line of text.
+
+        Returns:
+            The name as it is kept: without space around it.
+
+        Raises:
+            UsageError: there is no such place, it is no name, or another class has it.
+        """
+        index, name = self._place(int(index)), _checked_name(name)
+        if self._place_of_name(name) not in (None, index):
+            raise UsageError(f"another class is called {name} already")
+        self._names[index] = name
+        return name
+
+    def _place_of_name(self, name: str) -> int | None:
+        names = [one.name.casefold() for one in self.classes]
+        return names.index(name.casefold()) if name.casefold() in names else None
+
+    # --- what is known --------------------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[TaughtClass, ...]:
+        """All ten, with the number of their examples."""
+        targets = [example.target for example in self._examples]
+        bursts = {(example.target, example.burst) for example in self._examples}
+        return tuple(
+            TaughtClass(
+                index,
+                name or f"class {index}",
+                targets.count(index),
+                sum(target == index for target, _ in bursts),
+                name is not None,
+            )
+            for index, name in enumerate(self._names)
+        )
+
+    @property
+    def shown(self) -> list[int]:
+        """The places of the classes that have examples."""
+        return sorted({example.target for example in self._examples})
+
+    @property
+    def listed(self) -> list[int]:
+        """The places of the classes that the ten units predict: those with examples; the first while there are none."""
+        return self.shown or [0]
+
+    @property
+    def features(self) -> np.ndarray:
+        """float32 (n, d), of the examples."""
+        if not self._examples:
+            return np.zeros((0, self.backbone.size), np.float32)
+        return np.stack([example.features for example in self._examples])
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The class of each example, int (n,)."""
+        return np.array([example.target for example in self._examples], np.int64)
+
+    # --- fitting --------------------------------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """A head of ten units, fitted to the examples; units without a class have a probability of 0."""
+        return _head_of(self.features, self.targets, self.listed)
+
+    def fit(self) -> Head:
+        """Fit the head, and use it in `live_classifier`."""
+        head = self.head()
+        self.use(head)
+        return head
+
+    def scores(self) -> Scores | None:
+        """How good heads are that never saw the bursts that they are tested on.
+
+        Classes with fewer than two bursts are not tested. None where fewer than two classes can be.
+        """
+        folds = self._folds()
+        tested = np.flatnonzero(folds >= 0)
+        features, targets, listed = self.features, self.targets, self.listed
+        if len(set(targets[tested])) < 2:
+            return None
+        held_out = np.zeros((len(targets), UNITS), np.float32)
+        for fold in np.unique(folds[tested]):
+            rows = folds == fold
+            head = _head_of(features[~rows], targets[~rows], listed)
+            held_out[rows] = head.probabilities(features[rows])
+        places = np.searchsorted(listed, targets[tested])
+        names = [self.classes[index].name for index in listed]
+        return scores_of(held_out[tested][:, listed], places, task="classes", classes=names)
+
+    def _folds(self) -> np.ndarray:
+        """The fold that tests each example, int (n,); −1 where its class has too few bursts."""
+        fold_of: dict[int, int] = {}
+        for taught in self.classes:
+            if taught.bursts >= LEAST_BURSTS:
+                own = sorted({one.burst for one in self._examples if one.target == taught.index})
+                fold_of |= {burst: place % _FOLDS for place, burst in enumerate(own)}
+        return np.array([fold_of.get(example.burst, -1) for example in self._examples], np.int64)
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the network as plain Keras with its card, and the examples beside it, so that teaching can go on.
+
+        Args:
+            path: a `.keras` file. Beside it come `NAME.examples`, a folder that `live-gradcam fit` can read, and
+                `NAME.features.npz`.
+            overwrite: whether files that exist may be replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            UsageError: fewer than two classes have examples, or the name does not end in .keras.
+            OutputError: they cannot be written, or exist.
+        """
+        from live_gradcam.fitting.fitted import check_model_path, write_model
+
+        path = Path(path)
+        check_model_path(path, overwrite=overwrite)
+        check_lesson(path, overwrite=overwrite)
+        classifier, scores = self.classifier, self.scores()
+        taught = [self.classes[index] for index in self.shown]
+        card = Card(
+            classes=classifier.labels,
+            fit=self.input_fit,
+            backbone=self.base.name,
+            counts={one.name: one.count for one in taught},
+            scores={} if scores is None else {"cross-validation": scores.to_json()},
+        )
+        write_model(path, classifier.model, card, overwrite=overwrite)
+        write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))
+        return path
+
+
+#: How pictures can enter a network that is taught: each is seen once, at the network's own size.
+_FITS = ("stretch", "crop", "letterbox")
+
+
+def _head_of(features: np.ndarray, targets: np.ndarray, listed: list[int]) -> Head:
+    """A head of ten units, fitted to examples; `listed` are the places of the units that are not free."""
+    weights = np.zeros((features.shape[1], UNITS), np.float32)
+    bias = np.full(UNITS, _FREE, np.float32)
+    bias[listed] = 0
+    if len(listed) > 1:
+        fitted = fit_head(features, np.searchsorted(listed, targets), classes=len(listed), strength=STRENGTH)
+        weights[:, listed], bias[listed] = fitted.weights, fitted.bias
+    return Head(weights, bias)
+
+
+def _checked_name(name: str) -> str:
+    """A name of a class as it is kept: one line, without space around it.
+
+    Raises:
+        UsageError: nothing is left of it, it is too long, or has characters that are not shown.
+    """
+    kept = " ".join(name.split())
+    if not kept:
+        raise UsageError("a class needs a name: type some letters")
+    if len(kept) > _LONGEST_NAME:
+        raise UsageError(f"the name of a class has {len(kept)} letters: use up to {_LONGEST_NAME}")
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in kept):
+        raise UsageError(f"the name {kept!r} has characters that cannot be shown")
+    return kept
