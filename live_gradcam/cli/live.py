@@ -7,10 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from live_gradcam.attribution.session import SessionOptions
-from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
+from live_gradcam.choices import HUD_LEVELS, VIEWS, HudLevel, View
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite, box_flags, overlay_flags, session_flags, source_flags
-from live_gradcam.cli.marks import Flags, chosen, sources_help
+from live_gradcam.cli.live_flags import (
+    CameraFps,
+    Driver,
+    EveryFrame,
+    Headless,
+    LiveSource,
+    MaxFrames,
+    Mirror,
+    Record,
+    Resolution,
+    Smooth,
+    Snapshots,
+    SurfaceName,
+    surface_of,
+)
+from live_gradcam.cli.marks import Flags, chosen
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import (
     INTERRUPTED,
@@ -22,7 +37,6 @@ from live_gradcam.cli.terminal import (
     start_session,
     write_json,
 )
-from live_gradcam.errors import UsageError
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -36,46 +50,20 @@ def live(
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
     reading: Annotated["SourceOptions", Flags(source_flags, "Source")],
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="[SOURCE]",
-            help=sources_help(
-                "A camera (0, /dev/video0), a video, a picture, a folder of pictures, or an address (rtsp://…)."
-            ),
-        ),
-    ] = "0",
-    surface: Annotated[
-        str | None,
-        chosen(SURFACES, "--surface", help="Where to show the picture. none: nowhere. Default: window."),
-        SURFACES,
-    ] = None,
-    headless: Annotated[bool, typer.Option("--headless", help="Open no window: the same as --surface none.")] = False,
-    max_frames: Annotated[
-        int | None, typer.Option("--max-frames", min=1, metavar="N", help="Stop after N explained frames.")
-    ] = None,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE.mp4", help="Record the picture, with heatmap and text.")
-    ] = None,
+    source: LiveSource = "0",
+    surface: SurfaceName = None,
+    headless: Headless = False,
+    max_frames: MaxFrames = None,
+    record: Record = None,
     record_clean: Annotated[
         bool, typer.Option("--record-clean", help="Record the frames without heatmap and text.")
     ] = False,
-    snapshots: Annotated[
-        Path, typer.Option("--snapshots", metavar="FOLDER", help="The folder for the files of the keys s and r.")
-    ] = Path(),
+    snapshots: Snapshots = Path(),
     view: Annotated[View, chosen(VIEWS, "--view", help="What to show at first."), VIEWS] = "overlay",
     hud: Annotated[
         HudLevel, chosen(HUD_LEVELS, "--hud", help="How much text to write over the picture."), HUD_LEVELS
     ] = "full",
-    smooth: Annotated[
-        float,
-        typer.Option(
-            "--smooth",
-            min=0,
-            metavar="SECONDS",
-            help="Smooth predictions, maps and boxes over about this many seconds. 0: not at all.",
-        ),
-    ] = 0.2,
+    smooth: Smooth = 0.2,
     smooth_display: Annotated[
         bool,
         typer.Option(
@@ -83,13 +71,7 @@ def live(
             help="Show every frame as it comes, under the newest map. The text says how old the map is.",
         ),
     ] = False,
-    every_frame: Annotated[
-        bool,
-        typer.Option(
-            "--every-frame/--latest",
-            help="Explain every frame: the source waits. --latest: explain the newest frame, drop others.",
-        ),
-    ] = False,
+    every_frame: EveryFrame = False,
     reconnect: Annotated[
         int | None,
         typer.Option(
@@ -99,22 +81,11 @@ def live(
             help="If the source stops, try N times to open it again. Default: try for ever.",
         ),
     ] = None,
-    resolution: Annotated[
-        str | None, typer.Option("--resolution", metavar="WxH", help="Ask the camera for pictures of this size.")
-    ] = None,
-    camera_fps: Annotated[
-        float | None,
-        typer.Option("--camera-fps", min=1, metavar="N", help="Ask the camera for this many frames per second."),
-    ] = None,
-    driver: Annotated[
-        str | None,
-        typer.Option("--driver", metavar="NAME", help="The driver that reads the camera: v4l2, dshow, avfoundation, …"),
-    ] = None,
+    resolution: Resolution = None,
+    camera_fps: CameraFps = None,
+    driver: Driver = None,
     backend: Annotated[str | None, typer.Option("--backend", hidden=True)] = None,
-    mirror: Annotated[
-        bool | None,
-        typer.Option("--mirror/--no-mirror", help="Flip the picture as in a mirror. Default: for a local camera."),
-    ] = None,
+    mirror: Mirror = None,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -123,11 +94,10 @@ def live(
     from live_gradcam.live_loop.run import live as run_live
     from live_gradcam.sources.options import CameraOptions
 
-    if headless and surface not in (None, "none"):
-        raise UsageError(f"--headless means --surface none, and the surface is {surface}: leave one of them out")
+    surface = surface_of(surface, headless=headless)
     driver = renamed_flag("--backend", backend, "--driver", driver)
     options = LiveOptions(
-        surface="none" if headless else surface or "window",
+        surface=surface,
         every_frame=every_frame,
         max_frames=max_frames,
         record=record,

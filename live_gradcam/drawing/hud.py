@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.teaching_panel import TeachingPanel, draw_teaching
 from live_gradcam.drawing.text import darken, put_text, text_size_for, text_width
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
@@ -52,6 +53,7 @@ class Hud:
         level: how much is shown, a name of `choices.HUD_LEVELS`.
         names_classes: whether the classes are listed; False for a view that names them itself.
         notes_in_a_line: whether the notes stand at the bottom, for a view that has no room for a panel.
+        teaching: what the network is being taught; None where it is not.
     """
 
     notes: Sequence[str] = ()
@@ -64,6 +66,7 @@ class Hud:
     level: str = "full"
     names_classes: bool = True
     notes_in_a_line: bool = False
+    teaching: TeachingPanel | None = None
 
 
 def map_name(explanation: Explanation, position: int = 0) -> str:
@@ -119,6 +122,9 @@ def draw_hud(
         areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if recording is not None:
         _draw_recording(image, recording)
+    if hud.teaching is not None and hud.level != "none":
+        taken = 0 if recording is None else round(2.3 * text_size_for(image.shape[:2]))
+        draw_teaching(image, hud.teaching, below=taken)
     if hud.notice and hud.level != "none":
         _draw_line(image, hud.notice, place=0.8)
     if hud.banner:

@@ -20,8 +20,11 @@ from live_gradcam.fitting.examples import (
     write_lesson,
 )
 from live_gradcam.fitting.head import Head, fit_head
+from live_gradcam.fitting.options import FITS_OF_FITTING
 from live_gradcam.fitting.scores import Scores, scores_of
 from live_gradcam.networks.card import Card
+from live_gradcam.networks.catalog import DEFAULT_MODEL, load_with_options
+from live_gradcam.networks.model_source import ModelOptions
 
 if TYPE_CHECKING:
     from live_gradcam.choices import Fit
@@ -39,6 +42,7 @@ LEAST_EXAMPLES, LEAST_BURSTS = 5, 2
 _FREE = -1e4
 _FOLDS = 5
 _LONGEST_NAME = 60
+_USUAL_MODEL = ModelOptions()
 
 
 @dataclass(frozen=True)
@@ -81,33 +85,35 @@ class Teacher:
     """
 
     def __init__(self, classifier: Classifier, *, fit: str | None = None) -> None:
-        fit = fit or (classifier.fit if classifier.fit in _FITS else _FITS[0])
-        if fit not in _FITS:
-            raise UsageError(f"a network cannot be taught with --fit {fit}: use {', '.join(_FITS)}")
+        if fit is not None:
+            FITS_OF_FITTING.check(fit)
+        fit = fit or (classifier.fit if classifier.fit in FITS_OF_FITTING else "stretch")
         self.base = classifier
         self.input_fit: Fit = fit  # type: ignore[assignment]  # it is one of them
         self._names: list[str | None] = [NOTHING, *[None] * (UNITS - 1)]
         self._examples: list[TaughtExample] = []
-        self._burst, self._in_burst = 0, None  # type: int, int | None
+        self._burst = 0
+        self._in_burst: int | None = None
 
     @classmethod
-    def load(cls, model: str | Path, *, fit: str | None = None) -> Teacher:
+    def load(
+        cls, model: str | Path = DEFAULT_MODEL, *, fit: str | None = None, model_options: ModelOptions = _USUAL_MODEL
+    ) -> Teacher:
         """Go on with a model that was saved, or begin with a network.
 
         Args:
             model: a `.keras` file, beside which its examples are, or a network as `load_classifier` takes it, without
                 examples.
             fit: as for the class; that of the examples, where there are any.
+            model_options: how the network is loaded.
 
         Raises:
             LiveGradcamError: as `load_classifier`; or examples that are damaged.
             UsageError: the examples were collected with another fit.
         """
-        from live_gradcam.networks.catalog import load_classifier
-
         is_file = Path(model).suffix == ".keras"
         lesson = read_lesson(Path(model)) if is_file else None
-        teacher = cls(load_classifier(model), fit=fit or (lesson.fit if lesson else None))
+        teacher = cls(load_with_options(model, model_options), fit=fit or (lesson.fit if lesson else None))
         if lesson is not None:
             teacher.take_up(lesson)
         return teacher
@@ -302,6 +308,10 @@ class Teacher:
         """A head of ten units, fitted to the examples; units without a class have a probability of 0."""
         return _head_of(self.features, self.targets, self.listed)
 
+    def head_of_one(self, place: int) -> Head:
+        """A head of ten units that says one class of every frame."""
+        return _head_of(np.zeros((0, self.backbone.size), np.float32), np.zeros(0, np.int64), [place])
+
     def fit(self) -> Head:
         """Fit the head, and use it in `live_classifier`."""
         head = self.head()
@@ -370,10 +380,6 @@ class Teacher:
         write_model(path, classifier.model, card, overwrite=overwrite)
         write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))
         return path
-
-
-#: How pictures can enter a network that is taught: each is seen once, at the network's own size.
-_FITS = ("stretch", "crop", "letterbox")
 
 
 def _head_of(features: np.ndarray, targets: np.ndarray, listed: list[int]) -> Head:

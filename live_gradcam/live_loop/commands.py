@@ -151,6 +151,10 @@ def _timings(run: LiveRun, argument: Argument) -> None:
     run.state.timings = _switched(run.state.timings, argument)
 
 
+def _teach(run: LiveRun, argument: Argument) -> None:
+    run.teach(_switched(run.state.teaching, argument))
+
+
 def _switched(current: bool, argument: Argument) -> bool:
     """What is wanted of a switch: the argument, or else the opposite of what it is."""
     if argument is not None and not isinstance(argument, bool):
@@ -223,5 +227,6 @@ COMMANDS: CommandTable[LiveRun] = CommandTable(
     CommandRow("freeze", _freeze, "keep explaining the class that is explained now", keys="fF", keys_name="f"),
     CommandRow("boxes", _boxes, "show or hide the boxes", _SWITCH, "bB", "b"),
     CommandRow("timings", _timings, "show or hide how long each stage takes", _SWITCH, "dD", "d"),
+    CommandRow("teach", _teach, "teach the network your own classes, or stop", _SWITCH, "lL", "l"),
     CommandRow("hud", _hud, "show more or less text", f"{', '.join(HUD_LEVELS)}; none for the next"),
 )

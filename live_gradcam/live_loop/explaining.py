@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from live_gradcam.attribution.session import Session
@@ -14,7 +15,8 @@ from live_gradcam.flow.metrics import Durations, FrameRate
 from live_gradcam.flow.threads import DetachedThread
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.state import LiveState
-from live_gradcam.live_loop.variants import Variants
+from live_gradcam.live_loop.teaching import Teaching
+from live_gradcam.live_loop.variants import Variants, variant_of
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.scene import LiveExplanation
 
@@ -56,6 +58,39 @@ class ExplainingStatus:
         return 0 if self.variants is None else replaced - self.dropped_before
 
 
+class _Choice:
+    """Chooses the network: the one that the run was started with, or the one that is taught.
+
+    Args:
+        first: of the one that the run was started with; it may be the one that is taught.
+        state: whether the network is being taught.
+        teaching: has the session of the network that is taught, once it is ready.
+        stack: closes what is opened here.
+
+    Attributes:
+        is_taught: whether the choice is the network that is taught.
+    """
+
+    def __init__(self, first: Variants, state: LiveState, teaching: Teaching, stack: ExitStack) -> None:
+        self.is_taught = first.current is teaching.session
+        self._first, self._state, self._teaching, self._stack = first, state, teaching, stack
+        self._taught = first if self.is_taught else None
+        self._now = first
+
+    def variants(self) -> Variants:
+        """Those of the network for the next frame."""
+        session = self._teaching.session
+        if self._taught is None and session is not None and self._state.teaching:
+            self._taught = self._stack.enter_context(Variants(session, self._state))
+        if self._taught is not None:
+            self._taught.fits = (self._taught.current.fit,)  # examples and frames must enter alike
+        wanted = self._taught if self._taught is not None and self._state.teaching else self._first
+        if wanted is not self._now:
+            self._now, self.is_taught = wanted, wanted is self._taught
+            self._state.pinned, self._state.variant = (), variant_of(wanted.current)
+        return wanted
+
+
 class ExplainingThread:
     """Starts the session, then explains frame after frame. Use as a context manager.
 
@@ -64,6 +99,7 @@ class ExplainingThread:
         frames: where the frames come from, and where their explanations go; that is closed at the end, with the
             exception that was the end of it, if any.
         state: which classes, and with which method, layer and fit.
+        teaching: what the network is taught, if it is.
         smooth: time constant of the smoothing in seconds; 0 for none.
         max_frames: how many frames to explain; None for no end.
 
@@ -76,6 +112,7 @@ class ExplainingThread:
         start: Callable[[], Session],
         frames: LiveFrames,
         state: LiveState,
+        teaching: Teaching,
         *,
         smooth: float = 0.0,
         max_frames: int | None = None,
@@ -84,6 +121,7 @@ class ExplainingThread:
         self._start = start
         self._frames = frames
         self._state = state
+        self._teaching = teaching
         self._smooth = smooth
         self._max_frames = max_frames
         self._stop = threading.Event()
@@ -98,26 +136,33 @@ class ExplainingThread:
             self._frames.results.close()
 
     def _explain_all(self) -> None:
-        session = self._start()
-        stabilizer: Stabilizer | None = None
-        frame_size: tuple[int, ...] = ()
-        with Variants(session, self._state) as variants:
-            self._state.pinned = session.targets
+        first = self._start()
+        with ExitStack() as stack:
+            variants = stack.enter_context(Variants(first, self._state))
+            choice = _Choice(variants, self._state, self._teaching, stack)
+            self._state.pinned = first.targets
             self.status.dropped_before = self._frames.to_explain.replaced
             self.status.ready_at = time.monotonic()
             self.status.variants = variants
+            session, size = first, (0, 0)
+            stabilizer: Stabilizer | None = None
             while not self._is_over():
                 frame = self._frames.to_explain.take(_WAKE_SECONDS)
                 if frame is None:
                     if self._frames.to_explain.ended:
                         return
                     continue
-                if variants.error is not None:
-                    raise variants.error
-                if stabilizer is None or variants.current is not session or frame.image.shape[:2] != frame_size:
-                    session, frame_size = variants.current, frame.image.shape[:2]
-                    noise_floor = session.noise_floor(frame.image.shape[:2])
-                    stabilizer = Stabilizer(session.vocabulary, seconds=self._smooth, noise_floor=noise_floor)
+                self.status.variants = variants = choice.variants()
+                for error in (variants.error, self._teaching.error):
+                    if error is not None:
+                        raise error
+                is_new_head = choice.is_taught and self._teaching.swap()
+                is_same = variants.current is session and frame.image.shape[:2] == size
+                if stabilizer is None or is_new_head or not is_same:
+                    session, size = variants.current, (frame.image.shape[0], frame.image.shape[1])
+                    vocabulary = self._teaching.vocabulary if choice.is_taught else session.vocabulary
+                    noise_floor = session.noise_floor(size)
+                    stabilizer = Stabilizer(vocabulary, seconds=self._smooth, noise_floor=noise_floor)
                 self._explain(frame, session, stabilizer)
 
     def _is_over(self) -> bool:
@@ -131,6 +176,7 @@ class ExplainingThread:
         if frame.image.any():
             pinned = self._state.pinned
             explanation = session.explain_frame(frame.image, pinned or stabilizer.top_class)
+            self._teaching.see(frame, explanation.features)
             size = frame.image.shape[:2]
             stable = stabilizer.stabilize(explanation, size, frame.captured_at, pinned=len(pinned))
         now = time.monotonic()

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from fractions import Fraction
 from typing import NamedTuple
 
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation, Target
+from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.flow.stopping import StopRequest
-from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.options import LiveOptions
@@ -23,10 +25,13 @@ from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.live_loop.snapshots import Snapshots
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveMetrics, LiveSummary, stages_ms
+from live_gradcam.live_loop.teaching import Teaching
+from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
 from live_gradcam.live_loop.texts import Texts
 from live_gradcam.live_loop.variants import Variants
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.scene import Scene
+from live_gradcam.surfaces.script import Script
 from live_gradcam.surfaces.surface import Surface
 
 _WAIT_SECONDS = 0.01
@@ -39,6 +44,7 @@ class Outputs(NamedTuple):
 
     recorder: Recorder
     snapshots: Snapshots
+    teaching: Teaching
 
 
 class LiveRun:
@@ -54,6 +60,7 @@ class LiveRun:
 
     Attributes:
         state: the same.
+        teaching: what the network is taught.
     """
 
     def __init__(
@@ -69,10 +76,13 @@ class LiveRun:
         self._surface, self._wants = surface, surface.wants
         self._frames = frames
         self._status = status
-        self._recorder, self._snapshots = outputs
+        self._recorder, self._snapshots, self.teaching = outputs
         self._options = options
         self._metrics = LiveMetrics()
-        self._texts = Texts(state, frames, status, self._metrics, self._recorder)
+        self._texts = Texts(state, frames, status, self._metrics, self._recorder, self.teaching)
+        self._script = Script(options.script)
+        self._began_at: Fraction | None = None
+        self._was_told = False
         boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=options.smooth)
         self._presenter = Presenter(state, self._texts, boxes)
         self._is_seen = self._wants.pictures != "none"
@@ -113,6 +123,7 @@ class LiveRun:
             recordings=tuple(self._recorder.files),
             left_out=self._recorder.left_out,
             stopped=stopped,
+            taught=self.teaching.taught(),
         )
 
     # --- frames ---------------------------------------------------------------------------------------------------
@@ -164,16 +175,26 @@ class LiveRun:
     # --- commands -------------------------------------------------------------------------------------------------
 
     def _do_commands(self) -> None:
-        for command in self._surface.commands():
+        for command in (*self._commands_of_script(), *self._surface.commands()):
             self.handle(command)
-        message = self._snapshots.message()
+        self.teaching.tick()
+        if self.state.teaching and self.variants is not None and self.teaching.has_failed:
+            self.state.teaching = False
+        message = self._snapshots.message() or self.teaching.message()
         if message:
             self.notify(message)
+
+    def _commands_of_script(self) -> list[Command]:
+        if self._frames.explained is None:
+            return []
+        now = self._frames.explained.frame.pts
+        self._began_at = now if self._began_at is None else self._began_at
+        return self._script.due(float(now - self._began_at))
 
     def handle(self, command: Command) -> None:
         """Do what a command asks for. What is wrong with it is shown, and nothing else happens."""
         try:
-            COMMANDS.do(command, self)
+            ALL_COMMANDS.do(command, self)
         except UsageError as error:
             self.notify(str(error))
         self._shown_at = 0.0  # what it changed is seen at once, even where no new frame comes
@@ -198,8 +219,38 @@ class LiveRun:
         return self._recorder.is_on
 
     def quit(self) -> None:
-        """End the run."""
+        """End the run. Where what was taught would be lost, the first time only says so."""
+        if self.state.teaching and self.teaching.is_unsaved and not self._was_told:
+            self._was_told = True
+            self.notify("what you taught is not written: w writes it, q again quits")
+            return
         self._is_over = True
+
+    def teach(self, wanted: bool) -> None:
+        """Teach the network, or go back to the one that the run was started with.
+
+        Raises:
+            UsageError: the network is not there yet.
+        """
+        if wanted and self.teaching.session is None:
+            if self.variants is None:
+                raise UsageError("the network starts: teach it when it is ready")
+            session = self.variants.current
+            self.teaching.begin(lambda: _teachable(session))
+        if not wanted:
+            self.teaching.release()
+        self.state.teaching, self.state.naming = wanted, None
+
+    def check_collecting(self) -> None:
+        """Make sure that examples can be collected now.
+
+        Raises:
+            UsageError: the network is not being taught, or the picture stands still.
+        """
+        if not self.state.teaching:
+            raise UsageError("the network is not being taught: the command teach begins it")
+        if self.state.paused:
+            raise UsageError("the picture is paused: go on to collect pictures")
 
     def pause(self, paused: bool) -> None:
         """Hold the picture, and the file that plays, or go on."""
@@ -236,3 +287,12 @@ class LiveRun:
         seen = self._shown if self._wants.pictures == "drawn" else None
         seen = seen or self._scene(drawn=True)
         self._snapshots.take(seen.picture, self._presenter.boxed(self._frames.explained))
+
+
+def _teachable(session: Session) -> tuple[Teacher, Session]:
+    """A running session's network, ready to be taught."""
+    from live_gradcam.fitting.taught_session import taught_session, teacher_of
+
+    teacher = teacher_of(session)
+    options = session.plan.options.changed(tune="remembered")  # frames are running: nothing can be timed
+    return teacher, taught_session(teacher, options, session.frame_size)

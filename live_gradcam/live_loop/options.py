@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
 from live_gradcam.errors import UsageError, check_number
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.files import check_output
 from live_gradcam.sources.options import SourceOptions
+from live_gradcam.surfaces.script import TimedCommand
 from live_gradcam.surfaces.surface import Surface
+
+
+@dataclass(frozen=True)
+class TeachingOptions:
+    """How a network is taught.
+
+    Attributes:
+        output: the `.keras` file to write; None for a name of the time, in the folder for snapshots.
+        fit: how frames enter the network: "stretch", "crop" or "letterbox"; None for the network's own way.
+    """
+
+    output: Path | None = None
+    fit: str | None = None
+
+    def check(self, model: Any, *, overwrite: bool) -> None:
+        """Refuse what is wrong before anything slow starts.
+
+        Args:
+            model: what is taught.
+            overwrite: whether files that exist may be replaced.
+
+        Raises:
+            UsageError: a fit that cannot be taught with; the model is not a name or a file; the output has another
+                ending.
+            OutputError: the output cannot be written, or exists.
+        """
+        from live_gradcam.fitting.examples import check_lesson
+        from live_gradcam.fitting.fitted import check_model_path
+        from live_gradcam.fitting.options import FITS_OF_FITTING
+
+        if self.fit is not None:
+            FITS_OF_FITTING.check(self.fit)
+        if not isinstance(model, (str, Path)):
+            raise UsageError("a network in memory is taught by a Teacher: give a name or a file here")
+        if self.output is not None:
+            check_model_path(self.output, overwrite=overwrite)
+            check_lesson(self.output, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
@@ -33,6 +73,8 @@ class LiveOptions:
         hud: how much text is shown over the picture at first.
         boxes: which boxes there are, and whether they are shown at first.
         reading: what is wanted of the source.
+        teaching: how the network is taught from the start; None to teach it only when a command says so.
+        script: commands that are given at their times.
     """
 
     surface: str | Surface = "window"
@@ -50,6 +92,8 @@ class LiveOptions:
     hud: HudLevel = "full"
     boxes: BoxOptions = DEFAULT_BOXES
     reading: SourceOptions = field(default_factory=SourceOptions)
+    teaching: TeachingOptions | None = None
+    script: Sequence[TimedCommand] = ()
 
     def __post_init__(self) -> None:
         if self.record is not None:

@@ -13,16 +13,18 @@ from live_gradcam.attribution.session.options import too_slow
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.choices import SURFACES
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.errors import UsageError
 from live_gradcam.flow.stopping import StopRequest
-from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.explaining import ExplainingThread
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.loop import LiveRun, Outputs
-from live_gradcam.live_loop.options import LiveOptions
+from live_gradcam.live_loop.options import LiveOptions, TeachingOptions
 from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.live_loop.snapshots import Snapshots
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveSummary
+from live_gradcam.live_loop.teaching import Teaching
+from live_gradcam.live_loop.teaching_commands import Keys
 from live_gradcam.sources.devices import camera_index
 from live_gradcam.sources.opening import open_source, text_of
 from live_gradcam.sources.source import FrameSource
@@ -71,6 +73,10 @@ def live(
     if isinstance(session, SessionOptions):
         session = replace(session, is_live=True)
         session.check()
+        if options.teaching is not None:
+            options.teaching.check(session.model, overwrite=options.overwrite)
+    elif options.teaching is not None:
+        raise UsageError("a session that is ready cannot be taught from the start: give its options")
     elif session.method not in session.methods:
         raise too_slow(session.method)
     options.check()
@@ -80,22 +86,34 @@ def live(
     if options.mirror is None:
         options = replace(options, mirror=camera_index(source) is not None)
     state = LiveState(overlay or Overlay(), options.view, options.hud, bool(options.mirror), options.boxes.drawn)
+    state.teaching = options.teaching is not None
+    teaching = Teaching(
+        output=options.teaching.output if options.teaching else None,
+        overwrite=options.overwrite,
+        folder=options.snapshots,
+    )
     frames = LiveFrames(source, options, wants, opener or (lambda uri: open_source(uri, options.reading)))
+    begin = _starter(session, wants, frames, start or sessions.start_session)
+    if options.teaching is not None and isinstance(session, SessionOptions):
+        begin = _teaching_starter(replace(session, maps=wants.maps), options.teaching, frames, teaching)
     explaining = ExplainingThread(
-        _starter(session, wants, frames, start or sessions.start_session),
+        begin,
         frames,
         state,
+        teaching,
         smooth=options.smooth,
         max_frames=options.max_frames,
     )
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         stack.enter_context(frames.capture)
+        stack.enter_context(teaching)
         stack.enter_context(explaining)
         stack.callback(frames.close)  # so that no thread waits any more when it is to end
         recorder = Recorder(options.snapshots, wait=options.every_frame or wants.every_explained)
-        outputs = Outputs(stack.enter_context(recorder), stack.enter_context(Snapshots(options.snapshots)))
-        surface.open(COMMANDS)
+        snapshots = stack.enter_context(Snapshots(options.snapshots))
+        outputs = Outputs(stack.enter_context(recorder), snapshots, teaching)
+        surface.open(Keys(state))
         stack.callback(surface.close)
         run = LiveRun(surface, frames, explaining.status, state, outputs, options)
         run.run(stop)
@@ -115,3 +133,18 @@ def _starter(
         return ready if frame_size is None else ready.ready_for(frame_size)
 
     return get_ready
+
+
+def _teaching_starter(
+    options: SessionOptions, how: TeachingOptions, frames: LiveFrames, teaching: Teaching
+) -> Callable[[], Session]:
+    """What starts a session whose network is taught from the start."""
+
+    def start() -> Session:
+        from live_gradcam.fitting.taught_session import start_teaching
+
+        teacher, session = start_teaching(options, fit=how.fit, look=frames.look)
+        teaching.take(teacher, session)
+        return session
+
+    return start

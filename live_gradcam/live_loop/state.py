@@ -37,6 +37,8 @@ class LiveState:
         pinned: the classes to explain; empty for the top class of each frame.
         variant: the method, layer and fit to explain with, or to compile if they are new; None while the first session
             starts.
+        teaching: whether the network is being taught; the keys are those of teaching then.
+        naming: what was typed so far of a class's name; None while nothing is typed.
     """
 
     overlay: Overlay
@@ -49,13 +51,16 @@ class LiveState:
     paused: bool = False
     pinned: tuple[Target, ...] = ()
     variant: Variant | None = None
+    teaching: bool = False
+    naming: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values.
 
         Returns:
             `view`, `hud`, `mirror`, `boxes`, `help`, `timings`, `paused`; `colormap` and `alpha` (0…1); `pinned`:
-            [{`index`, `against`}]; `method`, `layer` and `fit`, or null for each while the first session starts.
+            [{`index`, `against`}]; `method`, `layer` and `fit`, or null for each while the first session starts;
+            `teaching`, and `naming` or null.
         """
         variant = self.variant._asdict() if self.variant else dict.fromkeys(Variant._fields)
         return {
@@ -70,4 +75,6 @@ class LiveState:
             "paused": self.paused,
             "pinned": [asdict(target) for target in self.pinned],
             **variant,
+            "teaching": self.teaching,
+            "naming": self.naming,
         }

@@ -10,6 +10,7 @@ from typing import Any
 from live_gradcam.flow.metrics import Durations
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.recording import Recorder
+from live_gradcam.live_loop.teaching import Taught
 from live_gradcam.sources.frame import Frame
 
 #: Of the summary's JSON. New fields may come under the same number.
@@ -79,6 +80,7 @@ class LiveSummary:
         recordings: the files.
         left_out: how many frames are not in the recording because the encoder had no time.
         stopped: whether Ctrl-C or SIGTERM ended it.
+        taught: what the network was taught; None where it was not.
     """
 
     frames: int
@@ -92,6 +94,7 @@ class LiveSummary:
     recordings: tuple[Path, ...]
     left_out: int
     stopped: bool
+    taught: Taught | None = None
 
     @property
     def fps(self) -> float:
@@ -115,6 +118,7 @@ class LiveSummary:
             "seconds": round(self.seconds, 3),
             "recordings": [str(path) for path in self.recordings],
             "left_out_of_recording": self.left_out,
+            **({} if self.taught is None else {"taught": self.taught.to_json()}),
         }
 
     def _per_second(self, count: int) -> float:

@@ -7,12 +7,13 @@ import time
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.drawing.hud import Hud
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveMetrics, stages_ms
+from live_gradcam.live_loop.teaching import Teaching
+from live_gradcam.live_loop.teaching_commands import Keys
 from live_gradcam.surfaces.scene import LiveExplanation
 
 _NOTICE_SECONDS = 3.0
@@ -27,16 +28,25 @@ class Texts:
         status: of the explaining.
         metrics: of the showing.
         recorder: of the recording.
+        teaching: of the network.
     """
 
     def __init__(
-        self, state: LiveState, frames: LiveFrames, status: ExplainingStatus, metrics: LiveMetrics, recorder: Recorder
+        self,
+        state: LiveState,
+        frames: LiveFrames,
+        status: ExplainingStatus,
+        metrics: LiveMetrics,
+        recorder: Recorder,
+        teaching: Teaching,
     ) -> None:
         self._state = state
         self._frames = frames
         self._status = status
         self._metrics = metrics
         self._recorder = recorder
+        self._teaching = teaching
+        self._keys = Keys(state)
         self._notice, self._notice_until = "", 0.0
 
     def notify(self, notice: str) -> None:
@@ -58,10 +68,11 @@ class Texts:
             notice=self._compiling() or (self._notice if now < self._notice_until else None),
             recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
             full_scale=explained.full_scale if explained and explanation else None,
-            help=COMMANDS.help if self._state.help else (),
+            help=self._keys.help if self._state.help else (),
             names_classes=self._state.view != "grid",
             notes_in_a_line=self._state.view in ("grid", "side-by-side"),
             level=self._state.hud,
+            teaching=self._teaching.panel(self._state.naming) if self._state.teaching else None,
         )
 
     def _notes(self, explained: LiveExplanation, explanation: Explanation) -> list[str]:

@@ -20,7 +20,8 @@ _WAKE_SECONDS = 0.2
 FITS_TO_STEP_THROUGH: tuple[Fit, ...] = ("tiles", "crop", "stretch", "letterbox")
 
 
-def _variant_of(session: Session) -> Variant:
+def variant_of(session: Session) -> Variant:
+    """What a session is compiled for."""
     return Variant(session.method, session.layer, session.fit)
 
 
@@ -50,10 +51,10 @@ class Variants:
         self.error: BaseException | None = None
         self._first = first
         self._state = state
-        self._state.variant = _variant_of(first)
+        self._state.variant = variant_of(first)
         self._method = first.method  # asked for last: the one after it is next, even if it could not be had
         self._most_kept = min(_MOST_KEPT, max(_LEAST_KEPT, _KEPT_WEIGHTS // max(1, first.weights)))
-        self._kept: OrderedDict[Variant, Session] = OrderedDict({_variant_of(first): first})
+        self._kept: OrderedDict[Variant, Session] = OrderedDict({variant_of(first): first})
         self._asked: Slot[Variant] = Slot()
         self._stop = threading.Event()
         self._thread = DetachedThread(self._work, "compile")
@@ -61,7 +62,7 @@ class Variants:
     @property
     def wanted(self) -> Variant:
         """What was asked for last."""
-        return self._state.variant or _variant_of(self.current)
+        return self._state.variant or variant_of(self.current)
 
     @property
     def kept(self) -> tuple[Variant, ...]:
@@ -71,7 +72,7 @@ class Variants:
     @property
     def compiling(self) -> str | None:
         """What the current session is to be replaced by, in words; None when nothing is."""
-        wanted, current = self.wanted, _variant_of(self.current)
+        wanted, current = self.wanted, variant_of(self.current)
         if wanted.layer != current.layer:
             return wanted.layer
         if wanted.method != current.method:
@@ -114,7 +115,7 @@ class Variants:
                 session = self._kept.get(variant) or self._first.variant(**variant._asdict())
             except LiveGradcamError as error:
                 if variant == self.wanted:
-                    self.failure, self._state.variant = str(error), _variant_of(self.current)
+                    self.failure, self._state.variant = str(error), variant_of(self.current)
                 continue
             self._kept[variant] = session
             self._kept.move_to_end(variant)

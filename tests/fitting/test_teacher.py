@@ -119,7 +119,7 @@ def test_names() -> None:
 
 
 def test_a_fit_that_cannot_be_taught_with_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot be taught with --fit tiles: use stretch, crop, letterbox"):
+    with pytest.raises(UsageError, match="there is no fit 'tiles': use one of stretch, crop, letterbox"):
         Teacher(network(), fit="tiles")
 
 

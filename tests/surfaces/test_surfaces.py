@@ -16,6 +16,7 @@ from other_packages import install, python_path
 from live_gradcam import LiveOptions, LiveSummary, live
 from live_gradcam.choices import SURFACES
 from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.none import NoSurface
@@ -45,7 +46,8 @@ def test_a_surface_is_checked_opened_and_closed_once() -> None:
     surface = ThreadedSurface(lambda surface: surface.wait_for(lambda scene: scene.explained))
     summary = shown_on(surface)
     assert surface.calls == ["check", "open", "close"]
-    assert surface.table is COMMANDS
+    assert [row.name for row in surface.table] == [row.name for row in ALL_COMMANDS]
+    assert surface.table.help == COMMANDS.help
     assert 0 < summary.displayed <= surface.scenes
 
 

@@ -1,0 +1,109 @@
+"""A session whose network is being taught: compiled once, and shown a new head again and again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
+from live_gradcam.errors import UsageError
+from live_gradcam.fitting.options import FITS_OF_FITTING
+from live_gradcam.fitting.teacher import UNITS, Teacher
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.fit_choice import Look
+    from live_gradcam.attribution.options import ExplainerOptions
+
+
+def start_teaching(
+    options: SessionOptions, *, fit: str | None = None, look: Look | None = None, let_tensorflow_talk: bool = False
+) -> tuple[Teacher, Session]:
+    """Load a network, with what it was taught before, and make it ready to be taught.
+
+    Args:
+        options: which network, and what to explain with, as for any session. `layer`, `classes`, `names`, `fit` and
+            `input_size` are left alone.
+        fit: how frames enter: see `Teacher`.
+        look: says what is known of the frames when the network is there.
+        let_tensorflow_talk: let TensorFlow's own messages through.
+
+    Raises:
+        LiveGradcamError: as `Teacher.load` and `taught_session`.
+    """
+    set_compiler_flags()
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        from live_gradcam.attribution.options import ExplainerOptions
+
+        if options.threads is not None:
+            set_threads(options.threads)
+        teacher = Teacher.load(options.model, fit=fit, model_options=options.of_model())
+        stream = look() if look else None
+        explained = ExplainerOptions().changed(
+            method=options.method,
+            score=options.score,
+            topk=options.topk,
+            maps=options.maps,
+            engine=options.engine,
+            lowering=options.lowering,
+            tune=options.tune,
+            precision=options.precision,
+        )
+        return teacher, taught_session(teacher, explained, stream.frame_size if stream else Session.frame_size)
+
+
+def teacher_of(session: Session) -> Teacher:
+    """A teacher of a session's network, without examples.
+
+    Raises:
+        UsageError: the session runs the network at another size than its own.
+        ModelError: the network has no pooled features.
+    """
+    options = session.plan.options
+    if options.fitting.input_size is not None:
+        raise UsageError("a network is taught at its own size: leave --input-size out")
+    fit = options.fitting.fit
+    teacher = Teacher(session.classifier, fit=fit if fit in FITS_OF_FITTING else None)
+    _ = teacher.backbone  # which is refused here, before anything is compiled
+    return teacher
+
+
+def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tuple[int, int]) -> Session:
+    """A session of a teacher's network, warmed up, with the head of the examples that there are.
+
+    Args:
+        teacher: what teaches it.
+        options: what is explained and how it is compiled; how frames enter is the teacher's.
+        frame_size: (height, width) of the frames.
+
+    Raises:
+        UsageError: the engine does not take a new head.
+        LiveGradcamError: as `Explainer`.
+    """
+    from live_gradcam.attribution.building import build_plan
+    from live_gradcam.attribution.explainer import Explainer
+
+    start = time.perf_counter()
+    maps = options.explained.topk if options.explained.maps is None else options.explained.maps
+    options = options.changed(
+        layer=None, names="imagenet", features=True, fit=teacher.input_fit, tiles=None, maps=min(maps, UNITS)
+    )
+    explainer = Explainer.of_plan(build_plan(teacher.live_classifier, options))
+    explainer.warm_up(frame_size=frame_size)
+    _check_swap(teacher, explainer, options.compiling.engine)
+    teacher.fit()
+    return Session(explainer, (), {"build": time.perf_counter() - start}, frame_size)
+
+
+def _check_swap(teacher: Teacher, explainer: Explainer, engine: str) -> None:
+    """Make sure that what is compiled shows a new head: some engines copy the weights, and go on with the old ones."""
+    probe = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for place in (1, 2):
+        teacher.use(teacher.head_of_one(place))
+        if explainer(probe).predictions[0].index != place:
+            raise UsageError(
+                f"the engine {engine} copies the weights, so the network cannot be taught: use another engine"
+            )
