@@ -42,11 +42,13 @@ class TeachingPanel:
         rows: the classes.
         notes: lines under them, such as the accuracy.
         typed: a line that is being typed, with what it is for; None for none.
+        heading: what stands over the names and over the amounts; empty for nothing.
     """
 
     rows: Sequence[TeachingRow]
     notes: Sequence[str] = ()
     typed: str | None = None
+    heading: tuple[str, ...] = ()
 
 
 def draw_teaching(image: np.ndarray, panel: TeachingPanel, *, below: int = 0) -> None:
@@ -57,7 +59,7 @@ def draw_teaching(image: np.ndarray, panel: TeachingPanel, *, below: int = 0) ->
         panel: what to draw.
         below: how many pixels at the top are taken.
     """
-    lines = 2 * len(panel.rows) + len(panel.notes) - sum(not row.mark for row in panel.rows)
+    lines = len(panel.rows) + sum(bool(row.mark) for row in panel.rows) + len(panel.notes) + bool(panel.heading)
     size = text_size_for(image.shape[:2])
     size = min(size, max(_SMALLEST, int((image.shape[0] - below) / (1.5 * lines + 2.5))))
     margin, row_height = round(0.7 * size), round(1.5 * size)
@@ -68,6 +70,12 @@ def draw_teaching(image: np.ndarray, panel: TeachingPanel, *, below: int = 0) ->
     ground = image[below + margin : below + margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
     darken(ground)
     baseline = round(1.3 * size)
+    if panel.heading:
+        names, amounts = panel.heading
+        put_text(ground, names, (2 * size, baseline), size, max_width=width - 3 * size, colour=_PALE)
+        taken = text_width(amounts, size)
+        put_text(ground, amounts, (width - taken - size // 2, baseline), size, max_width=taken, colour=_PALE)
+        baseline += row_height
     for row in panel.rows:
         _draw_row(ground, row, baseline, size)
         baseline += row_height

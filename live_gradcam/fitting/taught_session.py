@@ -10,6 +10,7 @@ import numpy as np
 from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import UsageError
+from live_gradcam.fitting.head import fit_head
 from live_gradcam.fitting.options import FITS_OF_FITTING
 from live_gradcam.fitting.teacher import UNITS, Teacher
 
@@ -94,8 +95,14 @@ def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tupl
     explainer = Explainer.of_plan(build_plan(teacher.live_classifier, options))
     explainer.warm_up(frame_size=frame_size)
     _check_swap(teacher, explainer, options.compiling.engine)
+    _import_what_fits()
     teacher.fit()
     return Session(explainer, (), {"build": time.perf_counter() - start}, frame_size)
+
+
+def _import_what_fits() -> None:
+    """Fit something small: what is imported for the first time would hold up frames for a second."""
+    fit_head(np.eye(2, dtype=np.float32), np.arange(2), classes=2, strength=1.0)
 
 
 def _check_swap(teacher: Teacher, explainer: Explainer, engine: str) -> None:

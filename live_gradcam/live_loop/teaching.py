@@ -228,15 +228,17 @@ class Teaching:
         free = next((one for one in self.classes if not (one.count or one.is_named)), None)
         if free is not None and free.index != self._collecting:
             rows.append(TeachingRow(str(free.index), "hold to collect a class", ""))
-        accuracy = "accuracy: not known yet" if self.accuracy is None else f"accuracy {100 * self.accuracy:.0f} %"
+        accuracy = (
+            "accuracy: hold each class twice" if self.accuracy is None else f"accuracy {100 * self.accuracy:.0f} %"
+        )
         notes = [accuracy, "not written yet" if self._is_unsaved else ""]
         line = None if typed is None else f"name of {self._name_of(self.last)}: {typed}_"
-        return TeachingPanel(rows, [note for note in notes if note], line)
+        return TeachingPanel(rows, [note for note in notes if note], line, ("class", "pictures in bursts"))
 
     def _row(self, one: TaughtClass) -> TeachingRow:
         mark = ""
         if one.has_too_few:
-            mark = "too few: hold it once more" if one.bursts < LEAST_BURSTS else "too few: hold it longer"
+            mark = "too few: hold it again" if one.bursts < LEAST_BURSTS else "too few: hold it longer"
         amount = f"{one.count} in {one.bursts}" if one.count else "none"
         return TeachingRow(str(one.index), one.name, amount, mark, one.index == self._collecting)
 

@@ -340,7 +340,7 @@ def test_a_live_run_becomes_a_lesson_and_goes_back(model: Path, tmp_path: Path) 
         assert scene.hud.teaching.typed == "name of class 2: gras_"
         surface.ask("type-accept")
         surface.wait_for(lambda scene: rows(scene)["2"].name == "gras" and scene.state["naming"] is None)
-        assert rows(scene)["2"].mark == "too few: hold it once more"
+        assert rows(scene)["2"].mark == "too few: hold it again"
         of_green = surface.wait_for(
             lambda scene: (
                 scene.explained.frame.index // 10 % 3 == 1
