@@ -12,7 +12,8 @@ from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags,
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.head import fit_head
 from live_gradcam.fitting.options import FITS_OF_FITTING
-from live_gradcam.fitting.teacher import UNITS, Teacher
+from live_gradcam.fitting.taught_head import UNITS
+from live_gradcam.fitting.teacher import Teacher
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer

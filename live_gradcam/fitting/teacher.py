@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +18,11 @@ from live_gradcam.fitting.examples import (
     read_lesson,
     write_lesson,
 )
-from live_gradcam.fitting.head import Head, fit_head
+from live_gradcam.fitting.head import Head
 from live_gradcam.fitting.options import FITS_OF_FITTING
-from live_gradcam.fitting.scores import Scores, scores_of
+from live_gradcam.fitting.scores import Scores
+from live_gradcam.fitting.taught_class import NOTHING, TaughtClass, checked_name
+from live_gradcam.fitting.taught_head import UNITS, head_of, scores_of_bursts
 from live_gradcam.networks.card import Card
 from live_gradcam.networks.catalog import DEFAULT_MODEL, load_with_options
 from live_gradcam.networks.model_source import ModelOptions
@@ -31,42 +32,7 @@ if TYPE_CHECKING:
     from live_gradcam.fitting.features import Backbone
     from live_gradcam.networks.classifier import Classifier
 
-#: How many classes there are room for, the first of which is called NOTHING.
-UNITS = 10
-NOTHING = "nothing"
-#: Of the regularisation: see `fit_head`.
-STRENGTH = 1e-3
-#: A class with fewer is marked: its accuracy cannot be tested, or is a matter of luck.
-LEAST_EXAMPLES, LEAST_BURSTS = 5, 2
-#: The bias of a unit that no class has: its probability is 0 in float32.
-_FREE = -1e4
-_FOLDS = 5
-_LONGEST_NAME = 60
 _USUAL_MODEL = ModelOptions()
-
-
-@dataclass(frozen=True)
-class TaughtClass:
-    """What is known of a class.
-
-    Attributes:
-        index: its place, 0…9.
-        name: what it is called.
-        count: how many examples it has.
-        bursts: in how many bursts they were collected.
-        is_named: whether somebody gave it its name.
-    """
-
-    index: int
-    name: str
-    count: int
-    bursts: int
-    is_named: bool
-
-    @property
-    def has_too_few(self) -> bool:
-        """Whether it has examples, and not enough of them."""
-        return self.count > 0 and (self.count < LEAST_EXAMPLES or self.bursts < LEAST_BURSTS)
 
 
 class Teacher:
@@ -226,7 +192,7 @@ class Teacher:
             if not 0 <= target < UNITS:
                 raise UsageError(f"there is no class {target}: the places are 0 to {UNITS - 1}")
             return int(target)
-        name = _checked_name(target)
+        name = checked_name(target)
         place = self._place_of_name(name)
         if place is not None:
             return place
@@ -252,7 +218,7 @@ class Teacher:
         Raises:
             UsageError: there is no such place, it is no name, or another class has it.
         """
-        index, name = self._place(int(index)), _checked_name(name)
+        index, name = self._place(int(index)), checked_name(name)
         if self._place_of_name(name) not in (None, index):
             raise UsageError(f"another class is called {name} already")
         self._names[index] = name
@@ -306,11 +272,11 @@ class Teacher:
 
     def head(self) -> Head:
         """A head of ten units, fitted to the examples; units without a class have a probability of 0."""
-        return _head_of(self.features, self.targets, self.listed)
+        return head_of(self.features, self.targets, self.listed)
 
     def head_of_one(self, place: int) -> Head:
         """A head of ten units that says one class of every frame."""
-        return _head_of(np.zeros((0, self.backbone.size), np.float32), np.zeros(0, np.int64), [place])
+        return head_of(np.zeros((0, self.backbone.size), np.float32), np.zeros(0, np.int64), [place])
 
     def fit(self) -> Head:
         """Fit the head, and use it in `live_classifier`."""
@@ -323,28 +289,8 @@ class Teacher:
 
         Classes with fewer than two bursts are not tested. None where fewer than two classes can be.
         """
-        folds = self._folds()
-        tested = np.flatnonzero(folds >= 0)
-        features, targets, listed = self.features, self.targets, self.listed
-        if len(set(targets[tested])) < 2:
-            return None
-        held_out = np.zeros((len(targets), UNITS), np.float32)
-        for fold in np.unique(folds[tested]):
-            rows = folds == fold
-            head = _head_of(features[~rows], targets[~rows], listed)
-            held_out[rows] = head.probabilities(features[rows])
-        places = np.searchsorted(listed, targets[tested])
-        names = [self.classes[index].name for index in listed]
-        return scores_of(held_out[tested][:, listed], places, task="classes", classes=names)
-
-    def _folds(self) -> np.ndarray:
-        """The fold that tests each example, int (n,); −1 where its class has too few bursts."""
-        fold_of: dict[int, int] = {}
-        for taught in self.classes:
-            if taught.bursts >= LEAST_BURSTS:
-                own = sorted({one.burst for one in self._examples if one.target == taught.index})
-                fold_of |= {burst: place % _FOLDS for place, burst in enumerate(own)}
-        return np.array([fold_of.get(example.burst, -1) for example in self._examples], np.int64)
+        bursts = np.array([example.burst for example in self._examples], np.int64)
+        return scores_of_bursts(self.features, self.targets, bursts, [one.name for one in self.classes])
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -380,30 +326,3 @@ class Teacher:
         write_model(path, classifier.model, card, overwrite=overwrite)
         write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))
         return path
-
-
-def _head_of(features: np.ndarray, targets: np.ndarray, listed: list[int]) -> Head:
-    """A head of ten units, fitted to examples; `listed` are the places of the units that are not free."""
-    weights = np.zeros((features.shape[1], UNITS), np.float32)
-    bias = np.full(UNITS, _FREE, np.float32)
-    bias[listed] = 0
-    if len(listed) > 1:
-        fitted = fit_head(features, np.searchsorted(listed, targets), classes=len(listed), strength=STRENGTH)
-        weights[:, listed], bias[listed] = fitted.weights, fitted.bias
-    return Head(weights, bias)
-
-
-def _checked_name(name: str) -> str:
-    """A name of a class as it is kept: one line, without space around it.
-
-    Raises:
-        UsageError: nothing is left of it, it is too long, or has characters that are not shown.
-    """
-    kept = " ".join(name.split())
-    if not kept:
-        raise UsageError("a class needs a name: type some letters")
-    if len(kept) > _LONGEST_NAME:
-        raise UsageError(f"the name of a class has {len(kept)} letters: use up to {_LONGEST_NAME}")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in kept):
-        raise UsageError(f"the name {kept!r} has characters that cannot be shown")
-    return kept

@@ -6,43 +6,29 @@ takes the newest head; a third one keeps the examples, fits and writes, so that 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from live_gradcam.attribution.session import Session
 from live_gradcam.drawing.teaching_panel import TeachingPanel, TeachingRow
-from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.errors import UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
-from live_gradcam.files import timestamped_name
-from live_gradcam.fitting.head import Head
-from live_gradcam.fitting.teacher import LEAST_BURSTS, UNITS, TaughtClass, Teacher
-from live_gradcam.flow.slot import Slot
-from live_gradcam.flow.threads import DetachedThread
+from live_gradcam.fitting.taught_class import TaughtClass
+from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
+from live_gradcam.fitting.teacher import Teacher
+from live_gradcam.live_loop.teaching_thread import TeachingThread, vocabulary_of
 from live_gradcam.sources.frame import Frame
-
-_log = logging.getLogger(__name__)
 
 #: A key that is held repeats, and nobody says when it is let go: it was, when no repeat came for so many seconds. The
 #: first repeat takes longer.
 _FIRST_REPEAT, _REPEAT = 0.9, 0.6
 #: Seconds between two examples: frames that are closer show the same. Of a camera of 10 frames per second it is each.
 _BETWEEN_EXAMPLES = 0.095
-#: How long the end of a run waits for what is being fitted and written.
-_LAST_SECONDS = 30.0
-
-
-class Swap(NamedTuple):
-    """A head, and what it can name."""
-
-    head: Head
-    vocabulary: Vocabulary
 
 
 @dataclass(frozen=True)
@@ -85,10 +71,8 @@ class Teaching:
 
     Attributes:
         session: the session of the network that is taught; None while there is none.
-        error: the exception that ended the thread that fits, if it was none of ours.
-        classes: what is known of each class.
-        accuracy: as in `Taught`.
         last: the class of which examples were collected last; None before the first.
+        vocabulary: what the head that is used now can name.
     """
 
     def __init__(
@@ -100,12 +84,8 @@ class Teaching:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session: Session | None = None
-        self.error: BaseException | None = None
-        self.classes: tuple[TaughtClass, ...] = ()
-        self.accuracy: float | None = None
         self.last: int | None = None
         self.vocabulary = Vocabulary(())
-        self._output, self._overwrite, self._folder = output, overwrite, folder
         self._clock = clock
         self._teacher: Teacher | None = None
         self._is_beginning = False
@@ -113,15 +93,7 @@ class Teaching:
         self._until: float | None = None  # when the key counts as let go; None while somebody will say so
         self._is_due = False  # whether the next frame is an example
         self._last_time = -np.inf
-        self._swaps: Slot[Swap] = Slot()
-        self._head: Head | None = None
-        self._models: list[Path] = []
-        self._failure: str | None = None
-        self._is_unsaved = False
-        self._is_untested = False
-        self._messages: SimpleQueue[str] = SimpleQueue()
-        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = DetachedThread(self._work, "teach")
+        self._thread = TeachingThread(output=output, overwrite=overwrite, folder=folder)
 
     # --- in the thread of the run -----------------------------------------------------------------------------------
 
@@ -131,9 +103,19 @@ class Teaching:
         return self._collecting
 
     @property
+    def classes(self) -> tuple[TaughtClass, ...]:
+        """What is known of each class; none before the network is ready."""
+        return self._thread.classes
+
+    @property
     def is_unsaved(self) -> bool:
         """Whether something was taught after the last file was written."""
-        return self._is_unsaved
+        return self._thread.is_unsaved
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended the thread that fits, if it was none of ours."""
+        return self._thread.error
 
     @property
     def has_failed(self) -> bool:
@@ -142,16 +124,20 @@ class Teaching:
 
     def begin(self, make: Callable[[], tuple[Teacher, Session]]) -> None:
         """Have a network made ready, if none is: it takes seconds, in which frames go on."""
-        if self.session is None and not self._is_beginning:
+        if self.has_failed:
             self._is_beginning = True
-            self._do(lambda: self._begin(make))
+            self._thread.do(lambda: self._begin(make))
+
+    def _begin(self, make: Callable[[], tuple[Teacher, Session]]) -> None:
+        try:
+            self.take(*make())
+        finally:
+            self._is_beginning = False
 
     def take(self, teacher: Teacher, session: Session) -> None:
         """Teach a network that is ready."""
-        self._teacher = teacher
-        self._look()
-        self.vocabulary = self._vocabulary(teacher)
-        self._is_untested = True
+        self._thread.take(teacher)
+        self._teacher, self.vocabulary = teacher, vocabulary_of(teacher)
         self.session = session
 
     def collect(self, index: int) -> None:
@@ -176,19 +162,19 @@ class Teaching:
         """Collect no more, and fit the head to all examples."""
         if self._collecting is not None:
             self._collecting, self._is_due = None, False
-            self._do(self._end_burst)
+            self._thread.do(self._thread.end_burst)
 
     def tick(self) -> None:
         """Look whether the key was let go."""
         if self._until is not None and not self._is_due and self._clock() > self._until:
-            self._until = None
             self.release()
+            self._until = None
 
     def undo(self) -> None:
         """Take the last burst back."""
         self._check_ready()
         self.release()
-        self._do(self._undo)
+        self._thread.do(self._thread.undo)
 
     def rename(self, index: int | None, name: str) -> None:
         """Name a class; None for the one that was collected last.
@@ -200,7 +186,7 @@ class Teaching:
         index = self.last if index is None else index
         if index is None:
             raise UsageError("collect examples of a class first: then it can be named")
-        self._do(lambda: self._rename(index, name))
+        self._thread.do(lambda: self._thread.rename(index, name))
 
     def save(self) -> None:
         """Write the model and the examples.
@@ -210,11 +196,11 @@ class Teaching:
         """
         self._check_ready()
         self.release()
-        self._do(self._save)
+        self._thread.do(self._thread.save)
 
     def message(self) -> str | None:
         """The next line to show of what was done; None for nothing new."""
-        return None if self._messages.empty() else self._messages.get()
+        return self._thread.message()
 
     def panel(self, typed: str | None) -> TeachingPanel:
         """What is to be seen of it.
@@ -228,10 +214,9 @@ class Teaching:
         free = next((one for one in self.classes if not (one.count or one.is_named)), None)
         if free is not None and free.index != self._collecting:
             rows.append(TeachingRow(str(free.index), "hold to collect a class", ""))
-        accuracy = (
-            "accuracy: hold each class twice" if self.accuracy is None else f"accuracy {100 * self.accuracy:.0f} %"
-        )
-        notes = [accuracy, "not written yet" if self._is_unsaved else ""]
+        known = self._thread.accuracy
+        accuracy = "accuracy: hold each class twice" if known is None else f"accuracy {100 * known:.0f} %"
+        notes = [accuracy, "not written yet" if self.is_unsaved else ""]
         line = None if typed is None else f"name of {self._name_of(self.last)}: {typed}_"
         return TeachingPanel(rows, [note for note in notes if note], line, ("class", "pictures in bursts"))
 
@@ -262,16 +247,16 @@ class Teaching:
 
     def taught(self) -> Taught | None:
         """What was taught; None where nothing was."""
-        shown = tuple(one for one in self.classes if one.count)
-        if not shown and not self._models:
+        done, shown = self._thread, tuple(one for one in self.classes if one.count)
+        if not shown and not done.models:
             return None
-        return Taught(shown, self.accuracy, tuple(self._models), self._failure, self._is_unsaved)
+        return Taught(shown, done.accuracy, tuple(done.models), done.failure, done.is_unsaved)
 
     # --- in the thread that explains ----------------------------------------------------------------------------------
 
     def swap(self) -> bool:
         """Use the newest head, between two frames. Returns whether there was one."""
-        newest = self._swaps.take(0)
+        newest = self._thread.swaps.take(0)
         if newest is None or self._teacher is None:
             return False
         self._teacher.use(newest.head)
@@ -285,121 +270,21 @@ class Teaching:
             frame: the frame; its image does not change any more.
             features: float32 (d,), of the pass that explained it.
         """
-        index, teacher = self._collecting, self._teacher
+        index = self._collecting
         is_wanted = self._is_due or (index is not None and self._until is None)
-        if index is None or not is_wanted or teacher is None or features is None:
+        if index is None or not is_wanted or features is None:
             return
         if abs(float(frame.pts) - self._last_time) < _BETWEEN_EXAMPLES:
             return
         self._last_time, self._is_due = float(frame.pts), False
-        self._do(lambda: self._add(frame.image, index, features))
-
-    # --- in the thread that fits --------------------------------------------------------------------------------------
-
-    def _do(self, task: Callable[[], None]) -> None:
-        self._tasks.put(task)
-
-    def _work(self) -> None:
-        try:
-            while (task := self._tasks.get()) is not None:
-                try:
-                    task()
-                except LiveGradcamError as error:
-                    self._messages.put(str(error))
-                if self._tasks.empty():
-                    self._test()
-            self._test()
-        except BaseException as error:  # raised again in the thread that explains
-            self.error = error
-
-    def _test(self) -> None:
-        """Find out how good heads are that never saw what they are tested on: when nobody waits for something else."""
-        if self._is_untested and self._teacher is not None:
-            self._is_untested = False
-            scores = self._teacher.scores()
-            self.accuracy = None if scores is None else scores.accuracy
-
-    def _begin(self, make: Callable[[], tuple[Teacher, Session]]) -> None:
-        try:
-            self.take(*make())
-        finally:
-            self._is_beginning = False
-
-    def _add(self, image: np.ndarray, index: int, features: np.ndarray) -> None:
-        assert self._teacher is not None  # there are no features without it
-        self._teacher.add(image, index, features=features)
-        self._look()
-        self._is_unsaved = True
-
-    def _end_burst(self) -> None:
-        assert self._teacher is not None
-        self._teacher.end_burst()
-        self._fit()
-
-    def _undo(self) -> None:
-        assert self._teacher is not None
-        undone = self._teacher.undo_last_burst()
-        if undone is None:
-            self._messages.put("there is no burst to take back")
-            return
-        self._is_unsaved = True
-        self._fit()
-        left = self.classes[undone.index].count
-        self._messages.put(f"{undone.count - left} pictures of {undone.name} taken back")
-
-    def _fit(self) -> None:
-        """Fit the head, and hand it over."""
-        assert self._teacher is not None
-        self._look()
-        self._head = self._teacher.head()
-        self._swaps.put(Swap(self._head, self._vocabulary(self._teacher)))
-        self._is_untested = True
-
-    def _rename(self, index: int, name: str) -> None:
-        assert self._teacher is not None
-        kept = self._teacher.rename(index, name)
-        self._is_unsaved = True
-        self._look()
-        head = self._head or self._teacher.head()
-        self._swaps.put(Swap(head, self._vocabulary(self._teacher)))
-        self._messages.put(f"class {index} is called {kept}")
-
-    def _save(self) -> None:
-        assert self._teacher is not None
-        path = self._output or self._folder / timestamped_name(".keras")
-        self._messages.put(f"writing {path} …")
-        try:
-            self._teacher.save(path, overwrite=self._overwrite or path in self._models)
-        except LiveGradcamError as error:
-            self._failure = str(error)
-            raise
-        self._failure, self._is_unsaved = None, False
-        if path not in self._models:
-            self._models.append(path)
-        self._messages.put(f"written as {path}")
-
-    def _look(self) -> None:
-        assert self._teacher is not None
-        self.classes = self._teacher.classes
-
-    @staticmethod
-    def _vocabulary(teacher: Teacher) -> Vocabulary:
-        names = tuple(one.name for one in teacher.classes)
-        return Vocabulary(names, hidden=frozenset(range(UNITS)) - frozenset(teacher.listed))
+        self._thread.do(lambda: self._thread.add(frame.image, index, features))
 
     def __enter__(self) -> Teaching:
-        self._thread.start()
+        self._thread.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.release()
-        if self._output is not None:
-            self._do(self._save_what_is_left)
-        self._tasks.put(None)
-        self._thread.join(_LAST_SECONDS)
-        while (message := self.message()) is not None:
-            _log.info("%s", message)
-
-    def _save_what_is_left(self) -> None:
-        if self._is_unsaved and self._teacher is not None and len(self._teacher.shown) > 1:
-            self._save()
+        if self.session is not None:
+            self._thread.do(self._thread.save_what_is_left)
+        self._thread.__exit__(*exception)

@@ -19,8 +19,10 @@ from live_gradcam import Classifier, Explainer, Teacher, load_classifier
 from live_gradcam.errors import ModelError, OutputError, UsageError
 from live_gradcam.fitting.examples import features_beside, folder_names, read_lesson
 from live_gradcam.fitting.head import fit_head
-from live_gradcam.fitting.teacher import STRENGTH, UNITS
+from live_gradcam.fitting.network import with_head
+from live_gradcam.fitting.taught_head import STRENGTH, UNITS
 
+LETTERS = tuple("abcdefghij")
 _DRAW = np.random.default_rng(11)
 
 
@@ -174,7 +176,10 @@ def test_a_hundred_heads_are_swapped_into_one_trace() -> None:
     heads = [teacher.fit()]
     teacher.undo_last_burst()
     heads.append(teacher.fit())
-    expected = [Explainer(replace_labels(teacher, head))(frame) for head in heads]
+    plain = {"engine": "graph", "lowering": False, "tune": "off"}
+    expected = [
+        Explainer(with_head(teacher.base, teacher.backbone.model, head, LETTERS), **plain)(frame) for head in heads
+    ]
     tracemalloc.start()
     held = []
     for number in range(150):
@@ -189,12 +194,6 @@ def test_a_hundred_heads_are_swapped_into_one_trace() -> None:
     assert explainer.trace_count == 1
     # TensorFlow keeps about 60 bytes of each array that it is given, with and without a swap. A head has 400.
     assert held[1] - held[0] < 35_000
-
-
-def replace_labels(teacher: Teacher, head: object) -> Classifier:
-    from live_gradcam.fitting.network import with_head
-
-    return with_head(teacher.base, teacher.backbone.model, head, tuple("abcdefghij"))  # type: ignore[arg-type]
 
 
 # --- files --------------------------------------------------------------------------------------------------------

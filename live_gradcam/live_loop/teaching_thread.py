@@ -1,0 +1,192 @@
+"""The thread that keeps what is taught: it adds examples, fits heads and writes files, so that no frame waits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.files import timestamped_name
+from live_gradcam.fitting.head import Head
+from live_gradcam.fitting.taught_class import TaughtClass
+from live_gradcam.fitting.taught_head import UNITS
+from live_gradcam.fitting.teacher import Teacher
+from live_gradcam.flow.slot import Slot
+from live_gradcam.flow.threads import DetachedThread
+
+_log = logging.getLogger(__name__)
+
+#: How long the end of a run waits for what is being fitted and written, in seconds.
+_LAST_SECONDS = 30.0
+#: How much the thread stands back where frames and fits want the same processors (`nice`).
+_STANDS_BACK = 10
+
+
+class Swap(NamedTuple):
+    """A head, and what it can name."""
+
+    head: Head
+    vocabulary: Vocabulary
+
+
+class TeachingThread:
+    """Does what is asked for, one after the other. Use as a context manager, which waits for the last of it.
+
+    Args:
+        output: the `.keras` file to write; None for a new name for each, of the time.
+        overwrite: whether a file that was there before may be replaced.
+        folder: where files without a name go.
+
+    Attributes:
+        classes: what is known of each class; none before there is a teacher.
+        accuracy: of heads on bursts that they never saw, 0…1; None where that cannot be tested.
+        is_unsaved: whether something was taught after the last file was written.
+        models: the files that were written.
+        failure: why the last file could not be written; None if it could.
+        error: the exception that ended the thread, if it was none of ours.
+        swaps: the newest head, for the thread that explains.
+    """
+
+    def __init__(self, *, output: Path | None, overwrite: bool, folder: Path) -> None:
+        self.classes: tuple[TaughtClass, ...] = ()
+        self.accuracy: float | None = None
+        self.is_unsaved = False
+        self.models: list[Path] = []
+        self.failure: str | None = None
+        self.error: BaseException | None = None
+        self.swaps: Slot[Swap] = Slot()
+        self._output, self._overwrite, self._folder = output, overwrite, folder
+        self._is_untested = False
+        self._teacher: Teacher | None = None
+        self._head: Head | None = None
+        self._messages: SimpleQueue[str] = SimpleQueue()
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = DetachedThread(self._work, "teach")
+
+    def do(self, task: Callable[[], None]) -> None:
+        """Have something done after all that was asked for before."""
+        self._tasks.put(task)
+
+    def message(self) -> str | None:
+        """The next line to show of what was done; None for nothing new."""
+        return None if self._messages.empty() else self._messages.get()
+
+    def _work(self) -> None:
+        try:
+            while (task := self._tasks.get()) is not None:
+                try:
+                    task()
+                except LiveGradcamError as error:
+                    self._messages.put(str(error))
+                if self._tasks.empty():
+                    self._test()
+        except BaseException as error:  # raised again in the thread that explains
+            self.error = error
+
+    # --- what is done -------------------------------------------------------------------------------------------------
+
+    def take(self, teacher: Teacher) -> None:
+        """Begin with a teacher, in whatever thread."""
+        self._teacher, self.classes, self._is_untested = teacher, teacher.classes, True
+
+    @property
+    def _taught(self) -> Teacher:
+        assert self._teacher is not None  # nothing is asked for before
+        return self._teacher
+
+    def add(self, image: np.ndarray, index: int, features: np.ndarray) -> None:
+        """Add an example: see `Teacher.add`."""
+        _stand_back()
+        self._taught.add(image, index, features=features)
+        self.classes, self.is_unsaved = self._taught.classes, True
+
+    def end_burst(self) -> None:
+        """End the burst, and fit the head to all examples."""
+        self._taught.end_burst()
+        self._fit()
+
+    def undo(self) -> None:
+        """Take the last burst back."""
+        undone = self._taught.undo_last_burst()
+        if undone is None:
+            self._messages.put("there is no burst to take back")
+            return
+        self.is_unsaved = True
+        self._fit()
+        left = self.classes[undone.index].count
+        self._messages.put(f"{undone.count - left} pictures of {undone.name} taken back")
+
+    def rename(self, index: int, name: str) -> None:
+        """Name a class."""
+        teacher = self._taught
+        kept = teacher.rename(index, name)
+        self.classes, self.is_unsaved = teacher.classes, True
+        self.swaps.put(Swap(self._head or teacher.head(), vocabulary_of(teacher)))
+        self._messages.put(f"class {index} is called {kept}")
+
+    def save(self) -> None:
+        """Write the model and the examples."""
+        path = self._output or self._folder / timestamped_name(".keras")
+        self._messages.put(f"writing {path} …")
+        try:
+            self._taught.save(path, overwrite=self._overwrite or path in self.models)
+        except LiveGradcamError as error:
+            self.failure = str(error)
+            raise
+        self.failure, self.is_unsaved = None, False
+        if path not in self.models:
+            self.models.append(path)
+        self._messages.put(f"written as {path}")
+
+    def save_what_is_left(self) -> None:
+        """Write what was taught after the last file, where the file has a name."""
+        if self._output is not None and self.is_unsaved and len(self._taught.shown) > 1:
+            self.save()
+
+    def _fit(self) -> None:
+        teacher = self._taught
+        self.classes = teacher.classes
+        self._head = teacher.head()
+        self.swaps.put(Swap(self._head, vocabulary_of(teacher)))
+        self._is_untested = True
+
+    def _test(self) -> None:
+        """Test heads on what they never saw: when nobody waits for something else."""
+        if self._is_untested and self._teacher is not None:
+            self._is_untested = False
+            scores = self._teacher.scores()
+            self.accuracy = None if scores is None else scores.accuracy
+
+    def __enter__(self) -> TeachingThread:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tasks.put(lambda: None)  # after which what is not tested yet is
+        self._tasks.put(None)
+        self._thread.join(_LAST_SECONDS)
+        while (message := self.message()) is not None:
+            _log.info("%s", message)
+
+
+def vocabulary_of(teacher: Teacher) -> Vocabulary:
+    """What a teacher's head can name; units without a class are hidden."""
+    names = tuple(one.name for one in teacher.classes)
+    return Vocabulary(names, hidden=frozenset(range(UNITS)) - frozenset(teacher.listed))
+
+
+def _stand_back() -> None:
+    """Let the thread that explains go first, where the system has priorities of threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _STANDS_BACK)
