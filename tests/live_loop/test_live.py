@@ -321,6 +321,11 @@ def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffe
         (recording,) = tmp_path.glob("*.mp4")
         assert recorded(recording)
 
+        try_key("l")
+        live.snapshot_when(lambda snapshot: [one["label"] for one in snapshot["predictions"]] == ["nothing"])
+        press("l")
+        live.snapshot_when(lambda snapshot: len(snapshot["predictions"]) == 5)
+
         try_key("space")
         paused = live.snapshot()
         time.sleep(1)
