@@ -6,4 +6,17 @@ One file a command. Nothing heavy is imported before a command computes: `--help
 from live_gradcam.cli import annotate, bench, cameras, evaluate, explain, export, fit, live, models, teach
 from live_gradcam.cli.app import app, main
 
-__all__ = ["annotate", "app", "bench", "cameras", "evaluate", "explain", "export", "fit", "live", "main", "models"]
+__all__ = [
+    "annotate",
+    "app",
+    "bench",
+    "cameras",
+    "evaluate",
+    "explain",
+    "export",
+    "fit",
+    "live",
+    "main",
+    "models",
+    "teach",
+]
