@@ -22,9 +22,9 @@ from live_gradcam.cli.flags import (
 )
 from live_gradcam.cli.marks import FilesOnly, Flags, chosen
 from live_gradcam.cli.stage_bars import StageBars
-from live_gradcam.cli.terminal import check_json_path, is_stdout, print_table, terminal, write_json
+from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, is_stdout, print_table, terminal, write_json
 from live_gradcam.errors import UsageError
-from live_gradcam.fitting.options import FITS_OF_FITTING, FitOfFitting, FitOptions
+from live_gradcam.fitting.options import DEFAULT_OPTIONS, FITS_OF_FITTING, FitOfFitting, FitOptions
 from live_gradcam.fitting.report.options import ReportOptions, check_report
 from live_gradcam.networks.catalog import DEFAULT_MODEL
 
@@ -109,6 +109,26 @@ def example_flags(
     )
 
 
+def tuning_flags(
+    options: Annotated[FitOptions, Flags(example_flags, "Examples")],
+    unfreeze: Annotated[
+        int,
+        typer.Option(
+            "--unfreeze", min=0, metavar="N", help="Train the last N blocks of the network too. It takes minutes."
+        ),
+    ] = 0,
+    epochs: Annotated[
+        int,
+        typer.Option("--epochs", min=1, metavar="N", help="Go through the pictures N times at most."),
+    ] = DEFAULT_OPTIONS.epochs,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="Train on variants of the pictures too: parts, mirrored, lighter, darker.")
+    ] = False,
+) -> FitOptions:
+    """What of the network itself is trained."""
+    return replace(options, unfreeze=unfreeze, epochs=epochs, augment=augment)
+
+
 def report_flags(
     masks: Annotated[
         Path | None,
@@ -144,7 +164,7 @@ def report_flags(
 @command
 def fit(
     backbone: Annotated[SessionOptions, Flags(backbone_flags, "Network")],
-    options: Annotated[FitOptions, Flags(example_flags, "Examples")],
+    options: Annotated[FitOptions, Flags(tuning_flags, "Training of blocks")],
     of_report: Annotated[ReportOptions, Flags(report_flags, "Report")],
     sources: Annotated[
         list[Path] | None,
@@ -204,6 +224,8 @@ def fit(
             print(page)
     if json_path is not None:
         write_json(fitted.to_json(), json_path)
+    if fitted.is_stopped:
+        raise typer.Exit(INTERRUPTED)
 
 
 def _source(sources: list[Path], *, from_videos: bool) -> "Path | dict[str | Path, str] | None":
@@ -231,6 +253,8 @@ def _print(fitted: "Fitted", output: Path | None) -> None:
     print(f"{fitted.backbone.classifier.name}, {fitted.backbone.fit}, {width}×{height}\n")
     print_table(_table_of_classes(fitted))
     print(f"\n{_describe_folds(fitted)}")
+    if fitted.curve:
+        print(_describe_tuning(fitted))
     for name, scores in fitted.scores.items():
         print(f"{name}: {_describe(scores)}")
     for line in _describe_left_out(fitted):
@@ -245,7 +269,7 @@ def _table_of_classes(fitted: "Fitted") -> Table:
     """How many examples of each class there are in each part, and how well they are found."""
     from live_gradcam.fitting.dataset import PARTS
 
-    dataset, tested = fitted.dataset, fitted.scores["cross-validation"]
+    dataset, tested = fitted.dataset, next(iter(fitted.scores.values()))
     parts = [part for part in PARTS if len(dataset.rows_of(part))]
     counts = {part: dataset.counts(part) for part in parts}
     table = Table("class" if dataset.task == "classes" else "label", box=None, pad_edge=False)
@@ -263,11 +287,29 @@ def _table_of_classes(fitted: "Fitted") -> Table:
 
 def _describe_folds(fitted: "Fitted") -> str:
     rows = fitted.dataset.rows_of("train")
+    if not fitted.fold_heads:
+        return (
+            f"{len(rows)} examples to train on, {len(fitted.dataset.rows_of('val'))} held out, no group on both sides"
+        )
     groups = len(set(fitted.groups[rows].tolist()))
     line = f"{len(rows)} examples in {groups} groups, {len(fitted.fold_heads)} folds"
     if fitted.same < 1:
         line += f"; pictures whose features have a cosine of {fitted.same:g} or more are one group"
     return line
+
+
+def _describe_tuning(fitted: "Fitted") -> str:
+    """What training the last blocks made of what is held out."""
+    before, best = fitted.curve[0], fitted.curve[fitted.best]
+    epochs = f"epoch {fitted.best} of {len(fitted.curve) - 1}"
+    if not fitted.best:
+        return (
+            f"training the last blocks made nothing better in {len(fitted.curve) - 1} epochs: the network is as it was"
+        )
+    line = f"training the last blocks: held-out loss {before.val_loss:.3f} → {best.val_loss:.3f}"
+    if before.val_accuracy is not None and best.val_accuracy is not None:
+        line += f", accuracy {before.val_accuracy:.3f} → {best.val_accuracy:.3f}"
+    return f"{line} ({epochs})"
 
 
 def _describe(scores: "Scores") -> str:

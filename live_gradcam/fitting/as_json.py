@@ -36,6 +36,7 @@ def fit_json(fitted: Fitted) -> dict[str, Any]:
             {"epoch": one.epoch, "loss": one.loss, "val_loss": one.val_loss, "val_accuracy": one.val_accuracy}
             for one in fitted.curve
         ],
+        "best_epoch": fitted.best,
         "seconds": {stage: round(seconds, 3) for stage, seconds in fitted.seconds.items()},
     }
 

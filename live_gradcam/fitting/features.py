@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
 
@@ -19,7 +19,7 @@ from live_gradcam.compiling.lowering import lower
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.fitting.network import pooled_model
 from live_gradcam.networks.classifier import Classifier
-from live_gradcam.networks.graph import flatten, run
+from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.network_input import network_input
 
 #: How many pictures go through the network at a time.
@@ -32,19 +32,21 @@ class Backbone:
     Args:
         classifier: the network.
         fit: how pictures are made to fit its input.
+        model: the network up to its features, where it is not the classifier's own but a trained copy of it.
 
     Attributes:
         classifier: the network.
         fit: as given.
+        model: the network up to its features.
 
     Raises:
         ModelError: the network has no pooled features.
     """
 
-    def __init__(self, classifier: Classifier, fit: Fit = "stretch") -> None:
+    def __init__(self, classifier: Classifier, fit: Fit = "stretch", model: keras.Model | None = None) -> None:
         self.classifier = classifier
         self.fit = fit
-        self.model: keras.Model = pooled_model(classifier)
+        self.model: keras.Model = pooled_model(classifier) if model is None else model
         self._framing = Framing(fit, classifier.input_size)
 
     @property
@@ -66,23 +68,38 @@ class Backbone:
         Returns:
             float32 (n, d).
         """
-        rest, found = iter(frames) if are_seen else map(self.seen, frames), [np.zeros((0, self.size), np.float32)]
-        while group := list(islice(rest, BATCH)):
-            filled_up = np.stack(group + [group[-1]] * (BATCH - len(group)))
-            found.append(self._compiled(filled_up)["features"][: len(group)])
-        return np.concatenate(found)
+        seen = iter(frames) if are_seen else map(self.seen, frames)
+        return np.concatenate([np.zeros((0, self.size), np.float32), *in_batches(self._compiled, seen)])
 
     @cached_property
     def _compiled(self) -> CompiledFunction:
-        classifier = self.classifier
-        network = flatten(self.model, classifier.input_size)
-        for_xla = not tf.config.list_physical_devices("GPU")
-        pictures = photograph_for(classifier)
-        network, _ = lower(network, keep=(), for_xla=for_xla, tuner=Tuner("remembered"), pictures=pictures)
+        return compiled(flatten(self.model, self.classifier.input_size), self.classifier)
 
-        def features(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-            values = run(network.operations, {network.input: network_input(pixels, classifier.preprocessing)})
-            return {"features": tf.cast(values[network.output], tf.float32)}
 
-        signature = [tf.TensorSpec((BATCH, *classifier.input_size, 3), tf.uint8, name="pixels")]
-        return compile_function(features, signature, "xla", name=classifier.name)
+def compiled(network: Network, classifier: Classifier) -> CompiledFunction:
+    """A function from pixels, uint8 BGR (16, height, width, 3), to what a network makes of them: `output`, float32.
+
+    Args:
+        network: it is written the way that it runs best.
+        classifier: whose pixels it takes.
+
+    Raises:
+        ModelError: the engine cannot compile the network.
+    """
+    for_xla = not tf.config.list_physical_devices("GPU")
+    pictures = photograph_for(classifier)
+    network, _ = lower(network, keep=(), for_xla=for_xla, tuner=Tuner("remembered"), pictures=pictures)
+
+    def output(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = run(network.operations, {network.input: network_input(pixels, classifier.preprocessing)})
+        return {"output": tf.cast(values[network.output], tf.float32)}
+
+    signature = [tf.TensorSpec((BATCH, *classifier.input_size, 3), tf.uint8, name="pixels")]
+    return compile_function(output, signature, "xla", name=classifier.name)
+
+
+def in_batches(function: CompiledFunction, seen: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """What a function of `compiled` makes of pixels, which are read as they are needed, 16 at a time."""
+    while group := list(islice(seen, BATCH)):
+        filled_up = np.stack(group + [group[-1]] * (BATCH - len(group)))
+        yield function(filled_up)["output"][: len(group)]

@@ -71,11 +71,20 @@ def fit(
     with quiet_tensorflow():
         with run.timed("load"):
             backbone = _backbone(model, model_options, options)
+        if options.unfreeze:
+            from live_gradcam.fitting.unfreezing import check_blocks
+
+            check_blocks(backbone, len(dataset.examples), options)
         with run.timed("features"):
             cache = FeatureCache(_identity(model, model_options, backbone)) if options.cache else None
             dataset, features = run.features(dataset, backbone, cache)
             check_groups(dataset)
-        return run.fitted(dataset, features, backbone)
+        fitted = run.fitted(dataset, features, backbone)
+        if options.unfreeze:
+            from live_gradcam.fitting.unfreezing import unfrozen
+
+            fitted = unfrozen(fitted, options, run.on_progress)
+        return fitted
 
 
 @dataclass

@@ -34,16 +34,16 @@ class Epoch:
     """A step of fine-tuning.
 
     Attributes:
-        epoch: its number, from 1 on.
-        loss: the mean loss of the pictures that are trained on, in nats.
-        val_loss: that of the held-out pictures.
-        val_accuracy: the share of them that is right.
+        epoch: its number, from 1 on; 0 for the network before it.
+        loss: the mean loss of the pictures that are trained on, in nats, with classes counting the same; None before.
+        val_loss: that of the pictures that are held out; of values the mean squared error.
+        val_accuracy: the share of them that is right; None of values.
     """
 
     epoch: int
-    loss: float
+    loss: float | None
     val_loss: float
-    val_accuracy: float
+    val_accuracy: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,9 @@ class Fitted:
         same: the cosine of their features from which on pictures were taken for one thing.
         strength: of the head's regularisation.
         by_feature: whether features were scaled one by one for it.
-        curve: the steps of fine-tuning; none without it.
+        curve: the steps of fine-tuning, the first of which is before it; none without it.
+        best: the step of the curve whose weights these are; 0 where fine-tuning made nothing better, and without it.
+        is_stopped: whether Ctrl-C ended the fine-tuning.
         seconds: how long each stage took.
     """
 
@@ -84,7 +86,27 @@ class Fitted:
     strength: float = 0.0
     by_feature: bool = False
     curve: tuple[Epoch, ...] = ()
+    best: int = 0
+    is_stopped: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def tested(self) -> Fitted:
+        """What it is without the examples of which `held_out` is said by a network that was trained on them.
+
+        Of blocks that are trained, these are all examples for training. Otherwise there are none.
+        """
+        examples = self.dataset.examples
+        rows = [row for row, one in enumerate(examples) if self.folds[row] >= 0 or one.part != "train"]
+        if len(rows) == len(examples):
+            return self
+        return replace(
+            self,
+            dataset=replace(self.dataset, examples=tuple(examples[row] for row in rows)),
+            features=self.features[rows],
+            folds=self.folds[rows],
+            groups=self.groups[rows],
+            held_out=self.held_out[rows],
+        )
 
     def classifier_of(self, head: Head) -> Classifier:
         """The same network with another head, beside this one's classifier.

@@ -40,7 +40,7 @@ class FitOptions:
     fit: FitOfFitting | None = None
     folds: int = 5
     unfreeze: int = 0
-    epochs: int = 20
+    epochs: int = 10
     augment: bool = False
     seed: int = 0
     cache: bool = True

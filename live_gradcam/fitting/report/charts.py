@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +116,8 @@ def curve_chart(curve: Sequence[Epoch]) -> Chart:
 
     def draw(axes: Axes) -> None:
         epochs = [one.epoch for one in curve]
-        axes.plot(epochs, [one.loss for one in curve], color=BLUE, marker="o", markersize=4, label="trained on")
+        losses = [math.nan if one.loss is None else one.loss for one in curve]
+        axes.plot(epochs, losses, color=BLUE, marker="o", markersize=4, label="trained on")
         held_out = [one.val_loss for one in curve]
         axes.plot(epochs, held_out, color=ORANGE, marker="s", markersize=4, linestyle="--", label="held out")
         axes.set(xlabel="epoch", ylabel="loss, nats", ylim=(0, None))

@@ -64,6 +64,7 @@ def write_report(
     """
     folder = Path(folder)
     check_report(folder, options)
+    fitted = fitted.tested()
     found = study(fitted, options, on_progress or (lambda what, done, of: None))
     overlay = Overlay()
     bins, charts = _charts(fitted)
