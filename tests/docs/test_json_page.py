@@ -172,6 +172,19 @@ def test_annotate_and_its_sidecars(here: Here, folder: Path, tmp_path: Path) -> 
         assert set(arrays.files) == set(documented("Raw maps"))
 
 
+def test_fit(here: Here, folder: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    for name in ("dark", "light"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            picture = random.integers(0, 100, (16, 16, 3)) + 120 * (name == "light")
+            cv2.imwrite(str(tmp_path / name / f"{number}.png"), picture.astype(np.uint8))
+    (tmp_path / "dark" / "empty.png").touch()
+    content = json.loads(here("fit", tmp_path, "-m", folder / "model.keras", "--json", "-"))
+    assert_documented(content, "fit")
+    assert {"scores.cross-validation.confusion", "left_out[].why"} <= set(written(content))
+
+
 @pytest.mark.slow
 def test_live(folder: Path, tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"

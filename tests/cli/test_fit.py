@@ -1,0 +1,88 @@
+"""`live-gradcam fit` as a person types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from command_line import run
+
+from live_gradcam.cli import app
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pictures of noise and three of stripes, and one that is none."""
+    folder = tmp_path_factory.mktemp("cli") / "set"
+    random = np.random.default_rng(0)
+    for name in ("noise", "stripes"):
+        (folder / name).mkdir(parents=True)
+        for number in range(3):
+            picture = random.integers(0, 256, (64, 80, 3))
+            if name == "stripes":
+                picture[:] = 255 * (np.arange(80) // (3 + number) % 2)[None, :, None]
+            cv2.imwrite(str(folder / name / f"{number}.png"), picture.astype(np.uint8))
+    (folder / "noise" / "bad.png").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_folder_becomes_a_model_file(folder: Path, tmp_path: Path) -> None:
+    model, figures = tmp_path / "mine.keras", tmp_path / "fit.json"
+    finished = run("fit", folder, "-o", model, "--json", figures)
+    assert finished.code == 0, finished
+    assert all(line.startswith("live-gradcam: ") for line in finished.err.splitlines())
+    lines = finished.out.splitlines()
+    assert lines[0] == "efficientnet-lite0, stretch, 224×224"
+    assert any(line.split()[:2] == ["noise", "3"] for line in lines)
+    assert "cross-validation: accuracy 1.000" in finished.out
+    assert f"not used: {folder / 'noise' / 'bad.png'}: is not a picture that can be read" in lines
+    assert f"wrote {model}, mine.labels.txt and mine.card.json" in lines
+    assert json.loads(figures.read_text())["classes"] == ["noise", "stripes"]
+    explained = run("explain", folder / "stripes" / "1.png", "-m", model, "--json", "-")
+    assert explained.code == 0, explained
+    answer = json.loads(explained.out)
+    assert answer["fit"] == "stretch"
+    assert answer["predictions"][0]["label"] == "stripes"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (("{set}",), 2, "there is nothing to write: give -o MODEL.keras"),
+        (("-o", "{tmp}/x.keras"), 2, "there is nothing to fit to: give a folder with a folder for each class, or"),
+        (("{set}", "{set}", "-o", "{tmp}/x.keras"), 2, "give one folder; for videos with their classes, give"),
+        (("{set}", "-o", "{tmp}/x.h5"), 2, "the model is written as NAME.keras, and {tmp}/x.h5 is another name"),
+        (("{set}", "-o", "{tmp}/x.keras", "-m", "nonet"), 2, "there is no model 'nonet'"),
+        (("{set}", "-o", "{tmp}/x.keras", "--fit", "tiles"), 2, "there is no fit 'tiles': use one of stretch, crop"),
+        (("{set}", "-o", "{tmp}/x.keras", "--augment"), 2, "--augment is for --unfreeze"),
+        (("{set}", "-o", "{tmp}/x.keras", "--masks", "{set}"), 2, "--masks, --boxes, --swap-backgrounds and"),
+        (("{set}", "-o", "{tmp}/x.keras", "--multi-label"), 2, "a fit of labels needs a table: give --csv FILE"),
+        (("{set}", "-o", "{tmp}/x.keras", "--multi-label", "--regression"), 2, "--multi-label and --regression are"),
+        (("{set}/noise", "-o", "{tmp}/x.keras"), 2, "there is no class: give pictures of at least two classes"),
+        (("{set}/no", "-o", "{tmp}/x.keras"), 1, "there is no folder {set}/no"),
+        (("--from-videos", "-o", "{tmp}/x.keras"), 2, "there are no videos: give such as --from-videos a.mp4=cup"),
+        (("--from-videos", "a.mp4", "-o", "{tmp}/x.keras"), 2, "'a.mp4' is not VIDEO=CLASS: give such as a.mp4=cup"),
+        (("--from-videos", "a.mp4=x", "a.mp4=y", "-o", "{tmp}/x.keras"), 2, "the video a.mp4 is given for two classes"),
+        (("--from-videos", "a.mp4=x", "-o", "{tmp}/x.keras"), 1, "there is no file a.mp4"),
+    ],
+)
+def test_what_is_refused_in_one_line(
+    folder: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    code: int,
+    line: str,
+) -> None:
+    places = {"set": folder, "tmp": tmp_path}
+    with pytest.raises(SystemExit) as ended:
+        app(["fit", *(argument.format(**places) for argument in arguments)])
+    out, err = capfd.readouterr()
+    assert ended.value.code == code
+    assert out == ""
+    assert err.startswith(f"live-gradcam: {line.format(**places)}")
+    assert len(err.splitlines()) == 1
