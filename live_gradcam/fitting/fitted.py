@@ -117,7 +117,7 @@ class Fitted:
         from live_gradcam.fitting.network import with_head
 
         fitted = with_head(self.backbone.classifier, self.backbone.model, head, self.dataset.classes)
-        return replace(fitted, fit=self.backbone.fit)
+        return replace(fitted, fit=self.backbone.fit, card=None)  # whose scores are of another head
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the network as plain Keras, with its card in it, and the names of its classes beside it.
