@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from live_gradcam.fitting.report.charts import reliability
 from live_gradcam.fitting.report.maps import HeldOutExplainer, MapsOfClass, on_square, share_on
 from live_gradcam.fitting.report.mistakes import worst_mistakes
 from live_gradcam.fitting.report.options import ReportOptions, check_report
-from live_gradcam.fitting.report.sections import average_precision
+from live_gradcam.fitting.report.sections import average_precision, baseline, heading
 from live_gradcam.fitting.report.words import counted, percent
 from live_gradcam.fitting.report.writing import write_report
 
@@ -123,6 +124,17 @@ def test_the_worst_mistakes_come_first_and_are_the_right_ones(fitted, report):
     ]
     assert [one["fold"] for one in figures["mistakes"]] == [1, 1, 1]
     assert all((report / one["file"]).is_file() for one in figures["mistakes"])
+
+
+def test_a_trained_network_says_what_its_scores_are_worth(fitted):
+    parts = [replace(one, part="val" if row > 4 else "train") for row, one in enumerate(fitted.dataset.examples)]
+    dataset = replace(fitted.dataset, examples=tuple(parts))
+    assert baseline(dataset) == ("<b>&", 0.8)  # 4 of 5
+    assert baseline(dataset, "val") == ("<b>&", 0)
+    trained = replace(fitted, dataset=dataset, folds=np.full(8, -1), best=2)
+    assert "validation pictures decided when to stop" in heading(trained)
+    assert [one.row for one in worst_mistakes(trained.tested(), 12)] == [0, 2]  # rows 5 and 7 of all
+    assert "validation pictures" not in heading(fitted)
 
 
 def test_of_one_group_two_mistakes_come_before_others(folder):
@@ -320,6 +332,7 @@ def test_values_have_a_scatter_and_their_worst_errors(folder, tmp_path, caplog):
     text = _Page(page.read_text("utf-8")).text
     assert "size is 3, predicted 5" in text
     assert "size is 6, predicted 5.5" in text
+    assert "Nothing got better, so the network is as it was" in text
     names = {file.name for file in page.parent.iterdir()}
     assert write_report(fitted, page.parent, ReportOptions(worst=0, overwrite=True)) == page
     assert not list(page.parent.glob("mistake-*.png"))  # all of it is replaced

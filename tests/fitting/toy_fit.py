@@ -99,7 +99,8 @@ def toy_fit(
         )
     scores: dict[str, Scores] = {"cross-validation": scores_of(held_out, dataset.targets, task=task, classes=classes)}
     card = Card(classes, task, "stretch", backbone="toy", created="2026-11-26T09:00:00+00:00")
-    fitted = Fitted(heads[0], heads[0], dataset, features, folds, heads, held_out, scores, card, backbone)
+    groups = np.unique([example.group for example in examples], return_inverse=True)[1]
+    fitted = Fitted(heads[0], heads[0], dataset, features, folds, heads, held_out, scores, card, backbone, groups)
     object.__setattr__(fitted, "classifier", fitted.classifier_of(heads[0]))
     return fitted
 

@@ -73,10 +73,9 @@ def _mistakes(fitted: Fitted) -> Iterable[Mistake]:
 
 def groups_of(fitted: Fitted) -> list[str]:
     """What each example belongs together with: by its group and its looks, or, of val and test, by its group."""
-    joined = fitted.groups.tolist() or [-1] * len(fitted.dataset.examples)
     return [
         f"group {number}" if number >= 0 else f"{example.part} {example.group}"
-        for number, example in zip(joined, fitted.dataset.examples, strict=True)
+        for number, example in zip(fitted.groups.tolist(), fitted.dataset.examples, strict=True)
     ]
 
 

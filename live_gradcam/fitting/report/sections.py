@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from live_gradcam.drawing.overlay import Overlay
-from live_gradcam.fitting.dataset import Dataset
-from live_gradcam.fitting.report.backgrounds import KINDS, NEUTRAL, OTHER, Backgrounds, Shown
+from live_gradcam.fitting.dataset import Dataset, Part
 from live_gradcam.fitting.report.charts import Chart
 from live_gradcam.fitting.report.markup import Html, joined, picture, tag
 from live_gradcam.fitting.report.mistakes import groups_of
-from live_gradcam.fitting.report.pictures import ON, mean_map_picture, mistake_maps, surroundings_of
+from live_gradcam.fitting.report.pictures import mean_map_picture, mistake_maps
 from live_gradcam.fitting.report.study import Study
 from live_gradcam.fitting.report.words import counted, mistake_captions, number, percent
 
@@ -47,6 +46,11 @@ class Section:
         return tag("section", tag("h2", self.title), self.content, id=self.key)
 
 
+def _part(name: str) -> Part:
+    """The examples that scores of a name are of."""
+    return "train" if name == "cross-validation" else cast(Part, name)
+
+
 def paragraph(*children: str) -> Html:
     """Lines of text."""
     return tag("p", *children)
@@ -68,22 +72,40 @@ def heading(fitted: Fitted) -> Html:
         paragraph(tag("span", f"{examples} in {groups} · {fitted.card.created[:10]} · {fitted.card.made_with}",
                       class_="soft")),
         *_cards(fitted),
+        _trained(fitted),
         _left_out(dataset),
     )  # fmt: skip
 
 
-def baseline(dataset: Dataset) -> tuple[str, float] | None:
-    """The most frequent class of those that are trained on, and the accuracy of always naming it."""
-    counts = dataset.counts("train")
-    if dataset.task != "classes" or not sum(counts.values()):
+def _trained(fitted: Fitted) -> Html:
+    """What the scores are worth where blocks were trained."""
+    if not fitted.best:
+        return Html("")
+    return paragraph(
+        "The last blocks of the network were trained too. The validation pictures decided when to stop, so their score "
+        "is a little better than that of new pictures. The training pictures are not shown: the network has seen them."
+    )
+
+
+def baseline(dataset: Dataset, part: Part = "train") -> tuple[str, float] | None:
+    """The class that most training pictures are of, and the accuracy of always naming it.
+
+    Args:
+        dataset: of the fit.
+        part: where that accuracy is measured.
+
+    Returns:
+        None for other tasks than "classes", and where there are no such pictures.
+    """
+    trained, counts = (dataset.counts(one) for one in ("train", part))
+    if dataset.task != "classes" or not (sum(trained.values()) and sum(counts.values())):
         return None
-    name = max(counts, key=lambda one: counts[one])
+    name = max(trained, key=lambda one: trained[one])
     return name, counts[name] / sum(counts.values())
 
 
 def _cards(fitted: Fitted) -> Iterator[Html]:
     """For each part of the scores a row of figures."""
-    frequent = baseline(fitted.dataset)
     for part, scores in fitted.scores.items():
         of = f"{PARTS.get(part, part)}, {counted(scores.count, 'picture')}"
         cards = []
@@ -92,6 +114,7 @@ def _cards(fitted: Fitted) -> Iterator[Html]:
         if scores.r2 is not None:
             cards.append(_card(percent(scores.r2), "of the variance explained", of))
         if scores.accuracy is not None:
+            frequent = baseline(fitted.dataset, _part(part))
             always = "" if frequent is None else f"; always “{frequent[0]}” is {percent(frequent[1])}"
             cards.append(_card(percent(scores.accuracy, 1), "right", of + always))
         if scores.balanced_accuracy is not None:
@@ -134,10 +157,10 @@ def per_class(fitted: Fitted) -> Section:
         for index, one in enumerate(scores.per_class):
             cells = [
                 tag("th", one.name, scope="row"),
-                _number(str(one.count)),
-                _number(str(len(groups.get(index, ())))),
+                number_cell(str(one.count)),
+                number_cell(str(len(groups.get(index, ())))),
             ]
-            cells += [_number(percent(average[index]))] if average else []
+            cells += [number_cell(percent(average[index]))] if average else []
             cells += [tag("td", percent(share), bar(share), class_="number") for share in (one.precision, one.recall)]
             rows.append(tag("tr", *cells))
         table = tag(
@@ -161,7 +184,7 @@ def average_precisions(fitted: Fitted, part: str) -> list[float | None]:
     """Of each label the average precision: the mean of the precisions at each picture of it; none for other tasks."""
     if fitted.dataset.task != "labels":
         return []
-    rows = fitted.dataset.rows_of("train" if part == "cross-validation" else part)  # type: ignore[arg-type]
+    rows = fitted.dataset.rows_of(_part(part))
     targets, answers = fitted.dataset.targets[rows], fitted.held_out[rows]
     return [average_precision(answers[:, index], targets[:, index]) for index in range(targets.shape[1])]
 
@@ -187,7 +210,8 @@ def bar(share: float | None) -> Html:
     return tag("span", tag("i", style=f"width:{100 * share:.1f}%"), class_="bar", aria_hidden="true")
 
 
-def _number(text: str) -> Html:
+def number_cell(text: str) -> Html:
+    """A number in a table."""
     return tag("td", text, class_="number")
 
 
@@ -240,10 +264,10 @@ def on_object(study: Study) -> Section:
         tag(
             "tr",
             tag("th", one.name, scope="row"),
-            _number(str(one.count)),
-            _number(percent(one.map_share)),
-            _number(percent(one.area_share)),
-            _number(f"{one.ratio:.1f} ×"),
+            number_cell(str(one.count)),
+            number_cell(percent(one.map_share)),
+            number_cell(percent(one.area_share)),
+            number_cell(f"{one.ratio:.1f} ×"),
         )
         for one in study.on_object
     ]
@@ -257,74 +281,19 @@ def on_object(study: Study) -> Section:
     return Section("object", "On the object, or beside it", joined(text, tag("div", table, class_="scroll")))
 
 
-def backgrounds(study: Study, overlay: Overlay) -> Section:
-    """What other surroundings do."""
-    found = study.backgrounds
-    assert found is not None  # or there is no such section
-    kinds = [kind for kind in (None, *KINDS) if found.accuracy(kind) is not None]
-    text = paragraph(
-        "Each object is cut out of its picture and laid, at its own place, on the surroundings of another picture of "
-        "its class, of a picture of another class, and on a picture without objects where such were given. The "
-        "object of the other picture is taken out before, and the hole is filled with what lies beside it. A network "
-        "that looks at the object stays right. One that follows the surroundings names the class that these come from."
-    )
-    rows = []
-    for index, name in [*enumerate(found.classes), (None, "all")]:
-        if found.count(index):
-            shares = [_number(percent(found.accuracy(kind, index))) for kind in kinds]
-            rows.append(tag("tr", tag("th", name, scope="row"), _number(str(found.count(index))), *shares))
-    names = ["class", "objects", *(ON[kind] for kind in kinds)]
-    head = [tag("th", name, scope="col", class_="number" if name != "class" else None) for name in names]
-    table = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows), class_="narrow")
-    objects = tag("div", *(_object(one, kinds, found.classes, overlay) for one in found.shown), class_="mistakes")
-    bars = tag("div", *(_surroundings_bar(found, kind) for kind in kinds), class_="bars")
-    return Section(
-        "backgrounds", "On other surroundings", joined(text, bars, objects, tag("div", table, class_="scroll"))
-    )
+def calibration(chart: Chart | None, curve: Chart | None, best: int) -> Section:
+    """How much its certainty is worth, and how it was trained.
 
-
-def _surroundings_bar(found: Backgrounds, kind: str | None) -> Html:
-    """How much is right on a kind of surroundings."""
-    share = found.accuracy(kind) or 0.0
-    remark = f"{percent(share)} right"
-    if kind == OTHER:
-        remark += f"; {percent(found.follows)} named the class of the surroundings"
-    filled = tag("i", style=f"width:{100 * share:.1f}%")
-    return tag(
-        "p",
-        tag("span", ON[kind]),
-        tag("b", remark),
-        tag("span", filled, class_="bar other" if kind == OTHER else "bar", aria_hidden="true"),
-    )
-
-
-def _object(one: Shown, kinds: Sequence[str | None], classes: Sequence[str], overlay: Overlay) -> Html:
-    """One object on two kinds of surroundings, each with where the head looks and what it says."""
-    figures = []
-    other = OTHER if OTHER in kinds else NEUTRAL
-    for answer, (image, explanation) in zip(one.swapped.answers, one.pictures, strict=True):
-        if answer.kind not in (None, other):
-            continue
-        is_right = answer.said == one.swapped.index
-        said = f"{'✓' if is_right else '✗'} {classes[answer.said]} {percent(answer.probability)}"
-        behind = surroundings_of(one, answer, classes)
-        figures += [
-            tag("figure", picture(image, behind, loading="lazy"), tag("figcaption", behind)),
-            tag(
-                "figure",
-                picture(overlay.blend(image, explanation), f"why {said}", loading="lazy"),
-                tag("figcaption", said, class_="right-text" if is_right else "wrong-text"),
-            ),
-        ]
-    return tag("article", tag("div", *figures, class_="four"), class_="mistake")
-
-
-def calibration(chart: Chart | None, curve: Chart | None) -> Section:
-    """How much its certainty is worth, and how it was trained."""
+    Args:
+        chart: how often it is right by how sure it is; None for values.
+        curve: of the training; None without any.
+        best: the step of the curve that was kept.
+    """
+    kept = f"The weights of epoch {best} were kept." if best else "Nothing got better, so the network is as it was."
     captions = (
         "On the dashed line, it is as often right as it says; below, it is too sure. The numbers count answers. "
         "The true share lies within the bars 19 times out of 20.",
-        "How the loss fell while the last blocks were trained.",
+        f"The loss while the last blocks were trained. {kept}",
     )
     figures = [
         tag("figure", one.svg, tag("figcaption", caption))

@@ -15,6 +15,7 @@ from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.fitting.as_json import fit_json
 from live_gradcam.fitting.report import sections
+from live_gradcam.fitting.report.backgrounds_section import backgrounds
 from live_gradcam.fitting.report.charts import (
     Bin,
     Chart,
@@ -64,12 +65,12 @@ def write_report(
     """
     folder = Path(folder)
     check_report(folder, options)
-    fitted = fitted.tested()
-    found = study(fitted, options, on_progress or (lambda what, done, of: None))
+    tested = fitted.tested()
+    found = study(tested, options, on_progress or (lambda what, done, of: None))
     overlay = Overlay()
-    bins, charts = _charts(fitted)
+    bins, charts = _charts(tested)
     images = {**{f"{name}.png": chart.image for name, chart in charts.items()}, **_pictures(found, overlay)}
-    page = _page(found, overlay, charts)
+    page = _page(fitted, found, overlay, charts)
     whole = folder.absolute()  # "." has no name
     part = part_path(whole)
     remove_part(whole)
@@ -77,7 +78,7 @@ def write_report(
         with writing(folder):
             part.mkdir()
             (part / PAGE).write_text(page, "utf-8")
-            figures = json.dumps(_figures(found, bins), indent=1, ensure_ascii=False)
+            figures = json.dumps(_figures(fitted, found, bins), indent=1, ensure_ascii=False)
             (part / FIGURES).write_text(f"{figures}\n", "utf-8")
             for name, image in images.items():
                 write_image(part / name, image)
@@ -117,9 +118,8 @@ def _pictures(found: Study, overlay: Overlay) -> dict[str, np.ndarray]:
     return images
 
 
-def _page(found: Study, overlay: Overlay, charts: dict[str, Chart]) -> str:
+def _page(fitted: Fitted, found: Study, overlay: Overlay, charts: dict[str, Chart]) -> str:
     shown = _sections(found, overlay, charts)
-    fitted = found.fitted
     notes = [tag("p", note, class_="note") for note in found.notes]
     head = joined(sections.heading(fitted), *notes)
     title = f"{', '.join(fitted.dataset.classes[:5])}{' …' if len(fitted.dataset.classes) > 5 else ''}: report of a fit"
@@ -146,9 +146,9 @@ def _sections(found: Study, overlay: Overlay, charts: dict[str, Chart]) -> list[
     if found.on_object:
         shown.append(sections.on_object(found))
     if found.backgrounds is not None:
-        shown.append(sections.backgrounds(found, overlay))
+        shown.append(backgrounds(found, overlay))
     if {"calibration", "learning-curve"} & set(charts):
-        shown.append(sections.calibration(charts.get("calibration"), charts.get("learning-curve")))
+        shown.append(sections.calibration(charts.get("calibration"), charts.get("learning-curve"), found.fitted.best))
     return shown
 
 
@@ -156,9 +156,8 @@ def _footing() -> Html:
     return tag("p", f"The pictures lie beside this page as PNG, and all figures in {FIGURES}.")
 
 
-def _figures(found: Study, bins: tuple[Bin, ...]) -> dict[str, Any]:
+def _figures(fitted: Fitted, found: Study, bins: tuple[Bin, ...]) -> dict[str, Any]:
     """All figures as plain values, those of the fit first: see docs/json.md."""
-    fitted = found.fitted
     frequent = sections.baseline(fitted.dataset)
     average = {part: sections.average_precisions(fitted, part) for part in fitted.scores}
     return {
