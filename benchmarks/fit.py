@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -41,6 +41,9 @@ from material import FOLDER, fetch_material
 from live_gradcam.compiling.runtime import describe_runtime, quiet_tensorflow
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.report.options import FIGURES, PAGE
+
+if TYPE_CHECKING:
+    from live_gradcam import Fitted
 
 _DEFAULT_SETS = "stamps,rooms,cells"
 _TRAP = "grass"
@@ -56,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--once", action="store_true", help="do not fit again with what the first fit left in the cache"
     )
-    parser.add_argument("--no-maps", action="store_true")
+    parser.add_argument("--no-maps", action="store_true", help="nor the accuracy without groups")
     parser.add_argument("--shortcut", type=Path, metavar="FOLDER", help="the trap alone: write its report here")
     parser.add_argument("--material", type=Path, default=FOLDER)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make the sets here, and leave them")
@@ -103,8 +106,13 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> dict[str,
         f"  accuracy {scores['accuracy']:.3f}, balanced {scores['balanced_accuracy']:.3f}, calibration error "
         f"{scores['ece']:.3f}: {scores['count']} pictures in {fit['groups']} groups, {fit['folds']} folds"
     )
-    if folder.name in _MASKED and not options.no_maps:
-        found["on_thing"] = compare_maps(folder, options.model, cache)
+    if options.no_maps:
+        return found
+    fitted = fit_again(folder, options.model, cache)
+    found["one_by_one"] = accuracy_one_by_one(fitted)
+    print(f"  accuracy where pictures are dealt to the folds one by one {found['one_by_one']:.3f}")
+    if folder.name in _MASKED:
+        found["on_thing"] = compare_maps(fitted, options.model)
         ours, imagenet, area = (found["on_thing"][key] for key in ("fitted", "imagenet", "area"))
         print(
             f"  of the map on the thing, which is {area:.2f} of the picture: {ours:.2f} ({ours / area:.2f} times its "
@@ -139,21 +147,38 @@ def run_fit(folder: Path, model: str, cache: Path, *flags: str) -> tuple[dict[st
         return json.loads((out / "fit.json").read_text()), seconds
 
 
-def compare_maps(folder: Path, model: str, cache: Path) -> dict[str, float]:
+def fit_again(folder: Path, model: str, cache: Path) -> Fitted:
+    """Fit in this process, with the features of the cache."""
+    os.environ["XDG_CACHE_HOME"] = str(cache)
+    with quiet_tensorflow():
+        from live_gradcam import fit
+
+        return fit(folder, model=model)
+
+
+def accuracy_one_by_one(fitted: Fitted) -> float:
+    """What cross-validation gives that knows no groups, and so asks about what it has seen."""
+    from live_gradcam.fitting.cross_validation import cross_validate
+
+    targets, classes = fitted.dataset.targets, len(fitted.dataset.classes)
+    folds = np.random.default_rng(0).permutation(len(targets)) % len(fitted.fold_heads)
+    tested = cross_validate(fitted.features, targets, folds, task="classes", classes=classes)
+    return float(np.mean(tested.held_out.argmax(axis=1) == targets))
+
+
+def compare_maps(fitted: Fitted, model: str) -> dict[str, float]:
     """How much of the maps lies on the things: by the heads that never saw the pictures, and by the ImageNet head.
 
     Returns:
         "fitted" and "imagenet", the mean share of the map, and "area", that of the picture; of pictures with a map of
         both.
     """
-    os.environ["XDG_CACHE_HOME"] = str(cache)  # the features are there
     with quiet_tensorflow():
-        from live_gradcam import Explainer, fit, load_classifier
+        from live_gradcam import Explainer, load_classifier
         from live_gradcam.fitting.dataset import read_frame
         from live_gradcam.fitting.masks import find_objects
         from live_gradcam.fitting.report.maps import SIDE, HeldOutExplainer, on_square, share_on
 
-        fitted = fit(folder, model=model)
         ours = HeldOutExplainer(fitted)
         theirs = Explainer(load_classifier(model), fit=fitted.backbone.fit, maps=1, topk=1, tune="remembered")
     objects = find_objects(fitted.dataset.examples)
