@@ -99,14 +99,14 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> dict[str,
         found[turn] = {"seconds": seconds, "cpu_seconds": of_cpu, "stages": fit["seconds"]}
         stages = ", ".join(f"{stage} {took:.1f}" for stage, took in fit["seconds"].items())
         print(f"  {turn} {seconds:.1f} s in all, {of_cpu:.1f} s of CPU; {stages}")
-    scores = fit["scores"]["cross-validation"]
+    part, scores = next(iter(fit["scores"].items()))  # "val", of what early stopping watched, where blocks are trained
     found |= {key: scores[key] for key in ("count", "accuracy", "balanced_accuracy", "ece")}
-    found |= {key: fit[key] for key in ("groups", "same_from_cosine", "folds")}
+    found |= {"part": part} | {key: fit[key] for key in ("groups", "same_from_cosine", "folds")}
     print(
-        f"  accuracy {scores['accuracy']:.3f}, balanced {scores['balanced_accuracy']:.3f}, calibration error "
+        f"  {part}: accuracy {scores['accuracy']:.3f}, balanced {scores['balanced_accuracy']:.3f}, calibration error "
         f"{scores['ece']:.3f}: {scores['count']} pictures in {fit['groups']} groups, {fit['folds']} folds"
     )
-    if options.no_maps:
+    if options.no_maps or options.unfreeze:
         return found
     fitted = fit_again(folder, options.model, cache)
     found["one_by_one"] = accuracy_one_by_one(fitted)
