@@ -97,7 +97,7 @@ def with_head(classifier: Classifier, backbone: keras.Model, head: Head, labels:
         A classifier with layers of its own but for the backbone's. `set_head` changes its head.
     """
     image = keras.Input((*classifier.input_size, 3), name=IMAGE)
-    x = backbone(_preprocessed(image, classifier.preprocessing))
+    x = _features(image, classifier, backbone)
     x = keras.layers.Dense(head.weights.shape[1], name=HEAD)(x)
     if head.task == "classes":
         x = keras.layers.Softmax(name="probabilities")(x)
@@ -124,6 +124,16 @@ def set_head(classifier: Classifier, head: Head) -> None:
         head: of the same shape.
     """
     classifier.model.get_layer(HEAD).set_weights([head.weights, head.bias])
+
+
+def _features(image: keras.KerasTensor, classifier: Classifier, backbone: keras.Model) -> keras.KerasTensor:
+    """The features of raw RGB. What has a head of `with_head` already is taken apart, and not nested once more."""
+    is_put_together = [layer.name for layer in backbone.layers[1:]] in ([BACKBONE], ["preprocessing", BACKBONE])
+    if not is_put_together or classifier.preprocessing != PREPROCESSINGS["raw"]:
+        return backbone(_preprocessed(image, classifier.preprocessing))
+    for layer in backbone.layers[1:]:
+        image = layer(image)
+    return image
 
 
 def _preprocessed(image: keras.KerasTensor, preprocessing: Preprocessing) -> keras.KerasTensor:
