@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -82,7 +83,16 @@ class Teacher:
         teacher = cls(load_with_options(model, model_options), fit=fit or (lesson.fit if lesson else None))
         if lesson is not None:
             teacher.take_up(lesson)
+        elif teacher.base.card is not None:
+            teacher.take_names(teacher.base.card.classes)
         return teacher
+
+    def take_names(self, names: Sequence[str]) -> None:
+        """Call classes what they were called before, as far as there is room, where their examples are not there."""
+        places = iter(range(1, UNITS))
+        for name in names:
+            if name.casefold() != NOTHING and (place := next(places, None)) is not None:
+                self._names[place] = name
 
     def take_up(self, lesson: Lesson) -> None:
         """Begin with examples that were collected before.
@@ -144,7 +154,7 @@ class Teacher:
     def _with(self, head: Head, labels: tuple[str, ...]) -> Classifier:
         from live_gradcam.fitting.network import with_head
 
-        return replace(with_head(self.base, self.backbone.model, head, labels), fit=self.input_fit)
+        return replace(with_head(self.base, self.backbone.model, head, labels), fit=self.input_fit, card=None)
 
     # --- examples -------------------------------------------------------------------------------------------------
 
@@ -319,7 +329,7 @@ class Teacher:
         card = Card(
             classes=classifier.labels,
             fit=self.input_fit,
-            backbone=self.base.name,
+            backbone=(self.base.card and self.base.card.backbone) or self.base.name,
             counts={one.name: one.count for one in taught},
             scores={} if scores is None else {"cross-validation": scores.to_json()},
         )

@@ -215,7 +215,7 @@ class Teaching:
         if free is not None and free.index != self._collecting:
             rows.append(TeachingRow(str(free.index), "hold to collect a class", ""))
         known = self._thread.accuracy
-        accuracy = "accuracy: hold each class twice" if known is None else f"accuracy {100 * known:.0f} %"
+        accuracy = "accuracy: hold each twice" if known is None else f"accuracy {100 * known:.0f} %"
         notes = [accuracy, "not written yet" if self.is_unsaved else ""]
         line = None if typed is None else f"name of {self._name_of(self.last)}: {typed}_"
         return TeachingPanel(rows, [note for note in notes if note], line, ("class", "pictures in bursts"))

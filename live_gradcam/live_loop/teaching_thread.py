@@ -98,6 +98,7 @@ class TeachingThread:
     def take(self, teacher: Teacher) -> None:
         """Begin with a teacher, in whatever thread."""
         self._teacher, self.classes, self._is_untested = teacher, teacher.classes, True
+        self.do(lambda: None)  # after which it is tested
 
     @property
     def _taught(self) -> Teacher:

@@ -252,6 +252,8 @@ def test_teaching_goes_on_from_the_file(saved: tuple[Teacher, Path]) -> None:
     assert again.classes == teacher.classes
     np.testing.assert_array_equal(again.features, teacher.features)
     np.testing.assert_allclose(again.head().weights, teacher.head().weights, atol=1e-7)
+    parts = [[layer.name for layer in one.live_classifier.model.layers] for one in (teacher, again)]
+    assert parts[0] == parts[1] == ["image", "preprocessing", "backbone", "head", "probabilities"]  # not nested deeper
     frame = picture(BLUE)
     own, other = again.backbone.features([frame]), teacher.backbone.features([frame])
     np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-6)
@@ -260,6 +262,8 @@ def test_teaching_goes_on_from_the_file(saved: tuple[Teacher, Path]) -> None:
     with pytest.raises(OutputError, match=r"exists already: give another name, or --overwrite"):
         again.save(path)
     again.save(path, overwrite=True)
+    with zipfile.ZipFile(path) as archive:
+        assert json.loads(archive.read("metadata.json"))["live_gradcam"]["backbone"] == "toy"
     assert len(list(path.with_name("colours.examples").glob("*/*/*.jpg"))) == 25
     assert Teacher.load(path).classes[1].count == 9
 
@@ -280,7 +284,9 @@ def test_examples_that_do_not_go_with_the_network_are_refused(saved: tuple[Teach
         Teacher.load(path, fit="crop")
     copy = tmp_path / "copy.keras"
     copy.write_bytes(path.read_bytes())
-    assert Teacher.load(copy).shown == []
+    empty = Teacher.load(copy)
+    assert empty.shown == []
+    assert [one.name for one in empty.classes[:4]] == ["nothing", "red", "green", 'sky: "blue"/azure?']
     features_beside(copy).write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(ModelError, match="is damaged, or has no features"):
         Teacher.load(copy)
