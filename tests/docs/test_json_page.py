@@ -20,7 +20,10 @@ from keras import layers
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
 from live_gradcam.explanations.stability import StableExplanation
+from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.live_loop.snapshots import Snapshots
+from live_gradcam.live_loop.summary import LiveSummary
+from live_gradcam.live_loop.teaching import Taught
 from live_gradcam.pictures import explain
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
@@ -194,6 +197,16 @@ def test_live(folder: Path, tmp_path: Path) -> None:
     )
     assert finished.code == 0, finished
     assert_documented(json.loads(summary.read_text(encoding="utf-8")), "live")
+
+
+def test_what_was_taught(tmp_path: Path) -> None:
+    nothing, model = TaughtClass(0, "nothing", 3, 1, True), tmp_path / "own.keras"
+    taught = Taught((nothing,), 0.5, (model,), None, False)
+    numbers = {"p50": 1.0, "p95": 1.0, "p99": 1.0, "max": 1.0}
+    stages = dict.fromkeys(("wait", "explain", "draw", "show", "encode"), 1.0)
+    summary = LiveSummary(1, 1, 1, 0, 0, 1.0, numbers, stages, (), 0, False, taught)
+    assert_documented(summary.to_json(), "live")
+    assert "taught.classes[].bursts" in set(written(summary.to_json()))
 
 
 def test_snapshots(folder: Path, tmp_path: Path) -> None:
