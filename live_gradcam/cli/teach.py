@@ -136,7 +136,13 @@ def _lines(taught: "Taught | None") -> list[str]:
     """What was taught, in lines."""
     if taught is None:
         return ["nothing was taught"]
-    lines = [f"{one.name}: {one.count} pictures in {one.bursts} bursts" for one in taught.classes]
+    lines = [
+        f"{one.name}: {_counted(one.count, 'picture')} in {_counted(one.bursts, 'burst')}" for one in taught.classes
+    ]
     if taught.accuracy is not None:
         lines.append(f"accuracy on bursts that the head never saw: {100 * taught.accuracy:.0f} %")
     return lines + [f"written as {path}" for path in taught.models]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

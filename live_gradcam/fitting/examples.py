@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.errors import ModelError, first_line
+from live_gradcam.errors import ModelError, UsageError, first_line
 from live_gradcam.files import check_output, part_path, publish, remove_part, writing
 
 #: Of the file of features. New arrays may come under the same number.
@@ -87,6 +87,24 @@ def check_lesson(model: Path, *, overwrite: bool) -> None:
     """
     check_output(features_beside(model), overwrite=overwrite)
     check_output(examples_beside(model), overwrite=overwrite, folder=True)
+
+
+def lesson_of(model: str | Path, fit: str | None) -> Lesson | None:
+    """The examples that teaching goes on from; None where there are none.
+
+    Args:
+        model: a file, or a network's name.
+        fit: how frames are to enter the network; None for the way in which the examples did.
+
+    Raises:
+        UsageError: the examples were collected with another fit.
+        ModelError: they are damaged.
+    """
+    path = Path(model)
+    lesson = read_lesson(path) if path.suffix == ".keras" else None
+    if lesson is not None and fit not in (None, lesson.fit):
+        raise UsageError(f"the examples were collected with --fit {lesson.fit}: use it, or leave --fit out")
+    return lesson
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from live_gradcam.fitting.examples import (
     TaughtExample,
     check_lesson,
     encoded,
-    read_lesson,
+    lesson_of,
     write_lesson,
 )
 from live_gradcam.fitting.head import Head
@@ -78,8 +78,7 @@ class Teacher:
             LiveGradcamError: as `load_classifier`; or examples that are damaged.
             UsageError: the examples were collected with another fit.
         """
-        is_file = Path(model).suffix == ".keras"
-        lesson = read_lesson(Path(model)) if is_file else None
+        lesson = lesson_of(model, fit)
         teacher = cls(load_with_options(model, model_options), fit=fit or (lesson.fit if lesson else None))
         if lesson is not None:
             teacher.take_up(lesson)
@@ -98,11 +97,9 @@ class Teacher:
         """Begin with examples that were collected before.
 
         Raises:
-            UsageError: they were collected with another fit, or are of more classes than there is room for.
+            UsageError: they are of more classes than there is room for.
             ModelError: they are of another network.
         """
-        if lesson.fit != self.input_fit:
-            raise UsageError(f"the examples were collected with --fit {lesson.fit}: use it, or leave --fit out")
         if len(lesson.names) > UNITS:
             raise UsageError(f"the examples are of {len(lesson.names)} classes, and {UNITS} can be taught")
         if any(len(example.features) != self.backbone.size for example in lesson.examples):

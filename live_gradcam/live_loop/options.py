@@ -36,11 +36,12 @@ class TeachingOptions:
             overwrite: whether files that exist may be replaced.
 
         Raises:
-            UsageError: a fit that cannot be taught with; the model is not a name or a file; the output has another
-                ending.
+            UsageError: a fit that cannot be taught with, or that the examples beside the model were not collected
+                with; the model is not a name or a file; the output has another ending.
+            ModelError: the examples beside the model are damaged.
             OutputError: the output cannot be written, or exists.
         """
-        from live_gradcam.fitting.examples import check_lesson
+        from live_gradcam.fitting.examples import check_lesson, lesson_of
         from live_gradcam.fitting.fitted import check_model_path
         from live_gradcam.fitting.options import FITS_OF_FITTING
 
@@ -48,6 +49,7 @@ class TeachingOptions:
             FITS_OF_FITTING.check(self.fit)
         if not isinstance(model, (str, Path)):
             raise UsageError("a network in memory is taught by a Teacher: give a name or a file here")
+        lesson_of(model, self.fit)
         if self.output is not None:
             check_model_path(self.output, overwrite=overwrite)
             check_lesson(self.output, overwrite=overwrite)

@@ -26,8 +26,8 @@ from live_gradcam.flow.threads import DetachedThread
 
 _log = logging.getLogger(__name__)
 
-#: How long the end of a run waits for what is being fitted and written, in seconds.
-_LAST_SECONDS = 30.0
+#: How long the end of a run waits for what is being fitted and written, and where there is nothing, in seconds.
+_LAST_SECONDS, _A_MOMENT = 30.0, 0.2
 #: How much the thread stands back where frames and fits want the same processors (`nice`).
 _STANDS_BACK = 10
 
@@ -175,7 +175,7 @@ class TeachingThread:
     def __exit__(self, *_: object) -> None:
         self._tasks.put(lambda: None)  # after which what is not tested yet is
         self._tasks.put(None)
-        self._thread.join(_LAST_SECONDS)
+        self._thread.join(_A_MOMENT if self._teacher is None else _LAST_SECONDS)  # a compilation is not waited for
         while (message := self.message()) is not None:
             _log.info("%s", message)
 

@@ -16,11 +16,13 @@ from keras import layers
 from toy_networks import classifier_of
 
 from live_gradcam import Classifier, Explainer, Teacher, load_classifier
+from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.errors import ModelError, OutputError, UsageError
 from live_gradcam.fitting.examples import features_beside, folder_names, read_lesson
 from live_gradcam.fitting.head import fit_head
 from live_gradcam.fitting.network import with_head
 from live_gradcam.fitting.taught_head import STRENGTH, UNITS
+from live_gradcam.fitting.taught_session import taught_session
 
 LETTERS = tuple("abcdefghij")
 _DRAW = np.random.default_rng(11)
@@ -194,6 +196,30 @@ def test_a_hundred_heads_are_swapped_into_one_trace() -> None:
     assert explainer.trace_count == 1
     # TensorFlow keeps about 60 bytes of each array that it is given, with and without a swap. A head has 400.
     assert held[1] - held[0] < 35_000
+
+
+@pytest.mark.parametrize(
+    ("method", "score"),
+    [("grad-cam", "logit"), ("grad-cam", "margin"), ("grad-cam", "probability"), ("finer-cam", "logit")],
+)
+def test_units_without_a_class_change_no_map(method: str, score: str) -> None:
+    teacher = taught()
+    options = {"method": method, "score": score, "engine": "graph", "lowering": False, "tune": "off", "topk": 3}
+    explainer, frame = Explainer(teacher.live_classifier, **options), picture(GREEN)
+    teacher.fit()
+    found, expected = explainer(frame), Explainer(teacher.classifier, **options)(frame)
+    assert [one.index for one in found.predictions] == [one.index + 1 for one in expected.predictions]
+    assert found.heatmaps[0].any()
+    np.testing.assert_allclose(found.heatmaps[0], expected.heatmaps[0], atol=1e-5)
+    np.testing.assert_allclose(found.evidence[0], expected.evidence[0], rtol=1e-4)
+    np.testing.assert_allclose(found.probabilities[1:4], expected.probabilities, atol=1e-6)
+
+
+def test_an_engine_that_copies_the_weights_is_refused() -> None:
+    pytest.importorskip("openvino")
+    options = ExplainerOptions().changed(engine="openvino", tune="off")
+    with pytest.raises(UsageError, match="the engine openvino copies the weights, so the network cannot be taught"):
+        taught_session(Teacher(network()), options, (24, 28))
 
 
 # --- files --------------------------------------------------------------------------------------------------------
