@@ -74,21 +74,25 @@ class _Choice:
     def __init__(self, first: Variants, state: LiveState, teaching: Teaching, stack: ExitStack) -> None:
         self.is_taught = first.current is teaching.session
         self._first, self._state, self._teaching, self._stack = first, state, teaching, stack
-        self._taught = first if self.is_taught else None
+        self._taught = _of_one_fit(first) if self.is_taught else None
         self._now = first
 
     def variants(self) -> Variants:
         """Those of the network for the next frame."""
         session = self._teaching.session
         if self._taught is None and session is not None and self._state.teaching:
-            self._taught = self._stack.enter_context(Variants(session, self._state))
-        if self._taught is not None:
-            self._taught.fits = (self._taught.current.fit,)  # examples and frames must enter alike
+            self._taught = _of_one_fit(self._stack.enter_context(Variants(session, self._state)))
         wanted = self._taught if self._taught is not None and self._state.teaching else self._first
         if wanted is not self._now:
             self._now, self.is_taught = wanted, wanted is self._taught
             self._state.pinned, self._state.variant = (), variant_of(wanted.current)
         return wanted
+
+
+def _of_one_fit(variants: Variants) -> Variants:
+    """The variants of a network that is taught: its examples and its frames must enter alike."""
+    variants.fits = (variants.current.fit,)
+    return variants
 
 
 class ExplainingThread:
@@ -161,9 +165,15 @@ class ExplainingThread:
                 if stabilizer is None or is_new_head or not is_same:
                     session, size = variants.current, (frame.image.shape[0], frame.image.shape[1])
                     vocabulary = self._teaching.vocabulary if choice.is_taught else session.vocabulary
+                    self._unpin(vocabulary.hidden)
                     noise_floor = session.noise_floor(size)
                     stabilizer = Stabilizer(vocabulary, seconds=self._smooth, noise_floor=noise_floor)
                 self._explain(frame, session, stabilizer)
+
+    def _unpin(self, hidden: frozenset[int]) -> None:
+        """Pin no class that the network has no more."""
+        if any(target.index in hidden for target in self._state.pinned):
+            self._state.pinned = ()
 
     def _is_over(self) -> bool:
         return self._stop.is_set() or (self._max_frames is not None and self.status.count >= self._max_frames)

@@ -6,6 +6,7 @@ holds one item and the newest wins, which is what bounds the latency.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -27,12 +28,15 @@ from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveMetrics, LiveSummary, stages_ms
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
+from live_gradcam.live_loop.teaching_thread import Message
 from live_gradcam.live_loop.texts import Texts
 from live_gradcam.live_loop.variants import Variants
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.scene import Scene
 from live_gradcam.surfaces.script import Script
 from live_gradcam.surfaces.surface import Surface
+
+_log = logging.getLogger(__name__)
 
 _WAIT_SECONDS = 0.01
 #: How often the same frame is shown again while no new one comes: banners count seconds, notices go.
@@ -105,6 +109,8 @@ class LiveRun:
                 self._show_and_record()
             else:
                 self._show_again()
+        if self._script.left and not stop.requested:
+            _log.warning("the source ended before %d of the script's commands", self._script.left)
         self._seconds = self._status.seconds
         self._captured = self._frames.capture.captured - self._status.dropped_before
         self._dropped = self._status.dropped(self._frames.to_explain.replaced)
@@ -177,12 +183,23 @@ class LiveRun:
     def _do_commands(self) -> None:
         for command in (*self._commands_of_script(), *self._surface.commands()):
             self.handle(command)
-        self.teaching.tick()
-        if self.state.teaching and self.variants is not None and self.teaching.has_failed:
-            self.state.teaching = False
-        message = self._snapshots.message() or self.teaching.message()
+        self._tell_of_teaching()
+        message = self._snapshots.message()
         if message:
             self.notify(message)
+
+    def _tell_of_teaching(self) -> None:
+        self.teaching.tick()
+        message = self.teaching.message()
+        if message is not None:
+            self._tell(message)
+        if self.state.teaching and self.variants is not None and self.teaching.has_failed:
+            self.state.teaching = False
+
+    def _tell(self, message: Message) -> None:
+        self.notify(message.text)
+        if not self._is_seen:
+            message.log()
 
     def _commands_of_script(self) -> list[Command]:
         if self._frames.explained is None:
@@ -196,7 +213,7 @@ class LiveRun:
         try:
             ALL_COMMANDS.do(command, self)
         except UsageError as error:
-            self.notify(str(error))
+            self._tell(Message(str(error), is_error=True))
         self._shown_at = 0.0  # what it changed is seen at once, even where no new frame comes
 
     def notify(self, notice: str) -> None:
@@ -264,7 +281,9 @@ class LiveRun:
         Raises:
             UsageError: the network has no class of that index.
         """
-        if self.variants is None or not 0 <= class_index < len(self.variants.current.vocabulary.names):
+        session = None if self.variants is None else self.variants.current
+        hidden = self.teaching.vocabulary.hidden if self.state.teaching else ()
+        if session is None or not 0 <= class_index < len(session.vocabulary.names) or class_index in hidden:
             raise UsageError(f"the network has no class {class_index}")
         self.state.pinned = (Target(class_index),)
 

@@ -117,6 +117,8 @@ def live(
         stack.callback(surface.close)
         run = LiveRun(surface, frames, explaining.status, state, outputs, options)
         run.run(stop)
+    if teaching.error is not None:  # of what was done at the end
+        raise teaching.error
     return run.summary(stopped=stop.requested)
 
 

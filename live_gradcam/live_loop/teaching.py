@@ -21,7 +21,7 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
 from live_gradcam.fitting.teacher import Teacher
-from live_gradcam.live_loop.teaching_thread import TeachingThread, vocabulary_of
+from live_gradcam.live_loop.teaching_thread import Message, TeachingThread, vocabulary_of
 from live_gradcam.sources.frame import Frame
 
 #: A key that is held repeats, and nobody says when it is let go: it was, when no repeat came for so many seconds. The
@@ -198,7 +198,7 @@ class Teaching:
         self.release()
         self._thread.do(self._thread.save)
 
-    def message(self) -> str | None:
+    def message(self) -> Message | None:
         """The next line to show of what was done; None for nothing new."""
         return self._thread.message()
 
@@ -248,7 +248,7 @@ class Teaching:
     def taught(self) -> Taught | None:
         """What was taught; None where nothing was."""
         done, shown = self._thread, tuple(one for one in self.classes if one.count)
-        if not shown and not done.models:
+        if not (shown or done.models or done.failure):
             return None
         return Taught(shown, done.accuracy, tuple(done.models), done.failure, done.is_unsaved)
 

@@ -39,6 +39,17 @@ class Swap(NamedTuple):
     vocabulary: Vocabulary
 
 
+class Message(NamedTuple):
+    """A line about what was done, or could not be."""
+
+    text: str
+    is_error: bool
+
+    def log(self) -> None:
+        """Log it, where nobody sees it on a screen."""
+        _log.log(logging.WARNING if self.is_error else logging.INFO, "%s", self.text)
+
+
 class TeachingThread:
     """Does what is asked for, one after the other. Use as a context manager, which waits for the last of it.
 
@@ -69,7 +80,7 @@ class TeachingThread:
         self._is_untested = False
         self._teacher: Teacher | None = None
         self._head: Head | None = None
-        self._messages: SimpleQueue[str] = SimpleQueue()
+        self._messages: SimpleQueue[Message] = SimpleQueue()
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = DetachedThread(self._work, "teach")
 
@@ -77,7 +88,7 @@ class TeachingThread:
         """Have something done after all that was asked for before."""
         self._tasks.put(task)
 
-    def message(self) -> str | None:
+    def message(self) -> Message | None:
         """The next line to show of what was done; None for nothing new."""
         return None if self._messages.empty() else self._messages.get()
 
@@ -87,11 +98,15 @@ class TeachingThread:
                 try:
                     task()
                 except LiveGradcamError as error:
-                    self._messages.put(str(error))
+                    self._say(str(error), is_error=str(error) != self.failure)  # which the run gives back
                 if self._tasks.empty():
                     self._test()
+            self._test()
         except BaseException as error:  # raised again in the thread that explains
             self.error = error
+
+    def _say(self, text: str, *, is_error: bool = False) -> None:
+        self._messages.put(Message(text, is_error))
 
     # --- what is done -------------------------------------------------------------------------------------------------
 
@@ -120,12 +135,12 @@ class TeachingThread:
         """Take the last burst back."""
         undone = self._taught.undo_last_burst()
         if undone is None:
-            self._messages.put("there is no burst to take back")
+            self._say("there is no burst to take back")
             return
         self.is_unsaved = True
         self._fit()
         left = self.classes[undone.index].count
-        self._messages.put(f"{undone.count - left} pictures of {undone.name} taken back")
+        self._say(f"{undone.count - left} pictures of {undone.name} taken back")
 
     def rename(self, index: int, name: str) -> None:
         """Name a class."""
@@ -133,12 +148,12 @@ class TeachingThread:
         kept = teacher.rename(index, name)
         self.classes, self.is_unsaved = teacher.classes, True
         self.swaps.put(Swap(self._head or teacher.head(), vocabulary_of(teacher)))
-        self._messages.put(f"class {index} is called {kept}")
+        self._say(f"class {index} is called {kept}")
 
     def save(self) -> None:
         """Write the model and the examples."""
         path = self._output or self._folder / timestamped_name(".keras")
-        self._messages.put(f"writing {path} …")
+        self._say(f"writing {path} …")
         try:
             self._taught.save(path, overwrite=self._overwrite or path in self.models)
         except LiveGradcamError as error:
@@ -147,7 +162,7 @@ class TeachingThread:
         self.failure, self.is_unsaved = None, False
         if path not in self.models:
             self.models.append(path)
-        self._messages.put(f"written as {path}")
+        self._say(f"written as {path}")
 
     def save_what_is_left(self) -> None:
         """Write what was taught after the last file, where the file has a name."""
@@ -173,11 +188,10 @@ class TeachingThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tasks.put(lambda: None)  # after which what is not tested yet is
         self._tasks.put(None)
         self._thread.join(_A_MOMENT if self._teacher is None else _LAST_SECONDS)  # a compilation is not waited for
         while (message := self.message()) is not None:
-            _log.info("%s", message)
+            message.log()
 
 
 def vocabulary_of(teacher: Teacher) -> Vocabulary:

@@ -29,6 +29,7 @@ from live_gradcam.live_loop.options import TeachingOptions
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS, TEACHING, TEACHING_KEYS, TYPING, Keys
+from live_gradcam.live_loop.teaching_thread import Message
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.script import Script, TimedCommand, read_script
@@ -192,12 +193,13 @@ def test_what_cannot_be_taught_is_said() -> None:
         with pytest.raises(UsageError, match="collect examples of a class first"):
             teaching.rename(None, "cup")
         teaching.undo()
-        wait_for(lambda: teaching.message() == "there is no burst to take back")
+        told = lambda: (teaching.message() or Message("", False)).text  # noqa: E731
+        wait_for(lambda: told() == "there is no burst to take back")
         teaching.rename(4, "nothing")
-        wait_for(lambda: teaching.message() == "another class is called nothing already")
+        wait_for(lambda: told() == "another class is called nothing already")
         teaching.save()
-        wait_for(lambda: (teaching.message() or "").startswith("writing"))
-        wait_for(lambda: "fewer than two classes" in (teaching.message() or ""))
+        wait_for(lambda: told().startswith("writing"))
+        wait_for(lambda: "fewer than two classes" in told())
 
 
 # --- scripts ------------------------------------------------------------------------------------------------------
@@ -290,6 +292,36 @@ def test_a_script_teaches_a_network_that_is_written_and_gone_on_with(
     assert json.loads(json.dumps(again.to_json()))["taught"]["accuracy"] > 0.9
 
 
+def test_what_a_script_cannot_have_is_logged_where_nobody_sees_a_screen(
+    model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = [
+        TimedCommand(0.1, Command("teach-hold", 12)),
+        TimedCommand(0.2, Command("teach-name", "1=nothing")),
+        TimedCommand(0.3, Command("teach-save")),
+        TimedCommand(99, Command("quit")),
+    ]
+    summary = live(
+        "video",
+        session=options_of(model),
+        options=LiveOptions(
+            surface="none", every_frame=True, teaching=TeachingOptions(tmp_path / "x.keras"), script=script
+        ),
+        opener=lambda _: GivenFrames(frames(1), is_live=False),
+    )
+    assert summary.taught is not None
+    assert summary.taught.classes == ()
+    assert "fewer than two classes have examples" in str(summary.taught.failure)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    told = {
+        "there is no class 12: the keys are 0 to 9",
+        "another class is called nothing already",
+        "the source ended before 1 of the script's commands",
+    }
+    assert told <= set(warnings)
+    assert not any("fewer" in words for words in warnings)  # the summary says it
+
+
 def taught_by(script: Callable[[ThreadedSurface], None], model: Path, folder: Path, **options: Any) -> LiveSummary:
     """Run a script against a live run on a camera that sees a second of each colour."""
     surface = ThreadedSurface(script)
@@ -353,7 +385,12 @@ def test_a_live_run_becomes_a_lesson_and_goes_back(model: Path, tmp_path: Path) 
         assert len(of_green.explained.explanation.heatmaps) == 2
         surface.ask("fit", "tiles")
         surface.wait_for(lambda scene: scene.hud.notice and "there is no fit 'tiles'" in scene.hud.notice)
+        surface.ask("pin", 5)
+        surface.wait_for(lambda scene: scene.hud.notice and "has no class 5" in scene.hud.notice)
+        surface.ask("pin", 2)
+        surface.wait_for(lambda scene: scene.explained.explanation.target == 2 and scene.state["pinned"])
         surface.ask("teach-undo")
+        surface.wait_for(lambda scene: not scene.state["pinned"])
         surface.wait_for(lambda scene: [p.label for p in scene.explained.explanation.predictions] == ["class 1"])
         surface.ask("pause", True)
         surface.ask("teach-collect", 1)
