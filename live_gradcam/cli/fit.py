@@ -272,7 +272,8 @@ def _table_of_classes(fitted: "Fitted") -> Table:
     dataset, tested = fitted.dataset, next(iter(fitted.scores.values()))
     parts = [part for part in PARTS if len(dataset.rows_of(part))]
     counts = {part: dataset.counts(part) for part in parts}
-    table = Table("class" if dataset.task == "classes" else "label", box=None, pad_edge=False)
+    heading = {"classes": "class", "labels": "label", "values": "number"}[dataset.task]
+    table = Table(heading, box=None, pad_edge=False)
     columns = [*parts, *(("precision", "recall") if tested.per_class else ())]
     for column in columns:
         table.add_column(column, justify="right")
