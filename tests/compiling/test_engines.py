@@ -23,7 +23,7 @@ from live_gradcam import Classifier, Explainer, Explanation
 from live_gradcam.attribution.plain_gradients import plain_gradients
 from live_gradcam.choices import ENGINES
 from live_gradcam.cli import app
-from live_gradcam.compiling.compilation import check_engine, compile_function
+from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
