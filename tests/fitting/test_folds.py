@@ -11,6 +11,8 @@ from live_gradcam.fitting.cross_validation import cross_validate
 from live_gradcam.fitting.dataset import Dataset, Example, groups_of
 from live_gradcam.fitting.folds import folds_of, honest_folds
 
+pytestmark = pytest.mark.versions
+
 _SIZE = 64
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from live_gradcam.fitting.head import Head, balanced, fit_head
 
+pytestmark = pytest.mark.versions
+
 
 def clusters(*counts: int, size: int = 6, spread: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Features around a centre for each class, float32 (n, size), and the classes."""
