@@ -167,6 +167,7 @@ def test_the_lines_of_python_in_the_readme_run(
         assert capsys.readouterr().out.strip().endswith(best), name
 
 
+@pytest.mark.slow
 def test_what_a_format_does_not_have_is_written_in_another_way(tmp_path: Path) -> None:
     """Keras calls a function of its own for a convolution in groups, and makes GELU of erfc: ONNX has neither."""
     keras.utils.set_random_seed(3)
@@ -179,6 +180,7 @@ def test_what_a_format_does_not_have_is_written_in_another_way(tmp_path: Path) -
     assert max(report.differences.values()) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision_is_written_in_float32(tmp_path: Path, policy: str) -> None:
     """TensorFlow Lite and others have no convolution of 16 bits."""

@@ -170,6 +170,7 @@ def test_a_class_of_one_burst_is_not_tested() -> None:
     assert scores.count == 10  # five of red and five of green; none of blue
 
 
+@pytest.mark.slow
 def test_a_hundred_heads_are_swapped_into_one_trace() -> None:
     teacher = taught()
     explainer = Explainer(teacher.live_classifier, features=True, topk=3)
@@ -215,6 +216,7 @@ def test_units_without_a_class_change_no_map(method: str, score: str) -> None:
     np.testing.assert_allclose(found.probabilities[1:4], expected.probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_engine_that_copies_the_weights_is_refused() -> None:
     pytest.importorskip("openvino")
     options = ExplainerOptions().changed(engine="openvino", tune="off")

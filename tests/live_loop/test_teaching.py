@@ -243,6 +243,7 @@ def test_a_script_is_read(tmp_path: Path) -> None:
 # --- runs ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_script_teaches_a_network_that_is_written_and_gone_on_with(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,6 +341,7 @@ def rows(scene: Any) -> dict[str, TeachingRow]:
     return {row.key: row for row in scene.hud.teaching.rows} if scene.hud.teaching else {}
 
 
+@pytest.mark.slow
 def test_a_live_run_becomes_a_lesson_and_goes_back(model: Path, tmp_path: Path) -> None:
     def collect(surface: ThreadedSurface, place: int, second: int) -> None:
         surface.wait_for(lambda scene: scene.explained and scene.explained.frame.index // 10 % 3 == second)
