@@ -9,24 +9,13 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import (
-    CustomObjects,
-    Feed,
-    Head,
-    JsonPath,
-    Model,
-    Overwrite,
-    Preprocessing,
-    TrustModel,
-    Weights,
-)
+from live_gradcam.cli.flags import JsonPath, Overwrite, backbone_flags
 from live_gradcam.cli.marks import FilesOnly, Flags, chosen
 from live_gradcam.cli.stage_bars import StageBars
 from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, is_stdout, print_table, terminal, write_json
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.options import DEFAULT_OPTIONS, FITS_OF_FITTING, FitOfFitting, FitOptions
 from live_gradcam.fitting.report.options import ReportOptions, check_report
-from live_gradcam.networks.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from live_gradcam.fitting.fitted import Fitted
@@ -34,27 +23,6 @@ if TYPE_CHECKING:
 
 #: So many files that are not used are named on the terminal; `--json` names all.
 _NAMED = 20
-
-
-def backbone_flags(
-    model: Model = DEFAULT_MODEL,
-    weights: Weights = "imagenet",
-    preprocessing: Preprocessing = None,
-    head: Head = None,
-    feed: Feed = None,
-    custom_objects: CustomObjects = None,
-    trust_model: TrustModel = False,
-) -> SessionOptions:
-    """Whose features are used."""
-    return SessionOptions(
-        model,
-        weights,
-        preprocessing=preprocessing,
-        head=head,
-        feed=tuple(feed or ()),
-        custom_objects=custom_objects,
-        trust=trust_model,
-    )
 
 
 def example_flags(

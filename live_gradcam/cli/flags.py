@@ -173,6 +173,27 @@ def model_flags(
     )
 
 
+def backbone_flags(
+    model: Model = DEFAULT_MODEL,
+    weights: Weights = "imagenet",
+    preprocessing: Preprocessing = None,
+    head: Head = None,
+    feed: Feed = None,
+    custom_objects: CustomObjects = None,
+    trust_model: TrustModel = False,
+) -> SessionOptions:
+    """Whose features are used, for a network of one's own classes."""
+    return model_flags(
+        model,
+        weights,
+        preprocessing=preprocessing,
+        head=head,
+        feed=feed,
+        custom_objects=custom_objects,
+        trust_model=trust_model,
+    )
+
+
 def session_flags(
     options: Annotated[SessionOptions, Flags(model_flags, "Network")],
     classes: Annotated[

@@ -9,8 +9,7 @@ import typer
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import METHODS
 from live_gradcam.cli.command import command
-from live_gradcam.cli.fit import backbone_flags
-from live_gradcam.cli.flags import JsonPath, Overwrite, TuneFlag, overlay_flags, source_flags
+from live_gradcam.cli.flags import JsonPath, Overwrite, TuneFlag, backbone_flags, overlay_flags, source_flags
 from live_gradcam.cli.live_flags import (
     CameraFps,
     Driver,

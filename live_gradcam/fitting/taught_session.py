@@ -44,16 +44,7 @@ def start_teaching(
             set_threads(options.threads)
         teacher = Teacher.load(options.model, fit=fit, model_options=options.of_model())
         stream = look() if look else None
-        explained = ExplainerOptions().changed(
-            method=options.method,
-            score=options.score,
-            topk=options.topk,
-            maps=options.maps,
-            engine=options.engine,
-            lowering=options.lowering,
-            tune=options.tune,
-            precision=options.precision,
-        )
+        explained = ExplainerOptions().changed(**options.of_explainer())
         return teacher, taught_session(teacher, explained, stream.frame_size if stream else Session.frame_size)
 
 
@@ -91,7 +82,13 @@ def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tupl
     start = time.perf_counter()
     maps = options.explained.topk if options.explained.maps is None else options.explained.maps
     options = options.changed(
-        layer=None, names="imagenet", features=True, fit=teacher.input_fit, tiles=None, maps=min(maps, UNITS)
+        layer=None,
+        names="imagenet",
+        features=True,
+        fit=teacher.input_fit,
+        tiles=None,
+        input_size=None,
+        maps=min(maps, UNITS),
     )
     explainer = Explainer.of_plan(build_plan(teacher.live_classifier, options))
     explainer.warm_up(frame_size=frame_size)

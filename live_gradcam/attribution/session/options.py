@@ -17,6 +17,7 @@ from live_gradcam.networks.model_source import ModelOptions
 if TYPE_CHECKING:
     import keras
 
+    from live_gradcam.attribution.options import ExplainerKeywords
     from live_gradcam.choices import FitChoice, Names, Output, Score, Tune
 
 
@@ -131,6 +132,22 @@ class SessionOptions:
             custom_objects=self.custom_objects,
             trust=self.trust,
         )
+
+    def of_explainer(self) -> ExplainerKeywords:
+        """Those that an explainer takes as they are. Names, and "auto" for the fit, depend on the network."""
+        return {
+            "method": self.method,
+            "layer": self.layer,
+            "score": self.score,
+            "topk": self.topk,
+            "maps": self.maps,
+            "tiles": self.tiles,
+            "input_size": self.input_size,
+            "engine": self.engine,
+            "lowering": self.lowering,
+            "tune": self.tune,
+            "precision": self.precision,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The options as plain values, by name, in the order in which files say how they came about."""

@@ -134,19 +134,7 @@ def load(options: SessionOptions, say: Callable[[str], None]) -> Classifier:
 def _build(options: SessionOptions, classifier: Classifier, names: Names, targets: int, fit: Fit) -> Explainer:
     from live_gradcam.attribution.explainer import Explainer
 
-    return Explainer(
-        classifier,
-        method=options.method,
-        layer=options.layer,
-        score=options.score,
-        names=names,
-        topk=options.topk,
-        maps=max(options.topk if options.maps is None else options.maps, targets),
-        fit=fit,
-        tiles=options.tiles,
-        input_size=options.input_size,
-        engine=options.engine,
-        lowering=options.lowering,
-        tune=options.tune,
-        precision=options.precision,
-    )
+    keywords = options.of_explainer()
+    keywords["names"], keywords["fit"] = names, fit
+    keywords["maps"] = max(options.topk if options.maps is None else options.maps, targets)
+    return Explainer(classifier, **keywords)
