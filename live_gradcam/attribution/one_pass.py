@@ -92,7 +92,7 @@ class OnePass:
             (batch, classes + groups). Where they are asked for, `features` float32 (batch, d).
         """
         values = run(self.split.head, self.trunk_values(pixels))
-        return {**self.scoring.predictions(self._whole(self.logits(values)), self.topk), **self._features(values)}
+        return {**self.scoring.predictions(self._whole(self.logits(values)), self.topk), **self._features(values, {})}
 
     def explain(
         self, pixels: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
@@ -120,14 +120,15 @@ class OnePass:
             **predictions,
             "targets": head.targets,
             **raw_maps,
-            **self._features({**{number: rows[:: self.maps] for number, rows in head.rows.items()}, **head.values}),
+            **self._features(head.values, head.rows),
         }
 
-    def _features(self, values: dict[int, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _features(self, values: dict[int, tf.Tensor], rows: dict[int, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What the last dense layer reads, (batch, d); of tiles the mean. Nothing where nobody asks for it."""
         if self.features is None:
             return {}
-        features = tf.cast(values[self.features], tf.float32)
+        number = self.features
+        features = tf.cast(values[number] if number in values else rows[number][:: self.maps], tf.float32)
         if self.tiles > 1:
             features = tf.reduce_mean(tf.reshape(features, [-1, self.tiles, features.shape[-1]]), axis=1)
         return {"features": features}

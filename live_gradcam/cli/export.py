@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
@@ -56,7 +57,7 @@ def _print_report(report: "ExportReport") -> None:
     table = Table("format", "largest difference", "file", box=None, pad_edge=False)
     for name, difference in report.differences.items():
         file = next(file for file in report.files if file.name.endswith(EXPORTS.load(name).endings[0]))
-        table.add_row(name, f"{difference:.1e}", str(file))
+        table.add_row(name, f"{difference:.1e}", escape(str(file)))
     print_table(table)
     height, width = report.input_size
     fit = f"made to fit by {report.card.fit}" if report.card.fit else "made to fit as in training"

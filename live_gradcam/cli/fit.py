@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
@@ -43,7 +44,8 @@ def example_flags(
         bool, typer.Option("--regression", help="Predict a number, which the table has for each picture.")
     ] = False,
     every: Annotated[
-        float, typer.Option("--every", metavar="SECONDS", help="Of a video, take a frame this often.")
+        float,
+        typer.Option("--every", metavar="SECONDS", help="Seconds between two frames that are taken from a video."),
     ] = 1.0,
     fit: Annotated[
         FitOfFitting | None,
@@ -56,7 +58,10 @@ def example_flags(
         FITS_OF_FITTING,
     ] = None,
     folds: Annotated[
-        int, typer.Option("--folds", min=2, metavar="N", help="How many parts test each other in cross-validation.")
+        int,
+        typer.Option(
+            "--folds", min=2, metavar="N", help="Test on N folds: each by a head that is fitted to the others."
+        ),
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Deal groups to folds in another way.")] = 0,
     cache: Annotated[
@@ -250,7 +255,7 @@ def _table_of_classes(fitted: "Fitted") -> Table:
         if tested.per_class:
             of_class = tested.per_class[index]
             numbers += [_share(of_class.precision), _share(of_class.recall)]
-        table.add_row(name, *numbers)
+        table.add_row(escape(name), *numbers)
     return table
 
 

@@ -66,16 +66,17 @@ class _Choice:
         state: whether the network is being taught.
         teaching: has the session of the network that is taught, once it is ready.
         stack: closes what is opened here.
-
-    Attributes:
-        is_taught: whether the choice is the network that is taught.
     """
 
     def __init__(self, first: Variants, state: LiveState, teaching: Teaching, stack: ExitStack) -> None:
-        self.is_taught = first.current is teaching.session
         self._first, self._state, self._teaching, self._stack = first, state, teaching, stack
-        self._taught = _of_one_fit(first) if self.is_taught else None
+        self._taught = _of_one_fit(first) if first.current is teaching.session else None
         self._now = first
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the choice is the network that is taught."""
+        return self._now is self._taught
 
     def variants(self) -> Variants:
         """Those of the network for the next frame."""
@@ -84,7 +85,7 @@ class _Choice:
             self._taught = _of_one_fit(self._stack.enter_context(Variants(session, self._state)))
         wanted = self._taught if self._taught is not None and self._state.teaching else self._first
         if wanted is not self._now:
-            self._now, self.is_taught = wanted, wanted is self._taught
+            self._now = wanted
             self._state.pinned, self._state.variant = (), variant_of(wanted.current)
         return wanted
 

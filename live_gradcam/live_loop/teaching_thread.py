@@ -140,7 +140,8 @@ class TeachingThread:
         self.is_unsaved = True
         self._fit()
         left = self.classes[undone.index].count
-        self._say(f"{undone.count - left} pictures of {undone.name} taken back")
+        taken = undone.count - left
+        self._say(f"{taken} {'picture' if taken == 1 else 'pictures'} of {undone.name} taken back")
 
     def rename(self, index: int, name: str) -> None:
         """Name a class."""
