@@ -25,7 +25,7 @@ from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions
 from live_gradcam.fitting.reading import Source, content_hash, read_dataset
 from live_gradcam.fitting.scores import Scores, scores_of
 from live_gradcam.networks.card import Card
-from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model, find_source, load_with_options
+from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model, find_source, identity_of, load_with_options
 from live_gradcam.networks.model_source import ModelOptions
 from live_gradcam.sources.kinds import Kind
 
@@ -201,6 +201,7 @@ def _identity(model: str | Path | keras.Model, model_options: ModelOptions, back
     classifier = backbone.classifier
     return {
         "model": find_source(model).identity(model, model_options),
+        "files": sorted(identity_of(model, model_options).items()),
         "head": model_options.head,
         "feed": repr(sorted(model_options.feed.items())),
         "input": classifier.input_size,

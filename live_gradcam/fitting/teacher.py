@@ -103,7 +103,9 @@ class Teacher:
         if len(lesson.names) > UNITS:
             raise UsageError(f"the examples are of {len(lesson.names)} classes, and {UNITS} can be taught")
         if any(len(example.features) != self.backbone.size for example in lesson.examples):
-            raise ModelError(f"the examples beside {self.base.name} are of another network")
+            raise ModelError(
+                f"the examples beside {self.base.name} were collected with another network: move them away, or use that one"
+            )
         self._names = [*lesson.names, *[None] * (UNITS - len(lesson.names))]
         self._examples = list(lesson.examples)
         self._burst = max((example.burst for example in lesson.examples), default=0)
@@ -170,11 +172,12 @@ class Teacher:
             UsageError: there is no such place, or no room for another class.
         """
         index = self._place(target)
+        seen = self.backbone.seen(frame)
         if features is None:
-            features = self.backbone.features([frame])[0]
+            features = self.backbone.features([seen], are_seen=True)[0]
         if index != self._in_burst:
             self._burst, self._in_burst = self._burst + 1, index
-        picture = encoded(self.backbone.seen(frame))
+        picture = encoded(seen)
         self._examples.append(TaughtExample(index, self._burst, np.array(features, np.float32), picture))
         return index
 

@@ -157,7 +157,7 @@ def _activations(
     def pictures() -> Iterator[np.ndarray]:
         for row, kept in read_all(examples, range(count), keep):
             if isinstance(kept, str):
-                raise SourceError(f"{examples[row].path} {kept}, though it could be read before")
+                raise SourceError(f"{examples[row].path} could be read before, and cannot be read now: {kept}")
             on_progress("run the first blocks", row + 1, count)
             yield from kept
 

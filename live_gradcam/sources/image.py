@@ -92,7 +92,7 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
         content = Path(path).read_bytes()
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    if _kind_of(content) is not None:
+    if _kind_of(content) is not None or content.startswith(b"\xff\xd8"):  # JPEG has no transparency
         return None
     silence_opencv()
     image = _decode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

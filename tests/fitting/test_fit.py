@@ -256,3 +256,27 @@ def test_files_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 5_000_000}))
     with pytest.raises(OutputError, match="there are only 5 MB left on the disk, and 64 MB are needed"):
         check_model_path(tmp_path / "x.keras", overwrite=False)
+
+
+def test_features_are_computed_again_where_a_file_that_the_network_is_made_with_has_changed(
+    folder: Path, model: keras.Model, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "small.keras")
+    own = tmp_path / "own.py"
+    own.write_text("import keras\n\n\nclass Own(keras.layers.Layer):\n    pass\n")
+    options = ModelOptions(preprocessing="unit", custom_objects=own)
+
+    def stages() -> set[str]:
+        seen: set[str] = set()
+        fit(
+            folder,
+            model=tmp_path / "small.keras",
+            model_options=options,
+            on_progress=lambda what, done, total: seen.add(f"{what} {done}"),
+        )
+        return seen
+
+    assert "read pictures 1" in stages()
+    assert "read pictures 1" not in stages()  # but for the one that cannot be read, they are kept
+    own.write_text(own.read_text() + "# changed\n")
+    assert "read pictures 1" in stages()
