@@ -104,7 +104,8 @@ class Teacher:
             raise UsageError(f"the examples are of {len(lesson.names)} classes, and {UNITS} can be taught")
         if any(len(example.features) != self.backbone.size for example in lesson.examples):
             raise ModelError(
-                f"the examples beside {self.base.name} were collected with another network: move them away, or use that one"
+                f"the examples beside {self.base.name} were collected with another network: move them away, or use "
+                "that one"
             )
         self._names = [*lesson.names, *[None] * (UNITS - len(lesson.names))]
         self._examples = list(lesson.examples)
