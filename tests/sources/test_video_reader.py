@@ -464,9 +464,13 @@ def test_a_whole_matroska_file_is_not_broken(tmp_path: Path, options: dict[str, 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_bytes_that_are_missing_or_too_many_break_a_matroska_file_once(tmp_path: Path, share: float) -> None:
+    """The same file each time: FFmpeg's own random numbers would move the place, and at 2 of 6712 places of such a file
+    what follows looks by chance like a whole element.
+    """
     path = tmp_path / "x.mkv"
     images = [numbered(i, noise=20) for i in range(60)]
-    make_video(path, images, codec_options={"g": "10"}, container_options={"cluster_time_limit": "200"})
+    options = {"cluster_time_limit": "200", "fflags": "+bitexact"}
+    make_video(path, images, codec_options={"g": "10"}, container_options=options)
     content = path.read_bytes()
     place = int(share * content.rfind(bytes.fromhex("1F43B675")))  # so that a cluster follows
     for number, damaged in enumerate(
