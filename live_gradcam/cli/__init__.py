@@ -3,7 +3,7 @@
 One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
 """
 
-from live_gradcam.cli import annotate, bench, cameras, evaluate, explain, export, fit, live, models, teach
+from live_gradcam.cli import annotate, bench, cameras, doctor, evaluate, explain, export, fit, live, models, teach
 from live_gradcam.cli.app import app, main
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "app",
     "bench",
     "cameras",
+    "doctor",
     "evaluate",
     "explain",
     "export",

@@ -191,7 +191,7 @@ def describe_runtime() -> dict[str, Any]:
 
     gpus = tf.config.list_physical_devices("GPU")
     return {
-        "device": gpus[0].name if gpus else f"CPU ({_processor_name()})",
+        "device": gpus[0].name if gpus else f"CPU ({processor_name()})",
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -209,14 +209,15 @@ def describe_runtime() -> dict[str, Any]:
     }
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
+    """What the processor is called."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def _processor() -> str:
     """The processor and what it can do: two of one name can differ in their instructions."""
     details = [_cpuinfo(field) for field in ("cpu family", "model\t", "flags", "Features")]
-    return " ".join([_processor_name(), hashlib.sha256(repr(details).encode()).hexdigest()[:12]])
+    return " ".join([processor_name(), hashlib.sha256(repr(details).encode()).hexdigest()[:12]])
 
 
 def _cpuinfo(field: str) -> str:

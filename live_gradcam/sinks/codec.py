@@ -65,10 +65,15 @@ class Codec:
         if preset is not None and preset not in self.presets:
             raise UsageError(f"{name} has no preset {preset!r}: use one of {', '.join(self.presets)}")
 
+    @property
+    def is_there(self) -> bool:
+        """Whether this FFmpeg has the encoder that should always be there."""
+        return self.encoder in av.codecs_available
+
     def encoder_for(self, size: tuple[int, int], encoding: Encoding) -> Encoder:
         """The encoder for pictures of (height, width)."""
         for name in self.hardware if encoding.hardware else ():
-            if _opens(name, size):
+            if opens(name, size):
                 return Encoder(name, {}, _HARDWARE_PIXELS)
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reports errors alone
         options = {
@@ -91,7 +96,7 @@ def refuse_quality(name: str, crf: int | None, preset: str | None) -> None:
         raise UsageError(f"{name} has no --preset: leave it out")
 
 
-def _opens(encoder: str, size: tuple[int, int]) -> bool:
+def opens(encoder: str, size: tuple[int, int]) -> bool:
     """Whether this machine has the hardware, and its driver, for an encoder."""
     try:
         context: Any = av.CodecContext.create(encoder, "w")
