@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.files import RESULT, part_path
 from live_gradcam.fitting.dataset import LeftOut, Part
 from live_gradcam.fitting.masks import holds_masks
+from live_gradcam.networks.class_names import class_name
 
 #: What a folder may be called that holds a part, in small letters.
 _PARTS: Mapping[str, Part] = {
@@ -115,15 +115,17 @@ def _list_classes(folders: list[Path], part: Part, listing: Listing) -> None:
 
 
 def _checked_name(name: str, path: Path) -> str:
-    """A class's name in the one spelling that Unicode has of it: archives of macOS have another.
+    """A class's name as it is kept.
 
     Raises:
-        UsageError: it is empty, or does something to a terminal.
+        UsageError: it is none.
     """
-    name = unicodedata.normalize("NFC", name).strip()
-    if not name or not name.isprintable():
-        raise UsageError(f"the class {name!r} of {path} is no name: give it letters that can be read")
-    return name
+    kept = class_name(name)
+    if kept is None:
+        raise UsageError(
+            f"the class {name!r} of {str(path)!r} has no name that can be shown: give it another name, such as 'cup'"
+        )
+    return kept
 
 
 def _folders_in(folder: Path, listing: Listing) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ from live_gradcam.choices import Output
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.fitting.dataset import PARTS, Part
 from live_gradcam.fitting.listing import Listed, Listing
+from live_gradcam.networks.class_names import class_name
 
 #: How the columns may be called, in small letters, the surest first.
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "picture", "video")
@@ -19,6 +21,8 @@ _GROUPS = ("group", "groups", "patient", "patient_id", "subject", "subject_id", 
 _SPLITS = ("part", "split", "subset", "set")
 _OF_PARTS: dict[str, Part] = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 _SEVERAL = re.compile(r"[;|,]")
+#: What a row has that has nothing.
+_BLANK = " ,;\t"
 
 
 def list_table(table: Path, folder: Path | None, task: Output) -> tuple[Listing, str]:
@@ -48,13 +52,13 @@ def list_table(table: Path, folder: Path | None, task: Output) -> tuple[Listing,
         missing = [words for place, words in (("path", "path"), ("shows", "class")) if place not in columns]
         if missing:
             raise UsageError(f"the table {table} has no column {missing[0]}: it has {', '.join(rows[0])}")
-        name, first = rows.pop(0)[columns["shows"]].strip(), 2
+        name, first = rows.pop(0)[columns["shows"]], 2
     listing = Listing()
     for number, row in enumerate(rows, first):
         _list_row(
             {place: _cell(row, column) for place, column in columns.items()}, number, table, folder, task, listing
         )
-    return listing, name or "value"
+    return listing, class_name(name) or "value"
 
 
 def _list_row(
@@ -70,7 +74,7 @@ def _list_row(
     elif path.is_dir():
         listing.leave_out(path, "a folder")
     elif shows is None:
-        what = "number" if task == "values" else "class"
+        what = {"values": "number", "labels": "labels", "classes": "class"}[task]
         listing.leave_out(path, f"row {number} of {table.name} has the {what} {row['shows']!r}")
     elif part not in PARTS:
         raise UsageError(f"row {number} of {table}: the part is {row['part']!r}: use {', '.join(PARTS)}")
@@ -88,8 +92,11 @@ def _shown(cell: str, task: Output) -> tuple[str, ...] | float | None:
             return None
         return number if math.isfinite(number) else None
     if task == "labels":
-        return tuple(dict.fromkeys(name.strip() for name in _SEVERAL.split(cell) if name.strip()))
-    return (cell,) if cell and cell.isprintable() else None
+        names = [class_name(name) for name in _SEVERAL.split(cell) if name.strip()]
+        kept = tuple(dict.fromkeys(name for name in names if name is not None))
+        return None if None in names else kept
+    name = class_name(cell)
+    return None if name is None else (name,)
 
 
 def _rows(table: Path) -> list[list[str]]:
@@ -99,14 +106,15 @@ def _rows(table: Path) -> list[list[str]]:
         raise SourceError(f"the table {table} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"the table {table} is not UTF-8 text: save it with the encoding UTF-8") from error
-    lines = [line for line in text.splitlines() if line.strip(" ,;\t")]
-    if not lines:
+    first = next((line for line in text.splitlines() if line.strip(_BLANK)), None)
+    if first is None:
         raise UsageError(f"the table {table} is empty: give a row for each picture, with its path and class")
-    delimiter = next((mark for mark in "\t,;" if mark in lines[0]), ",")
+    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
     try:
-        return list(csv.reader(lines, delimiter=delimiter))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise SourceError(f"the table {table} is no CSV: {error}") from error
+    return [row for row in rows if "".join(row).strip(_BLANK)]
 
 
 def _columns(titles: list[str]) -> dict[str, int] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.taught_head import LEAST_BURSTS
+from live_gradcam.networks.class_names import class_name
 
 #: What the first class is called.
 NOTHING = "nothing"
@@ -43,13 +43,14 @@ def checked_name(name: str) -> str:
     """A name of a class as it is kept: one line, without space around it.
 
     Raises:
-        UsageError: nothing is left of it, it is too long, or has characters that are not shown.
+        UsageError: nothing is left of it, it is too long, or cannot be shown.
     """
-    kept = " ".join(name.split())
-    if not kept:
+    line = " ".join(name.split())
+    if not line:
         raise UsageError("a class needs a name: type some letters")
+    kept = class_name(line)
+    if kept is None:
+        raise UsageError(f"the name {line!r} cannot be shown: type letters")
     if len(kept) > _LONGEST_NAME:
         raise UsageError(f"the name of a class has {len(kept)} letters: use up to {_LONGEST_NAME}")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in kept):
-        raise UsageError(f"the name {kept!r} has characters that cannot be shown")
     return kept

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from live_gradcam.errors import UsageError
 from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.state import LiveState
+from live_gradcam.networks.class_names import is_shown
 from live_gradcam.surfaces.commands import Argument, Command, CommandRow, CommandTable
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Keys(CommandTable["LiveRun"]):
         """The command of a key: see `CommandTable`."""
         if self._state.naming is None:
             return self._now.of_key(character)
-        is_letter = bool(character) and character.isprintable() and not "\uff00" <= character <= "\uffff"  # arrows, F1
+        is_letter = bool(character) and is_shown(character) and not "\uff00" <= character <= "\uffff"  # arrows, F1
         return TYPING.of_key(character) or (Command("type", character) if is_letter else None)
 
     @property

@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import logging
 import shutil
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from typing import Any
 from live_gradcam.choices import FITS, OUTPUTS, Output
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.files import part_path, publish, remove_part, writing
+from live_gradcam.networks.class_names import class_name, is_shown
 from live_gradcam.networks.keras_reading import ZIP_SIGNATURE, first_bytes
 from live_gradcam.networks.labels import labels_file, text_of_labels
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -118,17 +118,12 @@ def _card_of(content: Any) -> Card:
 
 
 def _is_name(name: Any) -> bool:
-    """Whether it is a name that fits into a line, and does nothing to a terminal."""
-    return isinstance(name, str) and bool(name.strip()) and all(map(_is_shown, name))
-
-
-def _is_shown(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+    return isinstance(name, str) and class_name(name) is not None
 
 
 def _text(value: Any) -> str:
     """A text of the card without what does something to a terminal."""
-    return "".join(filter(_is_shown, str(value)))
+    return "".join(filter(is_shown, str(value)))
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,29 @@ def test_a_folder_becomes_a_model_file(folder: Path, tmp_path: Path) -> None:
     answer = json.loads(explained.out)
     assert answer["fit"] == "stretch"
     assert answer["predictions"][0]["label"] == "stripes"
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(
+    folder: Path, tmp_path: Path, quick_network: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"noise": "[red]cup", "stripes": "[bold]"}
+    for old, new in names.items():
+        shutil.copytree(folder / old, tmp_path / "set" / new)
+    model = tmp_path / "[green]mine.keras"
+    _done("fit", tmp_path / "set", "-o", model, "-m", quick_network[1], "--no-cache")
+    out = capsys.readouterr().out
+    assert {line.split()[0] for line in out.splitlines() if line.startswith("[")} == set(names.values())
+    _done("export", model, "-o", tmp_path / "out", "--format", "onnx")
+    assert capsys.readouterr().out.splitlines()[1].split()[2] == str(tmp_path / "out" / "[green]mine.onnx")
+    _done("models", "-m", model)
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()[-2:]} == set(names.values())
+
+
+def _done(*arguments: object) -> None:
+    """Run a command in this process, to its end."""
+    with pytest.raises(SystemExit) as ended:
+        app([*map(str, arguments)])
+    assert ended.value.code == 0
 
 
 @pytest.mark.parametrize(

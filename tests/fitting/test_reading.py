@@ -17,6 +17,8 @@ from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.fitting.dataset import Dataset, read_frame
 from live_gradcam.fitting.options import FitOptions
 from live_gradcam.fitting.reading import read_dataset
+from live_gradcam.fitting.taught_class import checked_name
+from live_gradcam.networks.card import Card
 
 _OPTIONS = FitOptions()
 
@@ -153,6 +155,38 @@ def test_names_in_the_spelling_of_macos_are_the_same(tmp_path: Path) -> None:
     assert dataset.classes == (composed, "b")
 
 
+PERSIAN, FAMILY = "می\u200cخواهم", "👩\u200d🔬"  # a joiner that keeps letters apart, and one that makes one of two
+
+
+def test_names_of_any_script_are_the_same_in_folders_tables_and_at_the_camera(tmp_path: Path) -> None:
+    names = (f"{PERSIAN}/1.png", f"{PERSIAN}/2.png", f"{FAMILY}/1.png", f"{FAMILY}/2.png")
+    folder = pictures(tmp_path / "set", *names)
+    expected = tuple(sorted((PERSIAN, FAMILY)))
+    assert read_dataset(folder, _OPTIONS).classes == expected
+    rows = "".join(f"{name},{name.partition('/')[0]}\n" for name in names)
+    for task in ("classes", "labels"):
+        csv = table(folder, f"path,class\n{rows}")
+        assert read_dataset(None, FitOptions(csv=csv, task=task)).classes == expected  # type: ignore[arg-type]
+    assert tuple(map(checked_name, expected)) == expected
+    assert Card.from_json(Card(expected).to_json()).classes == expected
+
+
+def test_a_table_in_the_spelling_of_macos_has_the_same_classes(folder: Path) -> None:
+    rows = "cup/1.png,B\u00e4r\ncup/2.png,Ba\u0308r\nphone/1.png,b\nphone/2.png,b\n"
+    assert read_dataset(None, FitOptions(csv=table(folder, rows))).classes == ("B\u00e4r", "b")
+
+
+@pytest.mark.parametrize("bad", ["red\x1b[31m", "a\x07", "\u200b", "two\u2029lines"])
+def test_rows_whose_names_cannot_be_shown_are_left_out(folder: Path, bad: str) -> None:
+    rows = f"path,labels\ncup/1.png,red\ncup/2.png,round;{bad}\nphone/1.png,round\nphone/2.png,{bad}\n"
+    dataset = read_dataset(None, FitOptions(csv=table(folder, rows), task="labels"))
+    assert dataset.classes == ("red", "round")
+    assert left_out(dataset, folder) == {
+        "cup/2.png": f"row 3 of table.csv has the labels {f'round;{bad}'!r}",
+        "phone/2.png": f"row 5 of table.csv has the labels {bad!r}",
+    }
+
+
 # --- videos -------------------------------------------------------------------------------------------------------
 
 
@@ -270,7 +304,8 @@ def _only(folder: Path, *kept: str) -> None:
         (_same_in_two, "{f}/cup/1.png and {f}/phone/3.png are the same file, but of cup and phone: remove one of them"),
         (
             lambda f: pictures(f, "bad\x1b[31m/1.png"),
-            "the class 'bad\\x1b[31m' of {f}/bad\x1b[31m is no name: give it letters that can be read",
+            "the class 'bad\\x1b[31m' of '{f}/bad\\x1b[31m' has no name that can be shown: give it another name, "
+            "such as 'cup'",
         ),
     ],
 )

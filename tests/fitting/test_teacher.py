@@ -109,7 +109,8 @@ def test_names() -> None:
         (" \t", "a class needs a name"),
         ("x" * 61, "61 letters: use up to 60"),
         ("GREEN", "another class is called GREEN already"),
-        ("a\x07b", "characters that cannot be shown"),
+        ("a\x07b", "cannot be shown: type letters"),
+        ("\u200b", "cannot be shown: type letters"),
         ("nothing", "another class is called nothing already"),
     ]:
         with pytest.raises(UsageError, match=words):
