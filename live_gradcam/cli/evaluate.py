@@ -47,8 +47,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--boxes",
-            metavar="FILE.json",
-            help="Where the objects are, for the pointing game: by picture name, lists of left, top, right, bottom.",
+            metavar="FILE",
+            help="Where the objects are, for the pointing game: a JSON or CSV file of boxes, by picture name.",
         ),
     ] = None,
     random_head: Annotated[

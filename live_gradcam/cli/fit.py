@@ -108,15 +108,16 @@ def report_flags(
         typer.Option(
             "--masks",
             metavar="FOLDER",
-            help="Masks of the objects, named like the pictures. Default: transparency, and folders called masks.",
+            help="Masks of the objects, named like the pictures and videos. Default: transparency, and folders called "
+            "masks.",
         ),
     ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option(
             "--boxes",
-            metavar="FILE.csv",
-            help="Boxes around the objects: path, left, top, right and bottom, in pixels.",
+            metavar="FILE",
+            help="Boxes around the objects: CSV or JSON with path, left, top, right and bottom, in pixels.",
         ),
     ] = None,
     swap_backgrounds: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.faithfulness import ObjectBox
+from live_gradcam.explanations.object_boxes import read_object_boxes
 from live_gradcam.files import RESULT
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.image import check_picture, read_image
@@ -106,31 +106,25 @@ def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, 
     """Read the boxes of objects, by picture.
 
     Args:
-        path: JSON: an object from a picture's name to a list of [left, top, right, bottom] in its pixels.
+        path: see `read_object_boxes`. A picture is known by its file's name, a frame of a video as `FILE#INDEX`.
         files: the pictures and videos that they are meant for.
 
     Raises:
-        SourceError: the file cannot be read, or is not of that form.
-        UsageError: it names none of the pictures.
+        SourceError: the file cannot be read, or has no boxes.
+        UsageError: it names none of the pictures, or two in different folders that have one name.
     """
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-        boxes = {name: tuple(_box(corners) for corners in listed) for name, listed in content.items()}
-    except OSError as error:
-        raise SourceError(f"the boxes file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise SourceError(
-            f'the boxes file {path} is not JSON of the form {{"cat.png": [[left, top, right, bottom], …], …}}'
-        ) from error
+    boxes: dict[str, tuple[ObjectBox, ...]] = {}
+    as_given: dict[str, str] = {}
+    for given, box in read_object_boxes(path):
+        name = Path(given).name
+        if as_given.setdefault(name, given) != given:
+            raise UsageError(
+                f"{as_given[name]} and {given} in {path} have one name, by which pictures are told apart here: "
+                "evaluate one folder at a time"
+            )
+        boxes[name] = (*boxes.get(name, ()), box)
     if not {name.partition("#")[0] for name in boxes} & {file.name for file in files}:
         raise UsageError(
             f"the boxes file {path} names none of the pictures: give their file names, such as {files[0].name}"
         )
     return boxes
-
-
-def _box(corners: Sequence[float]) -> ObjectBox:
-    left, top, right, bottom = map(float, corners)
-    if not (left < right and top < bottom):
-        raise ValueError(f"{corners} is not left, top, right, bottom")
-    return left, top, right, bottom

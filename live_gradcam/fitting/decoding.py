@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,8 @@ from live_gradcam.sources.opening import open_recording
 
 #: How many pictures are read ahead: what they hold is small, as each is fitted into the network's input at once.
 _AHEAD = 32
+#: How many are where they are kept whole: one of 12 megapixels is 36 MB.
+WHOLE_AHEAD = 4
 
 #: What is kept of a frame, uint8 (H, W, 3) BGR: it is called in several threads.
 Keep = Callable[[np.ndarray], np.ndarray]
@@ -27,29 +28,45 @@ Keep = Callable[[np.ndarray], np.ndarray]
 Read = tuple[int, np.ndarray | str]
 
 
-def read_all(examples: Sequence[Example], rows: Sequence[int], keep: Keep) -> Iterator[Read]:
+def read_all(examples: Sequence[Example], rows: Sequence[int], keep: Keep, *, ahead: int = _AHEAD) -> Iterator[Read]:
     """The pixels of some examples, each when it is read.
 
     Args:
         examples: of a data set.
-        rows: which of them, in increasing order.
+        rows: which of them. A video is read once for those that follow each other in the order of their times.
         keep: what is kept of a frame.
+        ahead: how many pictures are read ahead.
 
     Returns:
         For each row, in order, what `keep` made of its frame, or in a few words why it cannot be read.
     """
-    pictures = [(row, examples[row]) for row in rows]
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as readers:
         waiting: deque[tuple[int, Future[np.ndarray | str]]] = deque()
-        for (_, is_video), members in groupby(pictures, lambda one: (one[1].path, one[1].time is not None)):
-            if is_video:
+        for members in _at_once(examples, rows):
+            row, example = members[0]
+            if example.time is not None:
                 yield from _results(waiting, 0)
-                yield from _of_video(list(members), keep)
-                continue
-            for row, example in members:
+                yield from _of_video(members, keep)
+            else:
                 waiting.append((row, readers.submit(_of_picture, example.path, keep)))
-            yield from _results(waiting, _AHEAD)
+                yield from _results(waiting, ahead)
         yield from _results(waiting, 0)
+
+
+def _at_once(examples: Sequence[Example], rows: Sequence[int]) -> Iterator[list[tuple[int, Example]]]:
+    """What is read at once: a picture, or frames of a video whose times rise."""
+    members: list[tuple[int, Example]] = []
+    for row in rows:
+        example = examples[row]
+        if members:
+            last = members[-1][1]
+            goes_on = last.time is not None and example.time is not None and last.time <= example.time
+            if not (goes_on and last.path == example.path):
+                yield members
+                members = []
+        members.append((row, example))
+    if members:
+        yield members
 
 
 def _results(waiting: deque[tuple[int, Future[np.ndarray | str]]], left: int) -> Iterator[Read]:

@@ -1,37 +1,38 @@
-"""Where the object is in a picture: by its transparency, by a folder of masks, or by boxes in a table.
+"""Where the object is in a picture: by its transparency, by a folder of masks, or by boxes in a file.
 
 A folder of masks is called `masks`, and its files are named like the pictures: `data/masks/birds/owl.png` or
-`data/birds/masks/owl.png` is the mask of `data/birds/owl.jpg`. What is light in it is the object. Frames of videos have
-no mask.
+`data/birds/masks/owl.png` is the mask of `data/birds/owl.jpg`. What is light in it is the object. The mask of a video
+is a video, whose frame at the same time counts.
 """
 
 from __future__ import annotations
 
-import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.faithfulness import ObjectBox
+from live_gradcam.explanations.object_boxes import read_object_boxes
+from live_gradcam.fitting.dataset import Example, read_frame
 from live_gradcam.sources.image import read_image, read_opacity
-from live_gradcam.sources.kinds import Kind, kind_of
-
-if TYPE_CHECKING:
-    from live_gradcam.fitting.dataset import Example
+from live_gradcam.sources.kinds import VIDEO_SUFFIXES
 
 #: How a folder of masks is called.
 MASKS = "masks"
 #: How far above a picture its folder of masks may be.
 _MOST_FOLDERS = 4
-_SUFFIXES = (".png", ".PNG", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+#: What masks of pictures and of videos are written as, in small letters, the surest first.
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_VIDEOS = tuple(sorted(VIDEO_SUFFIXES))
 _ENDINGS = ("", "_mask", "-mask")
-_COLUMNS = ("path", "left", "top", "right", "bottom")
 #: From this value on, a mask's pixel belongs to the object, where any of its pixels is as light.
 _LIGHT = 128
 
@@ -59,7 +60,7 @@ class Objects:
     """Where the objects of a data set are.
 
     Attributes:
-        masks: for each picture that has a mask its file.
+        masks: for each picture or video that has a mask its file.
         boxes: for each picture that has boxes these.
     """
 
@@ -79,19 +80,16 @@ class Objects:
         Raises:
             SourceError: the file of its mask cannot be read.
         """
-        if example.time is not None:
-            return None
-        found = self._found(example.path, size)
+        found = self._found(example, size)
         return found if found is not None and 0 < found.mask.mean() < 1 else None
 
-    def _found(self, path: Path, size: tuple[int, int]) -> Object | None:
+    def _found(self, example: Example, size: tuple[int, int]) -> Object | None:
+        path = example.path
         if path in self.boxes:
             return Object(_of_boxes(self.boxes[path], size), "boxes")
         if path in self.masks:
-            return Object(_at_size(_read_mask_file(self.masks[path]), size), "mask")
-        if kind_of(path) is Kind.VIDEO:
-            return None
-        opacity = read_opacity(path)
+            return Object(_at_size(_read_mask(replace(example, path=self.masks[path])), size), "mask")
+        opacity = read_opacity(path) if example.time is None else None
         return None if opacity is None else Object(_at_size(opacity / np.float32(255), size), "transparency")
 
 
@@ -101,65 +99,53 @@ def find_objects(examples: Iterable[Example], masks: Path | None = None, boxes: 
     Args:
         examples: of a data set.
         masks: a folder of masks; None for the folders called `masks` beside or above the pictures.
-        boxes: a table of boxes: see `read_boxes`.
+        boxes: a file of boxes: see `read_boxes`.
 
     Raises:
-        SourceError: there is no such folder or table, or the table cannot be read.
-        UsageError: the folder, or the table, names none of the pictures.
+        SourceError: there is no such folder or file, or the file cannot be read.
+        UsageError: the folder, or the file, names none of the pictures.
     """
-    pictures = list(dict.fromkeys(example.path for example in examples if example.time is None))
+    is_video = {example.path: example.time is not None for example in examples}
+    pictures = [path for path in is_video if not is_video[path]]
     if masks is not None and not masks.is_dir():
         raise SourceError(f"there is no folder of masks {masks}")
-    counts = Counter(picture.stem for picture in pictures)
-    files = {
-        picture: file
-        for picture in pictures
-        if (file := _mask_file(picture, masks, is_only_one=counts[picture.stem] == 1)) is not None
-    }
+    counts, listed = Counter(path.stem for path in is_video), _Listed()
+    files = {}
+    for path in is_video:
+        suffixes = _VIDEOS if is_video[path] else _PICTURES
+        file = _mask_file(path, masks, suffixes, listed, is_only_one=counts[path.stem] == 1)
+        if file is not None:
+            files[path] = file
     if masks is not None and not files:
+        named = [_relative(path, is_video[path]) for path in is_video] or [Path("birds", "owl.png")]
         raise UsageError(
-            f"the folder {masks} has no mask of any picture: name a mask like its picture, such as "
-            f"{masks / _relative(pictures[0]) if pictures else masks / 'birds' / 'owl.png'}"
+            f"the folder {masks} has no mask of any picture or video: name a mask like its picture, such as "
+            f"{masks / named[0]}"
         )
     return Objects(files, {} if boxes is None else read_boxes(boxes, pictures))
 
 
-def read_mask(example: Example, masks: Path | None = None) -> np.ndarray | None:
-    """The object in an example's picture: bool (height, width), by a mask or its transparency; None without either.
-
-    Args:
-        example: a picture.
-        masks: a folder of masks; None for the folders called `masks` beside or above the picture.
-
-    Raises:
-        SourceError: the picture or its mask cannot be read.
-    """
-    height, width = read_image(example.path).shape[:2] if example.time is None else (1, 1)
-    found = find_objects([example], masks).of(example, (height, width))
-    return None if found is None else found.mask
-
-
 def read_boxes(path: Path, pictures: Iterable[Path]) -> dict[Path, tuple[ObjectBox, ...]]:
-    """Read a table of boxes: columns `path`, `left`, `top`, `right` and `bottom`, in pixels, a row for each box.
+    """Read a file of boxes: see `read_object_boxes`.
 
-    A path is that of a picture from the table's folder, or the end of it, if only one picture ends so.
+    The name of a picture is its path from the file's folder, or the end of its path, if only one picture ends so.
 
     Args:
-        path: the table, CSV.
+        path: the file.
         pictures: the pictures that it may name; others are passed over.
 
     Raises:
-        SourceError: the table cannot be read, or is not of that form.
+        SourceError: the file cannot be read, or has no boxes.
         UsageError: it names none of the pictures, or a name is the end of several.
     """
     known = {picture.resolve(): picture for picture in pictures}
     found: dict[Path, list[ObjectBox]] = {}
-    for name, box in _rows(path):
+    for name, box in read_object_boxes(path):
         picture = _named(name, path, known)
         if picture is not None:
             found.setdefault(picture, []).append(box)
     if not found:
-        raise UsageError(f"the table of boxes {path} names none of the pictures: give their paths, from its folder")
+        raise UsageError(f"the boxes file {path} names none of the pictures: give their paths, from its folder")
     return {picture: tuple(boxes) for picture, boxes in found.items()}
 
 
@@ -171,18 +157,41 @@ def holds_masks(folder: Path) -> bool:
     if folder.name != MASKS or not folder.is_dir():
         return False
     files = [file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".")]
-    return bool(files) and all(_has_picture(file, folder) for file in files)
+    listed = _Listed()
+    return bool(files) and all(_has_picture(file, folder, listed) for file in files)
 
 
-def _has_picture(mask: Path, folder: Path) -> bool:
+class _Listed:
+    """What lies in folders, each of which is read once: there may be thousands of masks."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, dict[str, list[Path]]] = {}
+
+    def files(self, folder: Path) -> Mapping[str, list[Path]]:
+        """The files of a folder by their names without the ending; none where there is no such folder."""
+        if folder not in self._files:
+            found: dict[str, list[Path]] = {}
+            with suppress(OSError), os.scandir(folder) as entries:
+                for path in sorted(folder / entry.name for entry in entries if entry.is_file()):
+                    found.setdefault(path.stem, []).append(path)
+            self._files[folder] = found
+        return self._files[folder]
+
+
+def _has_picture(mask: Path, folder: Path, listed: _Listed) -> bool:
     """Whether a picture of the same name as a mask lies where that would lie without its folder."""
-    beside = folder.parent / mask.relative_to(folder).parent
-    stems = {mask.stem.removesuffix(ending) for ending in _ENDINGS}
-    return beside.is_dir() and any(file.is_file() and {file.stem, file.name} & stems for file in beside.iterdir())
+    beside = listed.files(folder.parent / mask.relative_to(folder).parent)
+    for ending in _ENDINGS:
+        stem = mask.stem.removesuffix(ending)
+        if stem in beside or any(file.name == stem for file in beside.get(Path(stem).stem, ())):
+            return True
+    return False
 
 
-def _mask_file(picture: Path, masks: Path | None, *, is_only_one: bool) -> Path | None:
-    """The file of a picture's mask; None without one."""
+def _mask_file(
+    picture: Path, masks: Path | None, suffixes: tuple[str, ...], listed: _Listed, *, is_only_one: bool
+) -> Path | None:
+    """The file of the mask of a picture or a video; None without one."""
     parents = list(picture.parents)[:_MOST_FOLDERS]
     if masks is None:
         places = [(parent / MASKS, picture.relative_to(parent)) for parent in parents]
@@ -190,25 +199,27 @@ def _mask_file(picture: Path, masks: Path | None, *, is_only_one: bool) -> Path 
         nearest = 0 if is_only_one else 1
         places = [(masks, picture.relative_to(parent)) for parent in reversed(parents[nearest:])]
     for folder, relative in places:
-        if not folder.is_dir():
-            continue
+        files = listed.files(folder / relative.parent)
         for stem in (relative.stem, relative.name):
-            for suffix in _SUFFIXES:
-                for ending in _ENDINGS:
-                    file = folder / relative.with_name(f"{stem}{ending}{suffix}")
-                    if file != picture and file.is_file():
-                        return file
+            named = [file for ending in _ENDINGS for file in files.get(stem + ending, ()) if file != picture]
+            usable = [file for file in named if file.suffix.lower() in suffixes]
+            if usable:
+                return min(usable, key=lambda file: suffixes.index(file.suffix.lower()))
     return None
 
 
-def _relative(picture: Path) -> Path:
-    return picture.relative_to(picture.parents[min(1, len(picture.parents) - 1)]).with_suffix(".png")
+def _relative(path: Path, is_video: bool) -> Path:
+    """Where the mask of a picture or a video may lie in a folder of masks."""
+    place = path.relative_to(path.parents[min(1, len(path.parents) - 1)])
+    return place if is_video else place.with_suffix(".png")
 
 
-def _read_mask_file(path: Path) -> np.ndarray:
+def _read_mask(example: Example) -> np.ndarray:
     """The object in a mask, float32 (height, width), 0 or 1: by its transparency, or what is light in it."""
-    opacity = read_opacity(path)
-    values = read_image(path).max(axis=2) if opacity is None else opacity
+    if example.time is not None:
+        return np.asarray(read_frame(example).max(axis=2) >= _LIGHT, np.float32)  # with no object all is dark
+    opacity = read_opacity(example.path)
+    values = read_image(example.path).max(axis=2) if opacity is None else opacity
     lightest = int(values.max())
     return np.asarray(values >= min(_LIGHT, max(1, lightest)), np.float32)
 
@@ -227,30 +238,8 @@ def _of_boxes(boxes: Iterable[ObjectBox], size: tuple[int, int]) -> np.ndarray:
     return inside
 
 
-def _rows(path: Path) -> Iterable[tuple[str, ObjectBox]]:
-    """The rows of a table of boxes."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise SourceError(f"cannot read the table of boxes {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"the table of boxes {path} is no CSV: {error}") from error
-    for number, row in enumerate(rows, 2):
-        try:
-            left, top, right, bottom = (float(row[column]) for column in _COLUMNS[1:])
-            name = row["path"]
-        except (KeyError, TypeError, ValueError):
-            raise SourceError(
-                f"line {number} of {path} is no box: give a table with the columns {', '.join(_COLUMNS)}"
-            ) from None
-        if not (name and left < right and top < bottom):
-            raise SourceError(f"line {number} of {path} is no box: left is before right, and top above bottom")
-        yield name, (left, top, right, bottom)
-
-
 def _named(name: str, table: Path, pictures: Mapping[Path, Path]) -> Path | None:
-    """The picture that a row of a table names, of those by their whole paths; None if it names none."""
+    """The picture that a file of boxes names, of those by their whole paths; None if it names none."""
     place = (table.parent / name).resolve()
     if place in pictures:
         return pictures[place]

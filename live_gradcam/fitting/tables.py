@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.fitting.dataset import PARTS, Part
 from live_gradcam.fitting.listing import Listed, Listing
 from live_gradcam.networks.class_names import class_name
+from live_gradcam.tables import rows_of
 
 #: How the columns may be called, in small letters, the surest first.
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "picture", "video")
@@ -21,8 +21,6 @@ _GROUPS = ("group", "groups", "patient", "patient_id", "subject", "subject_id", 
 _SPLITS = ("part", "split", "subset", "set")
 _OF_PARTS: dict[str, Part] = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 _SEVERAL = re.compile(r"[;|,]")
-#: What a row has that has nothing.
-_BLANK = " ,;\t"
 
 
 def list_table(table: Path, folder: Path | None, task: Output) -> tuple[Listing, str]:
@@ -101,20 +99,16 @@ def _shown(cell: str, task: Output) -> tuple[str, ...] | float | None:
 
 def _rows(table: Path) -> list[list[str]]:
     try:
-        text = table.read_text("utf-8-sig")
+        rows = rows_of(table.read_text("utf-8-sig"))
     except OSError as error:
         raise SourceError(f"the table {table} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"the table {table} is not UTF-8 text: save it with the encoding UTF-8") from error
-    first = next((line for line in text.splitlines() if line.strip(_BLANK)), None)
-    if first is None:
-        raise UsageError(f"the table {table} is empty: give a row for each picture, with its path and class")
-    delimiter = next((mark for mark in "\t,;" if mark in first), ",")
-    try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise SourceError(f"the table {table} is no CSV: {error}") from error
-    return [row for row in rows if "".join(row).strip(_BLANK)]
+    if not rows:
+        raise UsageError(f"the table {table} is empty: give a row for each picture, with its path and class")
+    return rows
 
 
 def _columns(titles: list[str]) -> dict[str, int] | None:

@@ -390,6 +390,19 @@ def test_boxes_are_read_by_the_name_of_the_picture(tmp_path: Path) -> None:
             read_boxes(boxes, [Path("cat.png")])
 
 
+def test_boxes_may_be_the_table_that_fit_takes(tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.csv"
+    rows = "path,left,top,right,bottom\nfar/cat.png,1,2,3,4.5\ntour.mp4#30,0,0,1,1\nfar/cat.png,0,0,9,9\n"
+    boxes.write_text(rows)
+    assert read_boxes(boxes, [Path("far/cat.png")]) == {
+        "cat.png": ((1, 2, 3, 4.5), (0, 0, 9, 9)),
+        "tour.mp4#30": ((0, 0, 1, 1),),
+    }
+    boxes.write_text(f"{rows}near/cat.png,0,0,1,1\n")
+    with pytest.raises(UsageError, match=r"far/cat\.png and near/cat\.png in .* have one name"):
+        read_boxes(boxes, [Path("far/cat.png")])
+
+
 def test_methods_are_a_list_with_commas() -> None:
     assert parse_methods("grad-cam, hirescam,grad-cam,") == ("grad-cam", "hirescam")
     with pytest.raises(UsageError, match="no methods"):

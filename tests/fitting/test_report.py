@@ -230,7 +230,7 @@ def test_options_that_cannot_be_are_refused(tmp_path):
         ReportOptions(backgrounds=tmp_path)
     with pytest.raises(SourceError, match="there is no folder of masks"):
         check_report(tmp_path / "new", ReportOptions(masks=tmp_path / "none"))
-    with pytest.raises(SourceError, match="there is no table of boxes"):
+    with pytest.raises(SourceError, match="there is no boxes file"):
         check_report(tmp_path / "new", ReportOptions(boxes=tmp_path / "none.csv"))
 
 
@@ -239,7 +239,7 @@ def test_options_that_cannot_be_are_refused(tmp_path):
     [
         (("--masks", "m", "-o", "a.keras"), "--masks, --boxes, --swap-backgrounds and --backgrounds are for --report"),
         (("--report", "r", "--backgrounds", "b"), "--backgrounds is for --swap-backgrounds"),
-        (("--report", "r", "--boxes", "none.csv"), "there is no table of boxes none.csv"),
+        (("--report", "r", "--boxes", "none.csv"), "there is no boxes file none.csv"),
     ],
 )
 def test_the_command_refuses_before_anything_slow(tmp_path, monkeypatch, arguments, words, capsys):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,8 @@ import numpy as np
 
 from live_gradcam.errors import SourceError
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.fitting.dataset import Dataset, read_frame
+from live_gradcam.fitting.dataset import Dataset
+from live_gradcam.fitting.decoding import WHOLE_AHEAD, read_all
 from live_gradcam.fitting.masks import Object, Objects
 from live_gradcam.fitting.report.cutting import at_most, laid_on, without_object
 from live_gradcam.fitting.report.mistakes import groups_of, rows_of_class, spread
@@ -183,22 +185,19 @@ def cut_outs(dataset: Dataset, objects: Objects, on_progress: Callable[[int, int
         on_progress: called after each picture: (looked at, in all).
     """
     most = min(_MOST_OF_A_CLASS, max(2, _MOST_IN_ALL // len(dataset.classes)))
-    rows = [
-        (index, int(row))
-        for index in range(len(dataset.classes))
-        for row in spread(rows_of_class(dataset, index), most)
-    ]
+    of_row = {
+        int(row): index for index in range(len(dataset.classes)) for row in spread(rows_of_class(dataset, index), most)
+    }
     found = []
-    for number, (index, row) in enumerate(rows, 1):
-        example = dataset.examples[row]
-        try:
-            image = read_frame(example) if example.time is None else None
-            where = None if image is None else objects.of(example, (image.shape[0], image.shape[1]))
-        except SourceError:
-            image = where = None
-        if image is not None and where is not None and where.by != "boxes":
-            found.append(CutOut(row, index, *_at_most(image, where)))
-        on_progress(number, len(rows))
+    read = read_all(dataset.examples, list(of_row), lambda frame: frame, ahead=WHOLE_AHEAD)
+    for number, (row, image) in enumerate(read, 1):
+        where = None
+        if not isinstance(image, str):
+            with suppress(SourceError):
+                where = objects.of(dataset.examples[row], (image.shape[0], image.shape[1]))
+            if where is not None and where.by != "boxes":
+                found.append(CutOut(row, of_row[row], *_at_most(image, where)))
+        on_progress(number, len(of_row))
     return found
 
 

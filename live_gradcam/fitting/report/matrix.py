@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,9 +48,7 @@ def cells_of(fitted: Fitted) -> tuple[Cell, ...]:
         shown = cell.shown[: min(left, _MOST_WRONG if cell.wrong else _MOST_RIGHT)]
         left -= len(shown)
         kept[id(cell)] = shown
-    return tuple(
-        Cell(cell.part, cell.true, cell.said, cell.wrong, cell.kind, cell.count, kept[id(cell)]) for cell in cells
-    )
+    return tuple(replace(cell, shown=kept[id(cell)]) for cell in cells)
 
 
 def _of_part(fitted: Fitted, part: Part) -> Iterable[Cell]:

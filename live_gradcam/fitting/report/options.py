@@ -20,7 +20,7 @@ class ReportOptions:
     Attributes:
         masks: a folder of masks; None for the folders called `masks` beside or above the pictures. A picture with
             transparency is its own mask.
-        boxes: a table of boxes around the objects: see `fitting.masks.read_boxes`.
+        boxes: a file of boxes around the objects: see `fitting.masks.read_boxes`.
         swap_backgrounds: whether the objects are laid on other surroundings, to see whether those decide.
         backgrounds: a folder of pictures without any of the objects, such as of empty rooms, to lay the objects on.
         worst: how many of the worst mistakes are shown.
@@ -52,7 +52,7 @@ def check_report(folder: str | Path, options: ReportOptions) -> None:
 
     Raises:
         OutputError: the folder cannot be written, has a report and may not be replaced, or has files of others.
-        SourceError: a folder or a table of the options does not exist.
+        SourceError: a folder or a file of the options does not exist.
     """
     folder = Path(folder)
     check_output(folder, overwrite=True, folder=True)
@@ -68,4 +68,4 @@ def check_report(folder: str | Path, options: ReportOptions) -> None:
         if path is not None and not path.is_dir():
             raise SourceError(f"there is no {what} {path}")
     if options.boxes is not None and not options.boxes.is_file():
-        raise SourceError(f"there is no table of boxes {options.boxes}")
+        raise SourceError(f"there is no boxes file {options.boxes}")

@@ -12,8 +12,8 @@ import numpy as np
 from live_gradcam.drawing.views import rescaled
 from live_gradcam.errors import SourceError
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.fitting.dataset import read_frame
-from live_gradcam.fitting.masks import Objects, find_objects
+from live_gradcam.fitting.decoding import WHOLE_AHEAD, read_all
+from live_gradcam.fitting.masks import Object, Objects, find_objects
 from live_gradcam.fitting.report.backgrounds import Backgrounds, cut_outs, read_backgrounds, swap_backgrounds
 from live_gradcam.fitting.report.cutting import at_most
 from live_gradcam.fitting.report.maps import HeldOutExplainer, MapsOfClass, MeanMap, OnObject
@@ -137,13 +137,12 @@ class _Looking:
         """Look at the examples, and keep small pictures of some rows. Those that are gone by now are left out."""
         folds = self._fitted.folds
         rows = sorted({*self._classes_of, *self._mistakes_of, *small}, key=lambda row: (int(folds[row]), row))
-        for number, row in enumerate(rows, 1):
-            try:
-                frame = read_frame(self._fitted.dataset.examples[row])
-                self._look(row, frame)
-            except SourceError as error:
-                _log.warning("%s", error)
+        examples = self._fitted.dataset.examples
+        for number, (row, frame) in enumerate(read_all(examples, rows, lambda frame: frame, ahead=WHOLE_AHEAD), 1):
+            if isinstance(frame, str):
+                _log.warning("%s: %s", examples[row].path, frame)
             else:
+                self._look(row, frame)
                 if row in small:
                     self.thumbnails[row] = at_most(frame, _SMALL)
             on_progress("look at pictures", number, len(rows))
@@ -151,7 +150,7 @@ class _Looking:
     def _look(self, row: int, frame: np.ndarray) -> None:
         fold, size = int(self._fitted.folds[row]), (frame.shape[0], frame.shape[1])
         classes = self._classes_of.get(row, [])
-        where = self._objects.of(self._fitted.dataset.examples[row], size) if classes else None
+        where = self._where(row, size) if classes else None
         for index in classes:
             explanation = self._explain(frame, fold, [index])
             self.of_classes[index].add(frame, explanation, None if where is None else where.opacity)
@@ -160,6 +159,14 @@ class _Looking:
             explanation = self._explain(frame, fold, mistake.targets)
             moved = rescaled(explanation, size, (image.shape[0], image.shape[1]))
             self.explained[row, mistake.targets] = ExplainedMistake(mistake, image, moved)
+
+    def _where(self, row: int, size: tuple[int, int]) -> Object | None:
+        """Where the object is; None where nothing says it, or what says it cannot be read."""
+        try:
+            return self._objects.of(self._fitted.dataset.examples[row], size)
+        except SourceError as error:
+            _log.warning("%s", error)
+            return None
 
 
 def _swapped(
