@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -65,16 +66,18 @@ class Dataset:
     examples: tuple[Example, ...]
     left_out: tuple[LeftOut, ...] = ()
 
-    @property
+    @cached_property
     def targets(self) -> np.ndarray:
-        """Of "classes" int (n,); of "labels" bool (n, k); of "values" float (n,)."""
+        """Of "classes" int (n,); of "labels" bool (n, k); of "values" float (n,). It cannot be written to."""
         if self.task == "classes":
-            return np.array([_indices(example)[0] for example in self.examples], np.int64)
-        if self.task == "values":
-            return np.array([example.target for example in self.examples], np.float64)
-        targets = np.zeros((len(self.examples), len(self.classes)), bool)
-        for row, example in enumerate(self.examples):
-            targets[row, list(_indices(example))] = True
+            targets = np.array([_indices(example)[0] for example in self.examples], np.int64)
+        elif self.task == "values":
+            targets = np.array([example.target for example in self.examples], np.float64)
+        else:
+            targets = np.zeros((len(self.examples), len(self.classes)), bool)
+            for row, example in enumerate(self.examples):
+                targets[row, list(_indices(example))] = True
+        targets.setflags(write=False)
         return targets
 
     def rows_of(self, part: Part) -> np.ndarray:

@@ -21,7 +21,7 @@ from live_gradcam.fitting.decoding import read_all
 from live_gradcam.fitting.fitted import Fitted
 from live_gradcam.fitting.folds import honest_folds
 from live_gradcam.fitting.head import Head, fit_head
-from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions
+from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions, chosen_fit
 from live_gradcam.fitting.reading import Source, content_hash, read_dataset
 from live_gradcam.fitting.scores import Scores, scores_of
 from live_gradcam.networks.card import Card
@@ -192,8 +192,7 @@ def _backbone(model: str | Path | keras.Model, model_options: ModelOptions, opti
     from live_gradcam.fitting.features import Backbone
 
     classifier = load_with_options(model, model_options)
-    own = classifier.fit if classifier.fit in ("crop", "letterbox") else "stretch"
-    return Backbone(classifier, options.fit or own)  # type: ignore[arg-type]
+    return Backbone(classifier, chosen_fit(options.fit, classifier.fit))
 
 
 def _identity(model: str | Path | keras.Model, model_options: ModelOptions, backbone: Backbone) -> Mapping[str, object]:

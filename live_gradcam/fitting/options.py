@@ -11,7 +11,23 @@ from live_gradcam.errors import UsageError, check_number
 
 #: How pictures can be made to fit a network that is fitted: it sees each of them once, at its own size.
 FitOfFitting = Literal["stretch", "crop", "letterbox"]
-FITS_OF_FITTING = Choices("fit", {name: FITS.helps[name] for name in get_args(FitOfFitting)})
+_FITS: tuple[FitOfFitting, ...] = get_args(FitOfFitting)
+FITS_OF_FITTING = Choices("fit", {name: FITS.helps[name] for name in _FITS})
+
+
+def chosen_fit(asked: str | None, own: str | None) -> FitOfFitting:
+    """How pictures enter a network that is fitted or taught: as asked, or else in its own way, or else by stretch.
+
+    Args:
+        asked: a name of `FITS_OF_FITTING`; None for nothing.
+        own: how the network's pictures are made to fit its input otherwise; None where nobody knows.
+
+    Raises:
+        UsageError: what is asked for cannot be fitted with.
+    """
+    if asked is not None:
+        FITS_OF_FITTING.check(asked)
+    return next((name for name in _FITS if name == (asked or own)), "stretch")
 
 
 @dataclass(frozen=True)

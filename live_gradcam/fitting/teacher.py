@@ -20,7 +20,7 @@ from live_gradcam.fitting.examples import (
     write_lesson,
 )
 from live_gradcam.fitting.head import Head
-from live_gradcam.fitting.options import FITS_OF_FITTING
+from live_gradcam.fitting.options import chosen_fit
 from live_gradcam.fitting.scores import Scores
 from live_gradcam.fitting.taught_class import NOTHING, TaughtClass, checked_name
 from live_gradcam.fitting.taught_head import UNITS, head_of, scores_of_bursts
@@ -52,11 +52,8 @@ class Teacher:
     """
 
     def __init__(self, classifier: Classifier, *, fit: str | None = None) -> None:
-        if fit is not None:
-            FITS_OF_FITTING.check(fit)
-        fit = fit or (classifier.fit if classifier.fit in FITS_OF_FITTING else "stretch")
         self.base = classifier
-        self.input_fit: Fit = fit  # type: ignore[assignment]  # it is one of them
+        self.input_fit: Fit = chosen_fit(fit, classifier.fit)
         self._names: list[str | None] = [NOTHING, *[None] * (UNITS - 1)]
         self._examples: list[TaughtExample] = []
         self._burst = 0
