@@ -27,7 +27,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write in.")],
     formats: Annotated[
         list[str],
-        chosen(EXPORTS, "--format", help="As what to write the model. Repeat it for several formats."),
+        chosen(EXPORTS, "--format", help="The format to write. Repeat the flag for several formats."),
     ],
     network: Annotated[
         Path | None, typer.Argument(metavar="[MODEL]", help="A model file, or a network's name; as -m."), FilesOnly()

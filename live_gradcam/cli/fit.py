@@ -301,13 +301,15 @@ def _describe(scores: "Scores") -> str:
 
 def _describe_left_out(fitted: "Fitted") -> list[str]:
     """A line for each file that is not used, and one for all that are hidden."""
+    from live_gradcam.fitting.report.words import counted
+
     left_out = fitted.dataset.left_out
     named = [one for one in left_out if one.why != "hidden"]
     lines = [f"not used: {one.path}: {one.why}" for one in named[:_NAMED]]
     if len(named) > _NAMED:
         lines.append(f"not used: {len(named) - _NAMED} more files, which --json names")
     if hidden := len(left_out) - len(named):
-        lines.append(f"not used: {hidden} hidden file{'s' * (hidden > 1)}")
+        lines.append(f"not used: {counted(hidden, 'hidden file')}")
     return lines
 
 

@@ -203,7 +203,7 @@ class _Checked:
         except Exception as error:  # each library has its own
             if shutil.disk_usage(path.parent).free < _FULL:
                 raise OutputError(f"{what} cannot be written: No space left on device") from error
-            raise ModelError(f"{what} cannot be written, and nothing is: {telling_line(error)}") from error
+            raise ModelError(f"cannot write {what}, so no file is written: {telling_line(error)}") from error
         self.differences[name] = difference = self._difference(numbers)
         if not difference <= TOLERANCE:
             raise ModelError(

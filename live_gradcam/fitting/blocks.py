@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 
 from live_gradcam.errors import UsageError
+from live_gradcam.fitting.report.words import counted
 from live_gradcam.networks.graph import Network, Operation
 
 #: How networks number their blocks: block15_project_conv, conv5_block3_1_conv, block_16_expand, stage_3_block_2_….
@@ -39,13 +40,13 @@ def cut_before(network: Network, blocks: int) -> Cut:
         blocks: how many, from 1 on.
 
     Raises:
-        UsageError: the network has fewer.
+        UsageError: the network has not more than these.
     """
     begins = _begins(network)
     if blocks >= len(begins):
-        raise UsageError(
-            f"--unfreeze is {blocks}: the network has {len(begins)} blocks, and the first one stays as it is"
-        )
+        most = len(begins) - 1
+        remedy = f"give a number up to {most}" if most > 0 else "leave the flag out"
+        raise UsageError(f"--unfreeze is {blocks}, and the network has {counted(len(begins), 'block')}: {remedy}")
     for place in range(begins[-blocks], 0, -1):
         after = network.operations[place:]
         made = {value for operation in after for value in operation.outputs}

@@ -73,7 +73,8 @@ class FitOptions:
         if self.augment and not self.unfreeze:
             raise UsageError("--augment is for --unfreeze: pictures are varied only where blocks are trained")
         if self.task != "classes" and self.csv is None:
-            raise UsageError(f"a fit of {self.task} needs a table: give --csv FILE with a path and what it shows")
+            flag, shown = {"labels": ("--multi-label", "labels"), "values": ("--regression", "number")}[self.task]
+            raise UsageError(f"{flag} needs a table: give --csv FILE with the path and the {shown} of each picture")
 
 
 DEFAULT_OPTIONS = FitOptions()

@@ -84,7 +84,7 @@ def _done(*arguments: object) -> None:
         (("{set}", "-o", "{tmp}/x.keras", "--fit", "tiles"), 2, "there is no fit 'tiles': use one of stretch, crop"),
         (("{set}", "-o", "{tmp}/x.keras", "--augment"), 2, "--augment is for --unfreeze"),
         (("{set}", "-o", "{tmp}/x.keras", "--masks", "{set}"), 2, "--masks, --boxes, --swap-backgrounds and"),
-        (("{set}", "-o", "{tmp}/x.keras", "--multi-label"), 2, "a fit of labels needs a table: give --csv FILE"),
+        (("{set}", "-o", "{tmp}/x.keras", "--multi-label"), 2, "--multi-label needs a table: give --csv FILE with"),
         (("{set}", "-o", "{tmp}/x.keras", "--multi-label", "--regression"), 2, "--multi-label and --regression are"),
         (("{set}/noise", "-o", "{tmp}/x.keras"), 2, "there is no class: give pictures of at least two classes"),
         (("{set}/no", "-o", "{tmp}/x.keras"), 1, "there is no folder {set}/no"),

@@ -275,7 +275,7 @@ class Wrong:
         (lambda pixels: np.full((len(pixels), 3), 1 / 3, np.float32) + 0.01, "gives other numbers than the original"),
         (lambda pixels: np.full((len(pixels), 3), np.nan, np.float32), r"other numbers than the original \(nan apart"),
         (lambda pixels: np.zeros((len(pixels), 4), np.float32), r"other numbers than the original \(inf apart"),
-        (lambda pixels: [][0], "toy as Wrong cannot be written, and nothing is: list index out of range"),
+        (lambda pixels: [][0], "cannot write toy as Wrong, so no file is written: list index out of range"),
     ],
 )
 def test_what_is_not_right_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run, what: str) -> None:

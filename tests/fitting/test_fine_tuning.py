@@ -88,7 +88,7 @@ def test_a_network_is_cut_before_its_last_blocks(blocks: int, first: str, before
 
 
 def test_blocks_by_their_names_or_else_by_their_weights() -> None:
-    with pytest.raises(UsageError, match="--unfreeze is 3: the network has 3 blocks, and the first one stays as it is"):
+    with pytest.raises(UsageError, match="--unfreeze is 3, and the network has 3 blocks: give a number up to 2"):
         cut_before(flatten(network(), (16, 16)), 3)
     image = keras.Input((16, 16, 3))
     x = image
@@ -185,7 +185,7 @@ def test_too_many_blocks_are_refused_before_a_picture_is_read(folder: Path, mode
     def never(what: str, done: int, total: int) -> None:
         assert what == "look at files"
 
-    with pytest.raises(UsageError, match="--unfreeze is 9: the network has 3 blocks"):
+    with pytest.raises(UsageError, match="--unfreeze is 9, and the network has 3 blocks: give a number up to 2"):
         fit(folder, model=model, model_options=_UNIT, options=FitOptions(unfreeze=9), on_progress=never)
 
 

@@ -390,7 +390,7 @@ def test_tables_that_are_refused(folder: Path, text: str, task: str, message: st
         (lambda f: FitOptions(folds=1), "--folds is 1: give a number from 2 on"),
         (
             lambda f: FitOptions(task="labels"),
-            "a fit of labels needs a table: give --csv FILE with a path and what it shows",
+            "--multi-label needs a table: give --csv FILE with the path and the labels of each picture",
         ),
     ],
 )
