@@ -188,7 +188,7 @@ def fit(
     if output is not None:
         fitted.save(output, overwrite=overwrite)
     if not is_stdout(json_path):
-        _print(fitted, output)
+        print_fit(fitted, output)
     if report is not None:
         from live_gradcam.fitting.report.writing import write_report
 
@@ -222,7 +222,13 @@ def _source(sources: list[Path], *, from_videos: bool) -> "Path | dict[str | Pat
 # --- what is printed ----------------------------------------------------------------------------------------------
 
 
-def _print(fitted: "Fitted", output: Path | None) -> None:
+def print_fit(fitted: "Fitted", output: Path | None) -> None:
+    """Print what a fit found out.
+
+    Args:
+        fitted: the fit.
+        output: the model file that was written; None for none.
+    """
     height, width = fitted.classifier.input_size
     print(f"{fitted.backbone.classifier.name}, {fitted.backbone.fit}, {width}×{height}\n")
     print_table(_table_of_classes(fitted))
@@ -231,6 +237,8 @@ def _print(fitted: "Fitted", output: Path | None) -> None:
         print(_describe_tuning(fitted))
     for name, scores in fitted.scores.items():
         print(f"{name}: {_describe(scores)}")
+    if fitted.best and "test" not in fitted.scores:
+        print("val decided when training stopped, so its score is a little too good. Folds do not test trained blocks.")
     for line in _describe_left_out(fitted):
         print(line)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in fitted.seconds.items())

@@ -14,6 +14,7 @@ import pytest
 from keras import layers
 
 from live_gradcam import FitOptions, Fitted, fit, load_classifier
+from live_gradcam.cli.fit import print_fit
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting import fine_tuning, folds
 from live_gradcam.fitting.augmentation import VARIANTS, variants
@@ -112,6 +113,14 @@ def test_training_helps_and_what_is_said_of_it_is_of_pictures_that_are_held_out(
     tested = tuned.tested()
     assert {example.part for example in tested.dataset.examples} == {"val"}
     assert len(tested.features) == len(tested.held_out) == 16
+
+
+def test_the_command_says_by_what_it_was_measured(tuned: Fitted, capsys: pytest.CaptureFixture[str]) -> None:
+    print_fit(tuned, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert "64 examples to train on, 16 held out, no group on both sides" in lines
+    place = next(place for place, line in enumerate(lines) if line.startswith("val: accuracy"))
+    assert lines[place + 1].startswith("val decided when training stopped, so its score is a little too good.")
 
 
 def test_only_the_last_blocks_of_a_copy_change(tuned: Fitted, model: keras.Model) -> None:
