@@ -57,6 +57,7 @@ class FakeSession:
     methods: tuple[str, ...] = ("grad-cam", "layercam")
     vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary(LABELS))
     weights: int = 0
+    maps: int = 1
     compiling: float = 0.0
     compiled_for: tuple[int, int] | None = None
 

@@ -95,11 +95,14 @@ class SteadyBoxes:
     Args:
         threshold: share of a map's maximum, above 0 and below 1.
         seconds: the time constant; 0 smooths nothing.
+
+    Attributes:
+        seconds: the same; it may be changed at any time.
     """
 
     def __init__(self, *, threshold: float = DEFAULT_THRESHOLD, seconds: float = STEADY_SECONDS) -> None:
         self._threshold = threshold
-        self._seconds = seconds
+        self.seconds = seconds
         self._regions: dict[tuple, np.ndarray] = {}
         self._time = -math.inf
 
@@ -114,7 +117,7 @@ class SteadyBoxes:
             time: of the frame, in seconds, on any clock.
             maps: of how many maps, the first ones, the boxes are wanted; None for all.
         """
-        weight = weight_of_new(time - self._time, self._seconds)
+        weight = weight_of_new(time - self._time, self.seconds)
         followed = {}
         for target, heatmap in zip(explanation.explained[:maps], explanation.heatmaps[:maps], strict=True):
             key = (frame_size, explanation.against, target)

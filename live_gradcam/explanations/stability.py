@@ -56,11 +56,14 @@ class Stabilizer:
         vocabulary: the names.
         seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
         noise_floor: the evidence that the network finds in noise. The scale stays above it.
+
+    Attributes:
+        seconds: the time constant; it may be changed at any time.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, seconds: float, noise_floor: float = 0.0) -> None:
         self._vocabulary = vocabulary
-        self._seconds = seconds
+        self.seconds = seconds
         self._least_full_scale = _ABOVE_NOISE_FLOOR * noise_floor
         self._maps: dict[Target, _SmoothedMap] = {}
         self._probabilities: np.ndarray | None = None
@@ -122,14 +125,14 @@ class Stabilizer:
         if self._probabilities is None:
             self._probabilities = probabilities
         else:
-            weight = np.float32(weight_of_new(time - self._time, self._seconds))
+            weight = np.float32(weight_of_new(time - self._time, self.seconds))
             self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
         return self._probabilities
 
     def _smooth_map(self, target: Target, raw_map: np.ndarray, time: float) -> np.ndarray:
         before = self._maps.get(target)
         if before is not None and before.values.shape == raw_map.shape:
-            raw_map = before.values + np.float32(weight_of_new(time - before.time, self._seconds)) * (
+            raw_map = before.values + np.float32(weight_of_new(time - before.time, self.seconds)) * (
                 raw_map - before.values
             )
         self._maps[target] = _SmoothedMap(raw_map, time)
@@ -137,5 +140,5 @@ class Stabilizer:
 
     def _forget(self, time: float) -> None:
         """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""
-        limit = time - 5 * self._seconds
+        limit = time - 5 * self.seconds
         self._maps = {target: smoothed for target, smoothed in self._maps.items() if smoothed.time >= limit}

@@ -106,6 +106,14 @@ class Vocabulary:
         best = best[np.argsort(-listed[best], kind="stable")]
         return tuple(self.prediction(self.first_listed + int(index), probabilities) for index in best)
 
+    def overlap(self, one: int, other: int) -> bool:
+        """Whether two indices share a class: they are the same, or the one is of the group that the other is."""
+        return bool({*self._classes_of(one)} & {*self._classes_of(other)})
+
+    def _classes_of(self, index: int) -> list[int]:
+        group = index - len(self.classes)
+        return [index] if self.groups is None or group < 0 else self._of_group[group].tolist()
+
     def ranks(self, probabilities: np.ndarray) -> np.ndarray:
         """What the best are the best by, for each index: the probability; values come in their own order."""
         ranks = -np.arange(len(probabilities)) if self.are_values else probabilities

@@ -64,6 +64,17 @@ def teacher_of(session: Session) -> Teacher:
     return teacher
 
 
+def teachable(session: Session) -> tuple[Teacher, Session]:
+    """A running session's network, ready to be taught: a teacher without examples, and a session of its own.
+
+    Raises:
+        LiveGradcamError: as `teacher_of` and `taught_session`.
+    """
+    teacher = teacher_of(session)
+    options = session.plan.options.changed(tune="remembered")  # frames are running: nothing can be timed
+    return teacher, taught_session(teacher, options, session.frame_size)
+
+
 def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tuple[int, int]) -> Session:
     """A session of a teacher's network, warmed up, with the head of the examples that there are.
 

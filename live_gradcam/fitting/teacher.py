@@ -36,6 +36,22 @@ if TYPE_CHECKING:
 _USUAL_MODEL = ModelOptions()
 
 
+class _LiveNetwork:
+    """A network whose head is changed while it is in use, and which head it has."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self._head: Head | None = None
+
+    def use(self, head: Head) -> None:
+        """Put a head in, if it is not there."""
+        from live_gradcam.fitting.network import set_head
+
+        if head is not self._head:
+            set_head(self.classifier, head)
+            self._head = head
+
+
 class Teacher:
     """Fits a network's head to examples that come one after the other.
 
@@ -117,22 +133,34 @@ class Teacher:
 
         return Backbone(self.base, self.input_fit)
 
-    @cached_property
+    @property
     def live_classifier(self) -> Classifier:
         """The network with a head of ten units, which `use` changes in place: what is compiled of it stays as it is.
 
         At first its weights are drawn at random, so that what is compiled of it can be compared with it: call `use`
         when that is done. Units without a class must be hidden by who shows them.
         """
+        return self._live.classifier
+
+    @cached_property
+    def _live(self) -> _LiveNetwork:
         draw = np.random.default_rng(0)
         weights = draw.normal(0, 0.05, (self.backbone.size, UNITS)).astype(np.float32)
-        return self._with(Head(weights, np.zeros(UNITS, np.float32)), tuple(one.name for one in self.classes))
+        head = Head(weights, np.zeros(UNITS, np.float32))
+        return _LiveNetwork(self._with(head, tuple(one.name for one in self.classes)))
 
     def use(self, head: Head) -> None:
-        """Put a head of ten units into `live_classifier`, in about a millisecond: not while a frame is explained."""
-        from live_gradcam.fitting.network import set_head
+        """Put a head of ten units into `live_classifier`, in about a millisecond: not while a frame is explained.
 
-        set_head(self.live_classifier, head)
+        If it is there already, nothing is done.
+        """
+        self._live.use(head)
+
+    def another(self) -> Teacher:
+        """A teacher of the same network without examples. Both have one `live_classifier`, with the head used last."""
+        other = Teacher(self.base, fit=self.input_fit)
+        other.backbone, other._live = self.backbone, self._live
+        return other
 
     @property
     def classifier(self) -> Classifier:
@@ -255,6 +283,12 @@ class Teacher:
         )
 
     @property
+    def bytes(self) -> int:
+        """How much the examples take in memory: their features, and pictures that are not files."""
+        pictures = (one.picture for one in self._examples if isinstance(one.picture, bytes))
+        return sum(map(len, pictures)) + sum(one.features.nbytes for one in self._examples)
+
+    @property
     def shown(self) -> list[int]:
         """The places of the classes that have examples."""
         return sorted({example.target for example in self._examples})
@@ -317,11 +351,25 @@ class Teacher:
             UsageError: fewer than two classes have examples, or the name does not end in .keras.
             OutputError: they cannot be written, or exist.
         """
+        path = Path(path)
+        check_lesson(path, overwrite=overwrite)
+        self.save_model(path, overwrite=overwrite)
+        write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))
+        return path
+
+    def save_model(self, path: Path, *, overwrite: bool = False) -> Path:
+        """Write the network as plain Keras with its card, without the examples.
+
+        Args:
+            path: as for `save`.
+            overwrite: as for `save`.
+
+        Raises:
+            LiveGradcamError: as `save`.
+        """
         from live_gradcam.fitting.fitted import check_model_path, write_model
 
-        path = Path(path)
         check_model_path(path, overwrite=overwrite)
-        check_lesson(path, overwrite=overwrite)
         classifier, scores = self.classifier, self.scores()
         taught = [self.classes[index] for index in self.shown]
         card = Card(
@@ -332,5 +380,4 @@ class Teacher:
             scores={} if scores is None else {"cross-validation": scores.to_json()},
         )
         write_model(path, classifier.model, card, overwrite=overwrite)
-        write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))
         return path

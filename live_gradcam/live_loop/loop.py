@@ -12,11 +12,11 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import SteadyBoxes
-from live_gradcam.explanations.explanation import Explanation, Target
-from live_gradcam.fitting.teacher import Teacher
+from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.fitting.taught_session import teachable
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
@@ -87,7 +87,7 @@ class LiveRun:
         self._script = Script(options.script)
         self._began_at: Fraction | None = None
         self._was_told = False
-        boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=options.smooth)
+        boxes = SteadyBoxes(threshold=options.boxes.threshold, seconds=state.smooth)
         self._presenter = Presenter(state, self._texts, boxes)
         self._is_seen = self._wants.pictures != "none"
         self._is_playing = False
@@ -226,6 +226,16 @@ class LiveRun:
         return self._status.variants
 
     @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The classes that can be asked for; None while the first session starts."""
+        return None if self._status.explainer is None else self._status.explainer.vocabulary
+
+    @property
+    def maps(self) -> int:
+        """How many classes can be explained at a time."""
+        return 1 if self.variants is None else self.variants.current.maps
+
+    @property
     def explanation(self) -> Explanation | None:
         """The newest explanation; None before the first, and of a black frame."""
         return self._frames.explained.explanation if self._frames.explained else None
@@ -253,39 +263,16 @@ class LiveRun:
             if self.variants is None:
                 raise UsageError("the network starts: teach it when it is ready")
             session = self.variants.current
-            self.teaching.begin(lambda: _teachable(session))
+            self.teaching.begin(lambda: teachable(session))
         if not wanted:
             self.teaching.release()
         self.state.teaching, self.state.naming = wanted, None
-
-    def check_collecting(self) -> None:
-        """Make sure that examples can be collected now.
-
-        Raises:
-            UsageError: the network is not being taught, or the picture stands still.
-        """
-        if not self.state.teaching:
-            raise UsageError("the network is not being taught: the command teach begins it")
-        if self.state.paused:
-            raise UsageError("the picture is paused: go on to collect pictures")
 
     def pause(self, paused: bool) -> None:
         """Hold the picture, and the file that plays, or go on."""
         self.state.paused = paused
         if self._is_playing:
             self._frames.capture.let_play(not paused)
-
-    def pin(self, class_index: int) -> None:
-        """Explain a class, whatever the top class is.
-
-        Raises:
-            UsageError: the network has no class of that index.
-        """
-        session = None if self.variants is None else self.variants.current
-        hidden = self.teaching.vocabulary.hidden if self.state.teaching else ()
-        if session is None or not 0 <= class_index < len(session.vocabulary.names) or class_index in hidden:
-            raise UsageError(f"the network has no class {class_index}")
-        self.state.pinned = (Target(class_index),)
 
     def record(self, wanted: bool) -> None:
         """Start to record into a new file, or stop.
@@ -306,12 +293,3 @@ class LiveRun:
         seen = self._shown if self._wants.pictures == "drawn" else None
         seen = seen or self._scene(drawn=True)
         self._snapshots.take(seen.picture, self._presenter.boxed(self._frames.explained))
-
-
-def _teachable(session: Session) -> tuple[Teacher, Session]:
-    """A running session's network, ready to be taught."""
-    from live_gradcam.fitting.taught_session import taught_session, teacher_of
-
-    teacher = teacher_of(session)
-    options = session.plan.options.changed(tune="remembered")  # frames are running: nothing can be timed
-    return teacher, taught_session(teacher, options, session.frame_size)

@@ -59,7 +59,7 @@ class Presenter:
         stable = explained.stable
         if stable is None:
             return explained
-        time = explained.frame.captured_at
+        time, self._boxes.seconds = explained.frame.captured_at, self._state.smooth
         with_boxes = self._boxes.steady(stable.explanation, stable.frame_size, time, maps=maps)
         return replace(explained, stable=replace(stable, explanation=with_boxes))
 

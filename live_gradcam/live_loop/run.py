@@ -25,6 +25,7 @@ from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.summary import LiveSummary
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_commands import Keys
+from live_gradcam.live_loop.teaching_thread import Keeping
 from live_gradcam.sources.devices import camera_index
 from live_gradcam.sources.opening import open_source, text_of
 from live_gradcam.sources.source import FrameSource
@@ -86,12 +87,9 @@ def live(
     if options.mirror is None:
         options = replace(options, mirror=camera_index(source) is not None)
     state = LiveState(overlay or Overlay(), options.view, options.hud, bool(options.mirror), options.boxes.drawn)
-    state.teaching = options.teaching is not None
-    teaching = Teaching(
-        output=options.teaching.output if options.teaching else None,
-        overwrite=options.overwrite,
-        folder=options.snapshots,
-    )
+    state.teaching, state.smooth = options.teaching is not None, options.smooth
+    output = options.teaching.output if options.teaching else None
+    teaching = Teaching(Keeping(output, options.overwrite, options.snapshots))
     frames = LiveFrames(source, options, wants, opener or (lambda uri: open_source(uri, options.reading)))
     begin = _starter(session, wants, frames, start or sessions.start_session)
     if options.teaching is not None and isinstance(session, SessionOptions):
@@ -101,7 +99,6 @@ def live(
         frames,
         state,
         teaching,
-        smooth=options.smooth,
         max_frames=options.max_frames,
     )
     with ExitStack() as stack:

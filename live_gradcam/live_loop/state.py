@@ -39,6 +39,7 @@ class LiveState:
             starts.
         teaching: whether the network is being taught; the keys are those of teaching then.
         naming: what was typed so far of a class's name; None while nothing is typed.
+        smooth: time constant of predictions, maps and boxes, in seconds; 0 for none.
     """
 
     overlay: Overlay
@@ -53,6 +54,7 @@ class LiveState:
     variant: Variant | None = None
     teaching: bool = False
     naming: str | None = None
+    smooth: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values.
@@ -60,7 +62,7 @@ class LiveState:
         Returns:
             `view`, `hud`, `mirror`, `boxes`, `help`, `timings`, `paused`; `colormap` and `alpha` (0…1); `pinned`:
             [{`index`, `against`}]; `method`, `layer` and `fit`, or null for each while the first session starts;
-            `teaching`, and `naming` or null.
+            `teaching`, and `naming` or null; `smooth`.
         """
         variant = self.variant._asdict() if self.variant else dict.fromkeys(Variant._fields)
         return {
@@ -77,4 +79,5 @@ class LiveState:
             **variant,
             "teaching": self.teaching,
             "naming": self.naming,
+            "smooth": self.smooth,
         }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from live_gradcam.attribution.session import Session
 from live_gradcam.drawing.teaching_panel import TeachingPanel, TeachingRow
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.fitting.head import Head
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
 from live_gradcam.fitting.teacher import Teacher
-from live_gradcam.live_loop.teaching_thread import Message, TeachingThread, vocabulary_of
+from live_gradcam.live_loop.teaching_thread import Keeping, Message, Swap, TeachingThread, vocabulary_of
 from live_gradcam.sources.frame import Frame
 
 #: A key that is held repeats, and nobody says when it is let go: it was, when no repeat came for so many seconds. The
@@ -29,6 +31,9 @@ from live_gradcam.sources.frame import Frame
 _FIRST_REPEAT, _REPEAT = 0.9, 0.6
 #: Seconds between two examples: frames that are closer show the same. Of a camera of 10 frames per second it is each.
 _BETWEEN_EXAMPLES = 0.095
+_USUAL = Keeping()
+#: How long somebody waits for a model, in seconds.
+_MODEL_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +69,7 @@ class Teaching:
     """Has a network taught while its frames are explained. Use as a context manager.
 
     Args:
-        output: the `.keras` file to write; None for a new name for each, of the time.
-        overwrite: whether a file that was there before the run may be replaced.
-        folder: where files without a name go.
+        keeping: what is kept of what is taught.
         clock: gives seconds that go on evenly.
 
     Attributes:
@@ -75,25 +78,19 @@ class Teaching:
         vocabulary: what the head that is used now can name.
     """
 
-    def __init__(
-        self,
-        *,
-        output: Path | None = None,
-        overwrite: bool = False,
-        folder: Path = Path(),
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, keeping: Keeping = _USUAL, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.session: Session | None = None
         self.last: int | None = None
         self.vocabulary = Vocabulary(())
         self._clock = clock
         self._teacher: Teacher | None = None
+        self._head: Head | None = None
         self._is_beginning = False
         self._collecting: int | None = None
         self._until: float | None = None  # when the key counts as let go; None while somebody will say so
         self._is_due = False  # whether the next frame is an example
         self._last_time = -np.inf
-        self._thread = TeachingThread(output=output, overwrite=overwrite, folder=folder)
+        self._thread = TeachingThread(keeping)
 
     # --- in the thread of the run -----------------------------------------------------------------------------------
 
@@ -137,7 +134,8 @@ class Teaching:
     def take(self, teacher: Teacher, session: Session) -> None:
         """Teach a network that is ready."""
         self._thread.take(teacher)
-        self._teacher, self.vocabulary = teacher, vocabulary_of(teacher)
+        self._use(Swap(teacher.head(), vocabulary_of(teacher)))
+        self._teacher = teacher
         self.session = session
 
     def collect(self, index: int) -> None:
@@ -198,9 +196,53 @@ class Teaching:
         self.release()
         self._thread.do(self._thread.save)
 
+    def model(self) -> bytes:
+        """The model as the bytes of a `.keras` file, once all that was asked for before is done. In any thread.
+
+        Raises:
+            UsageError: the network is not ready, or fewer than two classes have examples.
+            OutputError: there is no room for a file.
+        """
+        self._check_ready()
+        self.release()
+        made: Future[bytes] = Future()
+        self._thread.do(lambda: _fulfil(made, self._thread.model))
+        return made.result(_MODEL_SECONDS)
+
     def message(self) -> Message | None:
         """The next line to show of what was done; None for nothing new."""
         return self._thread.message()
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known of it, as plain values.
+
+        Returns:
+            `is_ready`; `rows`: [{`index`, `name`, `count`, `bursts`, `note` (what is missing, in words), and
+            `is_collecting`}]; `free`: the class that can be collected next, or null; `last`: the one that was
+            collected last, or null; `accuracy`: 0…1 or null; `is_unsaved`; `can_save`: whether there is a model.
+        """
+        shown = self._shown() if self.session is not None else []
+        free = self._free() if self.session is not None else None
+        rows = [
+            {
+                "index": one.index,
+                "name": one.name,
+                "count": one.count,
+                "bursts": one.bursts,
+                "note": _what_is_missing(one),
+                "is_collecting": one.index == self._collecting,
+            }
+            for one in shown
+        ]
+        return {
+            "is_ready": self.session is not None,
+            "rows": rows,
+            "free": free and free.index,
+            "last": self.last,
+            "accuracy": self._thread.accuracy,
+            "is_unsaved": self.is_unsaved,
+            "can_save": sum(one.count > 0 for one in shown) > 1,
+        }
 
     def panel(self, typed: str | None) -> TeachingPanel:
         """What is to be seen of it.
@@ -210,9 +252,8 @@ class Teaching:
         """
         if self.session is None:
             return TeachingPanel((), ["getting ready to be taught …"])
-        rows = [self._row(one) for one in self.classes if one.count or one.is_named or one.index == self._collecting]
-        free = next((one for one in self.classes if not (one.count or one.is_named)), None)
-        if free is not None and free.index != self._collecting:
+        rows, free = [self._row(one) for one in self._shown()], self._free()
+        if free is not None:
             rows.append(TeachingRow(str(free.index), "hold to collect a class", ""))
         known = self._thread.accuracy
         accuracy = "accuracy: hold each twice" if known is None else f"accuracy {100 * known:.0f} %"
@@ -220,12 +261,18 @@ class Teaching:
         line = None if typed is None else f"name of {self._name_of(self.last)}: {typed}_"
         return TeachingPanel(rows, [note for note in notes if note], line, ("class", "pictures in bursts"))
 
+    def _shown(self) -> list[TaughtClass]:
+        """The classes that there is something to say of."""
+        return [one for one in self.classes if one.count or one.is_named or one.index == self._collecting]
+
+    def _free(self) -> TaughtClass | None:
+        """The class that can be collected next; None where all are taken."""
+        free = next((one for one in self.classes if not (one.count or one.is_named)), None)
+        return None if free is None or free.index == self._collecting else free
+
     def _row(self, one: TaughtClass) -> TeachingRow:
-        mark = ""
-        if one.has_too_few:
-            mark = "too few: hold it again" if one.bursts < LEAST_BURSTS else "too few: hold it longer"
         amount = f"{one.count} in {one.bursts}" if one.count else "none"
-        return TeachingRow(str(one.index), one.name, amount, mark, one.index == self._collecting)
+        return TeachingRow(str(one.index), one.name, amount, _what_is_missing(one), one.index == self._collecting)
 
     def _name_of(self, index: int | None) -> str:
         return "" if index is None else self.classes[index].name
@@ -255,13 +302,16 @@ class Teaching:
     # --- in the thread that explains ----------------------------------------------------------------------------------
 
     def swap(self) -> bool:
-        """Use the newest head, between two frames. Returns whether there was one."""
+        """Use the newest head, between two frames. Returns whether it is new."""
         newest = self._thread.swaps.take(0)
-        if newest is None or self._teacher is None:
-            return False
-        self._teacher.use(newest.head)
-        self.vocabulary = newest.vocabulary
-        return True
+        if newest is not None:
+            self._use(newest)
+        if self._teacher is not None and self._head is not None:
+            self._teacher.use(self._head)  # in whose place another teacher's may be
+        return newest is not None
+
+    def _use(self, newest: Swap) -> None:
+        self._head, self.vocabulary = newest
 
     def see(self, frame: Frame, features: np.ndarray | None) -> None:
         """Take a frame as an example, if it is to be one.
@@ -279,6 +329,11 @@ class Teaching:
         self._last_time, self._is_due = float(frame.pts), False
         self._thread.do(lambda: self._thread.add(frame.image, index, features))
 
+    def drop(self) -> None:
+        """End without waiting: what is not written is lost."""
+        self._collecting = None
+        self._thread.drop()
+
     def __enter__(self) -> Teaching:
         self._thread.__enter__()
         return self
@@ -288,3 +343,18 @@ class Teaching:
         if self.session is not None:
             self._thread.do(self._thread.save_what_is_left)
         self._thread.__exit__(*exception)
+
+
+def _what_is_missing(one: TaughtClass) -> str:
+    """What a class needs, in words; empty for nothing."""
+    if not one.has_too_few:
+        return ""
+    return "too few: hold it again" if one.bursts < LEAST_BURSTS else "too few: hold it longer"
+
+
+def _fulfil(made: Future[bytes], make: Callable[[], bytes]) -> None:
+    """Make what somebody waits for, and let an error be theirs."""
+    try:
+        made.set_result(make())
+    except Exception as error:
+        made.set_exception(error)

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from live_gradcam.errors import UsageError
+from live_gradcam.live_loop.arguments import whole_number
 from live_gradcam.live_loop.commands import COMMANDS
+from live_gradcam.live_loop.runs import ExplainedRun, ShownRun
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.networks.class_names import is_shown
 from live_gradcam.surfaces.commands import Argument, Command, CommandRow, CommandTable
 
-if TYPE_CHECKING:
-    from live_gradcam.live_loop.loop import LiveRun
-
 _CLASS = "the class, 0 to 9"
 
 
-def _collect(run: LiveRun, argument: Argument) -> None:
-    run.check_collecting()
+def _collect(run: ExplainedRun, argument: Argument) -> None:
+    _check_collecting(run)
     run.teaching.collect(_class(argument))
 
 
-def _hold(run: LiveRun, argument: Argument) -> None:
-    run.check_collecting()
+def _hold(run: ExplainedRun, argument: Argument) -> None:
+    _check_collecting(run)
     run.teaching.hold(_class(argument))
 
 
-def _release(run: LiveRun, _: Argument) -> None:
+def _release(run: ExplainedRun, _: Argument) -> None:
     run.teaching.release()
 
 
-def _name(run: LiveRun, argument: Argument) -> None:
+def _name(run: ExplainedRun, argument: Argument) -> None:
     if argument is None:
         if run.teaching.last is None:
             raise UsageError("collect examples of a class first: then it can be named")
@@ -45,42 +43,52 @@ def _name(run: LiveRun, argument: Argument) -> None:
         run.teaching.rename(None, str(argument))
 
 
-def _undo(run: LiveRun, _: Argument) -> None:
+def _undo(run: ExplainedRun, _: Argument) -> None:
     run.teaching.undo()
 
 
-def _save(run: LiveRun, _: Argument) -> None:
+def _save(run: ExplainedRun, _: Argument) -> None:
     run.teaching.save()
 
 
-def _type(run: LiveRun, argument: Argument) -> None:
+def _type(run: ExplainedRun, argument: Argument) -> None:
     if run.state.naming is None:
         raise UsageError("nothing is being typed")
     run.state.naming += str(argument if argument is not None else "")
 
 
-def _type_delete(run: LiveRun, _: Argument) -> None:
+def _type_delete(run: ExplainedRun, _: Argument) -> None:
     run.state.naming = (run.state.naming or "")[:-1]
 
 
-def _type_accept(run: LiveRun, _: Argument) -> None:
+def _type_accept(run: ExplainedRun, _: Argument) -> None:
     name, run.state.naming = run.state.naming, None
     if name:
         run.teaching.rename(None, name)
 
 
-def _type_cancel(run: LiveRun, _: Argument) -> None:
+def _type_cancel(run: ExplainedRun, _: Argument) -> None:
     run.state.naming = None
 
 
 def _class(argument: Argument) -> int:
-    if isinstance(argument, bool) or not isinstance(argument, int):
-        raise UsageError(f"the class is {argument!r}: it must be a number from 0 to 9")
-    return argument
+    return whole_number("class", argument, must_be="a number from 0 to 9")
+
+
+def _check_collecting(run: ExplainedRun) -> None:
+    """Make sure that examples can be collected now.
+
+    Raises:
+        UsageError: the network is not being taught, or the picture stands still.
+    """
+    if not run.state.teaching:
+        raise UsageError("the network is not being taught: the command teach begins it")
+    if run.state.paused:
+        raise UsageError("the picture is paused: go on to collect pictures")
 
 
 #: What teaching adds to the commands of a live run.
-TEACHING: CommandTable[LiveRun] = CommandTable(
+TEACHING: CommandTable[ExplainedRun] = CommandTable(
     CommandRow(
         "teach-collect",
         _collect,
@@ -98,7 +106,7 @@ TEACHING: CommandTable[LiveRun] = CommandTable(
 )
 
 #: What a person does while a name is typed.
-TYPING: CommandTable[LiveRun] = CommandTable(
+TYPING: CommandTable[ExplainedRun] = CommandTable(
     CommandRow("type-accept", _type_accept, "use the name", keys="\r\n\uff8d", keys_name="Enter"),
     CommandRow("type-delete", _type_delete, "delete the last letter", keys="\x08\x7f\uff08", keys_name="Backspace"),
     CommandRow("type-cancel", _type_cancel, "keep the name that it had", keys="\x1b", keys_name="Esc"),
@@ -106,7 +114,7 @@ TYPING: CommandTable[LiveRun] = CommandTable(
 )
 
 
-def _with_keys_left(rows: CommandTable[LiveRun]) -> list[CommandRow[LiveRun]]:
+def _with_keys_left(rows: CommandTable[ShownRun]) -> list[CommandRow[ShownRun]]:
     """The rows of a live run without the keys that teaching has."""
     taken = {key for row in TEACHING for key in row.keys}
     left = []
@@ -119,15 +127,15 @@ def _with_keys_left(rows: CommandTable[LiveRun]) -> list[CommandRow[LiveRun]]:
 
 
 #: The keys while a network is taught.
-TEACHING_KEYS: CommandTable[LiveRun] = CommandTable(*TEACHING, *_with_keys_left(COMMANDS))
+TEACHING_KEYS: CommandTable[ShownRun] = CommandTable(*TEACHING, *_with_keys_left(COMMANDS))
 
 #: Every command there is, with the keys of a live run.
-ALL_COMMANDS: CommandTable[LiveRun] = CommandTable(
+ALL_COMMANDS: CommandTable[ShownRun] = CommandTable(
     *COMMANDS, *(replace(row, keys="", keys_name="", key_arguments=()) for row in (*TEACHING, *TYPING))
 )
 
 
-class Keys(CommandTable["LiveRun"]):
+class Keys(CommandTable[ShownRun]):
     """Every command, with the keys that they have at the moment.
 
     Args:
@@ -151,5 +159,5 @@ class Keys(CommandTable["LiveRun"]):
         return self._now.help
 
     @property
-    def _now(self) -> CommandTable[LiveRun]:
+    def _now(self) -> CommandTable[ShownRun]:
         return TEACHING_KEYS if self._state.teaching else COMMANDS

@@ -8,13 +8,15 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
-from live_gradcam.errors import LiveGradcamError
+from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.files import timestamped_name
 from live_gradcam.fitting.head import Head
@@ -50,13 +52,28 @@ class Message(NamedTuple):
         _log.log(logging.WARNING if self.is_error else logging.INFO, "%s", self.text)
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept of what is taught.
+
+    Attributes:
+        output: the `.keras` file to write; None for a new name for each, of the time.
+        overwrite: whether a file that was there before may be replaced.
+        folder: where files without a name go; None where nothing may be written.
+        most_bytes: how much the examples may take in memory; None for no limit.
+    """
+
+    output: Path | None = None
+    overwrite: bool = False
+    folder: Path | None = Path()
+    most_bytes: int | None = None
+
+
 class TeachingThread:
     """Does what is asked for, one after the other. Use as a context manager, which waits for the last of it.
 
     Args:
-        output: the `.keras` file to write; None for a new name for each, of the time.
-        overwrite: whether a file that was there before may be replaced.
-        folder: where files without a name go.
+        keeping: what is kept.
 
     Attributes:
         classes: what is known of each class; none before there is a teacher.
@@ -68,7 +85,7 @@ class TeachingThread:
         swaps: the newest head, for the thread that explains.
     """
 
-    def __init__(self, *, output: Path | None, overwrite: bool, folder: Path) -> None:
+    def __init__(self, keeping: Keeping) -> None:
         self.classes: tuple[TaughtClass, ...] = ()
         self.accuracy: float | None = None
         self.is_unsaved = False
@@ -76,7 +93,8 @@ class TeachingThread:
         self.failure: str | None = None
         self.error: BaseException | None = None
         self.swaps: Slot[Swap] = Slot()
-        self._output, self._overwrite, self._folder = output, overwrite, folder
+        self._keeping = keeping
+        self._is_full = self._is_dropped = False
         self._is_untested = False
         self._teacher: Teacher | None = None
         self._head: Head | None = None
@@ -94,14 +112,15 @@ class TeachingThread:
 
     def _work(self) -> None:
         try:
-            while (task := self._tasks.get()) is not None:
+            while (task := self._tasks.get()) is not None and not self._is_dropped:
                 try:
                     task()
                 except LiveGradcamError as error:
                     self._say(str(error), is_error=str(error) != self.failure)  # which the run gives back
                 if self._tasks.empty():
                     self._test()
-            self._test()
+            if not self._is_dropped:
+                self._test()
         except BaseException as error:  # raised again in the thread that explains
             self.error = error
 
@@ -123,6 +142,13 @@ class TeachingThread:
     def add(self, image: np.ndarray, index: int, features: np.ndarray) -> None:
         """Add an example: see `Teacher.add`."""
         _stand_back()
+        most = self._keeping.most_bytes
+        if most is not None and self._taught.bytes >= most:
+            if not self._is_full:
+                self._say("there is no room for more examples: take some back, or go on with these", is_error=True)
+            self._is_full = True
+            return
+        self._is_full = False
         self._taught.add(image, index, features=features)
         self.classes, self.is_unsaved = self._taught.classes, True
 
@@ -153,10 +179,13 @@ class TeachingThread:
 
     def save(self) -> None:
         """Write the model and the examples."""
-        path = self._output or self._folder / timestamped_name(".keras")
+        folder = self._keeping.folder
+        if folder is None:
+            raise UsageError("nothing is written here: download the model")
+        path = self._keeping.output or folder / timestamped_name(".keras")
         self._say(f"writing {path} …")
         try:
-            self._taught.save(path, overwrite=self._overwrite or path in self.models)
+            self._taught.save(path, overwrite=self._keeping.overwrite or path in self.models)
         except LiveGradcamError as error:
             self.failure = str(error)
             raise
@@ -165,9 +194,21 @@ class TeachingThread:
             self.models.append(path)
         self._say(f"written as {path}")
 
+    def model(self) -> bytes:
+        """The model as the bytes of a `.keras` file. A file is written for it, and removed at once.
+
+        Raises:
+            UsageError: fewer than two classes have examples.
+            OutputError: there is no room for the file.
+        """
+        with TemporaryDirectory(prefix="live-gradcam-") as folder:
+            content = self._taught.save_model(Path(folder) / "taught.keras").read_bytes()
+        self.is_unsaved = False
+        return content
+
     def save_what_is_left(self) -> None:
         """Write what was taught after the last file, where the file has a name."""
-        if self._output is not None and self.is_unsaved and len(self._taught.shown) > 1:
+        if self._keeping.output is not None and self.is_unsaved and len(self._taught.shown) > 1:
             self.save()
 
     def _fit(self) -> None:
@@ -183,6 +224,11 @@ class TeachingThread:
             self._is_untested = False
             scores = self._teacher.scores()
             self.accuracy = None if scores is None else scores.accuracy
+
+    def drop(self) -> None:
+        """End without waiting. What was asked for is left undone, and nothing is kept."""
+        self._is_dropped = True
+        self._tasks.put(None)
 
     def __enter__(self) -> TeachingThread:
         self._thread.start()

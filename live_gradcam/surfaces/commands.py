@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from live_gradcam.errors import UsageError, did_you_mean
 
 #: What commands act on.
-Run = TypeVar("Run")
+Run = TypeVar("Run", contravariant=True)
 #: What goes with a command: a plain value, as JSON has it.
 Argument = str | int | float | bool | None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +16,14 @@ from frame_sources import GivenFrames
 
 from live_gradcam import LiveOptions, LiveSummary, live
 from live_gradcam.choices import HUD_LEVELS, VIEWS
-from live_gradcam.drawing.overlay import COLORMAPS_TO_STEP_THROUGH
+from live_gradcam.drawing.overlay import COLORMAPS_TO_STEP_THROUGH, Overlay
+from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Target
+from live_gradcam.explanations.vocabulary import Groups, Vocabulary
 from live_gradcam.live_loop.commands import COMMANDS
-from live_gradcam.surfaces.commands import Command
+from live_gradcam.live_loop.explaining_commands import EXPLAINING
+from live_gradcam.live_loop.state import LiveState
+from live_gradcam.surfaces.commands import Command, CommandTable
 
 
 def run(script: Callable[[ThreadedSurface], None], **options: object) -> LiveSummary:
@@ -235,3 +241,81 @@ def test_what_a_run_begins_with_is_what_its_options_say() -> None:
     options = LiveOptions(surface=surface, view="grid", hud="none")
     live("0", session=fake_session(targets=(Target(1, 0),)), options=options, opener=lambda _: GivenFrames(camera()))
     assert surface.failure is None
+
+
+# --- commands on a run that is not shown ----------------------------------------------------------------------------
+
+
+class Run:
+    """All that the commands which change an explanation ask for."""
+
+    def __init__(self) -> None:
+        self.state = LiveState(Overlay())
+        self.variants = None
+        self.vocabulary = Vocabulary(("something", "else", "other", "more"), hidden=frozenset({3}))
+        self.maps = 2
+        self.explanation: Any = SimpleNamespace(
+            predictions=[SimpleNamespace(index=index) for index in (1, 0, 2)], target=1
+        )
+
+    def do(self, name: str, argument: Any = None) -> list[tuple[int, int | None]]:
+        run: Any = self
+        CommandTable(*EXPLAINING).do(Command(name, argument), run)
+        return [(target.index, target.against) for target in self.state.pinned]
+
+
+def test_several_classes_are_pinned_and_taken_away() -> None:
+    run = Run()
+    assert run.do("pin-add", 2) == [(2, None)]
+    assert run.do("pin-add", 0) == [(2, None), (0, None)]
+    with pytest.raises(UsageError, match="as many classes are pinned as can be explained, 2: take one away first"):
+        run.do("pin-add", 1)
+    assert run.do("pin-add", 2) == [(0, None)]
+    assert run.do("pin-add", 0) == []
+    for index in (3, 4, -1):  # the class of index 3 is hidden
+        with pytest.raises(UsageError, match=f"the network has no class {index}"):
+            run.do("pin-add", index)
+
+
+def test_classes_are_contrasted() -> None:
+    run = Run()
+    assert run.do("contrast") == [(1, 0)]  # what is explained, against the best other one
+    assert run.do("contrast") == [(1, None)]
+    assert run.do("contrast", 2) == [(1, 2)]
+    assert run.do("pin-add", 0) == [(1, 2), (0, None)]
+    assert run.do("contrast") == [(1, None), (0, None)]
+    assert run.do("contrast", "0>2") == [(0, 2)]
+    assert run.do("contrast", " 2 > 0 ") == [(2, 0)]
+    for argument, words in [
+        (2, "a class cannot be contrasted with itself: give another one"),
+        ("1>1", "a class cannot be contrasted with itself: give another one"),
+        ("1>3", "the network has no class 3"),
+        ("1>2>0", "the contrast is '1>2>0': give the index of the other class, or both as A>B"),
+        ("cat", "the contrast is 'cat': give the index of the other class, or both as A>B"),
+        (1.5, "the class is 1.5: it must be a whole number"),
+    ]:
+        with pytest.raises(UsageError) as error:
+            run.do("contrast", argument)
+        assert str(error.value) == words
+    run.explanation, run.state.pinned = None, ()
+    with pytest.raises(UsageError, match="nothing is explained yet"):
+        run.do("contrast")
+
+
+def test_a_class_is_not_contrasted_with_the_group_that_it_is_of() -> None:
+    run = Run()
+    run.vocabulary = Vocabulary(("tabby", "tiger cat", "cup"), Groups(("cat", "cup"), (0, 0, 1)))
+    run.explanation = SimpleNamespace(predictions=[SimpleNamespace(index=index) for index in (3, 4)], target=3)
+    assert run.do("contrast") == [(3, 4)]
+    run.state.pinned = (Target(1),)
+    assert run.do("contrast") == [(1, 4)]
+
+
+def test_the_smoothing_is_set() -> None:
+    run = Run()
+    for seconds in (0.5, 10, 0):
+        run.do("smooth", seconds)
+        assert run.state.smooth == seconds
+    for argument in (None, True, -1, 11, float("nan"), "long"):
+        with pytest.raises(UsageError, match="it must be a number of seconds from 0 to 10"):
+            run.do("smooth", argument)

@@ -296,6 +296,13 @@ def test_every_key_does_what_the_help_says(screen: Screen, tmp_path: Path, coffe
         try_key("t")
         live.snapshot_when(lambda snapshot: snapshot["predictions"][0]["label"] == "coffee")
 
+        try_key("v")
+        second = live.snapshot_when(lambda snapshot: snapshot["contrast"] is not None)
+        assert second["target_label"] == "coffee"
+        assert second["contrast"] != second["target"]
+        try_key("v", "t")
+        live.snapshot_when(lambda snapshot: snapshot["contrast"] is None)
+
         last_layer = first["layer"]
         try_key("bracketleft")
         live.snapshot_when(lambda snapshot: snapshot["layer"] == "block15_project_norm")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +19,8 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.errors import ModelError
-from live_gradcam.live_loop import variants as module
+from live_gradcam.live_loop import pool as module
+from live_gradcam.live_loop.pool import SessionPool
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.variants import Variants
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -57,8 +60,10 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def variants_of(first: object) -> Variants:
-    return Variants(first, LiveState(Overlay()))
+@contextmanager
+def variants_of(first: Any) -> Iterator[Variants]:
+    with SessionPool(first) as pool, Variants(pool, LiveState(Overlay())) as variants:
+        yield variants
 
 
 def test_the_old_session_goes_on_until_the_new_one_is_compiled() -> None:
@@ -105,15 +110,15 @@ def test_what_cannot_be_compiled_is_told_and_the_old_session_stays() -> None:
 
 def test_no_more_sessions_are_kept_than_there_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_KEPT", 2)
-    compiler = Compiler()
-    with variants_of(compiler.session()) as variants:
+    first: Any = Compiler().session()
+    with SessionPool(first) as pool, Variants(pool, LiveState(Overlay())) as variants:
         for _ in range(2):
             for step, layer in ((-1, "b"), (1, "c")):
                 variants.step_layer(step)
                 wait_for(lambda layer=layer: variants.current.layer == layer)
                 variants.step_method()
                 wait_for(lambda: variants.compiling is None)
-        assert len(variants.kept) == 2
+        assert len(pool.kept) == 2
 
 
 def test_what_is_asked_for_is_not_lost_to_an_earlier_failure() -> None:

@@ -195,6 +195,11 @@ class Session(Planned):
         """What the explainer runs by."""
         return self.explainer.plan
 
+    @property
+    def maps(self) -> int:
+        """How many maps of a frame are made, and so how many classes can be explained at a time."""
+        return self.plan.one_pass.maps
+
     def tiles_for(self, frame_size: tuple[int, int]) -> int:
         """How many tiles a frame of (height, width) pixels is."""
         return self.explainer.tiles_for(frame_size)
