@@ -49,7 +49,7 @@ def _interpolated(colours: Sequence[tuple[float, tuple[int, int, int]]]) -> np.n
 _AGAINST_SCALE = _interpolated(_AGAINST)
 
 
-def _contrast(detail: np.ndarray) -> np.ndarray:
+def contrast_of(detail: np.ndarray) -> np.ndarray:
     """How much lighter or darker than the grey signed detail in -1…1 is drawn: of the same shape, in -1…1."""
     return np.clip(_DETAIL_GAIN * np.sign(detail) * np.sqrt(np.abs(detail)), -1, 1)
 
@@ -67,7 +67,7 @@ def _checked_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-_DETAIL_SCALE = np.rint(_GREY * (1 + _contrast(np.linspace(0, 1, 256)))).astype(np.uint8)[:, None, None].repeat(3, 2)
+_DETAIL_SCALE = np.rint(_GREY * (1 + contrast_of(np.linspace(0, 1, 256)))).astype(np.uint8)[:, None, None].repeat(3, 2)
 
 
 class Overlay:
@@ -200,7 +200,7 @@ class Overlay:
 def _with_detail(picture: np.ndarray, explanation: Explanation, *, strength: float) -> np.ndarray:
     """A picture, float32 (height, width, 3), made lighter and darker by a signed map: uint8, of the same shape."""
     assert explanation.signs is not None
-    contrast = _contrast(explanation.heatmaps[0] * explanation.signs[0])
+    contrast = contrast_of(explanation.heatmaps[0] * explanation.signs[0])
     on_frame = detail_on_frame(contrast, explanation.region, picture.shape[:2])
     lit = picture + _GREY * strength * on_frame[..., np.newaxis]
     return np.rint(np.clip(lit, 0, 255)).astype(np.uint8)

@@ -1,0 +1,306 @@
+"""Several viewers teach one network at a time: it is compiled once, and each gets the answers of their own head."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from toy_networks import classifier_of
+
+from live_gradcam import load_classifier
+from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.errors import UsageError
+from live_gradcam.fitting.teacher import Teacher
+from live_gradcam.live_loop.teaching import Teaching
+from live_gradcam.live_loop.teaching_thread import Keeping
+from live_gradcam.serving.explaining import classroom as module
+from live_gradcam.serving.explaining.worker import Worker
+from live_gradcam.serving.messages import FrameBytes, parse_answer
+from live_gradcam.serving.options import ViewerOptions
+from live_gradcam.sources.frame import Frame
+
+COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
+
+
+def network() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((12, 14, 3))
+    x = layers.Conv2D(8, 3, activation="relu", name="late")(layers.Rescaling(1 / 255)(image))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "toy.keras"
+    network().save(path)
+    return path
+
+
+class Class:
+    """Viewers of one worker, each with a clock that goes on."""
+
+    def __init__(self, model: Path, **options: Any) -> None:
+        session = SessionOptions(str(model), engine="graph", lowering=False, tune="off", fit="stretch")
+        self.worker = Worker(session, ViewerOptions(smooth=0, **options))
+        self.worker.start()
+        self.said: dict[str, list[dict[str, Any]]] = {}
+        self.state: dict[str, dict[str, Any]] = {}
+        self._draw, self._count = np.random.default_rng(5), 0
+
+    def open(self, viewer: str) -> None:
+        self.said[viewer] = []
+        self._hear(viewer, self.worker.open(viewer))
+
+    def _hear(self, viewer: str, texts: list[bytes]) -> None:
+        for message in map(json.loads, texts):
+            if message["type"] == "state":
+                self.state[viewer] = message["state"]
+            else:
+                self.said[viewer].append(message)
+
+    def do(self, viewer: str, name: str, argument: Any = None) -> None:
+        self._hear(viewer, self.worker.command(viewer, name, argument).texts)
+
+    def show(self, viewer: str, colour: str) -> dict[str, Any]:
+        """Show a frame of a colour. Returns what is said of it."""
+        self._count += 1
+        image = np.clip(np.array(COLOURS[colour]) + self._draw.integers(-20, 21, (24, 28, 3)), 0, 255)
+        jpeg = cv2.imencode(".jpg", image.astype(np.uint8))[1].tobytes()
+        frame = FrameBytes(self._count, 0, 0.1 * self._count, jpeg)
+        reply = self.worker.explain(viewer, self.worker.decode(frame))
+        self._hear(viewer, reply.texts)
+        assert reply.answer is not None, reply.texts
+        return parse_answer(reply.answer).facts
+
+    def names(self, viewer: str, colour: str) -> str:
+        return str(self.show(viewer, colour)["explanation"]["predictions"][0]["label"])
+
+    def wait(self, viewer: str, condition: Callable[[dict[str, Any]], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition(self.state[viewer]):
+            assert time.monotonic() < deadline, (self.state[viewer], self.said[viewer])
+            self._hear(viewer, self.worker.poll(viewer).texts)
+            time.sleep(0.02)
+
+    def begin(self, viewer: str) -> None:
+        self.do(viewer, "teach", True)
+        self.wait(viewer, lambda state: state["teaching_panel"]["is_ready"])
+
+    def collect(self, viewer: str, index: int, colour: str, count: int = 6) -> None:
+        before = self.counts(viewer).get(index, 0)
+        self.do(viewer, "teach-hold", index)
+        for _ in range(count):
+            self.show(viewer, colour)
+        self.do(viewer, "teach-release")
+        self.wait(viewer, lambda _: self.counts(viewer).get(index, 0) == before + count)
+
+    def counts(self, viewer: str) -> dict[int, int]:
+        return {row["index"]: row["count"] for row in self.state[viewer]["teaching_panel"]["rows"]}
+
+    def errors(self, viewer: str) -> list[str]:
+        return [message["text"] for message in self.said[viewer] if message.get("is_error")]
+
+
+@pytest.fixture
+def room(model: Path) -> Iterator[Class]:
+    room = Class(model)
+    yield room
+    room.worker.stop()
+
+
+def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) -> None:
+    for viewer in ("one", "two", "other"):
+        room.open(viewer)
+    for viewer in ("one", "two"):
+        room.do(viewer, "teach", True)
+    room.begin("one")
+    room.begin("two")
+    assert room.names("one", "red") == "nothing"
+    plan = {"one": {"red": 1, "green": 2}, "two": {"red": 2, "green": 1, "blue": 3}}
+    for colour in COLOURS:  # in turns, so that one collects between the other's frames
+        for viewer, classes in plan.items():
+            if colour in classes:
+                room.collect(viewer, classes[colour], colour)
+                room.collect(viewer, classes[colour], colour)
+    room.do("one", "teach-name", "1=rouge")
+    for viewer, classes in plan.items():
+        for colour, index in classes.items():
+            expected = "rouge" if (viewer, index) == ("one", 1) else f"class {index}"
+            deadline = time.monotonic() + 30
+            while room.names(viewer, colour) != expected:  # the last head is fitted behind
+                assert time.monotonic() < deadline
+    # In turns again, frame by frame: the head that is in use is always the viewer's own.
+    for _ in range(5):
+        assert room.names("one", "red") == "rouge"
+        assert room.names("two", "red") == "class 2"
+        assert room.names("one", "green") == "class 2"
+        assert room.names("two", "green") == "class 1"
+        assert len(room.show("other", "red")["explanation"]["predictions"]) == 5
+    rows = {row["index"]: row for row in room.state["one"]["teaching_panel"]["rows"]}
+    assert (rows[1]["name"], rows[1]["count"], rows[1]["bursts"], rows[1]["note"]) == ("rouge", 12, 2, "")
+    assert room.state["one"]["teaching_panel"]["last"] == 2
+    assert room.state["one"]["teaching_panel"]["free"] == 3
+    assert room.state["two"]["teaching_panel"]["free"] == 4
+    assert not room.errors("one") + room.errors("two")
+    runs = room.worker._viewers
+    assert runs["one"].variants.pool is runs["two"].variants.pool  # compiled once
+    assert runs["one"].variants.current.explainer.trace_count == 1
+    name, _ = room.worker.model("two")
+    assert name == "taught.keras"
+    room.wait("two", lambda state: not state["teaching_panel"]["is_unsaved"])
+
+
+def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_path: Path) -> None:
+    room.open("one")
+    with pytest.raises(UsageError, match="not ready to be taught yet"):
+        room.worker.model("one")
+    room.begin("one")
+    room.collect("one", 1, "red")
+    assert not room.state["one"]["teaching_panel"]["can_save"]
+    with pytest.raises(UsageError, match="fewer than two classes have examples"):
+        room.worker.model("one")
+    room.collect("one", 2, "blue")
+    room.do("one", "teach-name", "2=bleu ☕")
+    assert room.state["one"]["teaching_panel"]["can_save"]
+    room.wait("one", lambda state: state["teaching_panel"]["rows"][-1]["name"] == "bleu ☕")
+    path = tmp_path / "taught.keras"
+    path.write_bytes(room.worker.model("one")[1])
+    classifier = load_classifier(path)
+    assert classifier.labels == ("class 1", "bleu ☕")
+    pixels = np.stack([np.full((12, 14, 3), COLOURS[name][::-1], np.float32) for name in ("red", "blue")])
+    assert np.asarray(classifier.model(pixels)).argmax(axis=1).tolist() == [0, 1]
+
+
+def test_nothing_is_written_where_nothing_may_be(room: Class, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    room.open("one")
+    room.begin("one")
+    room.collect("one", 1, "red")
+    room.collect("one", 2, "blue")
+    room.do("one", "teach-save")
+    room.wait("one", lambda _: room.errors("one") == ["nothing is written here: download the model"])
+    assert len(room.worker.model("one")[1]) > 1000
+    room.worker.close("one")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_are_kept_where_they_may_be(model: Path, tmp_path: Path) -> None:
+    room = Class(model, keep=tmp_path)
+    room.open("one")
+    room.begin("one")
+    room.collect("one", 1, "red")
+    room.collect("one", 2, "blue")
+    room.do("one", "teach-save")
+    room.wait("one", lambda state: not state["teaching_panel"]["is_unsaved"])
+    (kept,) = tmp_path.glob("*.keras")
+    assert load_classifier(kept).labels == ("class 1", "class 2")
+    room.worker.stop()
+
+
+def test_no_more_viewers_teach_than_there_is_room_for(room: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TEACHERS", 1)
+    room.open("one")
+    room.open("two")
+    room.begin("one")
+    room.do("two", "teach", True)
+    assert room.errors("two") == ["1 visitors teach already, and there is room for no more: try it again later"]
+    assert not room.state["two"]["teaching"]
+    room.worker.close("one")
+    room.begin("two")
+
+
+def test_examples_have_an_end(room: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EXAMPLE_BYTES", 2000)
+    room.open("one")
+    room.begin("one")
+    room.do("one", "teach-hold", 1)
+    for _ in range(30):
+        room.show("one", "red")
+    room.do("one", "teach-release")
+    words = "there is no room for more examples: take some back, or go on with these"
+    room.wait("one", lambda _: room.errors("one") == [words])
+    assert 1 < room.counts("one")[1] < 20
+    room.do("one", "teach-undo")
+    room.wait("one", lambda _: room.counts("one").get(1, 0) == 0)
+    room.collect("one", 1, "red", 2)
+
+
+def test_a_viewer_who_leaves_keeps_no_thread_and_no_examples(room: Class) -> None:
+    room.open("one")
+    room.begin("one")
+    room.collect("one", 1, "red")
+    teaching = room.worker._viewers["one"].teaching
+    room.worker.close("one")
+    teaching._thread._thread.join(20)
+    assert not teaching._thread._thread.is_alive()
+    room.open("one")
+    assert room.state["one"]["teaching"] is False
+    room.begin("one")
+    assert room.counts("one") in ({}, {0: 0})
+
+
+def test_a_new_head_is_another_revision_and_also_without_a_frame(room: Class) -> None:
+    room.open("one")
+    room.begin("one")
+    room.collect("one", 1, "red")
+    before = room.show("one", "red")["revision"]
+    room.do("one", "teach-name", "1=rouge")
+    revisions = []
+    deadline = time.monotonic() + 20
+    while not any(revision > before for revision in revisions):
+        assert time.monotonic() < deadline
+        revisions += [json.loads(text).get("revision", 0) for text in room.worker.poll("one").texts]
+    assert room.names("one", "red") == "rouge"
+
+
+def test_a_network_that_cannot_be_taught_says_so(tmp_path: Path) -> None:
+    image = keras.Input((12, 14, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    flat = tmp_path / "flat.keras"
+    keras.Model(image, layers.Dense(3, activation="softmax")(x)).save(flat)
+    room = Class(flat)
+    room.open("one")
+    assert [message["teachable"] for message in room.said["one"] if message["type"] == "ready"] == [False]
+    room.do("one", "teach", True)
+    room.wait("one", lambda state: not state["teaching"])
+    assert "no pooled features" in room.errors("one")[0]
+    room.worker.stop()
+
+
+def test_a_teacher_of_the_same_network_shares_what_is_compiled_and_nothing_else() -> None:
+    one = Teacher(classifier_of(network()))
+    two = one.another()
+    assert two.live_classifier is one.live_classifier
+    assert two.backbone is one.backbone
+    one.add(np.zeros((12, 14, 3), np.uint8), 1, features=np.ones(8, np.float32))
+    one.rename(1, "cup")
+    assert two.shown == []
+    assert two.classes[1].name == "class 1"
+    kernel = one.live_classifier.model.get_layer("head").get_weights()[1]
+    heads = one.head_of_one(1), two.head_of_one(2)
+    for teacher, head in zip((one, two), heads, strict=True):
+        teacher.use(head)
+        bias = one.live_classifier.model.get_layer("head").get_weights()[1]
+        assert (bias == head.bias).all()
+        assert not (bias == kernel).all()
+
+
+def test_what_is_dropped_is_not_waited_for() -> None:
+    teaching: Any = Teaching(Keeping(folder=None))
+    teaching.__enter__()
+    teaching.take(Teacher(classifier_of(network())), object())
+    teaching.hold(1)
+    teaching.see(Frame(np.zeros((12, 14, 3), np.uint8), 0, 0, 0.0), np.ones(8, np.float32))  # type: ignore[arg-type]
+    teaching.drop()
+    teaching._thread._thread.join(20)
+    assert not teaching._thread._thread.is_alive()
