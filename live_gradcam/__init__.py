@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
     from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
+    from live_gradcam.serving.addresses import PageAddress
+    from live_gradcam.serving.options import ServeOptions, ViewerOptions
+    from live_gradcam.serving.serve import serve
     from live_gradcam.sinks.encoding import Encoding
     from live_gradcam.sources.levels import Levels
     from live_gradcam.sources.opening import open_source
@@ -63,12 +66,14 @@ __all__ = [
     "ModelError",
     "OutputError",
     "Overlay",
+    "PageAddress",
     "PictureOptions",
     "Prediction",
     "Progress",
     "Region",
     "Report",
     "ReportOptions",
+    "ServeOptions",
     "Session",
     "SessionOptions",
     "SourceError",
@@ -77,6 +82,7 @@ __all__ = [
     "Target",
     "Teacher",
     "UsageError",
+    "ViewerOptions",
     "__version__",
     "annotate",
     "bench",
@@ -88,6 +94,7 @@ __all__ = [
     "live",
     "load_classifier",
     "open_source",
+    "serve",
     "start_session",
 ]
 
@@ -114,11 +121,13 @@ _MODULES = {
     "ModelError": "errors",
     "OutputError": "errors",
     "Overlay": "drawing.overlay",
+    "PageAddress": "serving.addresses",
     "PictureOptions": "pictures",
     "Prediction": "explanations.explanation",
     "Progress": "annotating.batch",
     "Region": "explanations.explanation",
     "Report": "annotating.report",
+    "ServeOptions": "serving.options",
     "ReportOptions": "fitting.report.options",
     "Session": "attribution.session",
     "SessionOptions": "attribution.session",
@@ -128,6 +137,7 @@ _MODULES = {
     "Target": "explanations.explanation",
     "Teacher": "fitting.teacher",
     "UsageError": "errors",
+    "ViewerOptions": "serving.options",
     "annotate": "annotating.annotate",
     "bench": "benchmark",
     "evaluate": "evaluating.evaluate",
@@ -138,6 +148,7 @@ _MODULES = {
     "live": "live_loop.run",
     "load_classifier": "networks.catalog",
     "open_source": "sources.opening",
+    "serve": "serving.serve",
     "start_session": "attribution.session",
 }
 

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
-from live_gradcam.annotating.cluster import ClusterWorkers, check_cluster
+from live_gradcam.annotating.cluster import ClusterWorkers
 from live_gradcam.annotating.jobs import check_jobs, plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
@@ -22,6 +22,7 @@ from live_gradcam.annotating.source import SourceAhead, obstacle
 from live_gradcam.annotating.workers import ProcessWorkers, Workers
 from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.cluster import check_cluster
 from live_gradcam.errors import UsageError
 from live_gradcam.flow.stopping import StopRequest
 

@@ -8,10 +8,9 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.tasks import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.flow.processes import without_interrupts
 
 
 class Workers(Protocol):
@@ -74,7 +74,7 @@ class ProcessWorkers:
             WorkersLostError: a process died.
         """
         try:
-            with _without_interrupts():  # a process may be started now
+            with without_interrupts():  # a process may be started now
                 self._tasks[self._pool.submit(_run, task)] = task
         except BrokenProcessPool:
             raise WorkersLostError(_LOST) from None
@@ -115,22 +115,6 @@ class _ProcessState(WorkerState):
 
 _state: _ProcessState
 _collector: WarningCollector
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from their first moment: a terminal sends it to all of its processes.
-
-    In this process it takes effect afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:

@@ -3,7 +3,7 @@
 One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
 """
 
-from live_gradcam.cli import annotate, bench, cameras, doctor, evaluate, explain, export, fit, live, models, teach
+from live_gradcam.cli import annotate, bench, cameras, doctor, evaluate, explain, export, fit, live, models, serve, teach
 from live_gradcam.cli.app import app, main
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "live",
     "main",
     "models",
+    "serve",
     "teach",
 ]

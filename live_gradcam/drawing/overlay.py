@@ -49,6 +49,11 @@ def _interpolated(colours: Sequence[tuple[float, tuple[int, int, int]]]) -> np.n
 _AGAINST_SCALE = _interpolated(_AGAINST)
 
 
+def colours_against() -> np.ndarray:
+    """The colour of each level of maps of what speaks against their class: uint8 (256, 1, 3), BGR."""
+    return _AGAINST_SCALE
+
+
 def contrast_of(detail: np.ndarray) -> np.ndarray:
     """How much lighter or darker than the grey signed detail in -1…1 is drawn: of the same shape, in -1…1."""
     return np.clip(_DETAIL_GAIN * np.sign(detail) * np.sqrt(np.abs(detail)), -1, 1)

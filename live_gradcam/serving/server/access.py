@@ -1,0 +1,201 @@
+"""Who gets in: those who know the token, who ask this server by one of its own names, from one of its own pages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+#: What a browser says of a request whose cookie another site, or another port of this machine, may not use.
+_FOREIGN = frozenset(("cross-site", "same-site"))
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob: mediastream:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; connect-src 'self'"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Rules:
+    """Who gets in.
+
+    Args:
+        token: in an address, it lets in whoever knows it.
+        names: under which the server may be asked for, besides those of the machine itself.
+        is_open: whether it listens to other machines, which may ask for it by any number that it has.
+        is_secure: whether it speaks https.
+    """
+
+    def __init__(self, token: str, names: Iterable[str], *, is_open: bool, is_secure: bool) -> None:
+        self.token = token
+        self.is_secure = is_secure
+        #: Of the cookie. It stays the same for a token: a page goes on when the server is started again with it.
+        self.cookie = hmac.new(token.encode(), b"live-gradcam cookie", hashlib.sha256).hexdigest()
+        self._names = _LOOPBACK | {name.lower().strip("[]") for name in names}
+        self._is_open = is_open
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header names this server. A name that somebody else lets point here is not one of its own."""
+        name = _name_of(host)
+        if name is None:
+            return False
+        return name in self._names or (self._is_open and _is_number(name))
+
+    def cookie_header(self, port: int) -> str:
+        """The Set-Cookie header that lets a browser in."""
+        secure = "; Secure" if self.is_secure else ""
+        return f"{cookie_name(port)}={self.cookie}; HttpOnly; SameSite=Strict; Path=/{secure}"
+
+    def refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Why a request is refused, as a status and a text; None where it is let in."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self.knows_host(host):
+            return 421, "This server does not go by that name. Start it with --allow-host NAME to let it."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, "Another site may not use this server."
+        if not self._knows(scope, headers):
+            return 403, "Open the whole address that live-gradcam printed, with its token."
+        return None
+
+    def has_token(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a request brings the token itself: in its address, or as programs do in a header."""
+        given = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=32).get("token", [""])[-1]
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        return _same(given, self.token) or (scheme.lower() == "bearer" and _same(bearer.strip(), self.token))
+
+    def _knows(self, scope: Scope, headers: Headers) -> bool:
+        try:
+            if self.has_token(scope, headers):
+                return True
+            cookies = SimpleCookie(headers.get("cookie", ""))
+        except (ValueError, CookieError):
+            return False
+        cookie = cookies.get(cookie_name(_port_of(scope)))
+        if cookie is None or not _same(cookie.value, self.cookie):
+            return False
+        is_foreign = headers.get("sec-fetch-site") in _FOREIGN  # SameSite takes another port for the same site
+        return not is_foreign or headers.get("sec-fetch-mode") == "navigate"
+
+
+def cookie_name(port: int) -> str:
+    """Of the cookie: browsers keep the cookies of all ports of a machine together."""
+    return f"live-gradcam-{port}"
+
+
+def _port_of(scope: Scope) -> int:
+    server = scope.get("server")
+    return server[1] if server else 0
+
+
+def _same(given: str, wanted: str) -> bool:
+    """Whether two secrets are the same, in a time that does not tell how far they are."""
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _name_of(host: str) -> str | None:
+    """The name or number in a Host header, without the port; None where it is neither."""
+    if not host or any(character in host for character in "/@?#\\ \t,"):
+        return None
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class Access:
+    """Lets in whom the rules let in, and gives every answer the headers that keep a browser careful.
+
+    Args:
+        app: what is behind it.
+        rules: who gets in.
+    """
+
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
+        self._app = app
+        self._rules = rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._rules.refusal(scope)
+        if scope["type"] == "websocket":
+            if refusal is None:
+                await self._app(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+            return
+        answer: ASGIApp = self._app
+        if refusal is not None:
+            status, text = refusal
+            answer = PlainTextResponse(text + "\n", status)
+        elif _wants_in(scope, self._rules):
+            answer = self._let_in(scope)
+        await answer(scope, receive, _with_headers(send, Headers(scope=scope).get("host", "")))
+
+    def _let_in(self, scope: Scope) -> Response:
+        """A page that goes on to the same address without the token.
+
+        Not a redirection: a browser that comes from a link on another site would not send the new cookie there.
+        """
+        fields = scope["query_string"].decode("latin-1").split("&")
+        kept = "&".join(field for field in fields if not field.startswith("token=") and field.isascii())
+        target = "/" + (f"?{kept}" if kept else "")
+        escaped = "".join(character if character.isalnum() or character in "/?=&_.-" else "" for character in target)
+        page = (
+            '<!doctype html><meta charset="utf-8"><title>live-gradcam</title>'
+            f'<meta http-equiv="refresh" content="0;url={escaped.replace("&", "&amp;")}">'
+        )
+        cookie = self._rules.cookie_header(_port_of(scope))
+        return Response(page, media_type="text/html", headers={"set-cookie": cookie})
+
+
+def _wants_in(scope: Scope, rules: Rules) -> bool:
+    return (
+        scope["path"] == "/"
+        and scope["method"] in ("GET", "HEAD")
+        and b"token=" in scope["query_string"]
+        and rules.has_token(scope, Headers(scope=scope))
+    )
+
+
+def _with_headers(send: Send, host: str) -> Send:
+    """Sends answers with the headers that every one has; what an answer says itself stays."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            headers["content-security-policy"] = f"{_POLICY} ws://{host} wss://{host}"
+        await send(message)
+
+    return sending

@@ -1,0 +1,81 @@
+"""What visitors take with them, and what they leave: taught models, and snapshots where the server keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.files import timestamped_name
+from live_gradcam.serving.server.bodies import BodyError, read_body
+from live_gradcam.serving.server.service import Service
+
+#: A name that means nothing to any system: no folder, no hidden file, no device.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.[a-z0-9-]{1,20})?\.(jpg|png|json|webm|mp4)")
+_MOST_BYTES = 64 << 20
+#: What all visitors together may leave while the server runs.
+_MOST_BYTES_IN_ALL = 4 << 30
+
+
+async def _model(request: Request) -> Response:
+    service: Service = request.app.state.service
+    viewer = service.find(request.query_params.get("viewer", ""))
+    if viewer is None:
+        return PlainTextResponse("there is no such viewer\n", 404)
+    explained = viewer.watching or viewer
+    if explained.station is None:
+        return PlainTextResponse("there is no model yet\n", 404)
+    try:
+        name, content = await explained.station.call("model", explained.name)
+    except LiveGradcamError as error:
+        return PlainTextResponse(f"{error}\n", 409)
+    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return Response(
+        content,
+        media_type="application/octet-stream",
+        headers={"content-disposition": f'attachment; filename="{safe}"'},
+    )
+
+
+async def _keep(request: Request) -> Response:
+    service: Service = request.app.state.service
+    if service.find(request.query_params.get("viewer", "")) is None:
+        return PlainTextResponse("there is no such viewer\n", 404)
+    if service.keep is None:
+        return PlainTextResponse("this server keeps nothing\n", 403)
+    name = request.query_params.get("name", "")
+    if not _NAME.fullmatch(name):
+        return PlainTextResponse(
+            "a name has letters, digits, _ and -, and ends in .jpg, .png, .json, .webm or .mp4\n", 400
+        )
+    if service.kept_bytes >= _MOST_BYTES_IN_ALL:
+        return PlainTextResponse("this server keeps no more\n", 507)
+    try:
+        content = await read_body(request, _MOST_BYTES)
+    except BodyError as error:
+        return error.response
+    service.kept_bytes += len(content)
+    try:
+        kept = await asyncio.get_running_loop().run_in_executor(None, _write, service.keep, name, content)
+    except OSError as error:
+        return PlainTextResponse(f"it cannot be written: {error.strerror}\n", 507)
+    return JSONResponse({"name": kept})
+
+
+def _write(folder: Path, name: str, content: bytes) -> str:
+    """Write a new file, under a name of now and the visitor's. Returns the name."""
+    path = folder / timestamped_name(f"-{name}")
+    with path.open("xb") as file:  # never in the place of another one
+        file.write(content)
+    return path.name
+
+
+ROUTES = [
+    Route("/model", _model),
+    Route("/keep", _keep, methods=["POST"]),
+]

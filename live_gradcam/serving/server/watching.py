@@ -1,0 +1,246 @@
+"""Sources of the server that many watch: each is read, encoded and explained once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.serving.messages import IN_FLIGHT, NEW_SOURCE, FrameBytes, Reply, id_of, pack_text, watched_answer
+from live_gradcam.serving.server.feed import Feed, title_of
+from live_gradcam.serving.server.viewers import Standing, Viewer
+from live_gradcam.sources.frame import Frame
+from live_gradcam.sources.source import FrameSource
+
+if TYPE_CHECKING:
+    from live_gradcam.serving.server.station import Station
+
+#: Larger frames are made smaller: a page shows no more, and an older phone decodes no more.
+_MOST_HEIGHT, _MOST_WIDTH = 720, 1280
+_QUALITY = 85
+_NAME_BYTES = 16
+_ERROR = pack_text("error")[:-1]
+_LARGEST_ID = 1 << 32
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Watcher:
+    """One who watches.
+
+    Attributes:
+        is_ready: whether the last frame is drawn.
+        seen: the number of the newest frame that was sent.
+    """
+
+    is_ready: bool = True
+    seen: int = 0
+
+
+class WatchedSource:
+    """A source of the server, which is explained like a viewer, and its watchers.
+
+    Args:
+        uri: see `sources.opening.open_source`.
+        opener: opens it.
+
+    Attributes:
+        title: what visitors call it.
+        feed: reads the source.
+        name: see `Explained`.
+        station: see `Explained`.
+        state: see `Explained`.
+        is_pending: see `Explained`.
+        standing: how things stand.
+    """
+
+    def __init__(self, uri: str, opener: Callable[[str], FrameSource]) -> None:
+        self.title = title_of(uri)
+        self.name = secrets.token_urlsafe(_NAME_BYTES)
+        self.station: Station | None = None
+        self.state: dict[str, Any] | None = None
+        self.is_pending = False
+        self.standing = Standing()
+        self.feed = Feed(uri, opener, self._encode)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._free = threading.Semaphore(IN_FLIGHT)
+        self._is_wanted = False
+        self._is_new = True
+        self._number = 0
+        self._encoded: dict[int, bytes] = {}
+        self._watchers: dict[Viewer, _Watcher] = {}
+        self._newest: tuple[int, bytes] = (0, b"")
+        self._streams: set[asyncio.Event] = set()
+        self._drawing: asyncio.Task[None] | None = None
+        self._drawn: bytes | None = None
+        self._outage_said = False
+
+    def open(self) -> None:
+        """Open the source.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        self.feed.open()
+
+    def start(self) -> None:
+        """Read the source from now on; to be called where the server's loop runs."""
+        self._loop = asyncio.get_running_loop()
+        self.feed.start()
+
+    async def close(self) -> None:
+        """Read it no more, and end its streams."""
+        self._loop = self._drawn = None
+        for changed in self._streams:
+            changed.set()
+        await asyncio.get_running_loop().run_in_executor(None, self.feed.close)
+
+    # --- in the thread that reads ---------------------------------------------------------------------------------
+
+    def _encode(self, frame: Frame, is_first: bool) -> None:
+        loop = self._loop
+        self._is_new = self._is_new or is_first
+        if loop is None or not self._is_wanted or not self._free.acquire(blocking=False):
+            return
+        jpeg = _jpeg(frame.image)
+        try:
+            loop.call_soon_threadsafe(self._offer, jpeg, float(frame.pts), NEW_SOURCE if self._is_new else 0)
+        except RuntimeError:  # the loop has ended
+            self._free.release()
+            return
+        self._is_new = False
+
+    # --- what the worker says -------------------------------------------------------------------------------------
+
+    def _offer(self, jpeg: bytes, time: float, flags: int) -> None:
+        if self.station is None:
+            self._free.release()
+            return
+        self._number = self._number % (_LARGEST_ID - 1) + 1
+        self._encoded[self._number] = jpeg
+        self.station.offer(self, FrameBytes(self._number, flags, time, jpeg))
+
+    def take(self, reply: Reply) -> None:
+        """Take what the worker says: an answer goes to those who have drawn the last one."""
+        for text in reply.texts:
+            self.tell(text)
+        if reply.state is not None:
+            self.state = reply.state
+        self.is_pending = reply.pending
+        if reply.answer is None:
+            return
+        jpeg = self._encoded.get(id_of(reply.answer))
+        self._acknowledge(id_of(reply.answer))
+        if jpeg is None:
+            return
+        self._newest = (self._newest[0] + 1, watched_answer(reply.answer, jpeg, len(self._watchers)))
+        for viewer, watcher in self._watchers.items():
+            if watcher.is_ready:
+                self._send(viewer, watcher)
+        if self._streams and self._drawing is None:
+            self._drawing = asyncio.create_task(self._draw())
+
+    def tell(self, text: bytes) -> None:
+        """Take a text message: it goes to all who watch. An error is the answer to a frame, and nobody else's."""
+        if text.startswith(_ERROR):
+            content = json.loads(text)
+            _log.debug("%s: %s", self.title, content.get("text"))
+            if content.get("id") is not None:
+                self._acknowledge(content["id"])
+            return
+        self.standing.note(text)
+        for viewer in self._watchers:
+            viewer.outbox.put_text(text)
+
+    def _acknowledge(self, number: int) -> None:
+        """An answer to a frame is one to all before it."""
+        for earlier in [one for one in self._encoded if one <= number or one > number + IN_FLIGHT]:
+            del self._encoded[earlier]
+            self._free.release()
+
+    # --- those who watch ------------------------------------------------------------------------------------------
+
+    def join(self, viewer: Viewer) -> None:
+        """Have a viewer watch."""
+        self._watchers[viewer] = _Watcher()
+        self._count()
+
+    def leave(self, viewer: Viewer) -> None:
+        """Have a viewer watch no more."""
+        self._watchers.pop(viewer, None)
+        self._count()
+
+    def drawn_by(self, viewer: Viewer) -> None:
+        """A viewer has drawn the last frame, and gets the newest."""
+        watcher = self._watchers[viewer]
+        watcher.is_ready = True
+        if watcher.seen != self._newest[0]:
+            self._send(viewer, watcher)
+
+    def _send(self, viewer: Viewer, watcher: _Watcher) -> None:
+        watcher.is_ready = False
+        watcher.seen, message = self._newest
+        viewer.outbox.put_answer(message)
+
+    def _count(self) -> None:
+        """While nobody watches, nothing is explained, and a recording waits."""
+        self._is_wanted = bool(self._watchers or self._streams)
+        self.feed.let_play(self._is_wanted)
+
+    def say_outage(self) -> None:
+        """Tell those who watch that the source has stopped, or is back."""
+        outage, failure = self.feed.outage, self.feed.failure
+        is_out = outage is not None or failure is not None
+        if is_out == self._outage_said:
+            return
+        self._outage_said = is_out
+        if is_out:
+            _log.warning("%s has stopped: %s", self.title, outage.reason if outage else failure)
+        text = f"{self.title} has stopped." if is_out else f"{self.title} is back."
+        self.tell(pack_text("notice", text=text, is_error=is_out))
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The newest explained frames as JPEGs, drawn as a window shows them; a slow reader misses some."""
+        changed = asyncio.Event()
+        self._streams.add(changed)
+        self._count()
+        try:
+            while self._loop is not None:
+                await changed.wait()
+                changed.clear()
+                if self._drawn is not None:
+                    yield self._drawn
+        finally:
+            self._streams.discard(changed)
+            self._count()
+
+    async def _draw(self) -> None:
+        try:
+            if self.station is not None:
+                self._drawn = await self.station.call("drawn", self.name)
+                for changed in self._streams:
+                    changed.set()
+        except LiveGradcamError as error:
+            _log.debug("%s is not drawn: %s", self.title, error)
+        finally:
+            self._drawing = None
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    """A JPEG of a frame, uint8 (height, width, 3) BGR, made smaller where it is too large for a page."""
+    height, width = image.shape[:2]
+    factor = min(1.0, _MOST_HEIGHT / height, _MOST_WIDTH / width)
+    if factor < 1:
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _QUALITY))[1].tobytes()

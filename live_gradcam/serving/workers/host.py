@@ -1,0 +1,108 @@
+"""What is around a worker where it runs: what is asked of it is done in order, and the next frame is decoded beside."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from live_gradcam.annotating.messages import WarningCollector, WarningRelay
+from live_gradcam.errors import LiveGradcamError, UsageError, first_line
+from live_gradcam.serving.messages import FrameBytes, Reply, pack_text
+
+_log = logging.getLogger(__name__)
+
+
+class Explains(Protocol):
+    """What a worker's host needs to know of it; see `explaining.worker.Worker`, whose other methods are called too."""
+
+    def decode(self, frame: FrameBytes) -> Any:
+        """A frame's picture, ready to be explained."""
+
+    def explain(self, viewer: str, frame: Any) -> Reply:
+        """Explain a decoded frame."""
+
+
+#: Makes a worker, quickly. It is sent to where the worker runs.
+MakeWorker = Callable[[], Explains]
+
+
+class Failure(NamedTuple):
+    """An error that is sent back instead of a result.
+
+    Attributes:
+        text: the error's message.
+        exit_code: the error's.
+    """
+
+    text: str
+    exit_code: int
+
+
+def result_of(done: Any, warnings: WarningRelay) -> Any:
+    """The result that a worker sent back; its warnings are logged.
+
+    Raises:
+        LiveGradcamError: what the method raised.
+    """
+    result = warnings.result(done)
+    if isinstance(result, Failure):
+        raise (UsageError if result.exit_code == UsageError.exit_code else LiveGradcamError)(result.text)
+    return result
+
+
+#: Is given what is sent back: a `TaskResult`, whose result is a `Failure` where the method raised.
+Answer = Callable[[Any], object]
+_Job = tuple[Callable[[], Any], Answer]
+
+
+class WorkerHost:
+    """A worker and the thread that explains.
+
+    Args:
+        make: makes the worker.
+    """
+
+    def __init__(self, make: MakeWorker) -> None:
+        self._collector = WarningCollector()
+        self._worker = make()
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
+        self._thread.start()
+
+    def ask(self, name: str, arguments: tuple[Any, ...], answer: Answer) -> None:
+        """Have a method called after all that was asked before. A frame is decoded here and now, in this thread.
+
+        Args:
+            name: of the method.
+            arguments: for it.
+            answer: is given what is sent back, in the thread that explains.
+        """
+        if name == "explain":
+            viewer, frame = arguments
+            self._jobs.put((self._explanation_of(viewer, frame), answer))
+        else:
+            self._jobs.put((lambda: getattr(self._worker, name)(*arguments), answer))
+
+    def _explanation_of(self, viewer: str, frame: FrameBytes) -> Callable[[], Reply]:
+        try:
+            decoded = self._worker.decode(frame)
+        except Exception as error:  # a decoder's many kinds; the viewer's next frame may be good
+            refused = Reply(texts=[pack_text("error", text=first_line(error), id=frame.id)])
+            return lambda: refused
+        return lambda: self._worker.explain(viewer, decoded)
+
+    def _work(self) -> None:
+        while True:
+            job, answer = self._jobs.get()
+            result: Any
+            try:
+                result = job()
+            except LiveGradcamError as error:
+                result = Failure(str(error), error.exit_code)
+            except Exception as error:  # a mistake, which must not end what all other viewers look at
+                _log.warning("unexpected %s: %s", type(error).__name__, first_line(error), exc_info=True)
+                result = Failure(f"unexpected {type(error).__name__}: {first_line(error)}", LiveGradcamError.exit_code)
+            answer(self._collector.done(result))
