@@ -3,7 +3,20 @@
 One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
 """
 
-from live_gradcam.cli import annotate, bench, cameras, doctor, evaluate, explain, export, fit, live, models, serve, teach
+from live_gradcam.cli import (
+    annotate,
+    bench,
+    cameras,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    fit,
+    live,
+    models,
+    serve,
+    teach,
+)
 from live_gradcam.cli.app import app, main
 
 __all__ = [

@@ -148,19 +148,17 @@ def serve(
 
 def _lines(address: "PageAddress") -> list[str]:
     """Where the page is, and what to do where a browser will not give its camera to it."""
-    lines = [f"The page is at {address.local}"]
-    lines += [f"On other machines: {other}" for other in address.others]
+    lines = [f"The page is at {address.local}", *(f"On other machines: {other}" for other in address.others)]
     lines.append("Whoever has the address gets in. Ctrl-C ends it.")
-    if address.others and address.camera_elsewhere:
-        lines.append("A browser warns of the certificate, which this machine made: go on, or install /ca.pem once.")
-    elif not address.camera_elsewhere:
-        way = f"ssh -L {address.port}:localhost:{address.port} {address.login or 'USER@THIS-MACHINE'}"
-        lines.append(
-            "Browsers give their camera to https and to localhost alone. To use the page from another machine:"
-        )
-        lines.append(f"- run there: {way}")
-        lines.append(f"  and open there: {address.at_localhost}")
-        lines.append("- or start it here with --https --host 0.0.0.0, for phones and many visitors")
+    if address.has_own_certificate:
+        lines.append("Browsers warn of the certificate, because this machine made it. Go on, or install /ca.pem once.")
+    if not address.is_secure and (address.others or address.login):
+        lines += [
+            "From another machine, a browser gives its camera to https and to localhost alone. So either",
+            "- start the page with --https --host 0.0.0.0, or",
+            f"- run there: ssh -L {address.port}:localhost:{address.port} {address.login or 'USER@THIS-MACHINE'}",
+            f"  and open there: {address.at_localhost}",
+        ]
     return lines
 
 

@@ -22,7 +22,8 @@ class PageAddress:
         local: the address to open on this machine, with its token.
         others: the addresses to open elsewhere, the best first; none where it listens to this machine alone.
         port: what it listens on.
-        camera_elsewhere: whether a browser on another machine gives its camera to it: over https alone.
+        is_secure: whether it is https. Without, a browser on another machine does not give its camera to it.
+        has_own_certificate: whether the certificate was made here, so that browsers do not know it.
         at_localhost: the address for a browser to which `ssh -L` brings the port.
         login: USER@HOST to come here by ssh, where somebody came by ssh; None elsewhere.
     """
@@ -30,7 +31,8 @@ class PageAddress:
     local: str
     others: tuple[str, ...]
     port: int
-    camera_elsewhere: bool
+    is_secure: bool
+    has_own_certificate: bool
     at_localhost: str
     login: str | None = None
 
@@ -55,6 +57,7 @@ def page_address(options: ServeOptions, port: int, token: str) -> PageAddress:
         tuple(address(host) for host in (*options.hosts, *numbers)) if is_open(options.host) else (),
         port,
         options.is_secure,
+        options.https and options.certfile is None,
         address("localhost"),
         _login(),
     )

@@ -91,7 +91,8 @@ class Rules:
         cookie = cookies.get(cookie_name(_port_of(scope)))
         if cookie is None or not _same(cookie.value, self.cookie):
             return False
-        is_foreign = headers.get("sec-fetch-site") in _FOREIGN  # SameSite takes another port for the same site
+        # SameSite takes another port for the same site, and a picture or a script is asked for without an Origin.
+        is_foreign = "origin" not in headers and headers.get("sec-fetch-site") in _FOREIGN
         return not is_foreign or headers.get("sec-fetch-mode") == "navigate"
 
 

@@ -17,6 +17,7 @@ _OTHER_FRAMES = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _MOST_SCANS = 24
 #: Height and width in a frame header: after marker, length and precision.
 _SIZE, _SIZE_AT = struct.Struct(">HH"), 5
+_LENGTH = struct.Struct(">H")
 _SIZE_ENDS = _SIZE_AT + _SIZE.size
 
 
@@ -66,5 +67,8 @@ def _size(jpeg: bytes) -> tuple[int, int]:
         elif marker == _SCAN_MARKER:
             break
         else:
-            place += 2 + max(2, int.from_bytes(jpeg[place + 2 : place + 4], "big"))
+            (length,) = _LENGTH.unpack_from(jpeg, place + 2)
+            if length < _LENGTH.size:  # it counts itself
+                raise MessageError("the JPEG is damaged")
+            place += 2 + length
     raise MessageError("the JPEG is cut off")

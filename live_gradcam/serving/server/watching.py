@@ -227,7 +227,7 @@ class WatchedSource:
     async def _draw(self) -> None:
         try:
             if self.station is not None:
-                self._drawn = await self.station.call("drawn", self.name)
+                self._drawn = await self.station.call("drawn", self.name) or self._drawn
                 for changed in self._streams:
                     changed.set()
         except LiveGradcamError as error:

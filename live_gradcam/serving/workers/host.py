@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 from live_gradcam.annotating.messages import WarningCollector, WarningRelay
@@ -55,6 +56,8 @@ def result_of(done: Any, warnings: WarningRelay) -> Any:
 
 #: Is given what is sent back: a `TaskResult`, whose result is a `Failure` where the method raised.
 Answer = Callable[[Any], object]
+#: What takes longer than frames may wait for it, and goes beside them.
+_BESIDE = frozenset(("model",))
 _Job = tuple[Callable[[], Any], Answer]
 
 
@@ -69,11 +72,12 @@ class WorkerHost:
         self._collector = WarningCollector()
         self._worker = make()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
         self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
         self._thread.start()
 
     def ask(self, name: str, arguments: tuple[Any, ...], answer: Answer) -> None:
-        """Have a method called after all that was asked before. A frame is decoded here and now, in this thread.
+        """Have a method called after all that was asked before, or beside it. A frame is decoded here and now, in this thread.
 
         Args:
             name: of the method.
@@ -83,8 +87,12 @@ class WorkerHost:
         if name == "explain":
             viewer, frame = arguments
             self._jobs.put((self._explanation_of(viewer, frame), answer))
+            return
+        job = (lambda: getattr(self._worker, name)(*arguments)), answer
+        if name in _BESIDE:
+            self._beside.submit(self._do, *job)
         else:
-            self._jobs.put((lambda: getattr(self._worker, name)(*arguments), answer))
+            self._jobs.put(job)
 
     def _explanation_of(self, viewer: str, frame: FrameBytes) -> Callable[[], Reply]:
         try:
@@ -96,13 +104,15 @@ class WorkerHost:
 
     def _work(self) -> None:
         while True:
-            job, answer = self._jobs.get()
-            result: Any
-            try:
-                result = job()
-            except LiveGradcamError as error:
-                result = Failure(str(error), error.exit_code)
-            except Exception as error:  # a mistake, which must not end what all other viewers look at
-                _log.warning("unexpected %s: %s", type(error).__name__, first_line(error), exc_info=True)
-                result = Failure(f"unexpected {type(error).__name__}: {first_line(error)}", LiveGradcamError.exit_code)
-            answer(self._collector.done(result))
+            self._do(*self._jobs.get())
+
+    def _do(self, job: Callable[[], Any], answer: Answer) -> None:
+        result: Any
+        try:
+            result = job()
+        except LiveGradcamError as error:
+            result = Failure(str(error), error.exit_code)
+        except Exception as error:  # a mistake, which must not end what all other viewers look at
+            _log.warning("unexpected %s: %s", type(error).__name__, first_line(error))
+            result = Failure(f"unexpected {type(error).__name__}: {first_line(error)}", LiveGradcamError.exit_code)
+        answer(self._collector.done(result))

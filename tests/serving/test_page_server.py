@@ -1,0 +1,343 @@
+"""The page's server with real sockets and real worker processes, whose worker has no network."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from fake_worker import MAP, MODEL, FakeWorker
+from page_server import SECONDS, TOKEN, RunningServer, jpeg, running_server
+
+from live_gradcam.drawing.overlay import COLORMAPS, colours_against
+from live_gradcam.errors import LiveGradcamError
+from live_gradcam.serving.messages import NEW_SOURCE, Answer, FrameBytes, pack_frame, parse_answer, parse_posted
+from live_gradcam.sources.opening import open_source
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of 10 frames in 0.4 seconds, which become brighter: 20, 40, …, 200."""
+    path = tmp_path_factory.mktemp("clip") / "brighter.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for step in range(10):
+        writer.write(np.full((48, 64, 3), 20 * (step + 1), np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a source, which keeps what visitors save."""
+    with running_server([str(clip)], keep=tmp_path_factory.mktemp("kept")) as server:
+        with server.client() as client:
+            client.until("ready")
+        yield server
+
+
+def test_what_a_viewer_is_told_first(server: RunningServer) -> None:
+    with server.client() as client:
+        hello = client.receive()
+        assert isinstance(hello, dict)
+        assert hello["type"] == "hello"
+        assert hello["version"] == 1
+        assert len(hello["viewer"]) >= 20
+        assert hello["limits"] == {"message_bytes": 1 << 20, "pixels": 1 << 22, "in_flight": 2}
+        assert hello["sources"] == [{"index": 0, "name": "brighter.avi"}]
+        assert hello["keeps"] is True
+        assert hello["defaults"] == {
+            "view": "overlay",
+            "colormap": "turbo",
+            "alpha": 0.5,
+            "mirror": None,
+            "boxes": False,
+        }
+        commands = {row["name"]: row for row in hello["commands"]}
+        assert commands["pin-place"]["keys"] == "1234567890"
+        assert commands["pin-place"]["key_arguments"] == list(range(1, 11))
+        assert commands["teach-undo"]["teaching"] is True
+        assert "quit" not in commands
+        assert set(hello["page_commands"]) <= set(commands)
+        ready, state = client.receive(), client.receive()
+        assert isinstance(ready, dict)
+        assert isinstance(state, dict)
+        assert (ready["type"], ready["model"]) == ("ready", "fake")
+        assert state == {"type": "state", "revision": 1, "state": {"pinned": -1}}
+
+
+def test_a_frame_and_its_answer(server: RunningServer) -> None:
+    with server.client() as client:
+        number = client.send_frame(jpeg(120, (36, 64)), NEW_SOURCE)
+        answer = client.answer()
+        assert answer.id == number
+        assert answer.is_watched is False
+        assert answer.facts == {
+            "revision": 1,
+            "frame": {"width": 64, "height": 36},
+            "brightness": 120.0,
+            "pinned": -1,
+            "flags": NEW_SOURCE,
+        }
+        assert answer.maps == MAP.tobytes()
+        assert answer.jpeg == b""
+
+
+def test_commands_are_the_viewers_own(server: RunningServer) -> None:
+    with server.client() as one, server.client() as other:
+        one.send(type="command", name="pin", argument=281)
+        assert one.until("state", lambda state: state["revision"] == 2)["state"] == {"pinned": 281}
+        assert one.explained(50).facts["pinned"] == 281
+        assert other.explained(50).facts["pinned"] == -1
+        one.send(type="refresh")
+        assert one.until("state")["state"] == {"pinned": 281}
+        one.send(type="command", name="fly")
+        notice = one.until("notice")
+        assert notice == {"type": "notice", "text": "there is no command 'fly'", "is_error": True}
+        one.send(type="command", name="stumble")
+        assert one.until("notice")["text"] == "unexpected ZeroDivisionError: a mistake"
+        assert one.explained(60).facts["brightness"] == 60
+
+
+def test_what_changes_without_a_frame_is_asked_for(server: RunningServer) -> None:
+    with server.client() as client:
+        client.send(type="command", name="wait")
+        assert client.until("notice")["text"] == "it is done"
+
+
+def test_an_answer_frees_all_frames_before_it(server: RunningServer) -> None:
+    """Ten frames at once: the last is explained, and no more come back than were in flight and in turn."""
+    with server.client() as client:
+        client.until("state")
+        client.send(type="command", name="sleep", argument=0.3)
+        for level in range(10, 110, 10):
+            last = client.send_frame(jpeg(level))
+        answers = []
+        while not answers or answers[-1].id != last:
+            answers.append(client.answer())
+        assert answers[-1].facts["brightness"] == 100
+        assert len(answers) <= 3
+        assert [one.id for one in answers] == sorted(one.id for one in answers)
+
+
+def test_a_source_is_explained_once_for_all_who_watch(server: RunningServer) -> None:
+    with server.client() as one, server.client() as other:
+        for client in (one, other):
+            client.until("state")
+            client.send(type="watch", source=0)
+        states = [client.until("state") for client in (one, other)]
+        assert states[0] == states[1]
+        both = {}
+        for client in (one, other):
+            answers = []
+            for _ in range(8):
+                answers.append(client.answer())
+                client.send(type="ready")
+            assert all(answer.is_watched for answer in answers)
+            for answer in answers:
+                picture = cv2.imdecode(np.frombuffer(answer.jpeg, np.uint8), cv2.IMREAD_COLOR)
+                assert picture.shape == (48, 64, 3)
+                assert abs(picture.mean() - answer.facts["brightness"]) < 0.1
+                assert (
+                    answer.facts["brightness"] % 20 == pytest.approx(0, abs=2) or answer.facts["brightness"] % 20 > 18
+                )
+                assert both.setdefault(answer.id, answer.jpeg) == answer.jpeg
+        assert answers[-1].facts["viewers"] in (1, 2)
+        one.send(type="command", name="pin", argument=7)
+        assert other.until("state")["state"] == {"pinned": 7}
+        one.send(type="watch", source=None)
+        assert one.until("state", lambda state: state["state"]["pinned"] == -1)
+        assert one.explained(30).facts["pinned"] == -1
+
+
+def test_who_does_not_draw_gets_no_more_frames(server: RunningServer) -> None:
+    with server.client() as slow, server.client() as quick:
+        slow.send(type="watch", source=0)
+        quick.send(type="watch", source=0)
+        first = slow.answer()
+        seen = []
+        for _ in range(12):  # more than a round of the recording
+            seen.append(quick.answer())
+            quick.send(type="ready")
+        slow.send(type="ready")
+        second = slow.answer()
+        assert second.id >= seen[-2].id > first.id + 5
+        with pytest.raises(TimeoutError):
+            slow.connection.recv(0.3)
+
+
+def test_a_recording_begins_again(server: RunningServer) -> None:
+    with server.client() as client:
+        client.send(type="watch", source=0)
+        begun, answers = 0, 0
+        while begun < 2:
+            begun += client.answer().facts["flags"] == NEW_SOURCE
+            client.send(type="ready")
+            answers += 1
+        assert answers <= 22  # of two rounds of ten frames
+
+
+def test_the_stream_is_read_back(server: RunningServer) -> None:
+    """As `live http://…/stream.mjpg?token=…` reads it: with the red corner that says that it is drawn."""
+    with open_source(f"http://127.0.0.1:{server.port}/stream.mjpg?token={TOKEN}") as source:
+        for frame, _ in zip(source.frames(), range(5), strict=False):
+            assert frame.image.shape == (48, 64, 3)
+            assert frame.image[3:8, 3:8, 2].min() > 200
+            assert frame.image[3:8, 3:8, 0].max() < 60
+
+
+def test_the_streams_boundary_is_in_no_picture(server: RunningServer) -> None:
+    import http.client
+
+    boundaries = []
+    for _ in range(2):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+        connection.request("GET", f"/stream.mjpg?token={TOKEN}")
+        response = connection.getresponse()
+        found = re.fullmatch(
+            r"multipart/x-mixed-replace;boundary=(live-gradcam-[0-9a-f]{48})", response.headers["content-type"]
+        )
+        assert found is not None
+        boundaries.append(found[1])
+        content = response.read1(200)
+        assert content.startswith(f"--{found[1]}\r\nContent-Type: image/jpeg\r\nContent-Length: ".encode())
+        connection.close()
+    assert boundaries[0] != boundaries[1]
+
+
+def test_the_same_messages_by_post(server: RunningServer) -> None:
+    def messages(path: str) -> list[Any]:
+        status, _, content = server.ask(path, "POST")
+        assert status == 200
+        return [json.loads(one) if isinstance(one, str) else parse_answer(one) for one in parse_posted(content)]
+
+    first = messages("/post/open")
+    assert first[0]["type"] == "hello"
+    viewer = first[0]["viewer"]
+    while not any(isinstance(one, dict) and one["type"] == "state" for one in first):
+        first += messages(f"/post/receive?viewer={viewer}")
+    frame = pack_frame(FrameBytes(5, 0, 0.5, jpeg(77)))
+    binary, text = {"Content-Type": "application/octet-stream"}, {"Content-Type": "application/json"}
+    assert server.ask(f"/post/send?viewer={viewer}", "POST", frame, binary)[0] == 204
+    answers: list[Any] = []
+    while not any(isinstance(one, Answer) for one in answers):
+        answers += messages(f"/post/receive?viewer={viewer}")
+    assert answers[-1].id == 5
+    assert answers[-1].facts["brightness"] == 77
+    command = b'{"type": "command", "name": "pin", "argument": 3}'
+    assert server.ask(f"/post/send?viewer={viewer}", "POST", command, text)[0] == 204
+    assert messages(f"/post/receive?viewer={viewer}")[-1]["state"] == {"pinned": 3}
+    assert server.ask(f"/post/send?viewer={viewer}", "POST", b"\xff", text)[0] == 400
+    assert server.ask(f"/post/send?viewer={viewer}", "POST", bytes((1 << 20) + 1), binary)[0] == 413
+    assert server.ask(f"/post/close?viewer={viewer}", "POST")[0] == 204
+    for path in (f"/post/receive?viewer={viewer}", f"/post/send?viewer={viewer}", "/post/receive"):
+        assert server.ask(path, "POST")[0] == 404
+
+
+def test_the_colours(server: RunningServer) -> None:
+    for name in ("turbo", "viridis"):
+        status, headers, content = server.ask(f"/colours/{name}")
+        assert status == 200
+        assert headers["content-type"] == "application/octet-stream"
+        levels = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], COLORMAPS[name])[:, 0]
+        assert np.array_equal(np.frombuffer(content, np.uint8).reshape(256, 3), levels[:, ::-1])
+    against = np.frombuffer(server.ask("/colours/against")[2], np.uint8).reshape(256, 3)
+    assert np.array_equal(against, colours_against()[:, 0, ::-1])
+    assert server.ask("/colours/plaid")[0] == 404
+
+
+def test_the_taught_model(server: RunningServer) -> None:
+    with server.client() as client:
+        hello = client.until("hello")
+        client.until("state")
+        status, _, content = server.ask(f"/model?viewer={hello['viewer']}")
+        assert (status, content) == (409, b"nothing was taught\n")
+        client.send(type="command", name="pin", argument=1)
+        client.until("state")
+        status, headers, content = server.ask(f"/model?viewer={hello['viewer']}")
+        assert (status, content) == (200, MODEL[1])
+        assert headers["content-disposition"] == 'attachment; filename="taught.keras"'
+    assert server.ask("/model?viewer=somebody")[0] == 404
+
+
+def test_what_visitors_keep(server: RunningServer, tmp_path: Path) -> None:
+    with server.client() as client:
+        viewer = client.until("hello")["viewer"]
+        names = []
+        for _ in range(2):
+            status, _, content = server.ask(f"/keep?viewer={viewer}&name=cat.json", "POST", b'{"a": 1}')
+            assert status == 200
+            names.append(json.loads(content)["name"])
+        assert names[0] != names[1]
+        assert all(re.fullmatch(r"live-gradcam-[0-9]{8}-[0-9]{6}-[0-9]{3}-cat\.json", name) for name in names)
+        for name in ("../cat.json", "cat.py", ".json", "", "a/b.png", "a%00.png", "CON", "x" * 200 + ".png"):
+            assert server.ask(f"/keep?viewer={viewer}&name={name}", "POST", b"x")[0] == 400
+    assert server.ask("/keep?viewer=somebody&name=cat.json", "POST", b"x")[0] == 404
+
+
+def test_a_picture_is_explained_for_a_program(server: RunningServer) -> None:
+    status, headers, content = server.ask("/api/explain?class=cat&class=7", "POST", jpeg(9, (20, 30)))
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert json.loads(content) == {"width": 30, "height": 20, "classes": ["cat", "7"]}
+    status, _, content = server.ask("/api/explain?class=nobody", "POST", jpeg())
+    assert (status, json.loads(content)) == (400, {"error": "there is no class 'nobody'"})
+    assert server.ask("/api/explain", "POST", b"GIF89a")[0] == 400
+    assert server.ask("/api/explain", "POST", bytes((1 << 20) + 1))[0] == 413
+    assert server.ask("/api/explain")[0] == 405
+    described = json.loads(server.ask("/api/openapi.json")[2])
+    assert described["openapi"].startswith("3.1")
+    assert set(described["paths"]) == {"/api/explain"}
+
+
+def test_what_is_not_there(server: RunningServer) -> None:
+    assert server.ask("/nothing")[0] == 404
+    assert server.ask("/page/../serve.py")[0] == 404
+    assert server.ask("/page/%2e%2e/serve.py")[0] == 404
+    assert server.ask("/ca.pem")[0] == 404
+    assert server.ask("/stream.mjpg?source=1")[0] == 404
+    assert server.ask("/stream.mjpg?source=-1")[0] == 404
+    assert server.ask("/colours/turbo", "HEAD")[::2] == (200, b"")
+
+
+def test_a_server_that_keeps_nothing_says_so() -> None:
+    with running_server() as server, server.client() as client:
+        hello = client.until("hello")
+        assert hello["keeps"] is False
+        assert server.ask(f"/keep?viewer={hello['viewer']}&name=a.png", "POST", b"x")[0] == 403
+        assert server.ask("/stream.mjpg")[0] == 404
+
+
+def test_the_page_is_there_before_the_network() -> None:
+    with running_server(worker=FakeWorker(starting=1.0)) as server, server.client() as client:
+        client.until("starting")
+        number = client.send_frame(jpeg(40))
+        status, _, content = server.ask("/api/explain", "POST", jpeg())
+        assert status == 503
+        assert b"starting" in content
+        client.send(type="command", name="pin", argument=3)
+        assert "starting" in client.until("notice")["text"]
+        client.until("ready")
+        assert client.answer().id == number
+
+
+def test_a_network_that_does_not_start_ends_the_server() -> None:
+    with pytest.raises(LiveGradcamError, match=r"there is no model cat\.keras"):  # noqa: SIM117
+        with running_server(worker=FakeWorker(fails="there is no model cat.keras")) as server:
+            server.thread.join(SECONDS)
+
+
+def test_the_end_is_told_and_quick() -> None:
+    """The page hears that it may come back; whoever streams or owes an answer does not hold the server up."""
+    with running_server(worker=FakeWorker(seconds=5)) as server, server.client() as client:
+        client.until("state")
+        client.send_frame(jpeg())
+        asked = time.monotonic()
+        server.stop.set()
+        assert client.until("bye") == {"type": "bye", "text": "The server has stopped.", "reconnect": True}
+        server.thread.join(SECONDS)
+        assert time.monotonic() - asked < 3
