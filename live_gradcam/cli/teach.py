@@ -34,6 +34,7 @@ from live_gradcam.cli.terminal import (
     complain,
     end_process,
     is_stdout,
+    start_teaching,
     write_json,
 )
 from live_gradcam.fitting.options import FITS_OF_FITTING, FitOfFitting
@@ -65,7 +66,7 @@ def teach(
             FITS_OF_FITTING,
             "--fit",
             help="How to fit a frame into the network's input, now and whenever the model is used. Default: as the "
-            "examples were collected, the network's own way, or stretch.",
+            "pictures were collected, the network's own way, or stretch.",
         ),
         FITS_OF_FITTING,
     ] = None,
@@ -112,13 +113,13 @@ def teach(
         reading=replace(
             reading, camera=CameraOptions(parse_size(resolution) if resolution else None, camera_fps, driver)
         ),
-        teaching=TeachingOptions(output, fit),
+        teaching=TeachingOptions(output, fit, start_teaching),
         script=read_script(script, ALL_COMMANDS) if script else (),
     )
     check_json_path(json_path, overwrite=overwrite)
     summary = run_live(source, session=replace(session, method=method, tune=tune), overlay=overlay, options=options)
     if not is_stdout(json_path):
-        for line in _lines(summary.taught):
+        for line in (*_lines(summary.taught), *(f"recorded in {path}" for path in summary.recordings)):
             print(line)
     if json_path is not None:
         write_json(summary.to_json(), json_path)
@@ -133,15 +134,11 @@ def teach(
 
 def _lines(taught: "Taught | None") -> list[str]:
     """What was taught, in lines."""
+    from live_gradcam.fitting.report.words import counted
+
     if taught is None:
         return ["nothing was taught"]
-    lines = [
-        f"{one.name}: {_counted(one.count, 'picture')} in {_counted(one.bursts, 'burst')}" for one in taught.classes
-    ]
+    lines = [f"{one.name}: {counted(one.count, 'picture')} in {counted(one.bursts, 'burst')}" for one in taught.classes]
     if taught.accuracy is not None:
         lines.append(f"accuracy on bursts that the head never saw: {100 * taught.accuracy:.0f} %")
     return lines + [f"written as {path}" for path in taught.models]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

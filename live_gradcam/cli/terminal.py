@@ -25,6 +25,7 @@ from live_gradcam.flow.threads import detached_threads
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.fit_choice import Look
+    from live_gradcam.fitting.teacher import Teacher
 
 PROCESS_START = time.perf_counter()
 FAILED, INTERRUPTED = 1, 130
@@ -89,8 +90,18 @@ def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Ses
     """Load, build and warm up, with a line on a terminal while it takes."""
     from live_gradcam.attribution.session import start_session
 
-    with terminal.status(f"starting {options.model}"):
+    with terminal.status(f"starting {escape(str(options.model))}"):
         return start_session(options, look=look, let_tensorflow_talk=is_debugging())
+
+
+def start_teaching(
+    options: SessionOptions, *, fit: str | None = None, look: "Look | None" = None
+) -> "tuple[Teacher, Session]":
+    """Load a network and make it ready to be taught, with a line on a terminal while it takes."""
+    from live_gradcam.fitting.taught_session import start_teaching
+
+    with terminal.status(f"starting {escape(str(options.model))}"):
+        return start_teaching(options, fit=fit, look=look, let_tensorflow_talk=is_debugging())
 
 
 def is_stdout(path: Path | None) -> bool:

@@ -103,7 +103,7 @@ def lesson_of(model: str | Path, fit: str | None) -> Lesson | None:
     path = Path(model)
     lesson = read_lesson(path) if path.suffix == ".keras" else None
     if lesson is not None and fit not in (None, lesson.fit):
-        raise UsageError(f"the examples were collected with --fit {lesson.fit}: use it, or leave --fit out")
+        raise UsageError(f"the pictures were collected with --fit {lesson.fit}: use it, or leave --fit out")
     return lesson
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.fit_choice import Look
     from live_gradcam.attribution.options import ExplainerOptions
+
+
+class StartTeaching(Protocol):
+    """Makes a network ready to be taught: `start_teaching`, or what says something on a terminal meanwhile."""
+
+    def __call__(
+        self, options: SessionOptions, *, fit: str | None = None, look: Look | None = None
+    ) -> tuple[Teacher, Session]:
+        """See `start_teaching`."""
 
 
 def start_teaching(

@@ -114,10 +114,10 @@ class Teacher:
             ModelError: they are of another network.
         """
         if len(lesson.names) > UNITS:
-            raise UsageError(f"the examples are of {len(lesson.names)} classes, and {UNITS} can be taught")
+            raise UsageError(f"the pictures are of {len(lesson.names)} classes, and {UNITS} can be taught")
         if any(len(example.features) != self.backbone.size for example in lesson.examples):
             raise ModelError(
-                f"the examples beside {self.base.name} were collected with another network: move them away, or use "
+                f"the pictures beside {self.base.name} were collected with another network: move them away, or use "
                 "that one"
             )
         self._names = [*lesson.names, *[None] * (UNITS - len(lesson.names))]
@@ -171,7 +171,7 @@ class Teacher:
         """
         shown = self.shown
         if len(shown) < 2:
-            raise UsageError("fewer than two classes have examples: collect some of a second one")
+            raise UsageError("fewer than two classes have pictures: collect some of a second one")
         head = self.head()
         own = Head(head.weights[:, shown], head.bias[shown])
         return self._with(own, tuple(self.classes[index].name for index in shown))

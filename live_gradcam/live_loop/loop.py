@@ -202,7 +202,7 @@ class LiveRun:
             message.log()
 
     def _commands_of_script(self) -> list[Command]:
-        if self._frames.explained is None:
+        if not self._script.left or self._frames.explained is None:
             return []
         now = self._frames.explained.frame.pts
         self._began_at = now if self._began_at is None else self._began_at
@@ -261,7 +261,7 @@ class LiveRun:
         """
         if wanted and self.teaching.session is None:
             if self.variants is None:
-                raise UsageError("the network starts: teach it when it is ready")
+                raise UsageError("the network is still starting: wait until a map is shown, and then teach it")
             session = self.variants.current
             self.teaching.begin(lambda: teachable(session))
         if not wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
 from live_gradcam.errors import UsageError, check_number
@@ -15,6 +15,9 @@ from live_gradcam.sources.options import SourceOptions
 from live_gradcam.surfaces.script import TimedCommand
 from live_gradcam.surfaces.surface import Surface
 
+if TYPE_CHECKING:
+    from live_gradcam.fitting.taught_session import StartTeaching
+
 
 @dataclass(frozen=True)
 class TeachingOptions:
@@ -23,10 +26,12 @@ class TeachingOptions:
     Attributes:
         output: the `.keras` file to write; None for a name of the time, in the folder for snapshots.
         fit: how frames enter the network: "stretch", "crop" or "letterbox"; None for the network's own way.
+        start: makes the network ready; None for `fitting.taught_session.start_teaching`.
     """
 
     output: Path | None = None
     fit: str | None = None
+    start: StartTeaching | None = None
 
     def check(self, model: Any, *, overwrite: bool) -> None:
         """Refuse what is wrong before anything slow starts.

@@ -142,7 +142,7 @@ def _teaching_starter(
     def start() -> Session:
         from live_gradcam.fitting.taught_session import start_teaching
 
-        teacher, session = start_teaching(options, fit=how.fit, look=frames.look)
+        teacher, session = (how.start or start_teaching)(options, fit=how.fit, look=frames.look)
         teaching.take(teacher, session)
         return session
 

@@ -37,10 +37,6 @@ class VariantChoice(Protocol):
 class Lessons(Protocol):
     """What a network is taught with: see `teaching.Teaching`."""
 
-    @property
-    def last(self) -> int | None:
-        """The class of which examples were collected last; None before the first."""
-
     def collect(self, index: int) -> None:
         """The next frame is an example of a class."""
 
@@ -52,6 +48,9 @@ class Lessons(Protocol):
 
     def rename(self, index: int | None, name: str) -> None:
         """Name a class; None for the one that was collected last."""
+
+    def class_to_name(self, index: int | None) -> int:
+        """The class that a name is for; None stands for the one that was collected last."""
 
     def undo(self) -> None:
         """Take the last burst back."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.fitting.head import Head
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
-from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.live_loop.teaching_thread import Keeping, Message, Swap, TeachingThread, vocabulary_of
 from live_gradcam.sources.frame import Frame
+
+if TYPE_CHECKING:
+    from live_gradcam.fitting.teacher import Teacher
 
 #: A key that is held repeats, and nobody says when it is let go: it was, when no repeat came for so many seconds. The
 #: first repeat takes longer.
@@ -181,10 +183,19 @@ class Teaching:
             UsageError: there is none yet.
         """
         self._check_ready()
+        place = self.class_to_name(index)
+        self._thread.do(lambda: self._thread.rename(place, name))
+
+    def class_to_name(self, index: int | None) -> int:
+        """The class that a name is for; None stands for the one that was collected last.
+
+        Raises:
+            UsageError: there is none yet.
+        """
         index = self.last if index is None else index
         if index is None:
-            raise UsageError("collect examples of a class first: then it can be named")
-        self._thread.do(lambda: self._thread.rename(index, name))
+            raise UsageError("collect pictures of a class first: then you can name it")
+        return index
 
     def save(self) -> None:
         """Write the model and the examples.
@@ -290,7 +301,7 @@ class Teaching:
 
     def _check_ready(self) -> None:
         if self.session is None:
-            raise UsageError("the network is not ready to be taught yet")
+            raise UsageError("the network is not ready to be taught yet: wait a moment")
 
     def taught(self) -> Taught | None:
         """What was taught; None where nothing was."""

@@ -31,8 +31,7 @@ def _release(run: ExplainedRun, _: Argument) -> None:
 
 def _name(run: ExplainedRun, argument: Argument) -> None:
     if argument is None:
-        if run.teaching.last is None:
-            raise UsageError("collect examples of a class first: then it can be named")
+        run.teaching.class_to_name(None)
         run.teaching.release()
         run.state.naming = ""
         return

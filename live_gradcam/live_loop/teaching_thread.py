@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.files import timestamped_name
-from live_gradcam.fitting.head import Head
+from live_gradcam.fitting.report.words import counted
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import UNITS
-from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.flow.slot import Slot
 from live_gradcam.flow.threads import DetachedThread
+
+if TYPE_CHECKING:
+    from live_gradcam.fitting.head import Head
+    from live_gradcam.fitting.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
@@ -166,8 +169,7 @@ class TeachingThread:
         self.is_unsaved = True
         self._fit()
         left = self.classes[undone.index].count
-        taken = undone.count - left
-        self._say(f"{taken} {'picture' if taken == 1 else 'pictures'} of {undone.name} taken back")
+        self._say(f"{counted(undone.count - left, 'picture')} of {undone.name} taken back")
 
     def rename(self, index: int, name: str) -> None:
         """Name a class."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from live_gradcam.cli import app
+from live_gradcam import LiveOptions, SessionOptions
+from live_gradcam.cli import app, terminal
+from live_gradcam.fitting import taught_session
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.live_loop import run
 from live_gradcam.live_loop.summary import LiveSummary
@@ -48,6 +52,33 @@ def test_what_is_wrong_is_said_before_a_window_opens(
         assert words in refused(capfd, "99", *arguments)[1]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_network_is_started_with_a_line_and_debugging_lets_tensorflow_talk(
+    monkeypatch: pytest.MonkeyPatch, debug: bool
+) -> None:
+    """What the command hands to the run is what the run starts the network with."""
+    screen, talks = StringIO(), []
+    monkeypatch.setattr(terminal, "terminal", Console(file=screen, force_terminal=True))
+    monkeypatch.setattr(
+        taught_session,
+        "start_teaching",
+        lambda *_, let_tensorflow_talk, **__: talks.append(let_tensorflow_talk) or ("teacher", "session"),
+    )
+
+    def starts(*_: object, session: SessionOptions, options: LiveOptions, **__: object) -> LiveSummary:
+        assert options.teaching is not None
+        assert options.teaching.start is not None
+        assert options.teaching.start(session) == ("teacher", "session")
+        return LiveSummary(1, 1, 1, 0, 0, 1.0, {}, {}, (), 0, False, None)
+
+    monkeypatch.setattr(run, "live", starts)
+    with pytest.raises(SystemExit):
+        app(["teach", "99", "-m", "[b]net.keras", *(["--debug"] if debug else [])])
+    terminal.set_up_logging()  # as it is without flags
+    assert talks == [debug]
+    assert "starting [b]net.keras" in screen.getvalue()
+
+
 def test_what_was_taught_is_printed(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     classes = (TaughtClass(0, "nothing", 3, 1, True), TaughtClass(2, "my cup ☕", 20, 2, True))
     taught = Taught(classes, 0.914, (Path("own.keras"),), None, False)
@@ -68,6 +99,8 @@ def test_what_was_taught_is_printed(capfd: pytest.CaptureFixture[str], monkeypat
     ]
     assert ended(summary) == (0, "\n".join(lines) + "\n", "")
     assert ended(replace(summary, taught=None)) == (0, "nothing was taught\n", "")
+    recorded = replace(summary, taught=None, recordings=(Path("a.mp4"), Path("b.mp4")))
+    assert ended(recorded) == (0, "nothing was taught\nrecorded in a.mp4\nrecorded in b.mp4\n", "")
     code, _, err = ended(replace(summary, taught=replace(taught, is_unsaved=True)))
     assert (code, "what you taught last is not written" in err) == (0, True)
     code, _, err = ended(replace(summary, taught=replace(taught, failure="cannot write own.keras: no room")))

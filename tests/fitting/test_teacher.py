@@ -67,7 +67,7 @@ def test_nothing_is_there_from_the_start() -> None:
     assert teacher.undo_last_burst() is None
     head = teacher.head()
     np.testing.assert_array_equal(head.probabilities(np.ones((1, 8), np.float32)), np.eye(UNITS)[:1])
-    with pytest.raises(UsageError, match="fewer than two classes have examples"):
+    with pytest.raises(UsageError, match="fewer than two classes have pictures"):
         teacher.classifier  # noqa: B018  # it is a property
 
 
@@ -309,7 +309,7 @@ def test_saving_refuses_what_exists_beside_it(tmp_path: Path) -> None:
 
 def test_examples_that_do_not_go_with_the_network_are_refused(saved: tuple[Teacher, Path], tmp_path: Path) -> None:
     _, path = saved
-    with pytest.raises(UsageError, match="the examples were collected with --fit stretch"):
+    with pytest.raises(UsageError, match="the pictures were collected with --fit stretch"):
         Teacher.load(path, fit="crop")
     copy = tmp_path / "copy.keras"
     copy.write_bytes(path.read_bytes())

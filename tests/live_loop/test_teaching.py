@@ -190,7 +190,7 @@ def test_what_cannot_be_taught_is_said() -> None:
     with ready(Clock()) as teaching:
         with pytest.raises(UsageError, match="there is no class 12"):
             teaching.hold(12)
-        with pytest.raises(UsageError, match="collect examples of a class first"):
+        with pytest.raises(UsageError, match="collect pictures of a class first: then you can name it"):
             teaching.rename(None, "cup")
         teaching.undo()
         told = lambda: (teaching.message() or Message("", False)).text  # noqa: E731
@@ -312,7 +312,7 @@ def test_what_a_script_cannot_have_is_logged_where_nobody_sees_a_screen(
     )
     assert summary.taught is not None
     assert summary.taught.classes == ()
-    assert "fewer than two classes have examples" in str(summary.taught.failure)
+    assert "fewer than two classes have pictures" in str(summary.taught.failure)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     told = {
         "there is no class 12: the keys are 0 to 9",
@@ -407,6 +407,22 @@ def test_a_live_run_becomes_a_lesson_and_goes_back(model: Path, tmp_path: Path) 
     assert summary.taught is not None
     assert summary.taught.is_unsaved
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_class_that_is_not_there_yet_cannot_be_pinned_when_teaching_has_stopped(model: Path, tmp_path: Path) -> None:
+    """The network that was taught from the start goes on with its ten units, of which one has a class."""
+
+    def script(surface: ThreadedSurface) -> None:
+        surface.wait_for(lambda scene: scene.explained)
+        surface.ask("teach", False)
+        surface.wait_for(lambda scene: not scene.state["teaching"])
+        surface.ask("pin", 5)
+        surface.wait_for(lambda scene: scene.hud.notice == "the network has no class 5")
+        surface.ask("pin", 0)
+        surface.wait_for(lambda scene: scene.state["pinned"])
+
+    taught_by(script, model, tmp_path, teaching=TeachingOptions())
 
 
 def test_a_network_that_cannot_be_taught_says_so_and_runs_on(tmp_path: Path) -> None:
