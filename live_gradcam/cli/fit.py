@@ -155,6 +155,12 @@ def fit(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="MODEL.keras", help="The model file to write.")
     ] = None,
+    teachable: Annotated[
+        bool,
+        typer.Option(
+            "--teachable", help="Write the features beside the model, so that teach goes on from the pictures."
+        ),
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -165,6 +171,7 @@ def fit(
     overwrite: Overwrite = False,
 ) -> None:
     """Fit a network to your own classes, and say how good it is on pictures that it never saw."""
+    from live_gradcam.fitting.examples import check_lesson
     from live_gradcam.fitting.fit import fit as fit_network
     from live_gradcam.fitting.fitted import check_model_path
 
@@ -179,6 +186,11 @@ def fit(
         )
     if output is not None:
         check_model_path(output, overwrite=overwrite)
+    if teachable:
+        if output is None:
+            raise UsageError("--teachable writes features beside the model: give -o MODEL.keras too")
+        check_lesson(output, overwrite=overwrite)
+        options = replace(options, teachable=True)
     check_json_path(json_path, overwrite=overwrite)
     source = _source(sources or [], from_videos=from_videos)
     with StageBars(terminal) as on_progress:
@@ -186,7 +198,7 @@ def fit(
             source, model=backbone.model, model_options=backbone.of_model(), options=options, on_progress=on_progress
         )
     if output is not None:
-        fitted.save(output, overwrite=overwrite)
+        fitted.save(output, overwrite=overwrite, teachable=teachable)
     if not is_stdout(json_path):
         print_fit(fitted, output)
     if report is not None:

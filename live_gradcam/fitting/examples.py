@@ -117,7 +117,8 @@ def write_lesson(model: Path, lesson: Lesson) -> None:
         OutputError: they cannot be written.
     """
     files = _file_names(lesson)
-    _write_pictures(examples_beside(model), zip(lesson.examples, files, strict=True))
+    if any(files) or examples_beside(model).exists():
+        _write_pictures(examples_beside(model), zip(lesson.examples, files, strict=True))
     path = features_beside(model)
     facts = {"schema": SCHEMA, "fit": lesson.fit, "names": lesson.names}
     size = len(lesson.examples[0].features) if lesson.examples else 0

@@ -19,6 +19,7 @@ from live_gradcam.fitting.cross_validation import CrossValidated, cross_validate
 from live_gradcam.fitting.dataset import PARTS, Dataset, LeftOut, check_groups
 from live_gradcam.fitting.decoding import read_all
 from live_gradcam.fitting.fitted import Fitted
+from live_gradcam.fitting.fitted_lesson import check_teachable
 from live_gradcam.fitting.folds import honest_folds
 from live_gradcam.fitting.head import Head, fit_head
 from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions, chosen_fit
@@ -67,6 +68,8 @@ def fit(
     check_model(model, model_options)
     with run.timed("look"):
         dataset = read_dataset(source, options, lambda done, total: run.on_progress("look at files", done, total))
+    if options.teachable:
+        check_teachable(dataset)
     set_compiler_flags()
     with quiet_tensorflow():
         with run.timed("load"):

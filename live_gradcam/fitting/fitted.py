@@ -119,17 +119,28 @@ class Fitted:
         fitted = with_head(self.backbone.classifier, self.backbone.model, head, self.dataset.classes)
         return replace(fitted, fit=self.backbone.fit, card=None)  # whose scores are of another head
 
-    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, *, overwrite: bool = False, teachable: bool = False) -> None:
         """Write the network as plain Keras, with its card in it, and the names of its classes beside it.
 
         Args:
             path: a `.keras` file.
             overwrite: whether a file that exists may be replaced.
+            teachable: whether the features are written beside it, too, so that `Teacher.load` goes on from them.
 
         Raises:
+            UsageError: the classes cannot be taught: see `fitted_lesson.check_teachable`.
             OutputError: it cannot be written.
         """
-        write_model(Path(path), self.classifier.model, self.card, overwrite=overwrite)
+        from live_gradcam.fitting.examples import check_lesson, write_lesson
+        from live_gradcam.fitting.fitted_lesson import check_teachable, lesson_of_fit
+
+        path = Path(path)
+        if teachable:
+            check_teachable(self.dataset)
+            check_lesson(path, overwrite=overwrite)
+        write_model(path, self.classifier.model, self.card, overwrite=overwrite)
+        if teachable:
+            write_lesson(path, lesson_of_fit(self))
 
     def report(self, folder: str | Path, options: ReportOptions | None = None) -> Path:
         """Write what was found out as a page, with its pictures and figures: see `report.writing.write_report`.

@@ -45,6 +45,7 @@ class FitOptions:
         augment: whether pictures are varied when blocks are trained.
         seed: of what is drawn at random.
         cache: whether features are kept for the next time.
+        teachable: whether the classes must be such that `teach` can go on from them.
 
     Raises:
         UsageError: a number or a name that is not possible.
@@ -60,6 +61,7 @@ class FitOptions:
     augment: bool = False
     seed: int = 0
     cache: bool = True
+    teachable: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.every < float("inf"):

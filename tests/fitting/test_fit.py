@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,11 @@ import pytest
 from keras import layers
 from video_files import make_video
 
-from live_gradcam import Explainer, FitOptions, Fitted, fit, load_classifier
+from live_gradcam import Explainer, FitOptions, Fitted, Teacher, fit, load_classifier
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.fitting.features import Backbone
 from live_gradcam.fitting.fitted import check_model_path
+from live_gradcam.fitting.fitted_lesson import lesson_of_fit
 from live_gradcam.fitting.head import fit_head
 from live_gradcam.networks.card import read_card
 from live_gradcam.networks.model_source import ModelOptions
@@ -166,6 +168,52 @@ def test_the_file_says_all_that_is_needed(fitted: Fitted, tmp_path: Path) -> Non
     with pytest.raises(OutputError, match="exists already"):
         fitted.save(path)
     fitted.save(path, overwrite=True)
+
+
+def test_teaching_goes_on_from_a_fit(fitted: Fitted, tmp_path: Path) -> None:
+    path = tmp_path / "mine.keras"
+    fitted.save(path, teachable=True)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        *("mine.card.json", "mine.features.npz", "mine.keras", "mine.labels.txt"),
+    ]
+    teacher = Teacher.load(path)
+    assert [(one.name, one.count) for one in teacher.classes[:5]] == [
+        *(("nothing", 0), ("across", 12), ("down", 12), ("spots", 12), ("class 4", 0)),
+    ]
+    rows = fitted.dataset.rows_of("train")
+    for index, one in enumerate(teacher.classes[1:4]):  # a burst is what belongs together
+        assert one.bursts == len(set(fitted.groups[rows[fitted.dataset.targets[rows] == index]].tolist())) > 1
+    np.testing.assert_array_equal(teacher.features, fitted.features[rows])
+    seen = cv2.imread(str(fitted.dataset.examples[rows[0]].path))
+    np.testing.assert_allclose(teacher.backbone.features([seen])[0], fitted.features[rows[0]], rtol=1e-3, atol=1e-4)
+    assert teacher.scores().accuracy > 0.9  # type: ignore[union-attr]
+    black = np.zeros((30, 40, 3), np.uint8)
+    teacher.add(black, "black")
+    teacher.end_burst()
+    teacher.add(black + 3, "black")
+    probabilities = teacher.classifier.model(np.float32([cv2.resize(seen, (24, 24))[..., ::-1], black[:24, :24]]))
+    assert np.asarray(probabilities).argmax(axis=1).tolist() == [0, 3]
+    teacher.save(tmp_path / "more.keras")
+    assert [one.count for one in Teacher.load(tmp_path / "more.keras").classes[:5]] == [0, 12, 12, 12, 2]
+    with pytest.raises(OutputError, match=r"mine\.(keras|features\.npz) exists already"):
+        fitted.save(path, teachable=True)
+
+
+def test_a_class_of_nothing_is_the_one_that_teaching_has(fitted: Fitted) -> None:
+    dataset = replace(fitted.dataset, classes=("across", "Nothing", "spots"))
+    lesson = lesson_of_fit(replace(fitted, dataset=dataset))
+    assert lesson.names == ("Nothing", "across", "spots")
+    assert [one.target for one in lesson.examples] == [1] * 12 + [0] * 12 + [2] * 12
+
+
+def test_what_cannot_be_taught_further_is_refused_before_a_picture_is_decoded(tmp_path: Path) -> None:
+    for kind in range(10):
+        for number in range(2):
+            path = tmp_path / f"kind {kind}" / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), stripes(0, 10 * kind + number))
+    with pytest.raises(UsageError, match="10 classes are too many to be taught: give at most 9, and one that is"):
+        fit(tmp_path, options=FitOptions(teachable=True))
 
 
 @pytest.mark.slow
