@@ -18,6 +18,7 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.serving.addresses import PageAddress, is_open, own_names, page_address
+from live_gradcam.serving.explaining.options import checked_session
 from live_gradcam.serving.options import ServeOptions, ViewerOptions
 from live_gradcam.sources.opening import open_source, text_of
 
@@ -68,8 +69,7 @@ def serve(
         LiveGradcamError: the port is taken; as `start_session`.
     """
     check_packages(options)
-    session = replace(session, is_live=True)
-    session.check()
+    session = checked_session(session)
     options.check()
     if not isinstance(session.model, (str, Path)):
         raise UsageError("a network in memory cannot go to the processes that explain: give a name or a file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,14 @@ import numpy as np
 from fake_worker import FakeWorker
 from websockets.sync.client import ClientConnection, connect
 
+from live_gradcam import SessionOptions
 from live_gradcam.serving.addresses import PageAddress
 from live_gradcam.serving.messages import Answer, FrameBytes, pack_frame, parse_answer
 from live_gradcam.serving.options import ServeOptions
 from live_gradcam.serving.serve import serve
 
 TOKEN = "a-token-of-the-tests"
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 def jpeg(level: int = 90, size: tuple[int, int] = (36, 64)) -> bytes:
@@ -98,14 +100,23 @@ class RunningServer:
         """A viewer."""
         headers = keywords.pop("additional_headers", {"Authorization": f"Bearer {TOKEN}"})
         uri = f"ws://127.0.0.1:{self.port}/ws"
-        with connect(uri, additional_headers=headers, max_size=None, **keywords) as connection:
+        with connect(uri, additional_headers=headers, max_size=None, max_queue=None, **keywords) as connection:
             yield Client(connection)
 
     def ask(
-        self, path: str, method: str = "GET", body: bytes | None = None, headers: dict[str, str] | None = None
+        self,
+        path: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        context: ssl.SSLContext | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
-        """A request with the token. Returns status, headers and content."""
+        """A request with the token, over https with a context. Returns status, headers and content."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        if self.address.is_secure:
+            trust = context or ssl._create_unverified_context()
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=SECONDS, context=trust)
         try:
             connection.request(method, path, body, {"Authorization": f"Bearer {TOKEN}", **(headers or {})})
             response = connection.getresponse()
@@ -116,13 +127,17 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    sources: Sequence[str] = (), worker: FakeWorker | None = None, **options: Any
+    sources: Sequence[str] = (),
+    worker: FakeWorker | None = None,
+    session: SessionOptions | None = None,
+    **options: Any,
 ) -> Iterator[RunningServer]:
     """A server that listens on a free port of this machine.
 
     Args:
         sources: to watch.
         worker: what explains; None for one that answers at once.
+        session: of a cluster, how many threads an actor has.
         options: of `ServeOptions`.
     """
     stop, started = threading.Event(), threading.Event()
@@ -137,7 +152,7 @@ def running_server(
         try:
             how = replace(ServeOptions(port=0, token=TOKEN), **options)
             make = partial(FakeWorker, **vars_of(worker)) if worker else FakeWorker
-            serve(sources, options=how, on_start=show, stop=stop, worker=make)
+            serve(sources, session=session or SessionOptions(), options=how, on_start=show, stop=stop, worker=make)
         except BaseException as failure:  # raised again by the test
             failures.append(failure)
         finally:

@@ -108,7 +108,15 @@ def test_machines_around_ask_by_number() -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "https://127.0.0.1.evil.example", "null", "http://localhost", "http://127.0.0.1", "x"],
+    [
+        "http://evil.example",
+        "https://127.0.0.1.evil.example",
+        "null",
+        "http://localhost",
+        "http://127.0.0.1",
+        "x",
+        "http://[",
+    ],
 )
 def test_a_foreign_origin_is_refused(server: RunningServer, origin: str) -> None:
     assert ask(server, Cookie=cookie_of(server), Origin=origin).status == 403

@@ -33,9 +33,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for what visitors save."""
+    return tmp_path_factory.mktemp("kept") / "visitors"
+
+
+@pytest.fixture(scope="module")
+def server(clip: Path, kept: Path) -> Iterator[RunningServer]:
     """A server with a source, which keeps what visitors save."""
-    with running_server([str(clip)], keep=tmp_path_factory.mktemp("kept")) as server:
+    with running_server([str(clip)], keep=kept) as server:
         with server.client() as client:
             client.until("ready")
         yield server
@@ -265,7 +271,7 @@ def test_the_taught_model(server: RunningServer) -> None:
     assert server.ask("/model?viewer=somebody")[0] == 404
 
 
-def test_what_visitors_keep(server: RunningServer, tmp_path: Path) -> None:
+def test_what_visitors_keep(server: RunningServer, kept: Path) -> None:
     with server.client() as client:
         viewer = client.until("hello")["viewer"]
         names = []
@@ -274,6 +280,8 @@ def test_what_visitors_keep(server: RunningServer, tmp_path: Path) -> None:
             assert status == 200
             names.append(json.loads(content)["name"])
         assert names[0] != names[1]
+        assert all((kept / name).read_bytes() == b'{"a": 1}' for name in names)
+        assert len(list(kept.iterdir())) == 2
         assert all(re.fullmatch(r"live-gradcam-[0-9]{8}-[0-9]{6}-[0-9]{3}-cat\.json", name) for name in names)
         for name in ("../cat.json", "cat.py", ".json", "", "a/b.png", "a%00.png", "CON", "x" * 200 + ".png"):
             assert server.ask(f"/keep?viewer={viewer}&name={name}", "POST", b"x")[0] == 400

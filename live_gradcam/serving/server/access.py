@@ -69,7 +69,7 @@ class Rules:
         if not self.knows_host(host):
             return 421, "This server does not go by that name. Start it with --allow-host NAME to let it."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _host_of(origin) != host.lower():
             return 403, "Another site may not use this server."
         if not self._knows(scope, headers):
             return 403, "Open the whole address that live-gradcam printed, with its token."
@@ -117,6 +117,14 @@ def _name_of(host: str) -> str | None:
         return None
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _host_of(origin: str) -> str | None:
+    """The host and port in an Origin header; None where it has none."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
     except ValueError:
         return None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.files import timestamped_name
@@ -18,6 +19,7 @@ from live_gradcam.serving.server.service import Service
 #: A name that means nothing to any system: no folder, no hidden file, no device.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(\.[a-z0-9-]{1,20})?\.(jpg|png|json|webm|mp4)")
 _MOST_BYTES = 64 << 20
+_PART_BYTES = 256 << 10
 #: What all visitors together may leave while the server runs.
 _MOST_BYTES_IN_ALL = 4 << 30
 
@@ -30,16 +32,39 @@ async def _model(request: Request) -> Response:
     explained = viewer.watching or viewer
     if explained.station is None:
         return PlainTextResponse("there is no model yet\n", 404)
+    if service.models.locked():
+        return PlainTextResponse("others take their models at this moment: try again\n", 503)
+    await service.models.acquire()
     try:
         name, content = await explained.station.call("model", explained.name)
     except LiveGradcamError as error:
+        service.models.release()
         return PlainTextResponse(f"{error}\n", 409)
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    return Response(
-        content,
-        media_type="application/octet-stream",
-        headers={"content-disposition": f'attachment; filename="{safe}"'},
-    )
+    except BaseException:
+        service.models.release()
+        raise
+    return _Model(name, content, service.models)
+
+
+class _Model(Response):
+    """A model on its way: few are held at a time, and each until the visitor has read it."""
+
+    def __init__(self, name: str, content: bytes, places: asyncio.Semaphore) -> None:
+        safe = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+        headers = {"content-disposition": f'attachment; filename="{safe}"', "content-length": str(len(content))}
+        super().__init__(media_type="application/octet-stream", headers=headers)
+        self._content = memoryview(content)
+        self._places = places
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for place in range(0, len(self._content), _PART_BYTES):
+                part = bytes(self._content[place : place + _PART_BYTES])
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            self._places.release()
 
 
 async def _keep(request: Request) -> Response:
@@ -55,15 +80,16 @@ async def _keep(request: Request) -> Response:
         )
     if service.kept_bytes >= _MOST_BYTES_IN_ALL:
         return PlainTextResponse("this server keeps no more\n", 507)
-    try:
-        content = await read_body(request, _MOST_BYTES)
-    except BodyError as error:
-        return error.response
-    service.kept_bytes += len(content)
-    try:
-        kept = await asyncio.get_running_loop().run_in_executor(None, _write, service.keep, name, content)
-    except OSError as error:
-        return PlainTextResponse(f"it cannot be written: {error.strerror}\n", 507)
+    async with service.keeping:  # one after another: each may be large
+        try:
+            content = await read_body(request, _MOST_BYTES)
+        except BodyError as error:
+            return error.response
+        service.kept_bytes += len(content)
+        try:
+            kept = await asyncio.get_running_loop().run_in_executor(None, _write, service.keep, name, content)
+        except OSError as error:
+            return PlainTextResponse(f"it cannot be written: {error.strerror}\n", 507)
     return JSONResponse({"name": kept})
 
 

@@ -19,6 +19,8 @@ from live_gradcam.serving.server.watching import WatchedSource
 #: Who does not take for so long what is sent is gone.
 _PATIENCE_SECONDS = 20.0
 _SWEEP_SECONDS = 1.0
+#: How many taught models are in the server's memory at a time.
+_MOST_MODELS = 4
 
 
 class FullError(LiveGradcamError):
@@ -50,6 +52,8 @@ class Service:
 
     Attributes:
         kept_bytes: how much viewers left there.
+        keeping: held while something is kept.
+        models: a place for each model that is on its way to a viewer.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Service:
         self.limits = limits
         self.keep = keep
         self.kept_bytes = 0
+        self.keeping = asyncio.Lock()
+        self.models = asyncio.Semaphore(_MOST_MODELS)
         self._hello = hello
         self._viewers: dict[str, Viewer] = {}
         self._is_closing = False

@@ -77,9 +77,7 @@ class WorkerHost:
         self._thread.start()
 
     def ask(self, name: str, arguments: tuple[Any, ...], answer: Answer) -> None:
-        """Have a method called after all that was asked before, or beside it.
-
-        A frame is decoded here and now, in this thread.
+        """Have a method called, after all that was asked before. A frame is decoded here and now, in this thread.
 
         Args:
             name: of the method.

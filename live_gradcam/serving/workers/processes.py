@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import multiprocessing
 import os
 import pickle
@@ -22,6 +23,8 @@ from live_gradcam.serving.workers.host import MakeWorker, WorkerHost, result_of
 _LENGTH = struct.Struct("<Q")
 _BUFFER_BYTES = 1 << 20
 _JOIN_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
 _LOST = "the process that explains is gone, perhaps because the memory was full"
 
 
@@ -46,7 +49,9 @@ class ProcessLink:
         """
         ours, theirs = socket.socketpair()
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        process = context.Process(target=_work, args=(theirs, make), name="explain", daemon=True)
+        process = context.Process(
+            target=_work, args=(theirs, make, not _log.isEnabledFor(logging.DEBUG)), name="explain", daemon=True
+        )
         with without_interrupts():
             process.start()
         theirs.close()
@@ -96,9 +101,11 @@ class ProcessLink:
                 future.set_exception(WorkerLostError(_LOST))
 
 
-def _work(connection: socket.socket, make: MakeWorker) -> None:
+def _work(connection: socket.socket, make: MakeWorker, quiet: bool) -> None:
     """Of the process: do what is asked on a socket until its other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one handles Ctrl-C
+    if quiet:  # a decoder complains there of visitors' pictures; warnings of ours are sent back
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     connection.setblocking(True)
     sending = threading.Lock()
 
