@@ -1,4 +1,8 @@
-"""Running the command line as a person does, in a process of its own."""
+"""Running the command line as a person does, in a process of its own.
+
+What is about the start itself (silence, what is imported, signals, another engine's libraries) is `start`ed. All else
+is `run`, which has the same answers and saves the import of TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any
+
+from forked import IS_POSSIBLE, run_forked
 
 SECONDS = 120
 
@@ -46,5 +52,7 @@ def finish(process: subprocess.Popen[str]) -> Finished:
 
 
 def run(*arguments: Any, **changes: str) -> Finished:
-    """Run `live-gradcam ARGUMENTS` to its end."""
-    return finish(start(*arguments, **changes))
+    """Run `live-gradcam ARGUMENTS` to its end, where TensorFlow is imported already."""
+    if not IS_POSSIBLE:
+        return finish(start(*arguments, **changes))
+    return Finished(*run_forked([str(argument) for argument in arguments], environment(**changes), SECONDS))

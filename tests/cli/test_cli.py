@@ -108,7 +108,7 @@ def test_importing_the_package_needs_no_tensorflow() -> None:
 
 @pytest.mark.versions
 def test_nothing_is_printed_that_is_not_ours(picture: Path, tmp_path: Path) -> None:
-    finished = run("explain", picture, "-o", tmp_path / "out.png")
+    finished = finish(start("explain", picture, "-o", tmp_path / "out.png"))
     assert finished.code == 0
     assert finished.err == ""
     assert re.fullmatch(r"\S+chelsea\.png: Egyptian cat \d+\.\d %, [^\n]+ → \S+out\.png\n", finished.out)
@@ -529,7 +529,7 @@ def test_a_transformers_tokens_are_shown_as_possible_layers(here, picture: Path,
 def test_weights_that_cannot_be_downloaded(picture: Path, tmp_path: Path) -> None:
     """Port 9 of this machine answers nothing, so the download fails at once, as it does offline."""
     unreachable = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    finished = run("explain", picture, "-m", "MobileNetV2", KERAS_HOME=str(tmp_path / "keras"), **unreachable)
+    finished = finish(start("explain", picture, "-m", "MobileNetV2", KERAS_HOME=str(tmp_path / "keras"), **unreachable))
     assert finished.code == 1
     last = finished.err.splitlines()[-1]
     assert "--weights FILE" in last
@@ -538,8 +538,8 @@ def test_weights_that_cannot_be_downloaded(picture: Path, tmp_path: Path) -> Non
 
 
 def test_no_display() -> None:
-    assert_one_line(run("live", TOUR), 1, "there is no display", "--headless")
-    assert_one_line(run("live", TOUR, DISPLAY=":99999"), 1, "cannot be opened", "--headless")
+    assert_one_line(finish(start("live", TOUR)), 1, "there is no display", "--headless")
+    assert_one_line(finish(start("live", TOUR, DISPLAY=":99999")), 1, "cannot be opened", "--headless")
 
 
 def test_a_camera_or_stream_that_is_not_there() -> None:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from command_line import environment, run
+from command_line import environment, finish, start
 from keras import layers
 from typer.testing import CliRunner
 
@@ -261,7 +261,7 @@ def test_a_command_runs_on_the_engine_and_prints_nothing_that_is_not_ours(
     tmp_path: Path, chelsea: np.ndarray, engine: str
 ) -> None:
     cv2.imwrite(str(tmp_path / "chelsea.png"), chelsea)
-    finished = run("explain", tmp_path / "chelsea.png", "--engine", engine, "--json", "-")
+    finished = finish(start("explain", tmp_path / "chelsea.png", "--engine", engine, "--json", "-"))
     assert (finished.code, finished.err) == (0, "")
     assert json.loads(finished.out)["predictions"][0]["label"] == "Egyptian cat"
 
