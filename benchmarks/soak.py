@@ -23,6 +23,7 @@ from live_gradcam import LiveOptions, live
 from live_gradcam.attribution.fit_choice import Look
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.benchmark import synthetic_frames
+from live_gradcam.networks.catalog import DEFAULT_MODEL
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.source import FrameSource
 
@@ -41,13 +42,14 @@ def main() -> int:
     """Run, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="what explains them")
     parser.add_argument("--no-record", action="store_true", help="encode nothing")
     arguments = parser.parse_args()
     memory: list[float] = []
     sessions: list[Session] = []
 
     def start(options: SessionOptions, *, look: Look | None = None) -> Session:
-        sessions.append(start_session(replace(options, maps=None), look=look))
+        sessions.append(start_session(replace(options, model=arguments.model, maps=None), look=look))
         return sessions[-1]
 
     class Synthetic(FrameSource):
