@@ -102,13 +102,17 @@ def test_what_is_asked_for_is_done() -> None:
 
 @pytest.mark.slow
 def test_a_wide_picture_says_in_its_numbers_how_it_was_seen(tmp_path: Path) -> None:
-    path = tmp_path / "wide.png"
+    path, network = tmp_path / "wide.png", tmp_path / "seven.keras"
+    image = keras.Input((56, 56, 3))
+    maps = layers.Conv2D(4, 8, strides=8, activation="relu")(image)
+    keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(maps))).save(network)
+    seven = ["-m", str(network)]  # its map has as many places as the default network's
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8))
     for flags, fit, tiles, region, columns in (
         ([], "tiles", 3, [0, 0, 160, 90], 12),
-        (["--tiles", "2"], "tiles", 2, [0, 0, 160, 90], 12),
-        (["--fit", "stretch"], "stretch", 1, [0, 0, 160, 90], 7),
-        (["--fit", "crop"], "crop", 1, [35, 0, 90, 90], 7),
+        ([*seven, "--tiles", "2"], "tiles", 2, [0, 0, 160, 90], 12),
+        ([*seven, "--fit", "stretch"], "stretch", 1, [0, 0, 160, 90], 7),
+        ([*seven, "--fit", "crop"], "crop", 1, [35, 0, 90, 90], 7),
     ):
         result = CliRunner().invoke(app, ["explain", str(path), "--json", "-", "--engine", "graph", *flags])
         record = json.loads(result.stdout)

@@ -225,13 +225,20 @@ def test_a_cat_is_a_cat(cat: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_class_is_asked_for_by_an_everyday_name(cat: Path) -> None:
-    record = explained(cat, "-c", "cat")
+def test_a_class_is_asked_for_by_an_everyday_name(cat: Path, tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 3))
+    scores = layers.Dense(1000, activation="softmax")
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 8, strides=8, activation="relu")(image))
+    model = keras.Model(image, scores(pooled))
+    scores.set_weights([scores.get_weights()[0], 9.0 * np.isin(np.arange(1000), (281, 282, 285))])  # it sees cats
+    model.save(tmp_path / "cats.keras")
+    flags = (cat, "-m", tmp_path / "cats.keras", "--labels", "imagenet")
+    record = explained(*flags, "-c", "cat")
     assert (record["target_label"], record["predictions"][0]["label"]) == ("cat", "cat")
-    assert explained(cat, "-c", "Cat")["target"] == record["target"]
-    by_index = explained(cat, "-c", str(record["target"]), "--names", "everyday")
+    assert explained(*flags, "-c", "Cat")["target"] == record["target"]
+    by_index = explained(*flags, "-c", str(record["target"]), "--names", "everyday")
     assert by_index["target_label"] == "cat"
-    record = explained(cat, "-c", "cat > dog")
+    record = explained(*flags, "-c", "cat > dog")
     assert (record["target_label"], record["contrast_label"]) == ("cat", "dog")
     record = explained(cat, "-c", "Egyptian cat")  # ImageNet's own names stay what they are
     assert (record["target"], record["predictions"][0]["label"]) == (285, "Egyptian cat")
