@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo demo-fit test quick check clean
+.PHONY: demo demo-fit test quick check docs clean
 
 # Annotate the tour with the embedded network.
 demo: $(VENV)/installed
@@ -35,6 +35,10 @@ check: $(VENV)/installed-test
 	$(BIN)/mypy --strict --follow-imports=silent examples
 	$(BIN)/lint-imports
 
+# Build the site of the pages into site/. The theme's advertisement for its successor is left out.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
@@ -48,9 +52,13 @@ $(VENV)/installed-pictures: $(VENV)/installed
 	$(INSTALL) scikit-image
 	@touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) -e '.[docs]'
+	@touch $@
+
 $(VENV)/installed-test: $(VENV)/installed
-	$(INSTALL) -e '.[test]'
+	$(INSTALL) -e '.[docs,release,test]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest output build *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest output build dist site *.egg-info

@@ -50,7 +50,7 @@ def annotate(
 
     A recording that cannot be annotated does not stop the others: the report says what became of each.
 
-    Example:
+    Examples:
         >>> report = annotate("in.mp4", "out.mp4", session=SessionOptions(method="layercam"))
         >>> [(str(result.job.output), result.status) for result in report.results]
         [('out.mp4', 'done')]
