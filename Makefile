@@ -57,7 +57,7 @@ $(VENV)/installed-docs: $(VENV)/installed
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(INSTALL) -e '.[docs,release,test]'
+	$(INSTALL) -e '.[docs,test]'
 	@touch $@
 
 clean:

@@ -31,7 +31,7 @@ EXTRAS = {
     "zarr": "raw maps as NAME.zarr",
 }
 #: Extras for those who work on live-gradcam itself.
-FOR_DEVELOPERS = ("dev", "docs", "release", "test")
+FOR_DEVELOPERS = ("dev", "docs", "test")
 
 #: "ok"; "note": something would help; "missing": nothing works without it.
 State = Literal["ok", "note", "missing"]
