@@ -1,7 +1,8 @@
 """The commands of a live run, in one table: name, argument, keys, help, and what each does to the run.
 
-The table serves the window's keys, the help on the screen, the README, and whatever else gives commands. To add a
-command, write its function and its row: here what is shown or written, in `explaining_commands` what is explained.
+The table serves the window's keys, the help on the screen, docs/live.md, the page, and whatever else gives
+commands. To add a command, write its function and its row: here what is shown or written, in `explaining_commands`
+what is explained.
 """
 
 from __future__ import annotations

@@ -63,10 +63,10 @@ def test_keys() -> None:
         assert row.help
 
 
-def test_the_readme_names_every_key() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_the_window_names_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "live.md").read_text(encoding="utf-8")
     rows = [f"| `{name}` | {help} |" for name, help in COMMANDS.help]
-    assert "\n".join(rows) in readme
+    assert "\n".join(rows) in page
 
 
 # --- what they do -------------------------------------------------------------------------------------------------
