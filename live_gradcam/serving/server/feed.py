@@ -25,6 +25,10 @@ class Feed:
         uri: see `sources.opening.open_source`.
         opener: opens it.
         deliver: is called with each frame and whether it is the first of a round, in the thread that reads.
+
+    Attributes:
+        failure: why it is not read any more; None while it is.
+        is_still: whether it was a single picture, of which no more comes.
     """
 
     def __init__(self, uri: str, opener: Callable[[str], FrameSource], deliver: Callable[[Frame, bool], None]) -> None:
@@ -37,6 +41,7 @@ class Feed:
         self._is_started = False
         self._closing = threading.Event()
         self.failure: Exception | None = None
+        self.is_still = False
 
     @property
     def outage(self) -> Outage | None:
@@ -89,8 +94,11 @@ class Feed:
         if reason is not None or self._capture is None:
             self.failure = reason
             return
-        if self._capture.captured <= 1 or self._closing.wait(_SHORTEST_ROUND_SECONDS):
-            return  # a single picture stays
+        if self._capture.captured <= 1:
+            self.is_still = True
+            return
+        if self._closing.wait(_SHORTEST_ROUND_SECONDS):
+            return
         try:
             capture = self._opened()
         except Exception as error:  # whatever became of the file

@@ -15,7 +15,16 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.serving.messages import IN_FLIGHT, NEW_SOURCE, FrameBytes, Reply, id_of, pack_text, watched_answer
+from live_gradcam.serving.messages import (
+    IN_FLIGHT,
+    NEW_SOURCE,
+    STILL,
+    FrameBytes,
+    Reply,
+    id_of,
+    pack_text,
+    watched_answer,
+)
 from live_gradcam.serving.server.feed import Feed, title_of
 from live_gradcam.serving.server.viewers import Standing, Viewer
 from live_gradcam.sources.frame import Frame
@@ -76,6 +85,7 @@ class WatchedSource:
         self._free = threading.Semaphore(IN_FLIGHT)
         self._is_wanted = False
         self._is_new = True
+        self._latest: Frame | None = None
         self._number = 0
         self._encoded: dict[int, bytes] = {}
         self._watchers: dict[Viewer, _Watcher] = {}
@@ -108,13 +118,14 @@ class WatchedSource:
     # --- in the thread that reads ---------------------------------------------------------------------------------
 
     def _encode(self, frame: Frame, is_first: bool) -> None:
-        loop = self._loop
+        loop, self._latest = self._loop, frame
         self._is_new = self._is_new or is_first
         if loop is None or not self._is_wanted or not self._free.acquire(blocking=False):
             return
         jpeg = _jpeg(frame.image)
+        flags = (NEW_SOURCE if self._is_new else 0) | (STILL if self.feed.is_still else 0)
         try:
-            loop.call_soon_threadsafe(self._offer, jpeg, float(frame.pts), NEW_SOURCE if self._is_new else 0)
+            loop.call_soon_threadsafe(self._offer, jpeg, float(frame.pts), flags)
         except RuntimeError:  # the loop has ended
             self._free.release()
             return
@@ -158,7 +169,8 @@ class WatchedSource:
             if content.get("id") is not None:
                 self._acknowledge(content["id"])
             return
-        self.standing.note(text)
+        if self.standing.note(text) and self.feed.is_still:
+            self._show_latest()
         for viewer in self._watchers:
             viewer.outbox.put_text(text)
 
@@ -174,6 +186,12 @@ class WatchedSource:
         """Have a viewer watch."""
         self._watchers[viewer] = _Watcher()
         self._count()
+        self._show_latest()
+
+    def _show_latest(self) -> None:
+        """Explain the newest frame once more: no other may come, or not soon."""
+        if self._latest is not None and self._loop is not None:
+            self._loop.run_in_executor(None, self._encode, self._latest, False)
 
     def leave(self, viewer: Viewer) -> None:
         """Have a viewer watch no more."""
@@ -214,6 +232,7 @@ class WatchedSource:
         changed = asyncio.Event()
         self._streams.add(changed)
         self._count()
+        self._show_latest()
         try:
             while self._loop is not None:
                 await changed.wait()
