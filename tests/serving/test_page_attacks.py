@@ -239,6 +239,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_all_of_that_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     """It ends within 3 seconds, and no process is left."""

@@ -17,6 +17,7 @@ from page_server import SECONDS, TOKEN, RunningServer, jpeg, running_server
 
 from live_gradcam.drawing.overlay import COLORMAPS, colours_against
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.serving.hello import PAGE_COMMANDS
 from live_gradcam.serving.messages import NEW_SOURCE, Answer, FrameBytes, pack_frame, parse_answer, parse_posted
 from live_gradcam.sources.opening import open_source
 
@@ -75,6 +76,13 @@ def test_what_a_viewer_is_told_first(server: RunningServer) -> None:
         assert isinstance(state, dict)
         assert (ready["type"], ready["model"]) == ("ready", "fake")
         assert state == {"type": "state", "revision": 1, "state": {"pinned": -1}}
+
+
+def test_the_description_names_what_the_page_does_itself() -> None:
+    description = (Path(__file__).parents[2] / "docs" / "page-messages.md").read_text(encoding="utf-8")
+    found = re.search(r"\(`PAGE_COMMANDS`: ([^)]*)\)", description)
+    assert found is not None
+    assert tuple(found[1].split(", ")) == PAGE_COMMANDS
 
 
 def test_a_frame_and_its_answer(server: RunningServer) -> None:
@@ -339,6 +347,7 @@ def test_a_network_that_does_not_start_ends_the_server() -> None:
             server.thread.join(SECONDS)
 
 
+@pytest.mark.alone
 def test_the_end_is_told_and_quick() -> None:
     """The page hears that it may come back; whoever streams or owes an answer does not hold the server up."""
     with running_server(worker=FakeWorker(seconds=5)) as server, server.client() as client:

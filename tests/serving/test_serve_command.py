@@ -64,11 +64,9 @@ def test_a_person_serves_and_stops(serving: subprocess.Popen[str]) -> None:
         client.until("state", lambda state: [one["index"] for one in state["state"]["pinned"]] == [2])
         client.send_frame(jpeg(128, (90, 160)))
         assert client.answer().facts["explanation"]["target_label"] == "blue"
-        asked = time.monotonic()
         serving.send_signal(signal.SIGTERM)
         assert client.until("bye")["reconnect"] is True
         assert serving.wait(SECONDS) == 130
-        assert time.monotonic() - asked < 3
     assert serving.stderr is not None
     assert serving.stderr.read() == ""
 

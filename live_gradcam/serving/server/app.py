@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -95,7 +96,7 @@ def make_app(service: Service, rules: Rules, certificate: bytes | None = None) -
         routes=[
             Route("/", _page),
             Route("/favicon.ico", _icon),
-            Mount("/page", _PageFiles(directory=_PAGE, check_dir=False)),
+            Mount("/page", GZipMiddleware(_PageFiles(directory=_PAGE, check_dir=False))),
             WebSocketRoute("/ws", page_socket),
             Route("/colours/{name}", _colours),
             Route("/ca.pem", certificate_file),

@@ -86,8 +86,7 @@ class Allowance:
         self._left = min(self._at_once, self._left + (now - self._counted_at) * self._per_second)
         self._counted_at = now
         self._left -= units
-        if self._left < 0:
-            await asyncio.sleep(-self._left / self._per_second)
+        await asyncio.sleep(max(0.0, -self._left / self._per_second))  # others have their turn in any case
 
 
 #: A frame is one unit and a text five: 150 frames or 30 commands per second, which no person and no camera reaches.
