@@ -162,15 +162,14 @@ def running_server(
     thread.start()
     assert started.wait(SECONDS)
     try:
-        if failures:
-            raise failures[0]
-        yield RunningServer(addresses[0], stop, thread)
+        if addresses:
+            yield RunningServer(addresses[0], stop, thread)
     finally:
         stop.set()
         thread.join(SECONDS)
+        if failures:  # which is why the connections ended
+            raise failures[0]
     assert not thread.is_alive()
-    if failures:
-        raise failures[0]
 
 
 def vars_of(worker: FakeWorker) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def result_of(done: Any, warnings: WarningRelay) -> Any:
 #: Is given what is sent back: a `TaskResult`, whose result is a `Failure` where the method raised.
 Answer = Callable[[Any], object]
 #: What takes longer than frames may wait for it, and goes beside them.
-_BESIDE = frozenset(("model",))
+_BESIDE = frozenset(("model", "explain_once"))
 _Job = tuple[Callable[[], Any], Answer]
 
 
@@ -72,7 +72,7 @@ class WorkerHost:
         self._collector = WarningCollector()
         self._worker = make()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        self._beside = ThreadPoolExecutor(len(_BESIDE), thread_name_prefix="beside")
         self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
         self._thread.start()
 
