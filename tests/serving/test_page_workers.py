@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,9 +124,11 @@ def test_a_worker_that_is_ready_takes_its_share() -> None:
 
 
 @pytest.mark.slow
-def test_workers_in_a_cluster() -> None:
+def test_workers_in_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Actors of Ray on this machine. A killed one is started again, and its viewer goes on."""
     pytest.importorskip("ray")
+    folders = (str(Path(__file__).parents[2]), str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))  # where actors find the worker of the tests
     from live_gradcam import SessionOptions
 
     with running_server(cluster="local", session=SessionOptions(threads=1)) as server, server.client() as client:

@@ -8,6 +8,7 @@ from typing import Any
 
 from live_gradcam.annotating.messages import WarningRelay
 from live_gradcam.cluster import Cluster
+from live_gradcam.errors import first_line
 from live_gradcam.serving.server.links import WorkerLostError
 from live_gradcam.serving.workers.host import MakeWorker, WorkerHost, result_of
 
@@ -40,7 +41,7 @@ class ActorLink:
         try:
             done = await self._actor.call.remote(name, arguments)
         except self._ray.exceptions.RayError as error:
-            raise WorkerLostError("the machine that explains is gone") from error
+            raise WorkerLostError(f"the machine that explains is gone: {first_line(error)}") from error
         return result_of(done, self._warnings)
 
     async def ended(self) -> None:
