@@ -1,0 +1,14 @@
+// The page by itself: the server that sent it is the server that it talks to.
+
+import { mount } from "./page.js";
+import { ServerTransport } from "./transport.js";
+
+const asked = new URLSearchParams(location.search);
+const source = asked.get("source");
+
+// For those who look at it from the browser's console, or measure it.
+globalThis.liveGradcam = mount(document.body, new ServerTransport(location.origin), {
+  clean: asked.get("clean") === "1",
+  source: source === null ? null : Number(source),
+  language: asked.get("lang") ?? undefined,
+});

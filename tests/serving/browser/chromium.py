@@ -1,0 +1,126 @@
+"""Chromium with a camera that plays a clip, and the page in it. No pytest here: benchmarks use it too."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+from playwright.sync_api import Browser, Download, Page, sync_playwright
+
+#: Where it is, as Debian has it; None where there is none.
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VIDEO = Path(__file__).parents[3] / "videos" / "tour.mp4"
+#: Seconds of the clip at which there is nothing but the cat, the cup, or the man with the tripod.
+CAT, CUP, TRIPOD = (0.5, 3.0), (4.0, 6.5), (9.8, 11.8)
+SECONDS = 300.0
+
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+def write_clip(path: Path, stretch: tuple[float, float] | None = None) -> Path:
+    """Write the tour, or a stretch of it in seconds, as JPEGs one after the other: what Chromium's camera plays."""
+    with path.open("wb") as clip, av.open(str(VIDEO)) as video:
+        for frame in video.decode(video=0):
+            if stretch is None or stretch[0] <= frame.time < stretch[1]:
+                jpeg = cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+                clip.write(jpeg.tobytes())
+    return path
+
+
+@contextmanager
+def chromium(
+    clip: Path, *, asks: bool = False, has_camera: bool = True, arguments: Sequence[str] = ()
+) -> Iterator[Browser]:
+    """A browser whose camera plays a clip.
+
+    Args:
+        clip: of `write_clip`.
+        asks: whether it asks a person who is not there, which counts as a no; otherwise it gives the camera.
+        has_camera: whether there is one.
+        arguments: more of them.
+    """
+    allowing = () if asks else ("--use-fake-ui-for-media-stream",)
+    playing = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}") if has_camera else ()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*_ARGUMENTS, *allowing, *playing, *arguments]
+        )
+        yield browser
+        browser.close()
+
+
+def until(page: Page, condition: str, seconds: float = SECONDS) -> Any:
+    """Wait until JavaScript gives something true, and return that.
+
+    (Playwright's own `wait_for_function` needs `eval`, which the page's policy forbids.)
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := page.evaluate(condition)):
+        assert time.monotonic() < deadline, f"it did not happen in time: {condition}"
+        page.wait_for_timeout(30)
+    return value
+
+
+def go_to(page: Page, address: str) -> None:
+    """Open an address with a token, which leads on to the page, and wait for the server's greeting."""
+    page.goto(address)
+    page.wait_for_url(lambda url: "token=" not in url)
+    until(page, "Boolean(globalThis.liveGradcam?.hello)")
+
+
+def use_camera(page: Page) -> None:
+    """Do what a person does to have their camera explained, and wait for its first answer."""
+    if until(page, "liveGradcam.viewing.source ? 'camera' : document.querySelector('.card .first') && 'card'") == "card":
+        page.locator(".card .first").click()
+    until(page, "liveGradcam.viewing.trips.length > 0")
+
+
+def downloads(page: Page, count: int, act: Callable[[], object], folder: Path) -> list[Path]:
+    """Do something after which the page gives so many files, and save them."""
+    files: list[Download] = []
+    page.on("download", lambda file: files.append(file))
+    act()
+    deadline = time.monotonic() + SECONDS
+    while len(files) < count:
+        assert time.monotonic() < deadline, f"{len(files)} of {count} files came"
+        page.wait_for_timeout(30)
+    paths = [folder / file.suggested_filename for file in files]
+    for file, path in zip(files, paths, strict=True):
+        file.save_as(path)
+    return paths
+
+
+@contextmanager
+def camera_page(address: str, **context: Any) -> Iterator[Page]:
+    """The page in a browser of its own, with its camera playing the tour and explained.
+
+    Args:
+        address: with the token.
+        context: of the browser's context, such as `DESKTOP` or `PHONE`.
+    """
+    with tempfile.TemporaryDirectory() as folder, chromium(write_clip(Path(folder) / "tour.mjpeg")) as browser:
+        page = browser.new_context(**(context or DESKTOP)).new_page()
+        go_to(page, address)
+        use_camera(page)
+        yield page

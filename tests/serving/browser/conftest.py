@@ -1,0 +1,63 @@
+"""The page in a real browser: one server with the default network, one browser, and a page for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+
+from browser_server import serving
+from chromium import CHROMIUM, DESKTOP, chromium, go_to, use_camera, write_clip
+from playwright.sync_api import Browser, Page
+
+#: Opens the page in a context of the browser: of its options, and what is added to the address.
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def tour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the camera plays."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "tour.mjpeg")
+
+
+@pytest.fixture(scope="session")
+def browser(tour_clip: Path) -> Iterator[Browser]:
+    """A browser that gives the page its camera."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with chromium(tour_clip) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def address(browser: Browser) -> Iterator[str]:
+    """Of a server with the default network, which also shows the tour."""
+    with serving(Path(__file__).parents[3] / "videos" / "tour.mp4") as given:
+        yield given
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
+    """Opens pages, and sees that nothing goes wrong in them that they do not say."""
+    contexts, mistakes = [], []
+
+    def open_one(query: str = "", *, starts: bool = True, **options: Any) -> Page:
+        context = browser.new_context(**{**DESKTOP, "locale": "en-GB", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: mistakes.append(str(error)))
+        page.on("console", lambda line: mistakes.append(line.text) if line.type == "error" else None)
+        go_to(page, address + query)
+        if starts:
+            use_camera(page)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert mistakes == []

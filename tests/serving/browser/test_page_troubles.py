@@ -1,0 +1,94 @@
+"""What the page says and does where something is missing: a camera, a secure address, the server."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browser_server import TOKEN, serving
+from chromium import chromium, go_to, until, use_camera
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_refused_camera(tour_clip, address):
+    with chromium(tour_clip, asks=True) as browser:
+        page = browser.new_page()
+        go_to(page, address)
+        page.locator(".card .first").click()
+        page.get_by_role("heading", name="The browser does not let this page use the camera").wait_for()
+        assert page.get_by_role("button", name="Try again").is_visible()
+
+
+def test_no_camera(tour_clip, address):
+    with chromium(tour_clip, has_camera=False) as browser:
+        page = browser.new_page()
+        go_to(page, address)
+        page.locator(".card .first").click()
+        page.get_by_role("heading", name="There is no camera").wait_for()
+        assert page.locator(".card input[type=file]").count() == 1
+
+
+def test_an_unplugged_camera(open_page):
+    page = open_page()
+    page.evaluate("liveGradcam.viewing.source.video.srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    page.get_by_role("heading", name="The camera is gone").wait_for()
+    page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")  # it is back
+    until(page, "liveGradcam.viewing.trips.length > 3")
+    assert page.locator(".card").is_hidden()
+
+
+def test_an_address_that_gets_no_camera(tour_clip, quick_network):
+    mapped = "--host-resolver-rules=MAP *.test 127.0.0.1"
+    with (
+        serving(*quick_network, "--allow-host", "classroom.test") as address,
+        chromium(tour_clip, arguments=[mapped]) as browser,
+    ):
+        page = browser.new_page()
+        port = re.search(r":(\d+)/", address)[1]
+        go_to(page, f"http://classroom.test:{port}/?token={TOKEN}")
+        page.locator(".card .first").click()
+        page.get_by_role("heading", name="The browser gives no camera to this address").wait_for()
+        assert page.locator(".card code").inner_text() == f"ssh -N -L {port}:localhost:{port} classroom.test"
+
+
+def test_a_server_that_comes_back(browser, quick_network):
+    with serving(*quick_network) as address:
+        port = int(re.search(r":(\d+)/", address)[1])
+        page = browser.new_context(locale="en-GB").new_page()
+        go_to(page, address)
+        use_camera(page)
+        page.keyboard.press("2")
+        until(page, "liveGradcam.state.pinned.length === 1")
+        pinned = page.evaluate("liveGradcam.state.pinned[0].index")
+    page.locator(".banner.shown", has_text="The server does not answer").wait_for()
+    with serving(*quick_network, port=port):
+        page.locator(".notice.shown", has_text="Connected again").wait_for(timeout=120_000)
+        until(page, f"liveGradcam.state?.pinned[0]?.index === {pinned}")
+        page.evaluate("liveGradcam.viewing.trips.length = 0")
+        until(page, "liveGradcam.viewing.trips.length > 3")
+    page.context.close()
+
+
+def test_where_websockets_are_refused_the_same_goes_by_post(browser, address):
+    context = browser.new_context(locale="en-GB")
+    context.add_init_script("""
+        globalThis.WebSocket = class {
+            constructor() { setTimeout(() => this.onclose()); }
+            close() {}
+        };
+    """)
+    page = context.new_page()
+    go_to(page, address)
+    use_camera(page)
+    until(page, "liveGradcam.viewing.trips.length > 20")
+    assert page.evaluate("liveGradcam.transport.isPost")
+    page.keyboard.press("f")
+    until(page, "liveGradcam.state.pinned.length === 1")
+    context.close()
+
+
+def test_a_browser_without_the_token_is_told(browser, address):
+    page = browser.new_context(locale="en-GB").new_page()
+    assert page.goto(address.split("?")[0]).status == 403
+    page.context.close()
