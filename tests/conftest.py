@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache.
@@ -16,13 +17,15 @@ os.environ["XDG_CACHE_HOME"] = (
     else tempfile.mkdtemp(prefix="live-gradcam-tests-")
 )
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
-from skimage import data
 
-from live_gradcam import Classifier, Explainer, load_classifier
+from live_gradcam.compiling.runtime import set_compiler_flags
+
+if TYPE_CHECKING:  # the process that only shares out the tests need not wait for TensorFlow
+    from live_gradcam import Classifier, Explainer
+
+set_compiler_flags()  # as a program's first use of the package does
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
@@ -31,12 +34,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 @pytest.fixture(scope="session")
 def lite0() -> Classifier:
     """EfficientNet-Lite0 with its ImageNet weights."""
+    from live_gradcam import load_classifier
+
     return load_classifier("efficientnet-lite0")
 
 
 @pytest.fixture(scope="session")
 def explainer(lite0: Classifier) -> Explainer:
     """The default explainer, warmed up, one map."""
+    from live_gradcam import Explainer
+
     explainer = Explainer(lite0, maps=1)
     explainer.warm_up()
     return explainer
@@ -48,6 +55,9 @@ def quick_network(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
     It has five classes, a map that is not empty, and layers of the kinds whose forms are timed.
     """
+    import keras
+    from keras import layers
+
     keras.utils.set_random_seed(1)
     image = keras.Input((96, 96, 3))
     x = layers.Conv2D(8, 3, strides=2, activation="relu")(layers.Rescaling(1 / 255)(image))
@@ -64,10 +74,14 @@ def quick_network(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="session")
 def chelsea() -> np.ndarray:
     """A cat's head, uint8 BGR (300, 451, 3)."""
+    from skimage import data
+
     return np.ascontiguousarray(data.chelsea()[..., ::-1])
 
 
 @pytest.fixture(scope="session")
 def coffee() -> np.ndarray:
     """A cup of espresso on a saucer, uint8 BGR (400, 600, 3)."""
+    from skimage import data
+
     return np.ascontiguousarray(data.coffee()[..., ::-1])

@@ -27,6 +27,8 @@ from pathlib import Path
 from fake_engine import annotated
 from memory import resident_mib
 
+from live_gradcam.sinks.encoding import Encoding
+
 folder = Path(sys.argv[1])
 measured = {}
 
@@ -38,6 +40,7 @@ summary = annotated(
     folder / "in.mp4",
     folder / "out.mp4",
     layout="overlay",
+    encoding=Encoding(preset="ultrafast"),
     smooth=0.2,
     jsonl=folder / "n.jsonl",
     csv=folder / "n.csv",
