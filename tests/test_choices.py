@@ -75,6 +75,7 @@ def test_a_broken_package_stops_no_help(command: str) -> None:
     assert "--verbose" in finished.out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("broken")
 def test_a_broken_package_stops_no_run_without_it(tmp_path: Path, quick_network: list[str]) -> None:
     live = run("live", TOUR, "--surface", "none", "--max-frames", 2, *quick_network)

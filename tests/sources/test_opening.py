@@ -384,6 +384,7 @@ def test_a_package_that_cannot_be_imported_stops_no_other_source(installed: Path
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "why"),
     [
