@@ -11,8 +11,8 @@ from live_gradcam.choices import Output
 from live_gradcam.fitting.head import Head, fit_head
 
 #: What is tried, the strongest first: as soon as a weaker one is worse, the others are not tried. Whether features are
-#: scaled one by one is tried too: it is better with thousands of pictures (solar cells 0.867 → 0.874), and worse with
-#: few (stamps on rooms 0.848 → 0.842).
+#: scaled one by one is tried too: it makes the log loss of some sets smaller (stamps 0.219 → 0.211; solar cells, with
+#: 1e-4, 0.339 → 0.317), and that of others larger (stamps on rooms).
 _STRENGTHS = (1e-2, 1e-3, 1e-4, 1e-5)
 _STRENGTHS_OF_VALUES = (1.0, 1e-1, *_STRENGTHS)
 _LEAST = 1e-12

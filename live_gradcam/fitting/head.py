@@ -69,7 +69,9 @@ def fit_head(
         task: what is predicted.
         classes: how many there are, k; those that no example shows get no probability worth the name.
         strength: of the regularisation.
-        by_feature: whether each feature is brought to mean 0 and variance 1 before that, so that rare ones count more.
+        by_feature: whether each feature is brought to mean 0 and divided by the square root of its standard deviation
+            before that, so that rare ones count more: Pareto scaling, van den Berg et al., BMC Genomics 7:142, 2006
+            (https://doi.org/10.1186/1471-2164-7-142).
     """
     from threadpoolctl import threadpool_limits
 
@@ -93,7 +95,7 @@ def _scaled(features: np.ndarray, *, by_feature: bool) -> tuple[np.ndarray, np.n
     if by_feature:
         shift = features.mean(axis=0)
         variance = features.var(axis=0)
-        scale = np.sqrt(variance + _LEAST_VARIANCE * variance.mean()) if variance.any() else scale
+        scale = (variance + _LEAST_VARIANCE * variance.mean()) ** 0.25 if variance.any() else scale
     scaled = (features - shift) / scale
     norm = float(np.sqrt(np.square(scaled).sum(axis=1).mean())) or 1.0
     return scaled / norm, shift, scale * norm
