@@ -11,20 +11,15 @@ from typing import Any
 
 import pytest
 import typer.main
+from pages import PAGES, ROOT, command_lines, python_blocks, text_of
 
 from live_gradcam import choices
 from live_gradcam.choices import Family
 from live_gradcam.cli import app
 
-_ROOT = Path(__file__).parents[2]
-_PAGES = sorted(page for folder in (".", "docs", "examples", ".github") for page in (_ROOT / folder).glob("*.md"))
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:live_gradcam|tests|benchmarks|examples|docs)/[\w./-]+)`")
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-
-
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
 
 
 def anchors(page: Path) -> set[str]:
@@ -34,7 +29,7 @@ def anchors(page: Path) -> set[str]:
     return set(plain)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in _LINK.findall(_FENCED.sub("", text_of(page))):
         if link.startswith(("http://", "https://")):
@@ -46,22 +41,22 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_path_exists(page: Path) -> None:
     for path in _PATH.findall(text_of(page)):
-        assert (_ROOT / path).exists(), f"{page.name}: {path}"
+        assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
 def test_every_page_of_docs_can_be_reached_from_the_readme() -> None:
-    readme = text_of(_ROOT / "README.md")
-    for page in (_ROOT / "docs").glob("*.md"):
+    readme = text_of(ROOT / "README.md")
+    for page in (ROOT / "docs").glob("*.md"):
         assert f"docs/{page.name}" in readme
-    for picture in (_ROOT / "docs").glob("*.[jp][pn]g"):
-        assert any(picture.name in text_of(page) for page in _PAGES), picture.name
+    for picture in (ROOT / "docs").glob("*.[jp][pn]g"):
+        assert any(picture.name in text_of(page) for page in PAGES), picture.name
 
 
 def test_the_readme_is_short_and_names_the_two_commands() -> None:
-    readme = text_of(_ROOT / "README.md")
+    readme = text_of(ROOT / "README.md")
     assert len(readme.splitlines()) <= 130
     assert re.search(r"^    make demo +#", readme, re.MULTILINE)
     assert re.search(r"^    make test +#", readme, re.MULTILINE)
@@ -72,12 +67,10 @@ def program() -> Any:
     return typer.main.get_command(app)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_line_is_one_that_the_program_takes(page: Path, program: Any) -> None:
-    """Its command and its flags exist, and each flag has the value that it needs. `docs/cli.md` is generated."""
-    if page.name == "cli.md":
-        return
-    for line in re.findall(r"^ {4}(live-gradcam .*)$", text_of(page), re.MULTILINE):
+    """Its command and its flags exist, and each flag has the value that it needs."""
+    for line in command_lines(page):
         words = shlex.split(line, comments=True)[1:]
         if words[0].startswith("-"):
             continue
@@ -88,9 +81,9 @@ def test_every_command_line_is_one_that_the_program_takes(page: Path, program: A
                 assert word in flags, f"{page.name}: {line}"
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_on_the_pages_is_python_with_names_that_exist(page: Path) -> None:
-    for code in re.findall(r"^```python\n(.*?)^```", text_of(page), re.MULTILINE | re.DOTALL):
+    for code in python_blocks(page):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("live_gradcam"):
                 module = importlib.import_module(node.module)
@@ -99,7 +92,7 @@ def test_python_on_the_pages_is_python_with_names_that_exist(page: Path) -> None
 
 
 def test_the_guide_names_every_family() -> None:
-    guide = text_of(_ROOT / "CONTRIBUTING.md")
+    guide = text_of(ROOT / "CONTRIBUTING.md")
     for name, family in vars(choices).items():
         if isinstance(family, Family):
             assert f"`{name}`" in guide
