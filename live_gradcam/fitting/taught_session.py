@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +20,40 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.fit_choice import Look
     from live_gradcam.attribution.options import ExplainerOptions
+    from live_gradcam.choices import Fit
+    from live_gradcam.networks.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class TaughtSession(Session):
+    """A session of a network that is taught.
+
+    Attributes:
+        teacher: of the network, who may have examples or not.
+    """
+
+    teacher: Teacher = field(kw_only=True)
+
+    def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Session:
+        """The same network, ready with another method or target layer: see `Session.variant`.
+
+        For another layer the network is written again, and compared with itself. Heads change meanwhile, so that is
+        done with a network that has a head of its own.
+        """
+        if layer == self.layer:
+            return super().variant(method=method, layer=layer, fit=fit)
+        start = time.perf_counter()
+        options = self.plan.options.changed(method=method, layer=layer, tune="remembered")
+        explainer = _explainer_of(self.teacher.new_live_classifier(), options)
+        explainer.warm_up(frame_size=self.frame_size)
+        return replace(self, explainer=explainer, start_s={"compile": time.perf_counter() - start})
+
+
+def _explainer_of(classifier: Classifier, options: ExplainerOptions) -> Explainer:
+    from live_gradcam.attribution.building import build_plan
+    from live_gradcam.attribution.explainer import Explainer
+
+    return Explainer.of_plan(build_plan(classifier, options))
 
 
 class StartTeaching(Protocol):
@@ -96,9 +131,6 @@ def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tupl
         UsageError: the engine does not take a new head.
         LiveGradcamError: as `Explainer`.
     """
-    from live_gradcam.attribution.building import build_plan
-    from live_gradcam.attribution.explainer import Explainer
-
     start = time.perf_counter()
     maps = options.explained.topk if options.explained.maps is None else options.explained.maps
     options = options.changed(
@@ -110,12 +142,12 @@ def taught_session(teacher: Teacher, options: ExplainerOptions, frame_size: tupl
         input_size=None,
         maps=min(maps, UNITS),
     )
-    explainer = Explainer.of_plan(build_plan(teacher.live_classifier, options))
+    explainer = _explainer_of(teacher.live_classifier, options)
     explainer.warm_up(frame_size=frame_size)
     _check_swap(teacher, explainer, options.compiling.engine)
     _import_what_fits()
     teacher.fit()
-    return Session(explainer, (), {"build": time.perf_counter() - start}, frame_size)
+    return TaughtSession(explainer, (), {"build": time.perf_counter() - start}, frame_size, teacher=teacher)
 
 
 def _import_what_fits() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -29,27 +30,13 @@ from live_gradcam.networks.catalog import DEFAULT_MODEL, load_with_options
 from live_gradcam.networks.model_source import ModelOptions
 
 if TYPE_CHECKING:
+    import keras
+
     from live_gradcam.choices import Fit
     from live_gradcam.fitting.features import Backbone
     from live_gradcam.networks.classifier import Classifier
 
 _USUAL_MODEL = ModelOptions()
-
-
-class _LiveNetwork:
-    """A network whose head is changed while it is in use, and which head it has."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-        self._head: Head | None = None
-
-    def use(self, head: Head) -> None:
-        """Put a head in, if it is not there."""
-        from live_gradcam.fitting.network import set_head
-
-        if head is not self._head:
-            set_head(self.classifier, head)
-            self._head = head
 
 
 class Teacher:
@@ -74,6 +61,7 @@ class Teacher:
         self._examples: list[TaughtExample] = []
         self._burst = 0
         self._in_burst: int | None = None
+        self._heads: WeakKeyDictionary[keras.Model, Head] = WeakKeyDictionary()  # of the live classifiers, by model
 
     @classmethod
     def load(
@@ -133,33 +121,39 @@ class Teacher:
 
         return Backbone(self.base, self.input_fit)
 
-    @property
+    @cached_property
     def live_classifier(self) -> Classifier:
         """The network with a head of ten units, which `use` changes in place: what is compiled of it stays as it is.
 
         At first its weights are drawn at random, so that what is compiled of it can be compared with it: call `use`
         when that is done. Units without a class must be hidden by who shows them.
         """
-        return self._live.classifier
+        return self.new_live_classifier()
 
-    @cached_property
-    def _live(self) -> _LiveNetwork:
+    def new_live_classifier(self) -> Classifier:
+        """One more like it, with a head of its own: to be compiled while frames run, and heads change, in the other."""
         draw = np.random.default_rng(0)
         weights = draw.normal(0, 0.05, (self.backbone.size, UNITS)).astype(np.float32)
-        head = Head(weights, np.zeros(UNITS, np.float32))
-        return _LiveNetwork(self._with(head, tuple(one.name for one in self.classes)))
+        return self._with(Head(weights, np.zeros(UNITS, np.float32)), tuple(one.name for one in self.classes))
 
-    def use(self, head: Head) -> None:
-        """Put a head of ten units into `live_classifier`, in about a millisecond: not while a frame is explained.
+    def use(self, head: Head, classifier: Classifier | None = None) -> None:
+        """Put a head of ten units into a live classifier, in about a millisecond: not while a frame is explained.
 
-        If it is there already, nothing is done.
+        Args:
+            head: the head. If it is there already, nothing is done.
+            classifier: of `new_live_classifier`; None for `live_classifier`.
         """
-        self._live.use(head)
+        from live_gradcam.fitting.network import set_head
+
+        classifier = classifier or self.live_classifier
+        if self._heads.get(classifier.model) is not head:
+            set_head(classifier, head)
+            self._heads[classifier.model] = head
 
     def another(self) -> Teacher:
         """A teacher of the same network without examples. Both have one `live_classifier`, with the head used last."""
         other = Teacher(self.base, fit=self.input_fit)
-        other.backbone, other._live = self.backbone, self._live
+        other.backbone, other.live_classifier, other._heads = self.backbone, self.live_classifier, self._heads
         return other
 
     @property
@@ -351,7 +345,10 @@ class Teacher:
             UsageError: fewer than two classes have examples, or the name does not end in .keras.
             OutputError: they cannot be written, or exist.
         """
+        from live_gradcam.fitting.fitted import check_model_path
+
         path = Path(path)
+        check_model_path(path, overwrite=overwrite)
         check_lesson(path, overwrite=overwrite)
         self.save_model(path, overwrite=overwrite)
         write_lesson(path, Lesson(tuple(self._names), tuple(self._examples), self.input_fit))

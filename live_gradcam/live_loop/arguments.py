@@ -48,12 +48,12 @@ def named(kind: str, names: Sequence[Name], argument: Argument) -> Name:
     raise UsageError(f"there is no {kind} {argument!r}{did_you_mean(str(argument), names)}")
 
 
-def whole_number(kind: str, argument: Argument, *, must_be: str = "a whole number") -> int:
+def whole_number(kind: str, argument: Argument) -> int:
     """A whole number.
 
     Raises:
         UsageError: it is none.
     """
     if isinstance(argument, bool) or not isinstance(argument, int):
-        raise UsageError(f"the {kind} is {argument!r}: it must be {must_be}")
+        raise UsageError(f"the {kind} is {argument!r}: it must be a whole number")
     return argument

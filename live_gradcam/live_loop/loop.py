@@ -12,11 +12,11 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
+from live_gradcam.attribution.session import Session
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.explanations.vocabulary import Vocabulary
-from live_gradcam.fitting.taught_session import teachable
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
@@ -262,11 +262,15 @@ class LiveRun:
         if wanted and self.teaching.session is None:
             if self.variants is None:
                 raise UsageError("the network is still starting: wait until a map is shown, and then teach it")
-            session = self.variants.current
-            self.teaching.begin(lambda: teachable(session))
+            self._begin_teaching(self.variants.current)
         if not wanted:
             self.teaching.release()
         self.state.teaching, self.state.naming = wanted, None
+
+    def _begin_teaching(self, session: Session) -> None:
+        from live_gradcam.fitting.taught_session import teachable
+
+        self.teaching.begin(lambda: teachable(session))
 
     def pause(self, paused: bool) -> None:
         """Hold the picture, and the file that plays, or go on."""

@@ -103,7 +103,7 @@ class SteadyExplainer:
     def refresh(self) -> Session:
         """Take over what was compiled or fitted since the last frame. Returns the session for the next one."""
         session = self.choose().current
-        is_new_head = self.is_taught and self._teaching.swap()
+        is_new_head = self.is_taught and self._teaching.swap(session)
         if is_new_head or session is not self._session:
             self._session, self._stabilizer = session, None
             self.generation += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,13 @@ from live_gradcam.attribution.session import Session
 from live_gradcam.drawing.teaching_panel import TeachingPanel, TeachingRow
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
-from live_gradcam.fitting.head import Head
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
 from live_gradcam.live_loop.teaching_thread import Keeping, Message, Swap, TeachingThread, vocabulary_of
 from live_gradcam.sources.frame import Frame
 
 if TYPE_CHECKING:
+    from live_gradcam.fitting.head import Head
     from live_gradcam.fitting.teacher import Teacher
 
 #: A key that is held repeats, and nobody says when it is let go: it was, when no repeat came for so many seconds. The
@@ -34,8 +34,8 @@ _FIRST_REPEAT, _REPEAT = 0.9, 0.6
 #: Seconds between two examples: frames that are closer show the same. Of a camera of 10 frames per second it is each.
 _BETWEEN_EXAMPLES = 0.095
 _USUAL = Keeping()
-#: How long somebody waits for a model, in seconds.
-_MODEL_SECONDS = 120.0
+#: How often somebody who waits for a model looks whether it will still come, in seconds.
+_WAKE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,11 @@ class Teaching:
     def error(self) -> BaseException | None:
         """The exception that ended the thread that fits, if it was none of ours."""
         return self._thread.error
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether what is asked for will be done."""
+        return self._thread.is_alive
 
     @property
     def has_failed(self) -> bool:
@@ -218,7 +223,10 @@ class Teaching:
         self.release()
         made: Future[bytes] = Future()
         self._thread.do(lambda: _fulfil(made, self._thread.model))
-        return made.result(_MODEL_SECONDS)
+        while not wait([made], _WAKE_SECONDS).done:
+            if not self.is_alive:
+                raise UsageError("teaching has ended: there is no model")
+        return made.result()
 
     def message(self) -> Message | None:
         """The next line to show of what was done; None for nothing new."""
@@ -312,13 +320,17 @@ class Teaching:
 
     # --- in the thread that explains ----------------------------------------------------------------------------------
 
-    def swap(self) -> bool:
-        """Use the newest head, between two frames. Returns whether it is new."""
+    def swap(self, session: Session) -> bool:
+        """Use the newest head, between two frames. Returns whether it is new.
+
+        Args:
+            session: the one that explains next, of the network that is taught.
+        """
         newest = self._thread.swaps.take(0)
         if newest is not None:
             self._use(newest)
         if self._teacher is not None and self._head is not None:
-            self._teacher.use(self._head)  # in whose place another teacher's may be
+            self._teacher.use(self._head, session.classifier)  # in whose place another teacher's may be
         return newest is not None
 
     def _use(self, newest: Swap) -> None:
@@ -333,12 +345,13 @@ class Teaching:
         """
         index = self._collecting
         is_wanted = self._is_due or (index is not None and self._until is None)
-        if index is None or not is_wanted or features is None:
+        if self._teacher is None or index is None or not is_wanted or features is None:
             return
         if abs(float(frame.pts) - self._last_time) < _BETWEEN_EXAMPLES:
             return
         self._last_time, self._is_due = float(frame.pts), False
-        self._thread.do(lambda: self._thread.add(frame.image, index, features))
+        seen = self._teacher.backbone.seen(frame.image)  # while one waits it takes little memory
+        self._thread.do(lambda: self._thread.add(seen, index, features))
 
     def drop(self) -> None:
         """End without waiting: what is not written is lost."""

@@ -17,12 +17,12 @@ _CLASS = "the class, 0 to 9"
 
 def _collect(run: ExplainedRun, argument: Argument) -> None:
     _check_collecting(run)
-    run.teaching.collect(_class(argument))
+    run.teaching.collect(whole_number("class", argument))
 
 
 def _hold(run: ExplainedRun, argument: Argument) -> None:
     _check_collecting(run)
-    run.teaching.hold(_class(argument))
+    run.teaching.hold(whole_number("class", argument))
 
 
 def _release(run: ExplainedRun, _: Argument) -> None:
@@ -68,10 +68,6 @@ def _type_accept(run: ExplainedRun, _: Argument) -> None:
 
 def _type_cancel(run: ExplainedRun, _: Argument) -> None:
     run.state.naming = None
-
-
-def _class(argument: Argument) -> int:
-    return whole_number("class", argument, must_be="a number from 0 to 9")
 
 
 def _check_collecting(run: ExplainedRun) -> None:

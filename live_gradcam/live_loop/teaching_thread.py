@@ -109,6 +109,11 @@ class TeachingThread:
         """Have something done after all that was asked for before."""
         self._tasks.put(task)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether what is asked for will be done."""
+        return self._thread.is_alive()
+
     def message(self) -> Message | None:
         """The next line to show of what was done; None for nothing new."""
         return None if self._messages.empty() else self._messages.get()
@@ -148,7 +153,7 @@ class TeachingThread:
         most = self._keeping.most_bytes
         if most is not None and self._taught.bytes >= most:
             if not self._is_full:
-                self._say("there is no room for more examples: take some back, or go on with these", is_error=True)
+                self._say("there is no room for more pictures: take some back, or go on with these", is_error=True)
             self._is_full = True
             return
         self._is_full = False

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from live_gradcam.attribution.session import Session
 from live_gradcam.errors import LiveGradcamError, UsageError
-from live_gradcam.fitting.taught_session import teachable, teacher_of
-from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_thread import Keeping
 from live_gradcam.serving.options import ViewerOptions
+
+if TYPE_CHECKING:
+    from live_gradcam.fitting.teacher import Teacher
 
 #: How many viewers may teach one worker's network at a time.
 MOST_TEACHERS = 8
@@ -33,10 +35,13 @@ class Classroom:
         self._lock = threading.Lock()
         self._made: tuple[Teacher, Session] | None = None
         self._inside: set[Teaching] = set()
+        self._leaving: set[Teaching] = set()
 
     @cached_property
     def is_open(self) -> bool:
         """Whether the network can be taught, as far as that is seen before anything is compiled."""
+        from live_gradcam.fitting.taught_session import teacher_of
+
         try:
             teacher_of(self._session)
         except LiveGradcamError:
@@ -54,7 +59,8 @@ class Classroom:
             UsageError: as many viewers teach as there is room for.
         """
         if teaching not in self._inside:
-            if len(self._inside) >= MOST_TEACHERS:
+            self._leaving = {other for other in self._leaving if other.is_alive}  # in the middle of something
+            if len(self._inside) + len(self._leaving) >= MOST_TEACHERS:
                 raise UsageError(
                     f"{MOST_TEACHERS} visitors teach already, and there is room for no more: try it again later"
                 )
@@ -64,6 +70,8 @@ class Classroom:
 
     def _make(self) -> tuple[Teacher, Session]:
         """A teacher without examples, and the session that all share. Called in the viewers' teaching threads."""
+        from live_gradcam.fitting.taught_session import teachable
+
         with self._lock:
             if self._made is None:
                 self._made = teachable(self._session)
@@ -74,4 +82,5 @@ class Classroom:
         """A viewer is gone: what was taught is forgotten. What is being fitted is not waited for."""
         if teaching in self._inside:
             self._inside.discard(teaching)
+            self._leaving.add(teaching)
             teaching.drop()

@@ -16,8 +16,10 @@ from keras import layers
 from toy_networks import classifier_of
 
 from live_gradcam import load_classifier
+from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
+from live_gradcam.fitting.taught_session import taught_session
 from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_thread import Keeping
@@ -33,7 +35,8 @@ COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
 def network() -> keras.Model:
     keras.utils.set_random_seed(3)
     image = keras.Input((12, 14, 3))
-    x = layers.Conv2D(8, 3, activation="relu", name="late")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(8, 3, activation="relu", name="early")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(8, 3, activation="relu", name="late")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(image, layers.Dense(5, activation="softmax")(x))
 
@@ -159,6 +162,27 @@ def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) 
     room.wait("two", lambda state: not state["teaching_panel"]["is_unsaved"])
 
 
+def test_a_layer_is_compiled_while_heads_are_swapped(room: Class) -> None:
+    """What is compiled is compared with the network: heads that change meanwhile must not come in between."""
+    for viewer in ("one", "two"):
+        room.open(viewer)
+        room.begin(viewer)
+        room.collect(viewer, 1, "red")
+        room.collect(viewer, 2, "green" if viewer == "one" else "blue")
+    layer = room.state["one"]["layer"]
+    room.do("one", "layer-back")
+    while room.state["one"]["compiling"]:
+        room.show("two", "blue")
+        room.show("one", "green")
+    assert room.state["one"]["layer"] not in ("", layer)
+    for _ in range(2):
+        assert room.names("one", "green") == "class 2"
+        assert room.names("two", "blue") == "class 2"
+        assert room.names("two", "red") == room.names("one", "red") == "class 1"
+    assert room.show("one", "red")["layer"] != room.show("two", "red")["layer"]
+    assert not room.errors("one")
+
+
 def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_path: Path) -> None:
     room.open("one")
     with pytest.raises(UsageError, match="not ready to be taught yet"):
@@ -215,7 +239,9 @@ def test_no_more_viewers_teach_than_there_is_room_for(room: Class, monkeypatch: 
     room.do("two", "teach", True)
     assert room.errors("two") == ["1 visitors teach already, and there is room for no more: try it again later"]
     assert not room.state["two"]["teaching"]
+    teaching = room.worker._viewers["one"].teaching
     room.worker.close("one")
+    teaching._thread._thread.join(20)
     room.begin("two")
 
 
@@ -227,7 +253,7 @@ def test_examples_have_an_end(room: Class, monkeypatch: pytest.MonkeyPatch) -> N
     for _ in range(30):
         room.show("one", "red")
     room.do("one", "teach-release")
-    words = "there is no room for more examples: take some back, or go on with these"
+    words = "there is no room for more pictures: take some back, or go on with these"
     room.wait("one", lambda _: room.errors("one") == [words])
     assert 1 < room.counts("one")[1] < 20
     room.do("one", "teach-undo")
@@ -293,6 +319,21 @@ def test_a_teacher_of_the_same_network_shares_what_is_compiled_and_nothing_else(
         bias = one.live_classifier.model.get_layer("head").get_weights()[1]
         assert (bias == head.bias).all()
         assert not (bias == kernel).all()
+
+
+def test_another_layer_is_compiled_of_a_network_with_a_head_of_its_own() -> None:
+    """What is compiled is compared with the network: a head that is swapped meanwhile would be taken for a mistake."""
+    teacher = Teacher(classifier_of(network()))
+    options = ExplainerOptions().changed(engine="graph", lowering=False, tune="off")
+    first = taught_session(teacher, options, (24, 28))
+    other = first.variant(method=first.method, layer=first.layers[0])
+    same = first.variant(method="layercam", layer=first.layer)
+    frame = np.full((24, 28, 3), 90, np.uint8)
+    teacher.use(teacher.head_of_one(1), first.classifier)
+    teacher.use(teacher.head_of_one(2), other.classifier)
+    sessions = (first, same, other)
+    assert [session.explain_frame(frame).predictions[0].index for session in sessions] == [1, 1, 2]
+    assert other.classifier.model.get_layer("backbone") is first.classifier.model.get_layer("backbone")
 
 
 def test_what_is_dropped_is_not_waited_for() -> None:
