@@ -161,6 +161,23 @@ class Explainer(Planned):
             self._runner.warm_up(batch, frame_size or Stream().frame_size)
         return time.perf_counter() - start
 
+    def is_ready_for(self, frame_size: tuple[int, int]) -> bool:
+        """Whether a frame of (height, width) pixels is explained without anything being compiled first."""
+        if self.fit == "native":
+            return self.input_size_for(frame_size) in self._sized
+        return self._runner.is_ready_for(frame_size)
+
+    def get_ready_for(self, frame_size: tuple[int, int]) -> None:
+        """Compile what a frame of (height, width) pixels needs, for all frames of as many tiles.
+
+        Raises:
+            ModelError: the engine cannot compile the network.
+        """
+        if self.fit == "native":
+            self.at_size(frame_size).warm_up()
+        else:
+            self._runner.warm_up(1, frame_size)
+
     def input_size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
         """The (height, width) at which the network sees a frame of (height, width) pixels, all tiles together."""
         return self.plan.framing.input_size_for(frame_size)

@@ -50,6 +50,10 @@ class Functions:
         """The predictions alone, likewise."""
         return self._once("predict", batch, tiles, shared)
 
+    def has_explain(self, tiles: int, shared: SharedStart | None) -> bool:
+        """Whether the one-pass function for one frame at a time, of this many tiles, is compiled."""
+        return ("explain", 1, tiles, shared) in self._compiled
+
     @cached_property
     def passes(self) -> Passes | None:
         """What makes the raw maps, where the method takes more than the one pass."""

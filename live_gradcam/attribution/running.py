@@ -52,6 +52,11 @@ class Runner:
         tiling = self._plan.framing.tiling(frame_size)
         self.functions.explain(batch, tiling.count if tiling else 1, self.sharing.by([tiling]))
 
+    def is_ready_for(self, frame_size: tuple[int, int]) -> bool:
+        """Whether a frame of (height, width) pixels is explained without anything being compiled."""
+        tiling = self._plan.framing.tiling(frame_size)
+        return self.functions.has_explain(tiling.count if tiling else 1, self.sharing.by([tiling]))
+
     def explain(
         self, frames: Sequence[np.ndarray], targets: Sequence[Target], on_progress: OnProgress | None
     ) -> list[Explanation]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from live_gradcam.attribution.session import Session
 from live_gradcam.choices import Fit
-from live_gradcam.errors import LiveGradcamError
+from live_gradcam.errors import LiveGradcamError, first_line
 from live_gradcam.flow.threads import DetachedThread
 from live_gradcam.live_loop.explaining_commands import FITS_TO_STEP_THROUGH
 from live_gradcam.live_loop.state import Variant
@@ -19,6 +19,10 @@ _LEAST_KEPT, _MOST_KEPT, _KEPT_WEIGHTS = 4, 16, 100_000_000
 #: For how many sizes of frames the noise floor is remembered.
 _KEPT_FLOORS = 64
 _WAIT_SECONDS = 0.2
+
+
+#: What a session is compiled for, and a number of tiles.
+_Shape = tuple[Variant, int]
 
 
 def variant_of(session: Session) -> Variant:
@@ -63,6 +67,8 @@ class SessionPool:
         self._kept: OrderedDict[Variant, Session] = OrderedDict({variant_of(first): first})
         self._floors: OrderedDict[tuple[Variant, tuple[int, int]], float] = OrderedDict()
         self._asked: OrderedDict[Asker, Variant] = OrderedDict()
+        self._shapes: OrderedDict[_Shape, tuple[Session, tuple[int, int]]] = OrderedDict()
+        self._failures: dict[_Shape, str] = {}
         self._askers: set[Asker] = set()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -91,10 +97,30 @@ class SessionPool:
             if asker not in self._askers or self._is_closed:
                 return
             self._asked[asker] = variant
-            if self._thread is None:
-                self._thread = DetachedThread(self._work, "compile")
-                self._thread.start()
-            self._changed.notify_all()
+            self._wake()
+
+    def get_ready(self, session: Session, frame_size: tuple[int, int]) -> bool:
+        """Whether a session is ready for frames of (height, width) pixels. If not, it is made so behind.
+
+        Raises:
+            LiveGradcamError: it cannot be.
+        """
+        if session.is_ready_for(frame_size):
+            return True
+        shape = variant_of(session), session.tiles_for(frame_size)
+        with self._changed:
+            if shape in self._failures:
+                raise LiveGradcamError(self._failures[shape])
+            if shape not in self._shapes and not self._is_closed:
+                self._shapes[shape] = session, frame_size
+                self._wake()
+        return False
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = DetachedThread(self._work, "compile")
+            self._thread.start()
+        self._changed.notify_all()
 
     def noise_floor(self, session: Session, frame_size: tuple[int, int]) -> float:
         """What a session finds in noise, see `Session.noise_floor`, worked out once: not for one that is taught.
@@ -114,16 +140,32 @@ class SessionPool:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._asked or self._is_closed)
+                self._changed.wait_for(lambda: self._asked or self._shapes or self._is_closed)
                 if self._is_closed:
                     return
-                asker, variant = self._asked.popitem(last=False)
-            try:
-                session = self._session(asker, variant)
-            except BaseException as error:  # whoever asked decides what becomes of it
-                asker.fail(variant, error)
-            else:
-                asker.take(variant, session)
+                asked = self._asked.popitem(last=False) if self._asked else None
+                shape = None if asked else next(iter(self._shapes))
+            if asked is not None:
+                self._compile(*asked)
+            elif shape is not None:
+                self._compile_for(shape)
+
+    def _compile(self, asker: Asker, variant: Variant) -> None:
+        try:
+            session = self._session(asker, variant)
+        except BaseException as error:  # whoever asked decides what becomes of it
+            asker.fail(variant, error)
+        else:
+            asker.take(variant, session)
+
+    def _compile_for(self, shape: _Shape) -> None:
+        session, frame_size = self._shapes[shape]
+        try:
+            session.get_ready_for(frame_size)
+        except Exception as error:  # told to whoever has such frames
+            self._failures[shape] = first_line(error)
+        with self._changed:
+            del self._shapes[shape]
 
     def _session(self, asker: Asker, variant: Variant) -> Session:
         with self._changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -159,6 +159,80 @@ def test_a_method_that_cannot_be_had_does_not_bar_the_way_to_the_next() -> None:
         assert variants.current.method == "grad-cam"
         variants.step_method()
         wait_for(lambda: variants.current.method == "layercam")
+
+
+# --- several viewers ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def viewers_of(first: Any, count: int) -> Iterator[tuple[SessionPool, list[Variants]]]:
+    with SessionPool(first) as pool, ExitStack() as stack:
+        yield pool, [stack.enter_context(Variants(pool, LiveState(Overlay()))) for _ in range(count)]
+
+
+def test_viewers_share_what_is_compiled_and_choose_for_themselves() -> None:
+    compiler = Compiler()
+    with viewers_of(compiler.session(), 3) as (_, (one, two, other)):
+        one.ask(layer="b")
+        wait_for(lambda: one.compiling is None)
+        two.ask(layer="b")
+        wait_for(lambda: two.compiling is None)
+        assert one.current is two.current
+        assert compiler.compiled == [("grad-cam", "b")]
+        assert (one.wanted.layer, other.wanted.layer, other.current.layer) == ("b", "c", "c")
+        one.ask(layer="a")
+        wait_for(lambda: one.failure)
+        assert two.failure is None
+        assert one.current.layer == "b"
+
+
+def test_each_viewer_has_one_place_among_those_who_wait() -> None:
+    """The newest that one asks for takes the place of what they asked for before, and others are not passed over."""
+    compiler = Compiler()
+    compiler.may_finish.clear()
+    with viewers_of(compiler.session(), 3) as (pool, (first, one, two)):
+        first.ask(method="layercam")
+        wait_for(lambda: not pool._asked)
+        one.ask(layer="a")
+        two.ask(layer="b", method="layercam")
+        one.ask(layer="b")
+        compiler.may_finish.set()
+        wait_for(lambda: two.compiling is None and one.compiling is None)
+        assert compiler.compiled == [("layercam", "c"), ("grad-cam", "b"), ("layercam", "b")]
+
+
+def test_what_a_viewer_explains_with_makes_no_room_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST_KEPT", 2)
+    compiler = Compiler()
+    with viewers_of(compiler.session(), 2) as (pool, (one, two)):
+        one.ask(layer="b")
+        wait_for(lambda: one.compiling is None)
+        two.ask(method="layercam")
+        wait_for(lambda: two.failure)
+        assert "there is no room for more: use another one later" in str(two.failure)
+        assert (two.wanted.method, two.current.method) == ("grad-cam", "grad-cam")
+        two.ask(layer="b")  # which is there
+        wait_for(lambda: two.compiling is None)
+        pool.leave(one)
+        pool.leave(two)
+        pool.join(two)
+        two.current = pool.first
+        two.ask(method="layercam")
+        wait_for(lambda: two.current.method == "layercam")
+        assert len(pool.kept) == 2
+
+
+def test_the_noise_floor_is_found_once_for_each_size_and_not_for_any_number_of_them() -> None:
+    asked: list[tuple[int, int]] = []
+    session: Any = Compiler().session()
+    session.noise_floor = lambda size: asked.append(size) or 0.5
+    pool = SessionPool(session)
+    for _ in range(3):
+        assert pool.noise_floor(session, (90, 160)) == 0.5
+    assert asked == [(90, 160)]
+    for height in range(200):
+        pool.noise_floor(session, (height, 160))
+    assert len(pool._floors) == 64
 
 
 @pytest.mark.slow

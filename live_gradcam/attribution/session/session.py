@@ -121,6 +121,18 @@ class Session(Planned):
         self.explainer.warm_up(frame_size=frame_size)
         return replace(self, frame_size=frame_size)
 
+    def is_ready_for(self, frame_size: tuple[int, int]) -> bool:
+        """Whether a frame of (height, width) pixels is explained without anything being compiled first."""
+        return self.explainer.is_ready_for(frame_size)
+
+    def get_ready_for(self, frame_size: tuple[int, int]) -> None:
+        """Compile what a frame of (height, width) pixels needs. Frames of other sizes may be running.
+
+        Raises:
+            ModelError: the engine cannot compile the network.
+        """
+        self.explainer.get_ready_for(frame_size)
+
     def variant(self, *, method: str, layer: str, fit: Fit | None = None) -> Session:
         """The same network, ready with another method, target layer or fit. Times nothing: frames may be running.
 

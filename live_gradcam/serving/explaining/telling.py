@@ -9,7 +9,6 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.live_loop.pool import SessionPool
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.teaching import Teaching
-from live_gradcam.live_loop.variants import Variants
 from live_gradcam.serving.messages import pack_text
 
 
@@ -23,8 +22,8 @@ class Told(Protocol):
         """What they teach."""
 
     @property
-    def variants(self) -> Variants:
-        """The network's methods, layers and fits."""
+    def compiling(self) -> str | None:
+        """What is being compiled, in words; None for nothing."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -52,7 +51,7 @@ def state_of(told: Told) -> dict[str, Any]:
     state = told.state
     return {
         **state.to_json(),
-        "compiling": told.variants.compiling,
+        "compiling": told.compiling,
         "pinned_names": [_name(told.vocabulary, target) for target in state.pinned],
         "teaching_panel": told.teaching.to_json() if state.teaching else None,
     }

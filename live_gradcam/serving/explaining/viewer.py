@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 from live_gradcam.explanations.boxes import SteadyBoxes
@@ -36,6 +37,9 @@ _log = logging.getLogger(__name__)
 
 #: How many notices wait at most, and how long one is at most, in characters.
 _MOST_NOTICES, _LONGEST_NOTICE = 20, 500
+#: The largest frame that is kept to be drawn, in bytes: of 1920x1080 pixels.
+_MOST_KEPT = 3 * 1920 * 1080
+_ENDED = "teaching has ended by a mistake of the program: {}. Open the page again to teach"
 
 #: What a viewer can ask for here. What is shown, the page changes by itself.
 VIEWER_COMMANDS: CommandTable[Any] = CommandTable(*EXPLAINING, TEACH, *TEACHING)
@@ -52,7 +56,9 @@ class ViewerRun:
     Attributes:
         state: what the viewer has chosen.
         teaching: what the viewer teaches the network.
-        explained: the newest explained frame, with its boxes; None before the first.
+        explained: the newest explained frame, with its boxes; None before the first, and of a frame that is too large
+            to be kept.
+        explanation: the newest explanation; None before the first, and of a black frame.
     """
 
     def __init__(self, networks: Networks, classroom: Classroom, options: ViewerOptions) -> None:
@@ -61,12 +67,14 @@ class ViewerRun:
         self.state.smooth, self.state.pinned = options.smooth, networks.own.first.targets
         self.teaching: Teaching = classroom.new_teaching()
         self.explained: LiveExplanation | None = None
+        self.explanation: Explanation | None = None
         self._classroom = classroom
         self._explainer = SteadyExplainer(networks, self.state, self.teaching)
         self._threshold = options.boxes.threshold
         self._boxes = SteadyBoxes(threshold=self._threshold)
         self._clock, self._rate = ViewerClock(), FrameRate()
         self._count = 0
+        self._awaited: tuple[int, int] | None = None  # the size of frames that something is compiled for
         self._notices: deque[bytes] = deque(maxlen=_MOST_NOTICES)
         self._said_ready: bytes | None = None
         self._said: dict[str, Any] = {}
@@ -91,11 +99,6 @@ class ViewerRun:
         return self.variants.current.maps
 
     @property
-    def explanation(self) -> Explanation | None:
-        """The newest explanation; None before the first, and of a black frame."""
-        return None if self.explained is None else self.explained.explanation
-
-    @property
     def rate(self) -> float:
         """How many frames per second are explained."""
         return self._rate.fps
@@ -104,8 +107,10 @@ class ViewerRun:
         """Teach the network, or go back to it as it was.
 
         Raises:
-            UsageError: as many viewers teach as there is room for.
+            UsageError: as many viewers teach as there is room for, or this one's teaching has ended.
         """
+        if wanted and self.teaching.error is not None:
+            raise UsageError(_ENDED.format(first_line(self.teaching.error)))
         if wanted and self.teaching.session is None:
             self._classroom.admit(self.teaching)
         if not wanted:
@@ -147,13 +152,19 @@ class ViewerRun:
         now, is_still = self._clock.time_of(frame.time), bool(frame.flags & STILL)
         self._count += 1
         shown = Frame(frame.image, self._count, Fraction(now), now)
-        self.explained = self._boxed(self._explainer.explain(shown, is_still=is_still), is_still=is_still)
+        if self._is_ready_for((frame.image.shape[0], frame.image.shape[1])):
+            explained = self._boxed(self._explainer.explain(shown, is_still=is_still), is_still=is_still)
+        else:
+            session = self.variants.current
+            explained = LiveExplanation(shown, None, session.model, session.method, session.layer)
+        self.explanation = explained.explanation
+        self.explained = explained if frame.image.size <= _MOST_KEPT else None
         end = time.monotonic()
         self._rate.tick(end)
         reply = self._reply()
         facts = {
             "revision": self._revision,
-            **facts_of(self.explained),
+            **facts_of(explained),
             "milliseconds": {
                 "waiting": round(1e3 * frame.waited, 2),
                 "decoding": round(1e3 * frame.decoding, 2),
@@ -161,12 +172,29 @@ class ViewerRun:
             },
             "rate": round(self._rate.fps, 2),
         }
-        return reply._replace(answer=pack_answer(frame.id, facts, maps_of(self.explained.explanation)))
+        return reply._replace(answer=pack_answer(frame.id, facts, maps_of(self.explanation)))
 
     def poll(self) -> Reply:
         """What has changed without a frame."""
-        self._explainer.refresh()
+        session = self._explainer.refresh()
+        if self._awaited is not None and session.is_ready_for(self._awaited):
+            self._awaited = None
         return self._reply()
+
+    def _is_ready_for(self, size: tuple[int, int]) -> bool:
+        """Whether a frame of a size can be explained now: nobody's frames wait while something is compiled."""
+        session = self._explainer.refresh()
+        is_ready = self.variants.pool.get_ready(session, size)
+        self._awaited = None if is_ready else size
+        return is_ready
+
+    @property
+    def compiling(self) -> str | None:
+        """What is being compiled for the viewer, in words; None for nothing."""
+        if self._awaited is not None:
+            session = self.variants.current
+            return describe_fit(session.fit, session.tiles_for(self._awaited))
+        return self.variants.compiling
 
     def notify(self, text: str, *, is_error: bool = False) -> None:
         """Tell the viewer something."""
@@ -206,7 +234,7 @@ class ViewerRun:
             now = carried(self)
             carry = now if now != self._carried else None
             self._carried = now
-        return Reply(None, texts, carry, pending=self.state.teaching or self.variants.compiling is not None)
+        return Reply(None, texts, carry, pending=self.state.teaching or self.compiling is not None)
 
     def _take_notice(self) -> None:
         """Tell what became of what was asked for."""
@@ -220,11 +248,9 @@ class ViewerRun:
         teaching.tick()
         while (message := teaching.message()) is not None:
             self.notify(message.text, is_error=message.is_error)
-        if teaching.error is not None:
-            _log.error("teaching ended", exc_info=teaching.error)
-            self.notify(f"teaching has ended by a mistake: {first_line(teaching.error)}", is_error=True)
-            self._classroom.dismiss(teaching)
-            self.teaching = self._classroom.new_teaching()
+        if teaching.error is not None and self.state.teaching:
+            _log.error("teaching has ended", exc_info=teaching.error)
+            self.notify(_ENDED.format(first_line(teaching.error)), is_error=True)
             self.state.teaching = False
         if self.state.teaching and teaching.has_failed:
             self.state.teaching = False

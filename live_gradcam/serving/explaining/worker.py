@@ -183,9 +183,11 @@ class Worker:
         targets = tuple(find_target(name, vocabulary.classes, groups) for name in classes)
         if len(targets) > session.maps:
             raise UsageError(f"{len(targets)} classes are asked for, and {session.maps} can be explained at a time")
+        size = (image.shape[0], image.shape[1])
+        if not session.is_ready_for(size):
+            session.get_ready_for(size)  # while others are explained
         with self._lock:
             explanation = session.explain_frame(image, targets or session.targets or None)
-        size = (image.shape[0], image.shape[1])
         explanation = with_boxes(explanation, size, threshold=self._viewing.boxes.threshold)
         return picture_json(
             explanation.of_maps(slice(0, max(1, len(targets)))),

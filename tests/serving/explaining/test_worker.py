@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +22,7 @@ from live_gradcam.explanations.boxes import BoxOptions
 from live_gradcam.explanations.explanation import Target
 from live_gradcam.explanations.stability import Stabilizer
 from live_gradcam.serving.explaining import worker as module
+from live_gradcam.serving.explaining.classroom import MOST_TEACHERS
 from live_gradcam.serving.explaining.options import checked_session
 from live_gradcam.serving.explaining.worker import Worker
 from live_gradcam.serving.messages import NEW_SOURCE, STILL, Answer, FrameBytes, Reply, parse_answer
@@ -301,6 +305,25 @@ def test_a_viewer_who_is_here_is_told_all_again(worker: Worker) -> None:
     assert texts(again, "state")[0]["state"]["pinned_names"] == ["green"]
 
 
+def test_frames_of_another_shape_wait_for_nobody_and_nobody_for_them(worker: Worker) -> None:
+    """Each number of tiles has a function of its own: it is compiled behind."""
+    worker.command("one", "fit", "tiles")
+    poll_until(worker, "one", lambda state: state["compiling"] is None)
+    wide = answer(worker, "one", picture(size=(180, 320)), at=1.0).facts["explanation"]
+    assert wide["tiles"] == 3
+    reply = ask(worker, "one", picture(size=(200, 200)), at=2.0)  # one tile
+    assert reply.answer is not None
+    assert parse_answer(reply.answer).facts["explanation"] is None
+    assert texts(reply, "state")[-1]["state"]["compiling"] == "tiles"
+    assert reply.pending
+    assert answer(worker, "two", picture(size=(200, 200))).facts["explanation"]["fit"] == "stretch"
+    done = poll_until(worker, "one", lambda state: state["compiling"] is None)
+    given = answer(worker, "one", picture(size=(200, 200)), at=3.0)
+    assert given.facts["revision"] == done["revision"]
+    assert given.facts["explanation"]["tiles"] == 1
+    assert given.facts["explanation"]["region"] == [0, 0, 200, 200]
+
+
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +332,31 @@ def test_there_are_no_more_viewers_than_there_may_be(worker: Worker, monkeypatch
     (bye,) = texts(worker.open("three"), "bye")
     assert bye["reconnect"] is True
     assert set(worker._viewers) == {"one", "two"}
+
+
+def test_a_viewer_who_has_gone_leaves_nothing(worker: Worker) -> None:
+    threads = threading.active_count()
+    gone = []
+    for number in range(20):
+        viewer = f"visitor {number}"
+        worker.open(viewer)
+        answer(worker, viewer, picture(number))
+        worker.command(viewer, "pin", 2)
+        worker.command(viewer, "teach", True)
+        gone.append(weakref.ref(worker._viewers[viewer]))
+        worker.close(viewer)
+    classroom: Any = worker._classroom
+    assert not classroom._inside
+    assert len(classroom._leaving) <= MOST_TEACHERS
+    deadline = time.monotonic() + 60
+    while threading.active_count() > threads + 1:  # one may compile for all that come
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    gc.collect()
+    assert [run() for run in gone] == [None] * 20
+    networks: Any = worker._networks
+    assert len(networks.own._askers) == len(worker._viewers) == 2
+    assert not networks.own._asked
 
 
 def test_a_session_that_each_visitor_would_compile_anew_is_refused() -> None:
