@@ -24,6 +24,7 @@ from live_gradcam.explanations.stability import Stabilizer
 from live_gradcam.serving.explaining import worker as module
 from live_gradcam.serving.explaining.classroom import MOST_TEACHERS
 from live_gradcam.serving.explaining.options import checked_session
+from live_gradcam.serving.explaining.viewer import VIEWER_COMMANDS
 from live_gradcam.serving.explaining.worker import Worker
 from live_gradcam.serving.messages import NEW_SOURCE, STILL, Answer, FrameBytes, Reply, parse_answer
 from live_gradcam.serving.options import ViewerOptions
@@ -274,6 +275,51 @@ def test_what_is_wrong_with_a_command_is_told(worker: Worker) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert "no such layer" in notices[0]["text"]
+
+
+_ARGUMENTS = [
+    None,
+    True,
+    False,
+    -1,
+    0,
+    3,
+    2**53,
+    1.5,
+    -1e300,
+    math.nan,
+    "",
+    "x",
+    "1>2",
+    "9>0",
+    "1>2>3",
+    ">",
+    "0=é",
+    "=",
+    "²",
+]
+
+
+def test_no_command_raises_whatever_comes_with_it(worker: Worker) -> None:
+    worker.command("one", "teach", True)
+    answer(worker, "one", picture())
+    for row in VIEWER_COMMANDS:
+        for argument in _ARGUMENTS:
+            reply = worker.command("one", row.name, argument)
+            assert all(notice["text"] for notice in texts(reply, "notice"))
+            for state in texts(reply, "state"):
+                assert len(state["state"]["pinned"]) <= 5
+    worker.command("one", "teach", False)
+    worker.command("one", "track")
+    for name, argument in (("method", "grad-cam"), ("fit", "stretch"), ("layer", session_of(worker).layer)):
+        worker.command("one", name, argument)
+    deadline = time.monotonic() + 120
+    while worker.poll("one").pending:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    given = answer(worker, "one", picture()).facts
+    assert (given["method"], given["explanation"]["fit"]) == ("grad-cam", "stretch")
+    assert given["explanation"]["target"] == given["explanation"]["predictions"][0]["index"]
 
 
 def test_what_was_chosen_goes_on_with_another_worker(worker: Worker) -> None:
