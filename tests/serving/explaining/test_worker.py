@@ -441,3 +441,12 @@ def test_the_newest_frame_is_drawn(worker: Worker) -> None:
     drawn = image_of(worker.drawn("one"))
     assert drawn.shape == (180, 320, 3)
     assert np.abs(drawn.astype(int) - image_of(jpeg)).mean() > 5
+
+
+def test_a_frame_that_is_too_large_to_be_kept_is_explained_all_the_same(worker: Worker) -> None:
+    large = picture(6, size=(1200, 2000))
+    given = answer(worker, "one", large).facts
+    assert given["frame"] == {"width": 2000, "height": 1200}
+    assert worker.drawn("one") == b""
+    (state,) = texts(worker.command("one", "pin-place", 2), "state")  # of the list that was given
+    assert state["state"]["pinned"][0]["index"] == given["explanation"]["predictions"][1]["index"]
