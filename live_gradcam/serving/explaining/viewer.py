@@ -17,6 +17,7 @@ from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.metrics import FrameRate
 from live_gradcam.live_loop.explaining_commands import EXPLAINING, TEACH
+from live_gradcam.live_loop.pool import SessionPool
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.steady import Networks, SteadyExplainer
 from live_gradcam.live_loop.teaching import Teaching
@@ -76,7 +77,7 @@ class ViewerRun:
         self._count = 0
         self._awaited: tuple[int, int] | None = None  # the size of frames that something is compiled for
         self._notices: deque[bytes] = deque(maxlen=_MOST_NOTICES)
-        self._said_ready: bytes | None = None
+        self._told_of: SessionPool | None = None
         self._said: dict[str, Any] = {}
         self._carried: dict[str, Any] | None = None
         self._revision = 0
@@ -220,10 +221,9 @@ class ViewerRun:
         self._take_notice()
         texts = [*self._notices]
         self._notices.clear()
-        ready = ready_of(self.variants.pool, can_be_taught=self._classroom.is_open)
-        if ready != self._said_ready:
-            texts.append(ready)
-            self._said_ready = ready
+        if self.variants.pool is not self._told_of:
+            self._told_of = self.variants.pool
+            texts.append(ready_of(self._told_of, can_be_taught=self._classroom.is_open))
         said = {**state_of(self), "generation": self._explainer.generation}
         carry = None
         if said != self._said:
@@ -257,7 +257,7 @@ class ViewerRun:
 
     def refresh(self) -> list[bytes]:
         """All there is to know, again."""
-        self._said, self._said_ready = {}, None
+        self._said, self._told_of = {}, None
         return self._reply().texts
 
     def __enter__(self) -> ViewerRun:
