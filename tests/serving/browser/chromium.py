@@ -91,7 +91,10 @@ def go_to(page: Page, address: str) -> None:
 
 def use_camera(page: Page) -> None:
     """Do what a person does to have their camera explained, and wait for its first answer."""
-    if until(page, "liveGradcam.viewing.source ? 'camera' : document.querySelector('.card .first') && 'card'") == "card":
+    if (
+        until(page, "liveGradcam.viewing.source ? 'camera' : document.querySelector('.card .first') && 'card'")
+        == "card"
+    ):
         page.locator(".card .first").click()
     until(page, "liveGradcam.viewing.trips.length > 0")
 
