@@ -190,7 +190,7 @@ def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_p
     room.begin("one")
     room.collect("one", 1, "red")
     assert not room.state["one"]["teaching_panel"]["can_save"]
-    with pytest.raises(UsageError, match="fewer than two classes have examples"):
+    with pytest.raises(UsageError, match="fewer than two classes have pictures"):
         room.worker.model("one")
     room.collect("one", 2, "blue")
     room.do("one", "teach-name", "2=bleu ☕")
