@@ -162,6 +162,7 @@ def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) 
     room.wait("two", lambda state: not state["teaching_panel"]["is_unsaved"])
 
 
+@pytest.mark.slow
 def test_a_layer_is_compiled_while_heads_are_swapped(room: Class) -> None:
     """What is compiled is compared with the network: heads that change meanwhile must not come in between."""
     for viewer in ("one", "two"):
@@ -183,6 +184,7 @@ def test_a_layer_is_compiled_while_heads_are_swapped(room: Class) -> None:
     assert not room.errors("one")
 
 
+@pytest.mark.slow
 def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_path: Path) -> None:
     room.open("one")
     with pytest.raises(UsageError, match="not ready to be taught yet"):
@@ -218,6 +220,7 @@ def test_nothing_is_written_where_nothing_may_be(room: Class, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_models_are_kept_where_they_may_be(model: Path, tmp_path: Path) -> None:
     room = Class(model, keep=tmp_path)
     room.open("one")

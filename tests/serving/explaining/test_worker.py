@@ -351,6 +351,7 @@ def test_a_viewer_who_is_here_is_told_all_again(worker: Worker) -> None:
     assert texts(again, "state")[0]["state"]["pinned_names"] == ["green"]
 
 
+@pytest.mark.slow
 def test_frames_of_another_shape_wait_for_nobody_and_nobody_for_them(worker: Worker) -> None:
     """Each number of tiles has a function of its own: it is compiled behind."""
     worker.command("one", "fit", "tiles")
