@@ -1,6 +1,7 @@
 """`live-gradcam serve`."""
 
 import sys
+import threading
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -140,7 +141,7 @@ def serve(
         if address.others and sys.stdout.isatty():
             _print_code(address.others[0])
         if open_browser:
-            webbrowser.open(address.local)
+            threading.Thread(target=webbrowser.open, args=(address.local,), daemon=True).start()  # it may wait for it
 
     stopped = run_server(sources or (), session=session, options=options, on_start=show)
     end_process(INTERRUPTED if stopped else 0)

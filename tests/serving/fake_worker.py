@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -35,17 +36,24 @@ class FakeWorker:
         seconds: how long it takes for a frame.
         starting: how long it takes to start.
         fails: what `start` raises instead.
+        only_one: a file that the first worker to start makes; the others fail.
     """
 
     seconds: float = 0.0
     starting: float = 0.0
     fails: str = ""
+    only_one: str = ""
     _pinned: dict[str, int] = field(default_factory=dict)
     _revisions: dict[str, int] = field(default_factory=dict)
     _explained: dict[str, np.ndarray] = field(default_factory=dict)
 
     def start(self) -> bytes:
         time.sleep(self.starting)
+        if self.only_one:
+            try:
+                Path(self.only_one).touch(exist_ok=False)
+            except FileExistsError:
+                raise ModelError("there is memory for one network alone") from None
         if self.fails:
             raise ModelError(self.fails)
         return self._ready()

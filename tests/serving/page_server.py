@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -174,4 +174,4 @@ def running_server(
 
 def vars_of(worker: FakeWorker) -> dict[str, Any]:
     """What makes such a worker again."""
-    return {"seconds": worker.seconds, "starting": worker.starting, "fails": worker.fails}
+    return {one.name: getattr(worker, one.name) for one in fields(worker) if not one.name.startswith("_")}

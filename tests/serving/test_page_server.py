@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,19 +126,21 @@ def test_what_changes_without_a_frame_is_asked_for(server: RunningServer) -> Non
         assert client.until("notice")["text"] == "it is done"
 
 
-def test_an_answer_frees_all_frames_before_it(server: RunningServer) -> None:
-    """Ten frames at once: the last is explained, and no more come back than were in flight and in turn."""
+def test_the_newest_frame_takes_the_place_of_those_that_wait(server: RunningServer) -> None:
+    """Of ten frames that come while the worker stands still, it has two; of the others the last is explained."""
     with server.client() as client:
+        worker = client.until("ready")["process"]
         client.until("state")
-        client.send(type="command", name="sleep", argument=0.3)
-        for level in range(10, 110, 10):
-            last = client.send_frame(jpeg(level))
-        answers = []
-        while not answers or answers[-1].id != last:
-            answers.append(client.answer())
-        assert answers[-1].facts["brightness"] == 100
-        assert len(answers) <= 3
-        assert [one.id for one in answers] == sorted(one.id for one in answers)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            numbers = [client.send_frame(jpeg(level)) for level in range(10, 110, 10)]
+            client.send(type="refresh")
+            client.until("state")  # which the server answers by itself, after the frames
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        answers = [client.answer() for _ in range(3)]
+        assert [answer.id for answer in answers] == [numbers[0], numbers[1], numbers[9]]
+        assert [answer.facts["brightness"] for answer in answers] == [10, 20, 100]
 
 
 def test_a_source_is_explained_once_for_all_who_watch(server: RunningServer) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_worker import FakeWorker
 from page_server import SECONDS, Client, RunningServer, jpeg, running_server
 
 #: How soon a viewer goes on when the worker is lost.
@@ -121,6 +122,17 @@ def test_a_worker_that_is_ready_takes_its_share() -> None:
                 if isinstance(message, str) and '"ready"' in message[:20]:
                     processes[number] = int(message.partition('"process":')[2].rstrip("}"))
         assert [client.explained(70).facts["brightness"] for client in clients] == [70] * 4
+
+
+def test_a_second_worker_that_does_not_start_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    worker = FakeWorker(only_one=str(tmp_path / "started"))
+    told = "a network does not start, and is tried again: there is memory for one network alone"
+    with running_server(workers=2, worker=worker) as server, server.client() as client:
+        process_of(client)
+        until = time.monotonic() + SECONDS
+        while told not in caplog.messages:
+            assert client.explained(50).facts["brightness"] == 50
+            assert time.monotonic() < until
 
 
 @pytest.mark.slow

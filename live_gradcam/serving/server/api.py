@@ -71,8 +71,8 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-class _Queue:
-    """Pictures are explained one after another, and few may wait."""
+class PictureQueue:
+    """Where the pictures of programs wait: they are explained one after another, and few may wait."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -81,7 +81,7 @@ class _Queue:
 
 async def _explain(request: Request) -> Response:
     service: Service = request.app.state.service
-    waiting: _Queue = request.app.state.pictures
+    waiting: PictureQueue = request.app.state.pictures
     classes = request.query_params.getlist("class")
     if len(classes) > _MOST_CLASSES:
         return _error(400, f"at most {_MOST_CLASSES} classes are explained at a time")
@@ -112,11 +112,6 @@ def _error(status: int, text: str) -> Response:
 
 async def _describe(_: Request) -> Response:
     return JSONResponse(DESCRIPTION)
-
-
-def new_queue() -> _Queue:
-    """Where the pictures of a server wait."""
-    return _Queue()
 
 
 ROUTES = [

@@ -107,5 +107,5 @@ def make_app(service: Service, rules: Rules, certificate: bytes | None = None) -
         ]
     )
     app.state.service = service
-    app.state.pictures = api.new_queue()
+    app.state.pictures = api.PictureQueue()
     return Access(_Careful(app), rules)

@@ -24,7 +24,7 @@ async def _stream(request: Request) -> Response:
     boundary = f"live-gradcam-{secrets.token_hex(_BOUNDARY_BYTES)}"
 
     async def parts() -> AsyncIterator[bytes]:
-        async for jpeg in source.stream():
+        async for jpeg in source.streams.read():
             head = f"--{boundary}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield head.encode() + jpeg + b"\r\n"
 

@@ -32,11 +32,11 @@ class Pool:
         """Have the workers run, for ever. The first is started alone: what it times is remembered for the others.
 
         Raises:
-            LiveGradcamError: a worker cannot be started.
+            LiveGradcamError: the first cannot be started.
         """
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._poll()),
-            asyncio.create_task(self._stations[0].run()),
+            asyncio.create_task(self._stations[0].run(must_start=True)),
         ]
         try:
             first_is_ready = asyncio.create_task(self._stations[0].ready.wait())

@@ -53,8 +53,11 @@ class Station:
         self._calls: dict[object, float] = {}
         self._background: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Have the worker run, for ever.
+    async def run(self, *, must_start: bool = False) -> None:
+        """Have the worker run, for ever: it is started again whenever it is lost.
+
+        Args:
+            must_start: whether a first start that fails is the end of all.
 
         Raises:
             LiveGradcamError: the first start failed.
@@ -65,9 +68,9 @@ class Station:
                 await self._run_once()
                 wait = _FIRST_RETRY_SECONDS
             except LiveGradcamError as error:
-                if not self.ready.is_set():
+                if must_start and not self.ready.is_set():
                     raise
-                _log.warning("the network does not start again: %s", error)
+                _log.warning("a network does not start, and is tried again: %s", error)
                 wait = min(_LAST_RETRY_SECONDS, 2 * wait)
             await asyncio.sleep(wait)
 
@@ -82,12 +85,12 @@ class Station:
             self._on_ready(self)
             self._fill()
             await link.ended()
-        finally:
-            was_ready, self.is_ready, self._link = self.is_ready, False, None
-            await link.close()
-        if was_ready:
+            self.is_ready = False
             _log.warning("a worker is gone; another one is started")
             self._on_lost(self)
+        finally:
+            self.is_ready, self._link = False, None
+            await link.close()
 
     # --- viewers --------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -27,6 +26,7 @@ from live_gradcam.serving.messages import (
 )
 from live_gradcam.serving.server.feed import Feed, title_of
 from live_gradcam.serving.server.viewers import Standing, Viewer
+from live_gradcam.serving.server.watchers import DrawnStreams, Watchers
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.source import FrameSource
 
@@ -41,19 +41,6 @@ _ERROR = pack_text("error")[:-1]
 _LARGEST_ID = 1 << 32
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Watcher:
-    """One who watches.
-
-    Attributes:
-        is_ready: whether the last frame is drawn.
-        seen: the number of the newest frame that was sent.
-    """
-
-    is_ready: bool = True
-    seen: int = 0
 
 
 class WatchedSource:
@@ -71,6 +58,7 @@ class WatchedSource:
         state: see `Explained`.
         is_pending: see `Explained`.
         standing: how things stand.
+        streams: of what is drawn.
     """
 
     def __init__(self, uri: str, opener: Callable[[str], FrameSource]) -> None:
@@ -88,11 +76,8 @@ class WatchedSource:
         self._latest: Frame | None = None
         self._number = 0
         self._encoded: dict[int, bytes] = {}
-        self._watchers: dict[Viewer, _Watcher] = {}
-        self._newest: tuple[int, bytes] = (0, b"")
-        self._streams: set[asyncio.Event] = set()
-        self._drawing: asyncio.Task[None] | None = None
-        self._drawn: bytes | None = None
+        self._watchers = Watchers()
+        self.streams = DrawnStreams(self._draw, self._count)
         self._outage_said = False
 
     def open(self) -> None:
@@ -110,9 +95,8 @@ class WatchedSource:
 
     async def close(self) -> None:
         """Read it no more, and end its streams."""
-        self._loop = self._drawn = None
-        for changed in self._streams:
-            changed.set()
+        self._loop = None
+        self.streams.close()
         await asyncio.get_running_loop().run_in_executor(None, self.feed.close)
 
     # --- in the thread that reads ---------------------------------------------------------------------------------
@@ -152,14 +136,9 @@ class WatchedSource:
             return
         jpeg = self._encoded.get(id_of(reply.answer))
         self._acknowledge(id_of(reply.answer))
-        if jpeg is None:
-            return
-        self._newest = (self._newest[0] + 1, watched_answer(reply.answer, jpeg, len(self._watchers)))
-        for viewer, watcher in self._watchers.items():
-            if watcher.is_ready:
-                self._send(viewer, watcher)
-        if self._streams and self._drawing is None:
-            self._drawing = asyncio.create_task(self._draw())
+        if jpeg is not None:
+            self._watchers.show(watched_answer(reply.answer, jpeg, len(self._watchers)))
+            self.streams.show()
 
     def tell(self, text: bytes) -> None:
         """Take a text message: it goes to all who watch. An error is the answer to a frame, and nobody else's."""
@@ -184,36 +163,29 @@ class WatchedSource:
 
     def join(self, viewer: Viewer) -> None:
         """Have a viewer watch."""
-        self._watchers[viewer] = _Watcher()
+        self._watchers.join(viewer)
         self._count()
-        self._show_latest()
+
+    def leave(self, viewer: Viewer) -> None:
+        """Have a viewer watch no more."""
+        self._watchers.leave(viewer)
+        self._count()
+
+    def drawn_by(self, viewer: Viewer) -> None:
+        """A viewer has drawn the last frame, and gets the newest."""
+        self._watchers.drawn_by(viewer)
+
+    def _count(self) -> None:
+        """Somebody came or went. While nobody watches, nothing is explained, and a recording waits."""
+        self._is_wanted = bool(len(self._watchers) or len(self.streams))
+        self.feed.let_play(self._is_wanted)
+        if self._is_wanted:
+            self._show_latest()
 
     def _show_latest(self) -> None:
         """Explain the newest frame once more: no other may come, or not soon."""
         if self._latest is not None and self._loop is not None:
             self._loop.run_in_executor(None, self._encode, self._latest, False)
-
-    def leave(self, viewer: Viewer) -> None:
-        """Have a viewer watch no more."""
-        self._watchers.pop(viewer, None)
-        self._count()
-
-    def drawn_by(self, viewer: Viewer) -> None:
-        """A viewer has drawn the last frame, and gets the newest."""
-        watcher = self._watchers[viewer]
-        watcher.is_ready = True
-        if watcher.seen != self._newest[0]:
-            self._send(viewer, watcher)
-
-    def _send(self, viewer: Viewer, watcher: _Watcher) -> None:
-        watcher.is_ready = False
-        watcher.seen, message = self._newest
-        viewer.outbox.put_answer(message)
-
-    def _count(self) -> None:
-        """While nobody watches, nothing is explained, and a recording waits."""
-        self._is_wanted = bool(self._watchers or self._streams)
-        self.feed.let_play(self._is_wanted)
 
     def say_outage(self) -> None:
         """Tell those who watch that the source has stopped, or is back."""
@@ -227,32 +199,15 @@ class WatchedSource:
         text = f"{self.title} has stopped." if is_out else f"{self.title} is back."
         self.tell(pack_text("notice", text=text, is_error=is_out))
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The newest explained frames as JPEGs, drawn as a window shows them; a slow reader misses some."""
-        changed = asyncio.Event()
-        self._streams.add(changed)
-        self._count()
-        self._show_latest()
+    async def _draw(self) -> bytes:
+        """The newest explained frame as a window shows it, a JPEG; nothing where the worker has none."""
+        if self.station is None:
+            return b""
         try:
-            while self._loop is not None:
-                await changed.wait()
-                changed.clear()
-                if self._drawn is not None:
-                    yield self._drawn
-        finally:
-            self._streams.discard(changed)
-            self._count()
-
-    async def _draw(self) -> None:
-        try:
-            if self.station is not None:
-                self._drawn = await self.station.call("drawn", self.name) or self._drawn
-                for changed in self._streams:
-                    changed.set()
+            return bytes(await self.station.call("drawn", self.name))
         except LiveGradcamError as error:
             _log.debug("%s is not drawn: %s", self.title, error)
-        finally:
-            self._drawing = None
+            return b""
 
 
 def _jpeg(image: np.ndarray) -> bytes:
