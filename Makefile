@@ -61,4 +61,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest output build dist site *.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-newest $(VENV)-release output build dist site *.egg-info
