@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import pytest
 from fake_worker import MAP, MODEL, FakeWorker
 from page_server import SECONDS, TOKEN, RunningServer, jpeg, running_server
 
+from live_gradcam import serving
 from live_gradcam.drawing.overlay import COLORMAPS, colours_against
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.serving.hello import PAGE_COMMANDS
@@ -312,6 +314,25 @@ def test_a_picture_is_explained_for_a_program(server: RunningServer) -> None:
     described = json.loads(server.ask("/api/openapi.json")[2])
     assert described["openapi"].startswith("3.1")
     assert set(described["paths"]) == {"/api/explain"}
+
+
+def test_the_files_of_the_page(server: RunningServer) -> None:
+    folder = Path(serving.__file__).parent / "page"
+    for path, name, kind in (
+        ("/", "index.html", "text/html; charset=utf-8"),
+        ("/page/main.js", "main.js", "text/javascript; charset=utf-8"),
+        ("/page/style.css", "style.css", "text/css; charset=utf-8"),
+        ("/favicon.ico", "icon.svg", "image/svg+xml"),
+    ):
+        status, headers, content = server.ask(path)
+        assert (status, headers["content-type"], headers["cache-control"]) == (200, kind, "no-cache")
+        assert content == (folder / name).read_bytes()
+        assert server.ask(path, headers={"If-None-Match": headers["etag"]})[0] == (
+            304 if path.startswith("/page") else 200
+        )
+    _, headers, content = server.ask("/page/style.css", headers={"Accept-Encoding": "gzip"})
+    assert headers["content-encoding"] == "gzip"
+    assert gzip.decompress(content) == (folder / "style.css").read_bytes()
 
 
 def test_what_is_not_there(server: RunningServer) -> None:
