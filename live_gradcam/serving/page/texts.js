@@ -91,7 +91,7 @@ export const TEXTS = {
   "view overlay": ["Overlay", "Überlagert"],
   "view side-by-side": ["Side by side", "Nebeneinander"],
   "view heatmap": ["Heatmap", "Nur Karte"],
-  "view raw": ["Camera", "Nur Bild"],
+  "view raw": ["Picture", "Nur Bild"],
   "view grid": ["Grid of classes", "Klassen-Raster"],
   opacity: ["Strength of the heatmap", "Stärke der Karte"],
   colormap: ["Colours", "Farben"],

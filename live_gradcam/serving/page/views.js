@@ -34,23 +34,22 @@ function panesOf(view, answer) {
 
 /** In how many columns panes of an aspect are largest. Returns the panes' corners and sizes. */
 function arranged(count, aspect, width, height, strip) {
-  let best = null;
+  let best = { wide: 0 };
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
-    const cell = { width: (width - (columns - 1) * GAP) / columns, height: (height - (rows - 1) * GAP) / rows };
-    const wide = Math.floor(Math.min(cell.width, (cell.height - strip) * aspect));
-    if (!best || wide > best.wide) best = { columns, rows, cell, wide };
+    const [across, down] = [(width + GAP) / columns - GAP, (height + GAP) / rows - GAP - strip];
+    const wide = Math.floor(Math.min(across, down * aspect) + 1e-6);
+    if (wide > best.wide) best = { columns, rows, wide };
   }
   const { columns, rows, wide } = best;
   const tall = Math.round(wide / aspect);
-  const left = Math.round((width - columns * wide - (columns - 1) * GAP) / 2);
-  const top = Math.round((height - rows * (tall + strip) - (rows - 1) * GAP) / 2);
+  const [stepX, stepY] = [wide + GAP, tall + strip + GAP];
   return Array.from({ length: count }, (_, place) => {
     const row = Math.floor(place / columns);
-    const isLast = row === rows - 1;
-    const missing = isLast ? rows * columns - count : 0; // the last row stands in the middle
-    const x = left + (place % columns) * (wide + GAP) + Math.round((missing * (wide + GAP)) / 2);
-    return { x, y: top + row * (tall + strip + GAP), width: wide, height: tall };
+    const inRow = Math.min(columns, count - row * columns); // the last row stands in the middle, too
+    const x = (width + GAP - inRow * stepX) / 2 + (place % columns) * stepX;
+    const y = (height + GAP - rows * stepY) / 2 + row * stepY;
+    return { x: Math.round(x), y: Math.round(y), width: wide, height: tall };
   });
 }
 

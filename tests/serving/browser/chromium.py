@@ -19,7 +19,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VIDEO = Path(__file__).parents[3] / "videos" / "tour.mp4"
 #: Seconds of the clip at which there is nothing but the cat, the cup, or the man with the tripod.
 CAT, CUP, TRIPOD = (0.5, 3.0), (4.0, 6.5), (9.8, 11.8)
-SECONDS = 300.0
+SECONDS = 180.0
+#: JavaScript: whether the picture stands still and is explained.
+STANDS_STILL = (
+    "(({ isPaused, capture: { isFresh, isBusy, flying } }) => isPaused && !isFresh && !isBusy && flying.size === 0)"
+    "(liveGradcam.viewing)"
+)
 
 _ARGUMENTS = (
     "--no-sandbox",

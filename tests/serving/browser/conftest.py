@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 from browser_server import serving
-from chromium import CHROMIUM, DESKTOP, chromium, go_to, use_camera, write_clip
+from chromium import CHROMIUM, DESKTOP, VIDEO, chromium, go_to, use_camera, write_clip
 from playwright.sync_api import Browser, Page
 
 #: Opens the page in a context of the browser: of its options, and what is added to the address.
@@ -34,9 +34,9 @@ def browser(tour_clip: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def address(browser: Browser) -> Iterator[str]:
-    """Of a server with the default network, which also shows the tour."""
-    with serving(Path(__file__).parents[3] / "videos" / "tour.mp4") as given:
+def address(browser: Browser, quick_network: list[str]) -> Iterator[str]:
+    """Of a server with a network that starts in a moment and has nothing to say, which also shows the tour."""
+    with serving(VIDEO, *quick_network) as given:
         yield given
 
 
@@ -45,14 +45,14 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
     """Opens pages, and sees that nothing goes wrong in them that they do not say."""
     contexts, mistakes = [], []
 
-    def open_one(query: str = "", *, starts: bool = True, **options: Any) -> Page:
+    def open_one(query: str = "", *, starts: bool = True, at: str = address, **options: Any) -> Page:
         context = browser.new_context(**{**DESKTOP, "locale": "en-GB", **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: mistakes.append(str(error)))
         page.on("console", lambda line: mistakes.append(line.text) if line.type == "error" else None)
-        go_to(page, address + query)
+        go_to(page, at + query)
         if starts:
             use_camera(page)
         return page

@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from chromium import downloads, until
+from browser_server import serving
+from chromium import STANDS_STILL, downloads, go_to, until, use_camera
 from playwright.sync_api import Page
 
 from live_gradcam.drawing.overlay import Overlay
@@ -34,26 +35,29 @@ def _explanation(numbers: dict) -> Explanation:
     return Explanation((target,), heatmap, (target,), np.ones(1, np.float32), nothing, nothing, region)
 
 
-def test_the_page_names_the_cat_the_cup_and_the_tripod(open_page):
-    page = open_page()
-    for name in ("cat", "cup", "tripod"):
-        row = page.locator(".classes .name", has_text=name)
-        row.first.wait_for(timeout=60_000)
+def test_the_page_names_the_cat_the_cup_and_the_tripod(browser):
+    with serving() as address:
+        page = browser.new_page()
+        go_to(page, address)
+        use_camera(page)
+        for name in ("cat", "cup", "tripod"):
+            page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
+        page.close()
 
 
 def test_the_overlay_is_the_programs_own_picture(open_page, tmp_path):
     page = open_page(viewport={"width": 1280, "height": 720})
     page.keyboard.press("m")  # no mirror
     page.keyboard.press(" ")
-    until(page, "liveGradcam.viewing.isPaused && liveGradcam.stage.answer.id === liveGradcam.viewing.capture.id")
+    until(page, STANDS_STILL)
     _, clean, numbers = _snapshot(page, tmp_path)
     assert clean.shape == (720, 1280, 3)
     page.get_by_role("button", name="View").click()
     page.locator(".options label", has_text="None").click()
     page.keyboard.press("Escape")
-    page.mouse.move(640, 300)
-    page.locator(".live-gradcam.idle").wait_for()
-    page.wait_for_timeout(1000)  # of a transition
+    page.mouse.click(640, 300)  # away from the tools, which then go
+    until(page, "document.querySelector('.live-gradcam.idle') && !document.querySelector('.shown')")
+    until(page, "document.getAnimations().length === 0")
     shown = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     own = Overlay().blend(clean, _explanation(numbers))
     difference = np.abs(shown.astype(int) - own)
