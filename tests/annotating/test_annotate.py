@@ -97,6 +97,7 @@ def test_a_variable_frame_rate_and_a_first_frame_after_0(tmp_path: Path, begin: 
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_real_footage_with_its_sound(tmp_path: Path, name: str, quick_network: list[str]) -> None:
     source, output, lines = FOOTAGE / name, tmp_path / "out.mp4", tmp_path / "out.jsonl"
