@@ -51,7 +51,12 @@ _OUTPUT = re.compile(r"(?:-o|--output|--json|--jsonl|--heatmaps|--contact-sheet|
 _SAVED = re.compile(r"\.save\(\"(.+?)\"")
 
 #: Words of the blocks of Python that stand for what is not here.
-_STAND_INS = {'"efficientnet-lite0"': '"toy.keras"', '"rtsp://camera.local/stream"': '"clip.mp4"'}
+_STAND_INS = {
+    '"efficientnet-lite0"': '"toy.keras"',
+    '"rtsp://camera.local/stream"': '"clip.mp4"',
+    "Timer(3600": "Timer(1",
+    "port=8000": "port=0",
+}
 
 _LINES = sorted({shlex.join(shlex.split(line, comments=True)[1:]) for page in PAGES for line in command_lines(page)})
 _RUN = [line for line in _LINES if not line.startswith("-") and not any(re.search(key, line) for key in _NOT_RUN)]
