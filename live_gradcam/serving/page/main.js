@@ -8,7 +8,7 @@ const source = asked.get("source");
 
 // For those who look at it from the browser's console, or measure it.
 globalThis.liveGradcam = mount(document.body, new ServerTransport(location.origin), {
-  clean: asked.get("clean") === "1",
-  source: source === null ? null : Number(source),
-  language: asked.get("lang") ?? undefined,
+	clean: asked.get("clean") === "1",
+	source: source === null ? null : Number(source),
+	language: asked.get("lang") ?? undefined,
 });

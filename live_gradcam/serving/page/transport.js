@@ -10,193 +10,193 @@ const POST_TIMEOUT = 40000;
 const BATCH_HEADER = 5;
 
 export class ServerTransport {
-  /** @param {string} origin of the server, such as "http://localhost:8765" */
-  constructor(origin) {
-    this.origin = origin;
-    this.link = null;
-    this.isPost = false; // whether a WebSocket was refused where POST went through
-    this.wait = FIRST_WAIT;
-    this.sent = this.received = 0; // bytes of frames and answers, so far
-  }
+	/** @param {string} origin of the server, such as "http://localhost:8765" */
+	constructor(origin) {
+		this.origin = origin;
+		this.link = null;
+		this.isPost = false; // whether a WebSocket was refused where POST went through
+		this.wait = FIRST_WAIT;
+		this.sent = this.received = 0; // bytes of frames and answers, so far
+	}
 
-  open(listener) {
-    this.listener = listener;
-    this.connect();
-    addEventListener("online", () => this.connectSoon(0));
-  }
+	open(listener) {
+		this.listener = listener;
+		this.connect();
+		addEventListener("online", () => this.connectSoon(0));
+	}
 
-  send(data) {
-    this.sent += data.size ?? 0;
-    this.link?.send(data);
-  }
+	send(data) {
+		this.sent += data.size ?? 0;
+		this.link?.send(data);
+	}
 
-  take(buffer) {
-    this.received += buffer.byteLength;
-    this.listener?.binary(buffer);
-  }
+	take(buffer) {
+		this.received += buffer.byteLength;
+		this.listener?.binary(buffer);
+	}
 
-  get backlog() {
-    return this.link?.backlog ?? 0;
-  }
+	get backlog() {
+		return this.link?.backlog ?? 0;
+	}
 
-  fetch(path, options) {
-    return fetch(new URL(path, this.origin), options);
-  }
+	fetch(path, options) {
+		return fetch(new URL(path, this.origin), options);
+	}
 
-  close() {
-    this.listener = null;
-    clearTimeout(this.timer);
-    this.link?.close();
-  }
+	close() {
+		this.listener = null;
+		clearTimeout(this.timer);
+		this.link?.close();
+	}
 
-  async connect() {
-    if (!this.listener || this.link) return;
-    const link = this.isPost ? new PostLink(this) : new SocketLink(this);
-    this.link = link;
-    const outcome = await link.opened; // "open", "refused" or "failed"
-    if (this.link !== link) return;
-    if (outcome === "open") {
-      this.wait = FIRST_WAIT;
-      link.closed.then(() => this.lost(link, "lost"));
-      return;
-    }
-    if (outcome === "failed" && !this.isPost) return this.connectByPost(link);
-    this.isPost = false; // the next try is a WebSocket's
-    this.lost(link, outcome === "refused" ? "refused" : "lost");
-  }
+	async connect() {
+		if (!this.listener || this.link) return;
+		const link = this.isPost ? new PostLink(this) : new SocketLink(this);
+		this.link = link;
+		const outcome = await link.opened; // "open", "refused" or "failed"
+		if (this.link !== link) return;
+		if (outcome === "open") {
+			this.wait = FIRST_WAIT;
+			link.closed.then(() => this.lost(link, "lost"));
+			return;
+		}
+		if (outcome === "failed" && !this.isPost) return this.connectByPost(link);
+		this.isPost = false; // the next try is a WebSocket's
+		this.lost(link, outcome === "refused" ? "refused" : "lost");
+	}
 
-  /** A WebSocket did not open. If POST goes through, the server is there, and sockets are what is refused. */
-  connectByPost(link) {
-    link.close();
-    this.link = null;
-    this.isPost = true;
-    return this.connect();
-  }
+	/** A WebSocket did not open. If POST goes through, the server is there, and sockets are what is refused. */
+	connectByPost(link) {
+		link.close();
+		this.link = null;
+		this.isPost = true;
+		return this.connect();
+	}
 
-  lost(link, why) {
-    if (this.link !== link) return;
-    this.link = null;
-    this.listener?.closed(why);
-    this.connectSoon(this.wait);
-    this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
-  }
+	lost(link, why) {
+		if (this.link !== link) return;
+		this.link = null;
+		this.listener?.closed(why);
+		this.connectSoon(this.wait);
+		this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
+	}
 
-  connectSoon(wait) {
-    clearTimeout(this.timer);
-    if (this.listener) this.timer = setTimeout(() => this.connect(), wait);
-  }
+	connectSoon(wait) {
+		clearTimeout(this.timer);
+		if (this.listener) this.timer = setTimeout(() => this.connect(), wait);
+	}
 }
 
 class SocketLink {
-  constructor(transport) {
-    const socket = new WebSocket(new URL("/ws", transport.origin.replace(/^http/, "ws")));
-    this.socket = socket;
-    socket.binaryType = "arraybuffer";
-    this.opened = new Promise((resolve) => {
-      socket.onopen = () => {
-        transport.listener?.opened();
-        resolve("open");
-      };
-      this.closed = new Promise((closed) => {
-        socket.onclose = () => {
-          resolve("failed");
-          closed();
-        };
-      });
-    });
-    socket.onmessage = ({ data }) => {
-      if (typeof data === "string") transport.listener?.text(JSON.parse(data));
-      else transport.take(data);
-    };
-  }
+	constructor(transport) {
+		const socket = new WebSocket(new URL("/ws", transport.origin.replace(/^http/, "ws")));
+		this.socket = socket;
+		socket.binaryType = "arraybuffer";
+		this.opened = new Promise((resolve) => {
+			socket.onopen = () => {
+				transport.listener?.opened();
+				resolve("open");
+			};
+			this.closed = new Promise((closed) => {
+				socket.onclose = () => {
+					resolve("failed");
+					closed();
+				};
+			});
+		});
+		socket.onmessage = ({ data }) => {
+			if (typeof data === "string") transport.listener?.text(JSON.parse(data));
+			else transport.take(data);
+		};
+	}
 
-  get backlog() {
-    return this.socket.bufferedAmount;
-  }
+	get backlog() {
+		return this.socket.bufferedAmount;
+	}
 
-  send(data) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(data);
-  }
+	send(data) {
+		if (this.socket.readyState === WebSocket.OPEN) this.socket.send(data);
+	}
 
-  close() {
-    this.socket.close();
-  }
+	close() {
+		this.socket.close();
+	}
 }
 
 class PostLink {
-  constructor(transport) {
-    this.transport = transport;
-    this.backlog = 0;
-    this.last = Promise.resolve(); // messages go one after the other: a command must not overtake a frame
-    this.closed = new Promise((resolve) => (this.end = resolve));
-    this.opened = this.start();
-  }
+	constructor(transport) {
+		this.transport = transport;
+		this.backlog = 0;
+		this.last = Promise.resolve(); // messages go one after the other: a command must not overtake a frame
+		this.closed = new Promise((resolve) => (this.end = resolve));
+		this.opened = this.start();
+	}
 
-  async start() {
-    try {
-      const answer = await this.post("/post/open");
-      if (answer.status === 401 || answer.status === 403) return "refused";
-      if (!answer.ok) return "failed";
-      this.transport.listener?.opened();
-      this.unpack(await answer.arrayBuffer());
-    } catch {
-      return "failed";
-    }
-    this.receive();
-    return "open";
-  }
+	async start() {
+		try {
+			const answer = await this.post("/post/open");
+			if (answer.status === 401 || answer.status === 403) return "refused";
+			if (!answer.ok) return "failed";
+			this.transport.listener?.opened();
+			this.unpack(await answer.arrayBuffer());
+		} catch {
+			return "failed";
+		}
+		this.receive();
+		return "open";
+	}
 
-  post(path, body, type) {
-    const address = this.viewer ? `${path}?viewer=${encodeURIComponent(this.viewer)}` : path;
-    const headers = type ? { "Content-Type": type } : {};
-    return this.transport.fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(POST_TIMEOUT) });
-  }
+	post(path, body, type) {
+		const address = this.viewer ? `${path}?viewer=${encodeURIComponent(this.viewer)}` : path;
+		const headers = type ? { "Content-Type": type } : {};
+		return this.transport.fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(POST_TIMEOUT) });
+	}
 
-  send(data) {
-    const size = typeof data === "string" ? data.length : data.size;
-    const type = typeof data === "string" ? "application/json" : "application/octet-stream";
-    this.backlog += size;
-    this.last = this.last
-      .then(() => this.post("/post/send", data, type))
-      .then((answer) => answer.ok || this.end(), () => this.end())
-      .finally(() => (this.backlog -= size));
-  }
+	send(data) {
+		const size = typeof data === "string" ? data.length : data.size;
+		const type = typeof data === "string" ? "application/json" : "application/octet-stream";
+		this.backlog += size;
+		this.last = this.last
+			.then(() => this.post("/post/send", data, type))
+			.then((answer) => answer.ok || this.end(), () => this.end())
+			.finally(() => (this.backlog -= size));
+	}
 
-  async receive() {
-    let isOpen = true;
-    this.closed.then(() => (isOpen = false));
-    while (isOpen) {
-      try {
-        const answer = await this.post("/post/receive");
-        if (!answer.ok) break;
-        this.unpack(await answer.arrayBuffer());
-      } catch {
-        break;
-      }
-    }
-    this.end();
-  }
+	async receive() {
+		let isOpen = true;
+		this.closed.then(() => (isOpen = false));
+		while (isOpen) {
+			try {
+				const answer = await this.post("/post/receive");
+				if (!answer.ok) break;
+				this.unpack(await answer.arrayBuffer());
+			} catch {
+				break;
+			}
+		}
+		this.end();
+	}
 
-  unpack(buffer) {
-    const view = new DataView(buffer);
-    for (let place = 0; place + BATCH_HEADER <= buffer.byteLength; ) {
-      const length = view.getUint32(place, true);
-      const isBinary = view.getUint8(place + 4) === 1;
-      const start = place + BATCH_HEADER;
-      const message = buffer.slice(start, start + length);
-      place = start + length;
-      if (isBinary) {
-        this.transport.take(message);
-        continue;
-      }
-      const text = JSON.parse(new TextDecoder().decode(message));
-      this.viewer ??= text.viewer; // of `hello`, which comes first
-      this.transport.listener?.text(text);
-    }
-  }
+	unpack(buffer) {
+		const view = new DataView(buffer);
+		for (let place = 0; place + BATCH_HEADER <= buffer.byteLength; ) {
+			const length = view.getUint32(place, true);
+			const isBinary = view.getUint8(place + 4) === 1;
+			const start = place + BATCH_HEADER;
+			const message = buffer.slice(start, start + length);
+			place = start + length;
+			if (isBinary) {
+				this.transport.take(message);
+				continue;
+			}
+			const text = JSON.parse(new TextDecoder().decode(message));
+			this.viewer ??= text.viewer; // of `hello`, which comes first
+			this.transport.listener?.text(text);
+		}
+	}
 
-  close() {
-    if (this.viewer) this.post("/post/close").catch(() => {});
-    this.end();
-  }
+	close() {
+		if (this.viewer) this.post("/post/close").catch(() => {});
+		this.end();
+	}
 }

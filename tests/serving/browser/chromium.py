@@ -12,13 +12,11 @@ from typing import Any
 
 import av
 import cv2
-from playwright.sync_api import Browser, Download, Page, sync_playwright
+from playwright.sync_api import Browser, Download, Page, Playwright, sync_playwright
 
 #: Where it is, as Debian has it; None where there is none.
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VIDEO = Path(__file__).parents[3] / "videos" / "tour.mp4"
-#: Seconds of the clip at which there is nothing but the cat, the cup, or the man with the tripod.
-CAT, CUP, TRIPOD = (0.5, 3.0), (4.0, 6.5), (9.8, 11.8)
 SECONDS = 180.0
 #: JavaScript: whether the picture stands still and is explained.
 STANDS_STILL = (
@@ -43,23 +41,22 @@ PHONE: dict[str, Any] = {
 }
 
 
-def write_clip(path: Path, stretch: tuple[float, float] | None = None) -> Path:
-    """Write the tour, or a stretch of it in seconds, as JPEGs one after the other: what Chromium's camera plays."""
+def write_clip(path: Path, width: int = 1280) -> Path:
+    """Write the tour as JPEGs one after the other, so many pixels wide: what Chromium's camera plays."""
     with path.open("wb") as clip, av.open(str(VIDEO)) as video:
         for frame in video.decode(video=0):
-            if stretch is None or stretch[0] <= frame.time < stretch[1]:
-                jpeg = cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-                clip.write(jpeg.tobytes())
+            image = frame.to_ndarray(width=width, height=width * 9 // 16, format="bgr24")
+            clip.write(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
     return path
 
 
-@contextmanager
-def chromium(
-    clip: Path, *, asks: bool = False, has_camera: bool = True, arguments: Sequence[str] = ()
-) -> Iterator[Browser]:
-    """A browser whose camera plays a clip.
+def launch(
+    playwright: Playwright, clip: Path, *, asks: bool = False, has_camera: bool = True, arguments: Sequence[str] = ()
+) -> Browser:
+    """Start a browser whose camera plays a clip.
 
     Args:
+        playwright: there can be only one at a time.
         clip: of `write_clip`.
         asks: whether it asks a person who is not there, which counts as a no; otherwise it gives the camera.
         has_camera: whether there is one.
@@ -67,12 +64,8 @@ def chromium(
     """
     allowing = () if asks else ("--use-fake-ui-for-media-stream",)
     playing = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}") if has_camera else ()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*_ARGUMENTS, *allowing, *playing, *arguments]
-        )
-        yield browser
-        browser.close()
+    given = [*_ARGUMENTS, *allowing, *playing, *arguments]
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=given)
 
 
 def until(page: Page, condition: str, seconds: float = SECONDS) -> Any:
@@ -127,8 +120,10 @@ def camera_page(address: str, **context: Any) -> Iterator[Page]:
         address: with the token.
         context: of the browser's context, such as `DESKTOP` or `PHONE`.
     """
-    with tempfile.TemporaryDirectory() as folder, chromium(write_clip(Path(folder) / "tour.mjpeg")) as browser:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = launch(playwright, write_clip(Path(folder) / "tour.mjpeg"))
         page = browser.new_context(**(context or DESKTOP)).new_page()
         go_to(page, address)
         use_camera(page)
         yield page
+        browser.close()

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 from browser_server import serving
-from chromium import CHROMIUM, DESKTOP, VIDEO, chromium, go_to, use_camera, write_clip
-from playwright.sync_api import Browser, Page
+from chromium import CHROMIUM, DESKTOP, VIDEO, go_to, launch, use_camera, write_clip
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 #: Opens the page in a context of the browser: of its options, and what is added to the address.
 OpenPage = Callable[..., Page]
@@ -20,17 +20,25 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def tour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the camera plays."""
-    return write_clip(tmp_path_factory.mktemp("clip") / "tour.mjpeg")
+    """What the camera plays: half as wide as the tour, which costs a quarter."""
+    return write_clip(tmp_path_factory.mktemp("clip") / "tour.mjpeg", 640)
 
 
 @pytest.fixture(scope="session")
-def browser(tour_clip: Path) -> Iterator[Browser]:
-    """A browser that gives the page its camera."""
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    with chromium(tour_clip) as started:
+    with sync_playwright() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright, tour_clip: Path) -> Iterator[Browser]:
+    """A browser that gives the page its camera."""
+    started = launch(playwright, tour_clip)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

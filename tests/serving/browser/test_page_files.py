@@ -14,7 +14,10 @@ ANSWER = "liveGradcam.stage.answer"
 
 
 def _choose(page, path) -> None:
-    page.locator("input[type=file]").first.set_input_files(path)
+    page.locator(".tools").get_by_role("button", name="Source").click()
+    with page.expect_file_chooser() as chooser:
+        page.locator(".panel").get_by_text("Choose a picture or a video").click()
+    chooser.value.set_files(path)
 
 
 def test_a_picture_is_explained(open_page, quick_network, chelsea, tmp_path):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from browser_server import serving
-from chromium import STANDS_STILL, downloads, go_to, until, use_camera
-from playwright.sync_api import Page
+from chromium import STANDS_STILL, downloads, go_to, launch, until, use_camera, write_clip
+from playwright.sync_api import Browser, Page
 
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
@@ -35,18 +36,30 @@ def _explanation(numbers: dict) -> Explanation:
     return Explanation((target,), heatmap, (target,), np.ones(1, np.float32), nothing, nothing, region)
 
 
-def test_the_page_names_the_cat_the_cup_and_the_tripod(browser):
+@pytest.fixture(scope="module")
+def camera_of_720p(playwright, tmp_path_factory):
+    """A browser whose camera plays the tour as it is."""
+    with closing(launch(playwright, write_clip(tmp_path_factory.mktemp("clip") / "large.mjpeg"))) as browser:
+        yield browser
+
+
+def _opened(browser: Browser, address: str) -> Page:
+    page = browser.new_page(locale="en-GB", viewport={"width": 1280, "height": 720})
+    go_to(page, address)
+    use_camera(page)
+    return page
+
+
+def test_the_page_names_the_cat_the_cup_and_the_tripod(camera_of_720p):
     with serving() as address:
-        page = browser.new_page()
-        go_to(page, address)
-        use_camera(page)
+        page = _opened(camera_of_720p, address)
         for name in ("cat", "cup", "tripod"):
             page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
         page.close()
 
 
-def test_the_overlay_is_the_programs_own_picture(open_page, tmp_path):
-    page = open_page(viewport={"width": 1280, "height": 720})
+def test_the_overlay_is_the_programs_own_picture(camera_of_720p, address, tmp_path):
+    page = _opened(camera_of_720p, address)
     page.keyboard.press("m")  # no mirror
     page.keyboard.press(" ")
     until(page, STANDS_STILL)
@@ -64,6 +77,7 @@ def test_the_overlay_is_the_programs_own_picture(open_page, tmp_path):
     assert np.abs(own.astype(int) - clean).max() > 50  # there is something to see
     assert difference.max() <= 4
     assert difference.mean() < 1
+    page.close()
 
 
 def test_a_map_is_enlarged_as_opencv_does_it(open_page):

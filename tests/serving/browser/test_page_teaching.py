@@ -26,9 +26,11 @@ def test_two_things_are_taught_and_the_model_is_taken_away(open_page, tmp_path):
     assert page.locator(".hold.collecting").count() == 1
     page.mouse.up()
     until(page, f"!{PANEL}.rows.some((row) => row.is_collecting)")
-    page.get_by_label("Name of class 1").fill("first thing")
+    page.get_by_label("Name of class 1").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("first thing")
     page.keyboard.press("Enter")
-    until(page, f"{PANEL}.rows[0].name === 'first thing'")
+    until(page, f"{PANEL}.rows.some(({{ name }}) => name === 'first thing')")
     page.locator(".seen").click()  # away from the field
     page.keyboard.down("2")
     until(page, f"{_count(2)} >= 5")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 from browser_server import TOKEN, serving
-from chromium import chromium, go_to, until, use_camera
+from chromium import go_to, launch, until, use_camera
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_refused_camera(tour_clip, address):
-    with chromium(tour_clip, asks=True) as browser:
+def test_a_refused_camera(playwright, tour_clip, address):
+    with closing(launch(playwright, tour_clip, asks=True)) as browser:
         page = browser.new_page()
         go_to(page, address)
         page.locator(".card .first").click()
@@ -20,8 +21,8 @@ def test_a_refused_camera(tour_clip, address):
         assert page.get_by_role("button", name="Try again").is_visible()
 
 
-def test_no_camera(tour_clip, address):
-    with chromium(tour_clip, has_camera=False) as browser:
+def test_no_camera(playwright, tour_clip, address):
+    with closing(launch(playwright, tour_clip, has_camera=False)) as browser:
         page = browser.new_page()
         go_to(page, address)
         page.locator(".card .first").click()
@@ -38,11 +39,11 @@ def test_an_unplugged_camera(open_page):
     assert page.locator(".card").is_hidden()
 
 
-def test_an_address_that_gets_no_camera(tour_clip, quick_network):
+def test_an_address_that_gets_no_camera(playwright, tour_clip, quick_network):
     mapped = "--host-resolver-rules=MAP *.test 127.0.0.1"
     with (
         serving(*quick_network, "--allow-host", "classroom.test") as address,
-        chromium(tour_clip, arguments=[mapped]) as browser,
+        closing(launch(playwright, tour_clip, arguments=[mapped])) as browser,
     ):
         page = browser.new_page()
         port = re.search(r":(\d+)/", address)[1]
