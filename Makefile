@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# The tests start hundreds of commands: without kept bytecode, each would compile the package again, for a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-fit test quick check docs clean
 
 # Annotate the tour with the embedded network.
