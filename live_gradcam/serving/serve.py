@@ -6,13 +6,14 @@ import asyncio
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
@@ -78,8 +79,8 @@ def serve(
         token = options.token or secrets.token_urlsafe(_TOKEN_BYTES)
         http, port = _http(service, options, token, stack)
         stopping = stack.enter_context(StopRequest())
-        asyncio.run(
-            _serve(
+        _run(
+            lambda: _serve(
                 http,
                 service,
                 lambda: on_start and on_start(page_address(options, port, token)),
@@ -87,6 +88,17 @@ def serve(
             )
         )
     return stopping.requested
+
+
+def _run(serving: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run it to its end; in a thread of its own where this one has a loop already, as that of a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(serving())
+        return
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(lambda: asyncio.run(serving())).result()
 
 
 def check_packages(options: ServeOptions) -> None:

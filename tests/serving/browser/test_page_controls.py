@@ -194,6 +194,7 @@ def test_a_source_of_the_server_is_watched(person):
     person.sees(f"{ANSWER}?.isWatched && {ANSWER}.id > 3")
     assert person.page.evaluate("[liveGradcam.stage.picture.width, liveGradcam.viewing.source]")[1] is None
     assert "viewers" in person.page.locator(".rates").inner_text()
+    person.tool("Source")  # which closed when the choice was made
     person.press(person.page.get_by_role("button", name="Use my camera"))
     person.sees(f"{ANSWER} && !{ANSWER}.isWatched")
 
