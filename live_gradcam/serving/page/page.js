@@ -180,7 +180,7 @@ class Page {
 		for (const [name, { root }] of Object.entries({ source, look, method, teach, help })) this.toolbar.contents[name] = root;
 		this.refresh();
 		const isAllowed = await isCameraAllowed(); // then it starts by itself
-		if (this.viewing.isOn) return;
+		if (this.viewing.isChosen) return;
 		if (isAllowed) return this.viewing.useCamera();
 		this.showSources({ title: t("title"), text: t("intro"), more: `${t("dropHere")} ${privacy(this.hello)}` });
 	}

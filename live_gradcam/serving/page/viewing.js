@@ -30,7 +30,8 @@ export class Viewing {
 	// --- sources ---
 
 	useCamera(asked = {}) {
-		return this.use(() => openCamera(asked, () => this.events.gone()), () => this.useCamera(asked));
+		const gone = () => this.source?.kind === "camera" && this.events.gone(); // not one that was given up meanwhile
+		return this.use(() => openCamera(asked, gone), () => this.useCamera(asked));
 	}
 
 	useFile(file) {
@@ -76,6 +77,11 @@ export class Viewing {
 		this.source = this.watched = null;
 		this.isPaused = false;
 		this.trips = [];
+	}
+
+	/** Whether a person has chosen something, also where it is not there yet. */
+	get isChosen() {
+		return this.isOn || this.attempt > 0;
 	}
 
 	get isOn() {
