@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.serving.messages import Reply, pack_text
 from live_gradcam.serving.server.outbox import Outbox
@@ -17,28 +18,6 @@ if TYPE_CHECKING:
 _NAME_BYTES = 16
 #: What texts begin with that say how things stand: the newest of each is said again when somebody asks for it.
 _STANDING = {kind: pack_text(kind)[:-1] for kind in ("ready", "state")}
-
-
-class Explained(Protocol):
-    """One whose frames are explained: a viewer, or a source that many watch.
-
-    Attributes:
-        name: of which nobody else knows.
-        station: the worker that explains the frames; None before there is one.
-        state: what the worker last said of it that another one needs to go on; None for what all begin with.
-        is_pending: whether something will change without a frame.
-    """
-
-    name: str
-    station: Station | None
-    state: dict[str, Any] | None
-    is_pending: bool
-
-    def take(self, reply: Reply) -> None:
-        """Take what the worker says."""
-
-    def tell(self, text: bytes) -> None:
-        """Take a text message."""
 
 
 class Standing:
@@ -64,6 +43,43 @@ class Standing:
     def state(self) -> bytes | None:
         """What is chosen, if that is known."""
         return self._texts.get("state")
+
+
+class Explained(ABC):
+    """One whose frames are explained: a viewer, or a source that many watch.
+
+    Attributes:
+        name: of which nobody else knows.
+        station: the worker that explains the frames; None before there is one.
+        state: what the worker last said of it that another one needs to go on; None for what all begin with.
+        is_pending: whether something will change without a frame.
+        standing: how things stand.
+    """
+
+    def __init__(self) -> None:
+        self.name = secrets.token_urlsafe(_NAME_BYTES)
+        self.station: Station | None = None
+        self.state: dict[str, Any] | None = None
+        self.is_pending = False
+        self.standing = Standing()
+
+    def take(self, reply: Reply) -> None:
+        """Take what the worker says."""
+        for text in reply.texts:
+            self.tell(text)
+        if reply.state is not None:
+            self.state = reply.state
+        self.is_pending = reply.pending
+        if reply.answer is not None:
+            self.show(reply.answer)
+
+    @abstractmethod
+    def tell(self, text: bytes) -> None:
+        """Take a text message."""
+
+    @abstractmethod
+    def show(self, answer: bytes) -> None:
+        """Take the answer to a frame."""
 
 
 class Allowance:
@@ -94,15 +110,10 @@ TEXT_UNITS = 5
 _PER_SECOND, _AT_ONCE = 150, 300
 
 
-class Viewer:
-    """A viewer behind a connection, whatever kind that is.
+class Viewer(Explained):
+    """A viewer behind a connection, whatever kind that is. The viewer's other requests give the name.
 
     Attributes:
-        name: the secret by which the viewer's other requests name it.
-        station: see `Explained`.
-        state: see `Explained`.
-        is_pending: see `Explained`.
-        standing: how things stand for the viewer's own camera.
         outbox: what is to be sent.
         allowance: how much may be received.
         watching: the source that is watched; None while the own camera is.
@@ -112,26 +123,12 @@ class Viewer:
     """
 
     def __init__(self) -> None:
-        self.name = secrets.token_urlsafe(_NAME_BYTES)
-        self.station: Station | None = None
-        self.state: dict[str, Any] | None = None
-        self.is_pending = False
-        self.standing = Standing()
+        super().__init__()
         self.outbox = Outbox()
         self.allowance = Allowance(_PER_SECOND, _AT_ONCE)
         self.watching: WatchedSource | None = None
         self.stuck_since: float | None = None
         self.dropped = asyncio.Event()
-
-    def take(self, reply: Reply) -> None:
-        """Take what the worker says of the own camera's frames; answers are dropped while a source is watched."""
-        for text in reply.texts:
-            self.tell(text)
-        if reply.state is not None:
-            self.state = reply.state
-        self.is_pending = reply.pending
-        if reply.answer is not None and self.watching is None:
-            self.outbox.put_answer(reply.answer)
 
     def tell(self, text: bytes) -> None:
         """Take a text message that is about the own camera."""
@@ -139,17 +136,25 @@ class Viewer:
         if not (is_standing and self.watching is not None):
             self.outbox.put_text(text)
 
+    def show(self, answer: bytes) -> None:
+        """Take an answer to a frame of the own camera: dropped while a source is watched."""
+        if self.watching is None:
+            self.outbox.put_answer(answer)
+
     def say_standing(self) -> None:
         """Say how things stand for what is looked at now."""
-        standing = self.watching.standing if self.watching is not None else self.standing
-        for text in standing.texts:
+        for text in self._looked_at.standing.texts:
             self.outbox.put_text(text)
 
     def say_state(self) -> None:
         """Say again what is chosen for what is looked at now."""
-        standing = self.watching.standing if self.watching is not None else self.standing
-        if standing.state is not None:
-            self.outbox.put_text(standing.state)
+        state = self._looked_at.standing.state
+        if state is not None:
+            self.outbox.put_text(state)
+
+    @property
+    def _looked_at(self) -> Explained:
+        return self if self.watching is None else self.watching
 
     def end(self, text: str, *, reconnect: bool) -> None:
         """Say goodbye and end the connection when that is sent."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -19,31 +18,29 @@ from live_gradcam.serving.messages import (
     NEW_SOURCE,
     STILL,
     FrameBytes,
-    Reply,
     id_of,
     pack_text,
     watched_answer,
 )
 from live_gradcam.serving.server.feed import Feed, title_of
-from live_gradcam.serving.server.viewers import Standing, Viewer
+from live_gradcam.serving.server.viewers import Explained, Viewer
 from live_gradcam.serving.server.watchers import DrawnStreams, Watchers
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.source import FrameSource
 
 if TYPE_CHECKING:
-    from live_gradcam.serving.server.station import Station
+    pass
 
 #: Larger frames are made smaller: a page shows no more, and an older phone decodes no more.
 _MOST_HEIGHT, _MOST_WIDTH = 720, 1280
 _QUALITY = 85
-_NAME_BYTES = 16
 _ERROR = pack_text("error")[:-1]
 _LARGEST_ID = 1 << 32
 
 _log = logging.getLogger(__name__)
 
 
-class WatchedSource:
+class WatchedSource(Explained):
     """A source of the server, which is explained like a viewer, and its watchers.
 
     Args:
@@ -53,21 +50,12 @@ class WatchedSource:
     Attributes:
         title: what visitors call it.
         feed: reads the source.
-        name: see `Explained`.
-        station: see `Explained`.
-        state: see `Explained`.
-        is_pending: see `Explained`.
-        standing: how things stand.
         streams: of what is drawn.
     """
 
     def __init__(self, uri: str, opener: Callable[[str], FrameSource]) -> None:
+        super().__init__()
         self.title = title_of(uri)
-        self.name = secrets.token_urlsafe(_NAME_BYTES)
-        self.station: Station | None = None
-        self.state: dict[str, Any] | None = None
-        self.is_pending = False
-        self.standing = Standing()
         self.feed = Feed(uri, opener, self._encode)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._free = threading.Semaphore(IN_FLIGHT)
@@ -125,19 +113,12 @@ class WatchedSource:
         self._encoded[self._number] = jpeg
         self.station.offer(self, FrameBytes(self._number, flags, time, jpeg))
 
-    def take(self, reply: Reply) -> None:
-        """Take what the worker says: an answer goes to those who have drawn the last one."""
-        for text in reply.texts:
-            self.tell(text)
-        if reply.state is not None:
-            self.state = reply.state
-        self.is_pending = reply.pending
-        if reply.answer is None:
-            return
-        jpeg = self._encoded.get(id_of(reply.answer))
-        self._acknowledge(id_of(reply.answer))
+    def show(self, answer: bytes) -> None:
+        """Take an answer: it goes to those who have drawn the last one."""
+        jpeg = self._encoded.get(id_of(answer))
+        self._acknowledge(id_of(answer))
         if jpeg is not None:
-            self._watchers.show(watched_answer(reply.answer, jpeg, len(self._watchers)))
+            self._watchers.show(watched_answer(answer, jpeg, len(self._watchers)))
             self.streams.show()
 
     def tell(self, text: bytes) -> None:
