@@ -23,3 +23,25 @@ def two_dense_layers() -> keras.Model:
     x = layers.Conv2D(6, 3, activation="relu", name="maps")(image)
     x = layers.Dense(9, activation="relu")(layers.Flatten()(layers.MaxPooling2D()(x)))
     return keras.Model(image, layers.Dense(5, activation="softmax", name="scores")(x))
+
+
+#: What pictures of one colour are told apart by; BGR.
+COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
+
+
+def pooled_network(*convolutions: str) -> keras.Model:
+    """A network that can be taught: convolutions of these names in front of a global pooling."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((12, 14, 3))
+    x = layers.Rescaling(1 / 255)(image)
+    for name in convolutions:
+        x = layers.Conv2D(8, 3, activation="relu", name=name)(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+def unpooled_network() -> keras.Model:
+    """A network that cannot be taught: it has no pooled features."""
+    image = keras.Input((12, 14, 3))
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
+    return keras.Model(image, layers.Dense(3, activation="softmax")(x))

@@ -10,13 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 from fake_live import ThreadedSurface
 from frame_sources import GivenFrames
-from keras import layers
-from toy_networks import classifier_of
+from toy_networks import COLOURS, classifier_of, pooled_network, unpooled_network
 
 from live_gradcam import LiveOptions, LiveSummary, SessionOptions, Teacher, live, load_classifier
 from live_gradcam.attribution.session import Session
@@ -34,21 +32,11 @@ from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.script import Script, TimedCommand, read_script
 
-COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
-
-
-def network() -> keras.Model:
-    keras.utils.set_random_seed(3)
-    image = keras.Input((12, 14, 3))
-    x = layers.Conv2D(8, 3, activation="relu", name="late")(layers.Rescaling(1 / 255)(image))
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "toy.keras"
-    network().save(path)
+    pooled_network("late").save(path)
     return path
 
 
@@ -123,7 +111,7 @@ def ready(clock: Clock) -> Teaching:
     """A network that is taught without anything being compiled: examples come with their features."""
     teaching = Teaching(clock=clock)
     session: Any = object()
-    teaching.take(Teacher(classifier_of(network())), session)
+    teaching.take(Teacher(classifier_of(pooled_network("late"))), session)
     return teaching
 
 
@@ -426,10 +414,8 @@ def test_a_class_that_is_not_there_yet_cannot_be_pinned_when_teaching_has_stoppe
 
 
 def test_a_network_that_cannot_be_taught_says_so_and_runs_on(tmp_path: Path) -> None:
-    image = keras.Input((12, 14, 3))
-    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
     flat = tmp_path / "flat.keras"
-    keras.Model(image, layers.Dense(3, activation="softmax")(x)).save(flat)
+    unpooled_network().save(flat)
 
     def script(surface: ThreadedSurface) -> None:
         surface.wait_for(lambda scene: scene.explained)

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 import pytest
-from keras import layers
-from toy_networks import classifier_of
+from toy_networks import COLOURS, classifier_of, pooled_network, unpooled_network
 
 from live_gradcam import load_classifier
 from live_gradcam.attribution.options import ExplainerOptions
@@ -29,22 +27,11 @@ from live_gradcam.serving.messages import FrameBytes, parse_answer
 from live_gradcam.serving.options import ViewerOptions
 from live_gradcam.sources.frame import Frame
 
-COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
-
-
-def network() -> keras.Model:
-    keras.utils.set_random_seed(3)
-    image = keras.Input((12, 14, 3))
-    x = layers.Conv2D(8, 3, activation="relu", name="early")(layers.Rescaling(1 / 255)(image))
-    x = layers.Conv2D(8, 3, activation="relu", name="late")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, layers.Dense(5, activation="softmax")(x))
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "toy.keras"
-    network().save(path)
+    pooled_network("early", "late").save(path)
     return path
 
 
@@ -295,10 +282,8 @@ def test_a_new_head_is_another_revision_and_also_without_a_frame(room: Class) ->
 
 
 def test_a_network_that_cannot_be_taught_says_so(tmp_path: Path) -> None:
-    image = keras.Input((12, 14, 3))
-    x = layers.Flatten()(layers.Conv2D(4, 3, activation="relu")(image))
     flat = tmp_path / "flat.keras"
-    keras.Model(image, layers.Dense(3, activation="softmax")(x)).save(flat)
+    unpooled_network().save(flat)
     room = Class(flat)
     room.open("one")
     assert [message["teachable"] for message in room.said["one"] if message["type"] == "ready"] == [False]
@@ -309,7 +294,7 @@ def test_a_network_that_cannot_be_taught_says_so(tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_the_same_network_shares_what_is_compiled_and_nothing_else() -> None:
-    one = Teacher(classifier_of(network()))
+    one = Teacher(classifier_of(pooled_network("early", "late")))
     two = one.another()
     assert two.live_classifier is one.live_classifier
     assert two.backbone is one.backbone
@@ -328,7 +313,7 @@ def test_a_teacher_of_the_same_network_shares_what_is_compiled_and_nothing_else(
 
 def test_another_layer_is_compiled_of_a_network_with_a_head_of_its_own() -> None:
     """What is compiled is compared with the network: a head that is swapped meanwhile would be taken for a mistake."""
-    teacher = Teacher(classifier_of(network()))
+    teacher = Teacher(classifier_of(pooled_network("early", "late")))
     options = ExplainerOptions().changed(engine="graph", lowering=False, tune="off")
     first = taught_session(teacher, options, (24, 28))
     other = first.variant(method=first.method, layer=first.layers[0])
@@ -344,7 +329,7 @@ def test_another_layer_is_compiled_of_a_network_with_a_head_of_its_own() -> None
 def test_what_is_dropped_is_not_waited_for() -> None:
     teaching: Any = Teaching(Keeping(folder=None))
     teaching.__enter__()
-    teaching.take(Teacher(classifier_of(network())), object())
+    teaching.take(Teacher(classifier_of(pooled_network("early", "late"))), object())
     teaching.hold(1)
     teaching.see(Frame(np.zeros((12, 14, 3), np.uint8), 0, 0, 0.0), np.ones(8, np.float32))  # type: ignore[arg-type]
     teaching.drop()
