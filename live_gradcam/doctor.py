@@ -177,12 +177,12 @@ def _extras() -> Iterator[Finding]:
             and requirement.marker.evaluate({"extra": extra})
             and not requirement.marker.evaluate({"extra": ""})
         ]
-        left = [requirement.name for requirement in wanted if _version(requirement) is None]
-        if left:
+        versions = {requirement.name: _version(requirement) for requirement in wanted}
+        if versions and all(versions.values()):
+            found = ", ".join(f"{name} {version}" for name, version in versions.items())
+            yield Finding("extras", extra, f"{found} ({use})")
+        else:  # or an installation that is older than the extra
             yield Finding("extras", extra, f"not installed ({use})", "note", f"pip install '{_PACKAGE}[{extra}]'")
-        else:
-            versions = ", ".join(f"{requirement.name} {_version(requirement)}" for requirement in wanted)
-            yield Finding("extras", extra, f"{versions} ({use})")
 
 
 # --- what computes, what is read, what is shown and written ----------------------------------------------------------
