@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @param {string} tag with classes, such as "div.panel.open"
- * @param {object} properties `text`, `label` and `hint` are keys of texts.js (of the text, aria-label, and title); a function
+ * @param {object} properties `text` and `label` are keys of texts.js (of the text, and of aria-label); a function
  *   is a listener; everything else is an attribute, left out where it is false or null
  * @param {...(Node|string|null)} children
  */
@@ -17,7 +17,7 @@ export function element(tag, properties = {}, ...children) {
 	if (name === "button") made.type = "button";
 	for (const [key, value] of Object.entries(properties)) {
 		if (typeof value === "function") made.addEventListener(key, value);
-		else if (["text", "label", "hint"].includes(key)) made.dataset[key] = value;
+		else if (["text", "label"].includes(key)) made.dataset[key] = value;
 		else if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
 	}
 	made.append(...children.filter((child) => child !== null));
@@ -43,15 +43,14 @@ export function icon(name) {
 }
 
 function translateOne(node) {
-	const { text, label, hint } = node.dataset;
+	const { text, label } = node.dataset;
 	if (text) node.textContent = t(text);
 	if (label) node.setAttribute("aria-label", t(label));
-	if (hint) node.title = t(hint);
 }
 
 /** Write all texts below a node again, in the language of now. */
 export function translate(root) {
-	for (const node of root.querySelectorAll("[data-text], [data-label], [data-hint]")) translateOne(node);
+	for (const node of root.querySelectorAll("[data-text], [data-label]")) translateOne(node);
 }
 
 /** Set a text only where it changes: writing the same again makes the browser lay the page out for nothing. */

@@ -286,12 +286,13 @@ class Page {
 	}
 
 	async downloadModel() {
-		const path = `/model?viewer=${encodeURIComponent(this.hello.viewer)}`;
+		const { viewer = "", keeps = false } = this.hello ?? {}; // none while the server is away
+		const path = `/model?viewer=${encodeURIComponent(viewer)}`;
 		const answer = await this.transport.fetch(path).catch(() => null);
 		if (!answer?.ok) return this.notices.say(t("noModel", { why: answer ? await answer.text() : t("lost") }), true);
 		const [, name] = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition")) ?? [];
 		download(await answer.blob(), name ?? "taught.keras");
-		if (this.hello.keeps) this.send("teach-save");
+		if (keeps) this.send("teach-save");
 	}
 
 	nameLast() {
@@ -358,11 +359,18 @@ class Page {
 		const watched = sourceButtons(this.hello ?? { sources: [] }, (index) => this.viewing.watch(index));
 		const use = element("button.wide.first", { text: first, click: retry });
 		this.notices.showCard(card, use, fileButton((file) => this.viewing.useFile(file)), ...watched);
+		if (!this.viewing.isOn) this.clear(); // of a camera that was left for one that does not open
+		this.refresh();
+	}
+
+	clear() {
+		this.label.clear();
+		this.notices.showCaption("");
 	}
 
 	sourceChanged() {
 		this.notices.card.hidden = true;
-		this.label.clear();
+		this.clear();
 		this.wanted = null;
 		this.refresh();
 		this.devicesChanged();
@@ -370,7 +378,8 @@ class Page {
 	}
 
 	sourceFailed({ kind = "busy", name }, retry) {
-		const { hostname, port = 80 } = location;
+		const { hostname } = location;
+		const port = location.port || 80; // which an address leaves out
 		const code = kind === "insecure" ? `ssh -N -L ${port}:localhost:${port} ${hostname}` : null;
 		const card = { title: t(`${kind}Title`), text: t(kind, { local: `http://localhost:${port}`, name }), code };
 		if (kind === "absent" || kind === "busy") this.wanted = retry; // as soon as there is another camera
@@ -382,7 +391,6 @@ class Page {
 		this.viewing.leave();
 		this.wanted = () => this.viewing.useCamera();
 		this.showSources({ title: t("goneTitle"), text: t("gone") }, "tryAgain");
-		this.refresh();
 	}
 
 	async devicesChanged() {

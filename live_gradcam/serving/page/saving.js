@@ -1,5 +1,6 @@
 // Files for the person at the page: snapshots, films, the taught model.
 
+import { sizeOf } from "./capture.js";
 import { compose, drawCaption } from "./views.js";
 
 const SCHEMA = 1;
@@ -105,7 +106,7 @@ export class Film {
 		this.canvas = document.createElement("canvas");
 		if (!format || !seen || !this.canvas.captureStream) return false;
 		const even = (side) => Math.max(2, 2 * Math.round(side / 2)); // as H.264 wants it
-		const [width, height] = [seen.videoWidth ?? seen.width, seen.videoHeight ?? seen.height];
+		const [width, height] = sizeOf(seen);
 		[this.canvas.width, this.canvas.height] = [even(width), even(height)];
 		this.context = this.canvas.getContext("2d", { alpha: false });
 		this.draw();

@@ -17,7 +17,7 @@ export const TEXTS = {
 	],
 	keepsSome: [
 		"Pictures go to {host} only. Snapshots and taught models are stored there.",
-		"Bilder gehen nur an {host}. Schnappschüsse und gelernte Modelle werden dort gespeichert.",
+		"Bilder gehen nur an {host}. Fotos und angelernte Modelle werden dort gespeichert.",
 	],
 	tryAgain: ["Try again", "Noch einmal versuchen"],
 
@@ -29,8 +29,8 @@ export const TEXTS = {
 	],
 	refusedTitle: ["The browser does not let this page use the camera", "Der Browser erlaubt dieser Seite die Kamera nicht"],
 	refused: [
-		"Click on the sign beside the page's address and allow the camera. Then try again.",
-		"Klicken Sie auf das Zeichen neben der Adresse der Seite, und erlauben Sie die Kamera. Versuchen Sie es dann noch einmal.",
+		"Click on the icon beside the page's address and allow the camera. Then try again.",
+		"Klicken Sie auf das Symbol neben der Adresse der Seite, und erlauben Sie die Kamera. Versuchen Sie es dann noch einmal.",
 	],
 	absentTitle: ["There is no camera", "Es gibt keine Kamera"],
 	absent: [
@@ -62,13 +62,13 @@ export const TEXTS = {
 		"The server does not know this browser. Open the whole address that the server printed, with its token.",
 		"Der Server kennt diesen Browser nicht. Öffnen Sie die ganze Adresse, die der Server gezeigt hat, mit dem Token.",
 	],
-	compiling: ["Compiling {what} …", "{what} wird übersetzt …"],
+	compiling: ["Compiling {what} …", "{what} wird kompiliert …"],
 
 	// --- tools ---
 	source: ["Source", "Quelle"],
 	look: ["View", "Ansicht"],
 	method: ["Method", "Methode"],
-	teach: ["Teach", "Lehren"],
+	teach: ["Teach", "Anlernen"],
 	pause: ["Pause", "Pause"],
 	goOn: ["Go on", "Weiter"],
 	snapshot: ["Snapshot", "Foto"],
@@ -130,14 +130,14 @@ export const TEXTS = {
 	evidence: ["evidence", "Evidenz"],
 	counter: ["against", "dagegen"],
 	frameRate: ["{rate} FPS", "{rate} Bilder/s"],
-	viewers: ["{count} viewers", "{count} Zuschauer"],
+	viewers: ["viewers: {count}", "Zuschauer: {count}"],
 	"time waiting": ["waiting", "warten"],
 	"time decoding": ["decoding", "dekodieren"],
 	"time explaining": ["explaining", "erklären"],
 	"time trip": ["whole trip", "ganzer Weg"],
 
 	// --- teaching ---
-	teachTitle: ["Teach your own classes", "Eigene Klassen lehren"],
+	teachTitle: ["Teach your own classes", "Eigene Klassen anlernen"],
 	teachHelp: [
 		"Show a thing to the camera and hold its button. Let go, and do the same with another thing.",
 		"Zeigen Sie der Kamera ein Ding, und halten Sie seinen Knopf gedrückt. Danach dasselbe mit einem anderen Ding.",
@@ -149,14 +149,14 @@ export const TEXTS = {
 	newClass: ["a new class", "eine neue Klasse"],
 	nothingClass: ["nothing", "nichts"],
 	accuracy: ["Accuracy on pictures not seen before: {percent}", "Trefferquote auf neuen Bildern: {percent}"],
-	noAccuracy: ["Hold a class twice, then the accuracy can be tested.", "Halten Sie eine Klasse zweimal, dann lässt sich die Trefferquote prüfen."],
-	undo: ["Undo", "Zurück"],
-	download: ["Download", "Laden"],
-	finish: ["Stop teaching", "Lehren beenden"],
-	noModel: ["The model cannot be downloaded: {why}", "Das Modell lässt sich nicht laden: {why}"],
+	noAccuracy: ["Hold the button of each class twice. Then the accuracy can be tested.", "Halten Sie den Knopf jeder Klasse zweimal gedrückt. Dann lässt sich die Trefferquote prüfen."],
+	undo: ["Undo", "Rückgängig"],
+	download: ["Download", "Speichern"],
+	finish: ["Stop teaching", "Anlernen beenden"],
+	noModel: ["The model cannot be downloaded: {why}", "Das Modell lässt sich nicht speichern: {why}"],
 
 	// --- snapshot and recording ---
-	saved: ["Saved {name}: the picture, the clean picture and the numbers", "Gespeichert: {name}, mit sauberem Bild und Zahlen"],
+	saved: ["Saved {name}: with the heatmap, without it, and the numbers", "Gespeichert: {name}, mit und ohne Karte, und die Zahlen"],
 	savedFilm: ["Saved {name}", "Gespeichert: {name}"],
 	notYet: ["There is no explained picture yet", "Es gibt noch kein erklärtes Bild"],
 	noRecorder: ["This browser cannot record", "Dieser Browser kann nicht aufnehmen"],
@@ -184,13 +184,13 @@ export const TEXTS = {
 	"key freeze": ["keep explaining this class", "bei dieser Klasse bleiben"],
 	"key boxes": ["show or hide the boxes", "Rahmen zeigen oder verbergen"],
 	"key timings": ["show or hide the times", "Zeiten zeigen oder verbergen"],
-	"key teach": ["teach your own classes, or stop", "eigene Klassen lehren, oder aufhören"],
+	"key teach": ["teach your own classes, or stop", "eigene Klassen anlernen, oder aufhören"],
 	"key exact": ["each picture with its own map, or a smooth video", "jedes Bild mit seiner Karte, oder fließend"],
 	"key full-screen": ["full screen, or back", "Vollbild, oder zurück"],
 	"key teach-collect": ["hold: collect pictures of a class; 0: of nothing", "halten: Bilder einer Klasse sammeln; 0: von nichts"],
 	"key teach-name": ["name the class that was collected last", "die letzte Klasse benennen"],
-	"key teach-undo": ["take the last burst back", "die letzten Bilder zurücknehmen"],
-	"key teach-save": ["download the model", "das Modell laden"],
+	"key teach-undo": ["remove the pictures that were collected last", "die letzten Bilder entfernen"],
+	"key teach-save": ["download the model", "das Modell speichern"],
 };
 
 export const LANGUAGES = { en: "English", de: "Deutsch" };
