@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +62,6 @@ def _of_table(text: str, path: Path) -> list[tuple[str, ObjectBox]]:
 
 def _box(corners: Sequence[float]) -> ObjectBox:
     left, top, right, bottom = map(float, corners)
-    if not (left < right and top < bottom):
+    if not (-math.inf < left < right < math.inf and -math.inf < top < bottom < math.inf):
         raise ValueError(f"{corners} is not left, top, right, bottom")
     return left, top, right, bottom

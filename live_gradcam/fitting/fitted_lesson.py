@@ -22,7 +22,7 @@ def check_teachable(dataset: Dataset) -> None:
     """
     if dataset.task != "classes":
         raise UsageError(f"--teachable is for classes, and this is a fit of {dataset.task}: leave it out")
-    names = [name for name in dataset.classes if name.casefold() != NOTHING]
+    _, names = _nothing_and_others(dataset)
     if len(names) >= UNITS:
         raise UsageError(
             f"{len(names)} classes are too many to be taught: give at most {UNITS - 1}, and one that is called "
@@ -37,8 +37,7 @@ def lesson_of_fit(fitted: Fitted) -> Lesson:
         fitted: of classes that `check_teachable` takes.
     """
     dataset = fitted.dataset
-    names = [name for name in dataset.classes if name.casefold() != NOTHING]
-    nothing = next((name for name in dataset.classes if name.casefold() == NOTHING), NOTHING)
+    nothing, names = _nothing_and_others(dataset)
     places = {name: place for place, name in enumerate([nothing, *names])}
     examples = [
         TaughtExample(
@@ -47,3 +46,9 @@ def lesson_of_fit(fitted: Fitted) -> Lesson:
         for row in dataset.rows_of("train")
     ]
     return Lesson((nothing, *names), tuple(examples), fitted.backbone.fit)
+
+
+def _nothing_and_others(dataset: Dataset) -> tuple[str, list[str]]:
+    """What the class of nothing is called, and the other classes, one that differs from it in case alone among them."""
+    nothing = next((name for name in dataset.classes if name.casefold() == NOTHING), NOTHING)
+    return nothing, [name for name in dataset.classes if name != nothing]

@@ -171,7 +171,7 @@ EXPLAINING: tuple[CommandRow[ExplainedRun], ...] = (
         tuple(range(1, 11)),
     ),
     CommandRow("pin", _pin, "explain a class", "its index"),
-    CommandRow("pin-add", _pin_add, "explain one more class, or no longer", "its index"),
+    CommandRow("pin-add", _pin_add, "explain one more class, or stop explaining it", "its index"),
     CommandRow("track", _track, "explain the top class again", keys="tT", keys_name="t"),
     CommandRow("freeze", _freeze, "keep explaining the class that is explained now", keys="fF", keys_name="f"),
     CommandRow(
@@ -184,7 +184,10 @@ EXPLAINING: tuple[CommandRow[ExplainedRun], ...] = (
     ),
     CommandRow("boxes", _boxes, "show or hide the boxes", SWITCH, "bB", "b"),
     CommandRow(
-        "smooth", _smooth, "set over how long pictures are smoothed", f"seconds, 0 to {MOST_SMOOTH}; 0: not at all"
+        "smooth",
+        _smooth,
+        "set over how many seconds the maps are smoothed",
+        f"seconds, 0 to {MOST_SMOOTH}; 0: not at all",
     ),
 )
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 
-#: Unicode's categories of what does something to a terminal or ends a line: controls, halves of pairs, separators.
-_NOT_SHOWN = ("Cc", "Cs", "Zl", "Zp")
+#: Unicode's categories of what does something to a terminal, ends a line, or is a key and no letter: controls, private
+#: use, halves of pairs, separators.
+_NOT_SHOWN = ("Cc", "Co", "Cs", "Zl", "Zp")
+#: Unicode's kinds of what turns the direction of the letters after it around.
+_TURNS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 #: Of what alone nothing is to be seen: spaces, and what joins letters, as in Persian words and families of emoji.
 _NOTHING_TO_SEE = ("Cf", "Zs")
 
 
 def is_shown(character: str) -> bool:
     """Whether a character fits into a line, and does nothing to a terminal."""
-    return unicodedata.category(character) not in _NOT_SHOWN
+    turns = unicodedata.bidirectional(character) in _TURNS
+    return unicodedata.category(character) not in _NOT_SHOWN and not turns
 
 
 def class_name(text: str) -> str | None:

@@ -123,6 +123,7 @@ _NEITHER = "is not JSON of the form .*, and no table with the columns path, left
         ('{"a.jpg": [0, 0, 1, 1]}', SourceError, _NEITHER),
         ("path,left,top,right,bottom\na.jpg,0,0,2\n", SourceError, "line 2 of .* is no box: give a path and four"),
         ("path,left,top,right,bottom\na.jpg,2,0,1,4\n", SourceError, "left before right"),
+        ("path,left,top,right,bottom\na.jpg,0,0,inf,4\n", SourceError, "line 2 of .* is no box"),
         ("path,left,top,right,bottom\nother.jpg,0,0,1,1\n", UsageError, "names none of the pictures"),
         ('{"1.jpg": [[0, 0, 1, 1]]}', UsageError, "may be .*a/1.jpg or .*b/1.jpg"),
     ],

@@ -176,7 +176,7 @@ def test_a_table_in_the_spelling_of_macos_has_the_same_classes(folder: Path) -> 
     assert read_dataset(None, FitOptions(csv=table(folder, rows))).classes == ("B\u00e4r", "b")
 
 
-@pytest.mark.parametrize("bad", ["red\x1b[31m", "a\x07", "\u200b", "two\u2029lines"])
+@pytest.mark.parametrize("bad", ["red\x1b[31m", "a\x07", "\u200b", "two\u2029lines", "cup\u202egnp", "\uf700"])
 def test_rows_whose_names_cannot_be_shown_are_left_out(folder: Path, bad: str) -> None:
     rows = f"path,labels\ncup/1.png,red\ncup/2.png,round;{bad}\nphone/1.png,round\nphone/2.png,{bad}\n"
     dataset = read_dataset(None, FitOptions(csv=table(folder, rows), task="labels"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -40,7 +41,7 @@ _log = logging.getLogger(__name__)
 _MOST_NOTICES, _LONGEST_NOTICE = 20, 500
 #: The largest frame that is kept to be drawn, in bytes: of 1920x1080 pixels.
 _MOST_KEPT = 3 * 1920 * 1080
-_ENDED = "teaching has ended by a mistake of the program: {}. Open the page again to teach"
+_ENDED = "teaching stopped because of an error in the program: {}. Open the page again to teach"
 
 #: What a viewer can ask for here. What is shown, the page changes by itself.
 VIEWER_COMMANDS: CommandTable[Any] = CommandTable(*EXPLAINING, TEACH, *TEACHING)
@@ -177,14 +178,16 @@ class ViewerRun:
 
     def poll(self) -> Reply:
         """What has changed without a frame."""
-        session = self._explainer.refresh()
-        if self._awaited is not None and session.is_ready_for(self._awaited):
-            self._awaited = None
+        self._explainer.refresh()
+        if self._awaited is not None:
+            with suppress(LiveGradcamError):  # the next frame is told why, and nobody waits any more
+                self._is_ready_for(self._awaited)
         return self._reply()
 
     def _is_ready_for(self, size: tuple[int, int]) -> bool:
         """Whether a frame of a size can be explained now: nobody's frames wait while something is compiled."""
         session = self._explainer.refresh()
+        self._awaited = None  # also where it cannot be had
         is_ready = self.variants.pool.get_ready(session, size)
         self._awaited = None if is_ready else size
         return is_ready

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from live_gradcam.attribution.session import Session, SessionOptions
-from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
 from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.boxes import BoxOptions
 from live_gradcam.explanations.explanation import Target
@@ -369,6 +369,25 @@ def test_frames_of_another_shape_wait_for_nobody_and_nobody_for_them(worker: Wor
     assert given.facts["revision"] == done["revision"]
     assert given.facts["explanation"]["tiles"] == 1
     assert given.facts["explanation"]["region"] == [0, 0, 200, 200]
+
+
+def test_what_cannot_be_compiled_for_frames_of_another_shape_is_told_and_waited_for_no_more(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody sends a still picture again for what never comes."""
+
+    def fails(*_: object) -> None:
+        raise LiveGradcamError("there is no room for it")
+
+    worker.command("one", "fit", "tiles")
+    poll_until(worker, "one", lambda state: state["compiling"] is None)
+    monkeypatch.setattr(Session, "get_ready_for", fails)
+    waits = ask(worker, "one", picture(size=(100, 400)), at=1.0)
+    assert texts(waits, "state")[-1]["state"]["compiling"] is not None
+    done = poll_until(worker, "one", lambda state: state["compiling"] is None)
+    assert done["revision"] > texts(waits, "state")[-1]["revision"]
+    (error,) = texts(ask(worker, "one", picture(size=(100, 400)), at=2.0), "error")
+    assert error["text"] == "there is no room for it"
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------
