@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -273,8 +274,9 @@ def _cache() -> Iterator[Finding]:
 
 
 def _without_home(text: str) -> str:
-    """A text in which the user's own folder is ~."""
-    return text.replace(str(Path.home()), "~")
+    """A text in which the user's own folder is ~; one that is the root of all names nobody."""
+    home = Path.home()
+    return text if home == Path(home.anchor) else re.sub(rf"{re.escape(str(home))}(?!\w)", "~", text)
 
 
 #: What is looked at, in this order.

@@ -30,9 +30,11 @@ def doctor(
         diagnosis = diagnose()
     if json_path is not None:
         write_json(diagnosis.to_json(), json_path)
-    if markdown or not (sys.stdout.isatty() or is_stdout(json_path)):
+    if is_stdout(json_path):
+        pass  # on which nothing else is printed
+    elif markdown or not sys.stdout.isatty():
         print(diagnosis.to_markdown())
-    elif not is_stdout(json_path):
+    else:
         table = Table("", "", "", "what to do", box=None, pad_edge=False)
         topic = ""
         for finding in diagnosis.findings:

@@ -1,6 +1,5 @@
 """`live-gradcam live`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +23,9 @@ from live_gradcam.cli.live_flags import (
     Snapshots,
     SurfaceName,
     surface_of,
+    with_camera,
 )
 from live_gradcam.cli.marks import Flags, chosen
-from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import (
     INTERRUPTED,
     check_json_path,
@@ -92,7 +91,6 @@ def live(
     """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live as run_live
-    from live_gradcam.sources.options import CameraOptions
 
     surface = surface_of(surface, headless=headless)
     driver = renamed_flag("--backend", backend, "--driver", driver)
@@ -111,9 +109,7 @@ def live(
         view=view,
         hud=hud,
         boxes=boxes,
-        reading=replace(
-            reading, camera=CameraOptions(parse_size(resolution) if resolution else None, camera_fps, driver)
-        ),
+        reading=with_camera(reading, resolution, camera_fps, driver),
     )
     check_json_path(json_path, overwrite=overwrite)
     summary = run_live(source, session=session, overlay=overlay, options=options, start=start_session)

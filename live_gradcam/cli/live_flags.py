@@ -1,13 +1,18 @@
 """The flags that `live` and `teach` share: where frames come from, where they are shown, what is recorded."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from live_gradcam.choices import SURFACES
 from live_gradcam.cli.marks import chosen, sources_help
+from live_gradcam.cli.parsing import parse_size
 from live_gradcam.errors import UsageError
+
+if TYPE_CHECKING:
+    from live_gradcam.sources.options import SourceOptions
 
 LiveSource = Annotated[
     str,
@@ -75,3 +80,17 @@ def surface_of(surface: str | None, *, headless: bool) -> str:
     if headless and surface not in (None, "none"):
         raise UsageError(f"--headless means --surface none, and the surface is {surface}: leave one of them out")
     return "none" if headless else surface or "window"
+
+
+def with_camera(
+    reading: "SourceOptions", resolution: str | None, camera_fps: float | None, driver: str | None
+) -> "SourceOptions":
+    """What is wanted of the source, with what is wanted of a camera.
+
+    Raises:
+        UsageError: a resolution that is none.
+    """
+    from live_gradcam.sources.options import CameraOptions
+
+    size = parse_size(resolution) if resolution else None
+    return replace(reading, camera=CameraOptions(size, camera_fps, driver))

@@ -3,7 +3,6 @@
 import sys
 import threading
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +12,8 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import VIEWS, View
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import box_flags, overlay_flags, session_flags, source_flags
-from live_gradcam.cli.live_flags import CameraFps, Driver, Mirror, Resolution, Smooth
+from live_gradcam.cli.live_flags import CameraFps, Driver, Mirror, Resolution, Smooth, with_camera
 from live_gradcam.cli.marks import Flags, chosen, sources_help
-from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import INTERRUPTED, end_process
 
 if TYPE_CHECKING:
@@ -113,7 +111,6 @@ def serve(
     """Serve a page that explains the camera of whoever opens it, on this machine, a phone, or in a classroom."""
     from live_gradcam.serving.options import ServeOptions, ViewerOptions
     from live_gradcam.serving.serve import serve as run_server
-    from live_gradcam.sources.options import CameraOptions
 
     options = ServeOptions(
         host=host,
@@ -127,9 +124,7 @@ def serve(
         workers=workers,
         cluster=cluster,
         keep=keep,
-        reading=replace(
-            reading, camera=CameraOptions(parse_size(resolution) if resolution else None, camera_fps, driver)
-        ),
+        reading=with_camera(reading, resolution, camera_fps, driver),
         viewer=ViewerOptions(
             smooth=smooth, view=view, boxes=boxes, colormap=overlay.colormap, alpha=overlay.alpha, mirror=mirror
         ),

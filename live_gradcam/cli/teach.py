@@ -24,9 +24,9 @@ from live_gradcam.cli.live_flags import (
     Snapshots,
     SurfaceName,
     surface_of,
+    with_camera,
 )
 from live_gradcam.cli.marks import Flags, chosen
-from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import (
     FAILED,
     INTERRUPTED,
@@ -98,7 +98,6 @@ def teach(
     from live_gradcam.live_loop.options import LiveOptions, TeachingOptions
     from live_gradcam.live_loop.run import live as run_live
     from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
-    from live_gradcam.sources.options import CameraOptions
     from live_gradcam.surfaces.script import read_script
 
     options = LiveOptions(
@@ -110,9 +109,7 @@ def teach(
         snapshots=snapshots,
         smooth=smooth,
         mirror=mirror,
-        reading=replace(
-            reading, camera=CameraOptions(parse_size(resolution) if resolution else None, camera_fps, driver)
-        ),
+        reading=with_camera(reading, resolution, camera_fps, driver),
         teaching=TeachingOptions(output, fit, start_teaching),
         script=read_script(script, ALL_COMMANDS) if script else (),
     )

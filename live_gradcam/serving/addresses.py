@@ -50,7 +50,9 @@ def page_address(options: ServeOptions, port: int, token: str) -> PageAddress:
     def address(host: str) -> str:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/?token={token}"
 
-    numbers = own_numbers() if is_wildcard(options.host) else [options.host] if is_open(options.host) else []
+    numbers = [options.host] if is_open(options.host) else []
+    if is_wildcard(options.host):
+        numbers = own_numbers(options.host)
     local = options.host if not is_wildcard(options.host) else "localhost"
     return PageAddress(
         address(local),
@@ -72,14 +74,16 @@ def own_names(options: ServeOptions) -> list[str]:
         name = socket.gethostname()
         names += [name, f"{name.partition('.')[0]}.local"]
         if is_wildcard(options.host):
-            names += own_numbers()
+            names += own_numbers(options.host)
     return names
 
 
-def own_numbers() -> list[str]:
-    """The addresses by which the machines around reach this one."""
+def own_numbers(host: str) -> list[str]:
+    """The addresses by which the machines around reach what listens on all of this machine's, of the kind of `host`."""
     found = []
     for far_away, family in _FAR_AWAY:
+        if family == socket.AF_INET6 and host == "0.0.0.0":
+            continue
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far_away, 9))
             found.append(str(probe.getsockname()[0]).partition("%")[0])

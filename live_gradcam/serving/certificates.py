@@ -40,7 +40,7 @@ def own_certificate(names: Sequence[str], folder: Path | None = None) -> Iterato
     """Make a certificate, whose files are removed in the end.
 
     Args:
-        names: names and numbers that it is for.
+        names: names and numbers that it is for; those that no certificate can be for are left out.
         folder: where the authority is kept, readable for this user alone; None for the user's cache folder.
 
     Raises:
@@ -49,12 +49,22 @@ def own_certificate(names: Sequence[str], folder: Path | None = None) -> Iterato
     """
     authority = _authority(folder or cache_folder() / "https")
     until = datetime.now(timezone.utc) + timedelta(days=_DAYS)
-    leaf = authority.issue_cert(*dict.fromkeys(("localhost", "127.0.0.1", "::1", *names)), not_after=until)
+    certified = [name for name in dict.fromkeys(names) if _can_be_certified(authority, name)]
+    leaf = authority.issue_cert("localhost", "127.0.0.1", "::1", *certified, not_after=until)
     with tempfile.TemporaryDirectory(prefix="live-gradcam-") as made:  # readable for this user alone
         certificate, key = Path(made, "certificate.pem"), Path(made, "key.pem")
         certificate.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
         key.write_bytes(leaf.private_key_pem.bytes())
         yield OwnCertificate(certificate, key, authority.cert_pem.bytes())
+
+
+def _can_be_certified(authority: trustme.CA, name: str) -> bool:
+    """Whether a certificate can be for a name: not for one with an underscore, as some machines have."""
+    try:
+        authority.issue_cert(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _authority(folder: Path) -> trustme.CA:

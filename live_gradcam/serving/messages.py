@@ -199,7 +199,10 @@ def pack_text(type_: str, **fields: Any) -> bytes:
     Raises:
         ValueError: a number that JSON does not have.
     """
-    content = {"type": type_, **fields}
+    return _json({"type": type_, **fields})
+
+
+def _json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -214,7 +217,7 @@ def pack_answer(number: int, facts: dict[str, Any], maps: bytes) -> bytes:
     Raises:
         ValueError: a number that JSON does not have.
     """
-    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    text = _json(facts)
     return b"".join((_ANSWER_HEAD.pack(VERSION, _ANSWER, number, len(text), 0), text, maps))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command_line import run
 
-from live_gradcam.doctor import EXTRAS, FOR_DEVELOPERS
+from live_gradcam.doctor import EXTRAS, FOR_DEVELOPERS, Diagnosis, Finding
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -60,6 +60,25 @@ def test_a_package_that_is_too_old_and_a_cache_that_cannot_be_written(tmp_path: 
     cache = found["cache", "folder"]
     assert cache["state"] == "note"
     assert "XDG_CACHE_HOME" in cache["remedy"]
+
+
+@pytest.mark.slow
+def test_json_on_stdout_is_json_alone() -> None:
+    assert findings("--markdown")["packages", "numpy"]["state"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("home", "shown"),
+    [
+        ("/home/al", "~/.cache and /home/alice"),
+        ("/", "/home/al/.cache and /home/alice"),
+        ("/root", "/home/al/.cache and /home/alice"),
+    ],
+)
+def test_a_home_is_hidden_as_a_whole_folder(home: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", home)
+    finding = Finding("cache", "folder", "/home/al/.cache and /home/alice")
+    assert Diagnosis((finding,)).to_markdown().splitlines()[-1] == f"| cache: folder | {shown} |  |"
 
 
 @pytest.mark.slow

@@ -169,6 +169,29 @@ def test_what_to_do_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("/ca.pem" in line for line in secure)
 
 
+def test_files_that_are_no_certificate_are_refused_before_the_page_is_announced(
+    tmp_path: Path, quick_network: list[str]
+) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("nothing", "utf-8")
+    files = "--certfile", tmp_path / "cert.pem", "--keyfile", tmp_path / "key.pem"
+    refused = run("serve", "--port", "0", *files, *quick_network)
+    assert (refused.code, refused.out) == (2, "")
+    assert re.fullmatch(r"live-gradcam: --certfile and --keyfile cannot be used \(.*\): give a .*\n", refused.err)
+
+
+def test_a_certificate_is_for_the_names_that_it_can_be_for(tmp_path: Path) -> None:
+    """Some machines have a name with an underscore, which no certificate can have."""
+    with own_certificate(["my_host", "lab.example"], tmp_path / "https") as own:
+        decoded: Any = ssl._ssl._test_decode_cert(str(own.certificate))  # type: ignore[attr-defined]
+    assert ("DNS", "lab.example") in decoded["subjectAltName"]
+    assert ("DNS", "my_host") not in decoded["subjectAltName"]
+
+
+def test_what_listens_on_ipv4_has_no_addresses_of_ipv6() -> None:
+    assert not [name for name in own_names(ServeOptions(host="0.0.0.0")) if ":" in name]
+
+
 def test_a_phone_installs_the_certificate_once(tmp_path: Path) -> None:
     """The authority is the same at the next start; its key is for this user alone; a certificate is for some weeks."""
     authorities = []

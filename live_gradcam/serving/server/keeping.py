@@ -29,7 +29,7 @@ async def _model(request: Request) -> Response:
     viewer = service.find(request.query_params.get("viewer", ""))
     if viewer is None:
         return PlainTextResponse("there is no such viewer\n", 404)
-    explained = viewer.watching or viewer
+    explained = viewer.looked_at
     if explained.station is None:
         return PlainTextResponse("there is no model yet\n", 404)
     if service.models.locked():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"--host {host} is no address of this machine") from None
     listening = socket.socket(family, kind, protocol)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it lets another program have the same port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)  # connections inherit both
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MILLISECONDS)
@@ -110,30 +112,39 @@ class HttpServer:
         listening: the socket.
         most_connections: how many there may be at a time.
         keys: for https; None for http.
+
+    Raises:
+        UsageError: the certificate or its key cannot be used.
     """
 
     def __init__(
         self, app: ASGIApp, listening: socket.socket, most_connections: int, keys: KeyPair | None = None
     ) -> None:
         self._listening = listening
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http=_Impatient,
-                ws_max_size=MESSAGE_BYTES,
-                ws_per_message_deflate=False,  # JPEGs and maps do not get smaller, and it costs milliseconds
-                lifespan="off",
-                log_config=None,
-                log_level="critical",
-                access_log=False,  # of addresses with tokens
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=most_connections,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                ssl_certfile=keys.certificate if keys else None,
-                ssl_keyfile=keys.key if keys else None,
-            )
+        config = uvicorn.Config(
+            app,
+            http=_Impatient,
+            ws_max_size=MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # JPEGs and maps do not get smaller, and it costs milliseconds
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,  # of addresses with tokens
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=most_connections,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ssl_certfile=keys.certificate if keys else None,
+            ssl_keyfile=keys.key if keys else None,
         )
+        try:
+            config.load()  # here, as nobody would see what fails in the server's own task
+        except OSError as error:  # ssl.SSLError is one
+            raise UsageError(
+                f"--certfile and --keyfile cannot be used ({error.strerror or error}): give a certificate and its own "
+                "key, both as PEM"
+            ) from error
+        self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -23,11 +23,6 @@ class Pool:
     def __init__(self, starts: list[StartLink]) -> None:
         self._stations = [Station(start, self._fill_up, self._move_on) for start in starts]
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether any worker is ready."""
-        return any(station.is_ready for station in self._stations)
-
     async def run(self) -> None:
         """Have the workers run, for ever. The first is started alone: what it times is remembered for the others.
 

@@ -84,7 +84,7 @@ class Service:
             FullError: there are as many as there may be.
         """
         if self._is_closing or len(self._viewers) >= self.limits.clients:
-            raise FullError("there are too many viewers at the moment: try again later")
+            raise FullError("there are too many visitors at the moment: try again later")
         viewer = Viewer()
         self._viewers[viewer.name] = viewer
         sources = [{"index": index, "name": source.title} for index, source in enumerate(self.sources)]
@@ -136,7 +136,7 @@ class Service:
     async def _take_text(self, viewer: Viewer, message: str) -> None:
         asked = parse_text(message)
         if asked.type == "command":
-            explained = viewer.watching or viewer
+            explained = viewer.looked_at
             if explained.station is not None:
                 await explained.station.command(explained, asked.name, asked.argument)
         elif asked.type == "watch":

@@ -143,17 +143,18 @@ class Viewer(Explained):
 
     def say_standing(self) -> None:
         """Say how things stand for what is looked at now."""
-        for text in self._looked_at.standing.texts:
+        for text in self.looked_at.standing.texts:
             self.outbox.put_text(text)
 
     def say_state(self) -> None:
         """Say again what is chosen for what is looked at now."""
-        state = self._looked_at.standing.state
+        state = self.looked_at.standing.state
         if state is not None:
             self.outbox.put_text(state)
 
     @property
-    def _looked_at(self) -> Explained:
+    def looked_at(self) -> Explained:
+        """The watched source, or else the viewer: whose frames are seen, and whose commands are done."""
         return self if self.watching is None else self.watching
 
     def end(self, text: str, *, reconnect: bool) -> None:
