@@ -48,6 +48,16 @@ def check_number(flag: str, number: int, *, least: int) -> None:
         raise UsageError(f"{flag} is {number}: give a number from {least} on")
 
 
+def check_smooth(seconds: float) -> None:
+    """Refuse a time constant of smoothing that cannot be.
+
+    Raises:
+        UsageError: it is below 0.
+    """
+    if seconds < 0:
+        raise UsageError(f"--smooth is {seconds:g} s: give a time from 0 on")
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, cut to a sensible length; its type where it has no message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

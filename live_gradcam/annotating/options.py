@@ -10,7 +10,7 @@ from typing import Any
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import LAYOUTS
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
-from live_gradcam.errors import UsageError, check_number
+from live_gradcam.errors import UsageError, check_number, check_smooth
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.levels import Levels
@@ -76,8 +76,7 @@ class AnnotateOptions:
             number = getattr(self, name)
             if number is not None:
                 check_number(f"--{name}", number, least=1)
-        if self.smooth < 0:
-            raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
+        check_smooth(self.smooth)
         if self.end is not None and self.end <= 0:
             raise UsageError(f"--end is {float(self.end):g} s: give a time after 0")
         if self.start is not None and self.end is not None and self.end <= self.start:

@@ -19,7 +19,7 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.tasks import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.flow.processes import without_interrupts
+from live_gradcam.flow.processes import threads_of_each, without_interrupts
 
 
 class Workers(Protocol):
@@ -57,7 +57,7 @@ class ProcessWorkers:
     def __init__(self, count: int, session: SessionOptions, options: AnnotateOptions) -> None:
         self.count = count
         if session.threads is None:
-            session = replace(session, threads=max(1, (os.cpu_count() or 1) // count))
+            session = replace(session, threads=threads_of_each(count))
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         self._stop = context.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="live-gradcam-")

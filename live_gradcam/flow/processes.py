@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,3 +22,8 @@ def without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def threads_of_each(count: int) -> int:
+    """How many threads each of so many processes has that share this machine's processors."""
+    return max(1, (os.cpu_count() or 1) // count)

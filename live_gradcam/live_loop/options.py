@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import HUD_LEVELS, SURFACES, VIEWS, HudLevel, View
-from live_gradcam.errors import UsageError, check_number
+from live_gradcam.errors import UsageError, check_number, check_smooth
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.files import check_output
 from live_gradcam.sources.options import SourceOptions
@@ -116,8 +116,7 @@ class LiveOptions:
         """
         if self.max_frames is not None:
             check_number("--max-frames", self.max_frames, least=1)
-        if self.smooth < 0:
-            raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
+        check_smooth(self.smooth)
         if self.reconnect is not None:
             check_number("--reconnect", self.reconnect, least=0)
         VIEWS.check(self.view)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from live_gradcam.choices import VIEWS, View
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
-from live_gradcam.errors import OutputError, UsageError, check_number
+from live_gradcam.errors import OutputError, UsageError, check_number, check_smooth
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, BoxOptions
 from live_gradcam.files import writing
 from live_gradcam.sources.options import SourceOptions
@@ -46,8 +46,7 @@ class ViewerOptions:
         Raises:
             UsageError: there is no such view or colour map; a number that cannot be.
         """
-        if self.smooth < 0:
-            raise UsageError(f"--smooth is {self.smooth:g} s: give a time from 0 on")
+        check_smooth(self.smooth)
         VIEWS.check(self.view)
         Overlay(self.colormap, self.alpha)
 

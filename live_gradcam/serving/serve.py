@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import UsageError
+from live_gradcam.flow.processes import threads_of_each
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.serving.addresses import PageAddress, is_open, own_names, page_address
 from live_gradcam.serving.explaining.options import checked_session
@@ -165,7 +165,7 @@ def _starts(
 
     threads = session.threads
     if threads is None and options.workers > 1:
-        threads = max(1, (os.cpu_count() or 1) // options.workers)
+        threads = threads_of_each(options.workers)
     make = worker or partial(_make_worker, replace(session, threads=threads), viewer)
     return [partial(ProcessLink.start, make)] * options.workers
 
