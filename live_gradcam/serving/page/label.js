@@ -16,7 +16,9 @@ export class Label {
 		this.state = null;
 		this.mode = null; // what the next press on a class does in place of keeping it: "pin-add" or "contrast"
 		this.rows = [];
-		this.updatedAt = this.saidAt = this.sameSince = 0;
+		this.saidAt = this.sameSince = 0;
+		this.resting = null; // the timer until numbers may change again
+		this.late = null; // the newest answer that came while they could not
 		this.name = element("p.seen");
 		this.amount = element("p.amount");
 		this.heading = element("div.heading", {}, this.name, this.amount);
@@ -52,7 +54,7 @@ export class Label {
 		write(this.pinned, names.length ? t("explains", { names: names.join(", ") }) : t("topClass"));
 		this.pins.classList.toggle("off", !names.length);
 		if (!names.length) this.setMode(null);
-		this.updatedAt = 0;
+		this.rest(0);
 	}
 
 	/** A class was chosen: keep it, or let it go. */
@@ -64,11 +66,25 @@ export class Label {
 		this.setMode(null);
 	}
 
-	/** Show an answer. `table` are the colours of its map, `latency` the milliseconds from the camera to the page. */
-	show(answer, { table, latency, timings }) {
-		const now = performance.now();
-		if (now - this.updatedAt < 1000 / UPDATES_PER_SECOND) return;
-		this.updatedAt = now;
+	/** Show an answer, or after a moment the newest of those that come too fast to be read. */
+	show(answer, parts) {
+		if (this.resting) return (this.late = [answer, parts]);
+		this.rest(1000 / UPDATES_PER_SECOND);
+		this.showNow(answer, parts);
+	}
+
+	/** Let the numbers stand for some milliseconds: what came meanwhile is shown after them, for it may be the last. */
+	rest(milliseconds) {
+		clearTimeout(this.resting);
+		this.resting = setTimeout(() => {
+			const { late } = this;
+			this.resting = this.late = null;
+			if (late) this.show(...late);
+		}, milliseconds);
+	}
+
+	/** `table` are the colours of an answer's map, `latency` the milliseconds from the camera to the page. */
+	showNow(answer, { table, latency, timings }) {
 		this.showRates(answer, latency, timings);
 		const { explanation } = answer;
 		if (!explanation) {
@@ -83,7 +99,7 @@ export class Label {
 		this.showRows(explanation);
 		this.showScale(answer, table);
 		write(this.made, `${answer.model} · ${answer.method} · ${answer.layer}`);
-		this.say(name, now / 1000);
+		this.say(name, performance.now() / 1000);
 	}
 
 	showRows({ predictions, target }) {
@@ -155,6 +171,7 @@ export class Label {
 
 	/** Nothing is seen any more, or not yet. */
 	clear() {
+		this.late = null;
 		write(this.name, t("nothingYet"));
 		for (const row of this.rows) row.root.hidden = true;
 		for (const node of [this.amount, this.made, this.rates, this.weakest, this.strongest]) write(node, "");

@@ -61,11 +61,12 @@ class Page {
 		this.teaching = new Teaching({ command, hold: this.hold, release: this.release, download: () => this.downloadModel() });
 		this.help = new HelpPanel();
 		this.methodPanel = new MethodPanel(command);
-		this.sourcePanel = new SourcePanel({
-			useCamera: (asked) => this.viewing.useCamera(asked),
-			useFile: (file) => this.viewing.useFile(file),
-			watch: (index) => this.viewing.watch(index),
-		});
+		// The panel closes as something is chosen in it, and not where a camera starts by itself.
+		const choose = (name) => (choice) => {
+			this.toolbar.toggle("source", false);
+			this.viewing[name](choice);
+		};
+		this.sourcePanel = new SourcePanel({ useCamera: choose("useCamera"), useFile: choose("useFile"), watch: choose("watch") });
 		this.root.classList.add("live-gradcam");
 		this.root.classList.toggle("clean", this.isClean);
 		document.documentElement.lang = t("locale");
@@ -374,7 +375,6 @@ class Page {
 		this.wanted = null;
 		this.refresh();
 		this.devicesChanged();
-		if (this.toolbar.open === "source") this.toolbar.toggle("source", false);
 	}
 
 	sourceFailed({ kind = "busy", name }, retry) {

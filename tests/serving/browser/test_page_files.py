@@ -36,6 +36,22 @@ def test_a_picture_is_explained(open_page, quick_network, chelsea, tmp_path):
     until(page, f"{ANSWER}.explanation.target === {ANSWER}.explanation.predictions[1].index")
 
 
+def test_an_answer_that_comes_soon_after_another_is_shown_too(open_page, chelsea, tmp_path):
+    page = open_page(starts=False)
+    path = tmp_path / "chelsea.png"
+    cv2.imwrite(str(path), chelsea)
+    _choose(page, path)
+    until(page, f"Boolean({ANSWER}?.explanation)")
+    second = page.locator(".classes button").nth(1)
+    second.wait_for()
+    # Of a camera's frame and of the picture that is chosen next, which has no answer but this one.
+    page.evaluate(
+        "(() => { const { label, stage } = liveGradcam; const parts = { table: null, latency: 1, timings: false };"
+        "label.show(stage.answer, parts); label.clear(); label.show(stage.answer, parts); })()"
+    )
+    second.wait_for()
+
+
 def test_a_large_picture_is_halved_as_long_as_the_program_would_do_so(open_page, chelsea, tmp_path):
     page = open_page(starts=False)
     path = tmp_path / "large.jpg"
