@@ -104,16 +104,17 @@ class Server:
 
     def processor_seconds(self) -> dict[str, float]:
         """Processor time of the server, and of all its workers together, so far."""
-        return {"server": _seconds(self.pid), "workers": sum(map(_seconds, _children(self.pid)))}
+        return {"server": _seconds(self.pid), "workers": sum(map(_seconds, children(self.pid)))}
 
     def memory(self) -> dict[str, float]:
         """MiB in use."""
-        return {"server": _mebibytes(self.pid), "workers": sum(map(_mebibytes, _children(self.pid)))}
+        return {"server": _mebibytes(self.pid), "workers": sum(map(_mebibytes, children(self.pid)))}
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs."""
     direct = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [*direct, *(grandchild for child in direct for grandchild in _children(child))]
+    return [*direct, *(grandchild for child in direct for grandchild in children(child))]
 
 
 def _seconds(pid: int) -> float:
@@ -142,12 +143,13 @@ def serving(flags: list[str]) -> Iterator[Server]:
         process.wait(10)
 
 
-def _socket_address(page: str) -> str:
+def socket_address(page: str) -> str:
+    """Where the page of an address has its socket."""
     return page.replace("http", "ws", 1).replace("/?", "/ws?")
 
 
 async def _until_ready(page: str) -> None:
-    async with connect(_socket_address(page), max_size=None, compression=None) as socket:
+    async with connect(socket_address(page), max_size=None, compression=None) as socket:
         async for message in socket:
             if isinstance(message, str) and '"ready"' in message[:20]:
                 return
@@ -209,7 +211,7 @@ async def _viewer(page: str, jpegs: list[bytes], phase: float, begin: asyncio.Ev
     in_flight: dict[int, float] = {}
     result: dict[str, Any] = {"trips": [], "sent": 0, "received": 0}
 
-    async with connect(_socket_address(page), max_size=None, compression=None) as socket:
+    async with connect(socket_address(page), max_size=None, compression=None) as socket:
 
         async def receive() -> None:
             async for message in socket:

@@ -11,6 +11,7 @@ import struct
 from typing import Any, Literal, NamedTuple
 
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.networks.class_names import is_shown
 
 VERSION = 1
 #: The largest message that a page may send, in bytes.
@@ -175,7 +176,7 @@ def _name(value: object) -> str:
 def _argument(value: object) -> str | int | float | bool | None:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str) and len(value) <= _LONGEST_ARGUMENT and value.isprintable():
+    if isinstance(value, str) and len(value) <= _LONGEST_ARGUMENT and all(map(is_shown, value)):
         return value
     if isinstance(value, int) and abs(value) <= _LARGEST_WHOLE:
         return value

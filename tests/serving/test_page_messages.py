@@ -43,6 +43,12 @@ TEXTS = (
 )
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👩\u200d🔬", "Äpfel · 2"])
+def test_names_of_all_writings_can_be_given(name: str) -> None:
+    text = json.dumps({"type": "command", "name": "teach-name", "argument": f"1={name}"})
+    assert parse_text(text).argument == f"1={name}"
+
+
 def test_a_frame_is_24_bytes_and_a_jpeg() -> None:
     frame = FrameBytes(263, NEW_SOURCE | STILL, 2.5, b"\xff\xd8\xff picture")
     assert parse_frame(FRAME) == frame
@@ -101,6 +107,7 @@ def test_what_a_page_may_ask_for() -> None:
         '{"type": "command", "name": "opacity", "argument": 1e999}',
         f'{{"type": "command", "name": "pin", "argument": 1{"0" * 400}}}',
         '{"type": "command", "name": "teach-name", "argument": "\\u0000"}',
+        '{"type": "command", "name": "teach-name", "argument": "1=\\u202ecup"}',
         f'{{"type": "command", "name": "teach-name", "argument": "{"a" * 1001}"}}',
         '{"type": "watch", "source": true}',
         '{"type": "watch", "source": -1}',

@@ -31,6 +31,10 @@ def test_a_camera_that_stops_and_comes_back() -> None:
             assert client.answer().facts["brightness"] == pytest.approx(90, abs=1)
             camera.stop()
             assert client.until("notice") == {"type": "notice", "text": "127.0.0.1 has stopped.", "is_error": True}
+            with server.client() as late:
+                late.until("ready")
+                late.send(type="watch", source=0)
+                assert late.until("notice")["text"] == "127.0.0.1 has stopped."
             with MjpegServer([grey(200)], fps=20, port=port):
                 assert client.until("notice") == {"type": "notice", "text": "127.0.0.1 is back.", "is_error": False}
                 brightness = 0.0

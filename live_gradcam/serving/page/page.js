@@ -183,7 +183,7 @@ class Page {
 		const isAllowed = await isCameraAllowed(); // then it starts by itself
 		if (this.viewing.isChosen) return;
 		if (isAllowed) return this.viewing.useCamera();
-		this.showSources({ title: t("title"), text: t("intro"), more: `${t("dropHere")} ${privacy(this.hello)}` });
+		this.showSources(() => ({ title: t("title"), text: t("intro"), more: `${t("dropHere")} ${privacy(this.hello)}` }));
 	}
 
 	networkReady(ready) {
@@ -315,6 +315,7 @@ class Page {
 			this.methodPanel.show(this.state);
 			this.label.showState(this.state);
 		}
+		if (!this.notices.card.hidden) this.showCardAgain();
 		this.refresh();
 	}
 
@@ -354,12 +355,13 @@ class Page {
 		if (this.keys) this.help.show(this.keys.help.map(([keys, name]) => [keys, name, this.helps.get(name)]));
 	}
 
-	/** Show a card that lets a person choose what to look at. */
-	showSources(card, first = "useCamera", retry = () => this.viewing.useCamera()) {
+	/** Show a card that lets a person choose what to look at. `textsOf` gives its texts in the language of now. */
+	showSources(textsOf, first = "useCamera", retry = () => this.viewing.useCamera()) {
 		if (this.isClean) return;
+		this.showCardAgain = () => this.showSources(textsOf, first, retry);
 		const watched = sourceButtons(this.hello ?? { sources: [] }, (index) => this.viewing.watch(index));
 		const use = element("button.wide.first", { text: first, click: retry });
-		this.notices.showCard(card, use, fileButton((file) => this.viewing.useFile(file)), ...watched);
+		this.notices.showCard(textsOf(), use, fileButton((file) => this.viewing.useFile(file)), ...watched);
 		if (!this.viewing.isOn) this.clear(); // of a camera that was left for one that does not open
 		this.refresh();
 	}
@@ -381,7 +383,7 @@ class Page {
 		const { hostname } = location;
 		const port = location.port || 80; // which an address leaves out
 		const code = kind === "insecure" ? `ssh -N -L ${port}:localhost:${port} ${hostname}` : null;
-		const card = { title: t(`${kind}Title`), text: t(kind, { local: `http://localhost:${port}`, name }), code };
+		const card = () => ({ title: t(`${kind}Title`), text: t(kind, { local: `http://localhost:${port}`, name }), code });
 		if (kind === "absent" || kind === "busy") this.wanted = retry; // as soon as there is another camera
 		if (kind === "badFile") this.showSources(card);
 		else this.showSources(card, "tryAgain", retry);
@@ -390,7 +392,7 @@ class Page {
 	cameraGone() {
 		this.viewing.leave();
 		this.wanted = () => this.viewing.useCamera();
-		this.showSources({ title: t("goneTitle"), text: t("gone") }, "tryAgain");
+		this.showSources(() => ({ title: t("goneTitle"), text: t("gone") }), "tryAgain");
 	}
 
 	async devicesChanged() {

@@ -131,6 +131,9 @@ export class HelpPanel {
 	show(rows) {
 		const what = (name, help) => (isText(`key ${name}`) ? t(`key ${name}`) : help);
 		const row = ([keys, name, help]) => [element("dt", {}, element("kbd", {}, keys)), element("dd", {}, what(name, help))];
+		const shown = JSON.stringify([language(), rows]);
+		if (shown === this.shown) return;
+		this.shown = shown;
 		this.list.replaceChildren(...rows.flatMap(row));
 	}
 }

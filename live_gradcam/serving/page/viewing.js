@@ -97,7 +97,7 @@ export class Viewing {
 			if (!this.stage.hasSize) this.stage.render(); // it is known with the first frame
 			this.capture.offer();
 			this.stage.tick();
-			this.events.drawn();
+			if (!this.stage.picture) this.events.drawn(); // else what is seen changes with the answers
 		});
 	}
 

@@ -7,7 +7,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,9 +26,6 @@ from live_gradcam.serving.server.viewers import Explained, Viewer
 from live_gradcam.serving.server.watchers import DrawnStreams, Watchers
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.source import FrameSource
-
-if TYPE_CHECKING:
-    pass
 
 #: Larger frames are made smaller: a page shows no more, and an older phone decodes no more.
 _MOST_HEIGHT, _MOST_WIDTH = 720, 1280
@@ -59,7 +55,7 @@ class WatchedSource(Explained):
         self.feed = Feed(uri, opener, self._encode)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._free = threading.Semaphore(IN_FLIGHT)
-        self._is_wanted = False
+        self._looking = 0  # how many watch, and how many read streams
         self._is_new = True
         self._latest: Frame | None = None
         self._number = 0
@@ -92,7 +88,7 @@ class WatchedSource(Explained):
     def _encode(self, frame: Frame, is_first: bool) -> None:
         loop, self._latest = self._loop, frame
         self._is_new = self._is_new or is_first
-        if loop is None or not self._is_wanted or not self._free.acquire(blocking=False):
+        if loop is None or not self._looking or not self._free.acquire(blocking=False):
             return
         jpeg = _jpeg(frame.image)
         flags = (NEW_SOURCE if self._is_new else 0) | (STILL if self.feed.is_still else 0)
@@ -146,6 +142,8 @@ class WatchedSource(Explained):
         """Have a viewer watch."""
         self._watchers.join(viewer)
         self._count()
+        if self._outage_said:
+            viewer.outbox.put_text(self._outage_notice())
 
     def leave(self, viewer: Viewer) -> None:
         """Have a viewer watch no more."""
@@ -158,9 +156,9 @@ class WatchedSource(Explained):
 
     def _count(self) -> None:
         """Somebody came or went. While nobody watches, nothing is explained, and a recording waits."""
-        self._is_wanted = bool(len(self._watchers) or len(self.streams))
-        self.feed.let_play(self._is_wanted)
-        if self._is_wanted:
+        before, self._looking = self._looking, len(self._watchers) + len(self.streams)
+        self.feed.let_play(self._looking > 0)
+        if self._looking > before:
             self._show_latest()
 
     def _show_latest(self) -> None:
@@ -177,8 +175,12 @@ class WatchedSource(Explained):
         self._outage_said = is_out
         if is_out:
             _log.warning("%s has stopped: %s", self.title, outage.reason if outage else failure)
+        self.tell(self._outage_notice())
+
+    def _outage_notice(self) -> bytes:
+        is_out = self._outage_said
         text = f"{self.title} has stopped." if is_out else f"{self.title} is back."
-        self.tell(pack_text("notice", text=text, is_error=is_out))
+        return pack_text("notice", text=text, is_error=is_out)
 
     async def _draw(self) -> bytes:
         """The newest explained frame as a window shows it, a JPEG; nothing where the worker has none."""

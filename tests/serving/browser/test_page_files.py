@@ -76,3 +76,5 @@ def test_a_file_that_is_neither_is_refused_in_words(open_page, tmp_path):
     _choose(page, tmp_path / "notes.txt")
     page.get_by_role("heading", name="This file cannot be shown").wait_for()
     assert "notes.txt" in page.locator(".card").inner_text()
+    page.evaluate("liveGradcam.useLanguage('de')")
+    page.get_by_role("heading", name="Diese Datei lässt sich nicht zeigen").wait_for()
