@@ -59,7 +59,7 @@ class Teacher:
         self.input_fit: Fit = chosen_fit(fit, classifier.fit)
         self._names: list[str | None] = [NOTHING, *[None] * (UNITS - 1)]
         self._examples: list[TaughtExample] = []
-        self._burst = 0
+        self._burst = self._bursts_before = 0
         self._in_burst: int | None = None
         self._heads: WeakKeyDictionary[keras.Model, Head] = WeakKeyDictionary()  # of the live classifiers, by model
 
@@ -110,7 +110,7 @@ class Teacher:
             )
         self._names = [*lesson.names, *[None] * (UNITS - len(lesson.names))]
         self._examples = list(lesson.examples)
-        self._burst = max((example.burst for example in lesson.examples), default=0)
+        self._burst = self._bursts_before = max((example.burst for example in lesson.examples), default=0)
 
     # --- the network ----------------------------------------------------------------------------------------------
 
@@ -206,8 +206,12 @@ class Teacher:
         self._in_burst = None
 
     def undo_last_burst(self) -> TaughtClass | None:
-        """Take the burst back that was collected last. Returns its class, as it was; None where there is none."""
-        if not self._examples:
+        """Take the burst back that was collected last; what `take_up` began with stays.
+
+        Returns:
+            Its class, as it was; None where there is none.
+        """
+        if not self._examples or self._examples[-1].burst <= self._bursts_before:
             return None
         last = self._examples[-1]
         before = self.classes[last.target]

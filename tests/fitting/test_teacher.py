@@ -297,6 +297,18 @@ def test_teaching_goes_on_from_the_file(saved: tuple[Teacher, Path]) -> None:
     assert Teacher.load(path).classes[1].count == 9
 
 
+def test_what_teaching_begins_with_is_not_taken_back(saved: tuple[Teacher, Path]) -> None:
+    teacher = Teacher.load(saved[1])
+    before, count = teacher.features, teacher.classes[1].count
+    assert teacher.undo_last_burst() is None
+    for _ in range(2):
+        teacher.add(picture(BLUE), 1)
+        teacher.end_burst()
+    assert [teacher.undo_last_burst().count for _ in range(2)] == [count + 2, count + 1]  # type: ignore[union-attr]
+    assert teacher.undo_last_burst() is None
+    np.testing.assert_array_equal(teacher.features, before)
+
+
 def test_saving_refuses_what_exists_beside_it(tmp_path: Path) -> None:
     teacher = taught(1, 1)
     (tmp_path / "one.examples").mkdir()
