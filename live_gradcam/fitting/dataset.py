@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,9 +12,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from live_gradcam.choices import Output
-from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.errors import UsageError
+from live_gradcam.fitting.video_frames import VideoFrames
 from live_gradcam.sources.image import read_image
-from live_gradcam.sources.opening import open_recording
 
 #: What an example is for.
 Part = Literal["train", "val", "test"]
@@ -192,7 +192,5 @@ def read_frame(example: Example) -> np.ndarray:
     """
     if example.time is None:
         return read_image(example.path)
-    with open_recording(example.path) as recording:
-        for frame in recording.frames(start=Fraction(example.time)):
-            return frame.image
-    raise SourceError(f"{example.path} has no frame at {example.time:.3f} s")
+    with closing(VideoFrames()) as frames:
+        return frames.at(example.path, example.time)

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,8 @@ import numpy as np
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.faithfulness import ObjectBox
 from live_gradcam.explanations.object_boxes import read_object_boxes
-from live_gradcam.fitting.dataset import Example, read_frame
+from live_gradcam.fitting.dataset import Example
+from live_gradcam.fitting.video_frames import VideoFrames
 from live_gradcam.sources.image import read_image, read_opacity
 from live_gradcam.sources.kinds import VIDEO_SUFFIXES
 
@@ -66,6 +67,7 @@ class Objects:
 
     masks: Mapping[Path, Path] = field(default_factory=dict)
     boxes: Mapping[Path, tuple[ObjectBox, ...]] = field(default_factory=dict)
+    _videos: VideoFrames = field(default_factory=VideoFrames, init=False, repr=False, compare=False)
 
     def of(self, example: Example, size: tuple[int, int]) -> Object | None:
         """Where the object of an example is: by its boxes, or else by its mask, or else by its transparency.
@@ -88,9 +90,24 @@ class Objects:
         if path in self.boxes:
             return Object(_of_boxes(self.boxes[path], size), "boxes")
         if path in self.masks:
-            return Object(_at_size(_read_mask(replace(example, path=self.masks[path])), size), "mask")
+            return Object(_at_size(self._mask(self.masks[path], example.time), size), "mask")
         opacity = read_opacity(path) if example.time is None else None
         return None if opacity is None else Object(_at_size(opacity / np.float32(255), size), "transparency")
+
+    def _mask(self, path: Path, time: float | None) -> np.ndarray:
+        """The object in a mask, float32 (height, width), 0 or 1: by its transparency, or what is light in it."""
+        if time is not None:
+            return np.asarray(
+                self._videos.at(path, time).max(axis=2) >= _LIGHT, np.float32
+            )  # with no object all is dark
+        opacity = read_opacity(path)
+        values = read_image(path).max(axis=2) if opacity is None else opacity
+        lightest = int(values.max())
+        return np.asarray(values >= min(_LIGHT, max(1, lightest)), np.float32)
+
+    def close(self) -> None:
+        """Close the mask of a video that is open: one is kept open from frame to frame. `of` can be asked again."""
+        self._videos.close()
 
 
 def find_objects(examples: Iterable[Example], masks: Path | None = None, boxes: Path | None = None) -> Objects:
@@ -212,16 +229,6 @@ def _relative(path: Path, is_video: bool) -> Path:
     """Where the mask of a picture or a video may lie in a folder of masks."""
     place = path.relative_to(path.parents[min(1, len(path.parents) - 1)])
     return place if is_video else place.with_suffix(".png")
-
-
-def _read_mask(example: Example) -> np.ndarray:
-    """The object in a mask, float32 (height, width), 0 or 1: by its transparency, or what is light in it."""
-    if example.time is not None:
-        return np.asarray(read_frame(example).max(axis=2) >= _LIGHT, np.float32)  # with no object all is dark
-    opacity = read_opacity(example.path)
-    values = read_image(example.path).max(axis=2) if opacity is None else opacity
-    lightest = int(values.max())
-    return np.asarray(values >= min(_LIGHT, max(1, lightest)), np.float32)
 
 
 def _at_size(opacity: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -11,8 +11,10 @@ import pytest
 from video_files import make_video, numbered
 
 from live_gradcam.errors import SourceError, UsageError
+from live_gradcam.fitting import video_frames
 from live_gradcam.fitting.dataset import Example
 from live_gradcam.fitting.masks import Object, find_objects, holds_masks, read_boxes
+from live_gradcam.sources.opening import open_recording
 
 LEFT_HALF = np.repeat([[True, True, False, False]], 4, axis=0)
 
@@ -190,6 +192,37 @@ def test_the_mask_of_a_video_is_a_video(tmp_path):
     assert not found.mask[:, 33:].any()
     assert objects.of(last, (48, 64)) is None
     assert holds_masks(tmp_path / "masks")
+
+
+def test_the_mask_of_a_video_is_opened_once_while_times_rise(tmp_path, monkeypatch):
+    """The edge of the object moves: each time has its own mask, whichever way it is reached."""
+    (tmp_path / "masks").mkdir()
+    clip = make_video(tmp_path / "owl.mp4", [numbered(index) for index in range(10)], rate=10)
+    frames = [np.zeros((48, 64, 3), np.uint8) for _ in range(10)]
+    for index, frame in enumerate(frames):
+        frame[:, : 16 + 4 * index] = 255
+    file = make_video(tmp_path / "masks" / "owl.mkv", frames, rate=10)
+    opened: list[Path] = []
+    monkeypatch.setattr(video_frames, "open_recording", lambda path: (opened.append(path), open_recording(path))[1])
+    objects = find_objects([Example(clip, (0,), "owl", time=0.0)])
+
+    def edge_at(seconds: float) -> int:
+        found = objects.of(Example(clip, (0,), "owl", time=seconds), (48, 64))
+        assert found is not None
+        return int(np.rint(found.mask.mean(axis=0)).sum())
+
+    rising = [0.06, 0.14, 0.17, 0.17, 0.66]
+    assert [edge_at(seconds) for seconds in rising] == pytest.approx([20, 24, 24, 24, 44], abs=1)  # it is compressed
+    assert opened == [file]
+    assert edge_at(0.27) == pytest.approx(28, abs=1)  # back to an earlier one
+    assert opened == [file] * 2
+    with pytest.raises(SourceError, match=r"owl\.mkv has no frame at 5\.000 s"):
+        edge_at(5)
+    assert edge_at(0.88) == pytest.approx(52, abs=1)
+    objects.close()
+    assert edge_at(0.88) == pytest.approx(52, abs=1)
+    assert opened == [file] * 4
+    objects.close()
 
 
 def test_a_folder_without_masks_of_the_videos_is_refused(tmp_path):

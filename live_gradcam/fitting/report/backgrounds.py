@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,14 +190,15 @@ def cut_outs(dataset: Dataset, objects: Objects, on_progress: Callable[[int, int
     }
     found = []
     read = read_all(dataset.examples, list(of_row), lambda frame: frame, ahead=WHOLE_AHEAD)
-    for number, (row, image) in enumerate(read, 1):
-        where = None
-        if not isinstance(image, str):
-            with suppress(SourceError):
-                where = objects.of(dataset.examples[row], (image.shape[0], image.shape[1]))
-            if where is not None and where.by != "boxes":
-                found.append(CutOut(row, of_row[row], *_at_most(image, where)))
-        on_progress(number, len(of_row))
+    with closing(objects):
+        for number, (row, image) in enumerate(read, 1):
+            where = None
+            if not isinstance(image, str):
+                with suppress(SourceError):
+                    where = objects.of(dataset.examples[row], (image.shape[0], image.shape[1]))
+                if where is not None and where.by != "boxes":
+                    found.append(CutOut(row, of_row[row], *_at_most(image, where)))
+            on_progress(number, len(of_row))
     return found
 
 

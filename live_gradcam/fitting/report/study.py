@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,14 +139,16 @@ class _Looking:
         folds = self._fitted.folds
         rows = sorted({*self._classes_of, *self._mistakes_of, *small}, key=lambda row: (int(folds[row]), row))
         examples = self._fitted.dataset.examples
-        for number, (row, frame) in enumerate(read_all(examples, rows, lambda frame: frame, ahead=WHOLE_AHEAD), 1):
-            if isinstance(frame, str):
-                _log.warning("%s: %s", examples[row].path, frame)
-            else:
-                self._look(row, frame)
-                if row in small:
-                    self.thumbnails[row] = at_most(frame, _SMALL)
-            on_progress("look at pictures", number, len(rows))
+        read = read_all(examples, rows, lambda frame: frame, ahead=WHOLE_AHEAD)
+        with closing(self._objects):
+            for number, (row, frame) in enumerate(read, 1):
+                if isinstance(frame, str):
+                    _log.warning("%s: %s", examples[row].path, frame)
+                else:
+                    self._look(row, frame)
+                    if row in small:
+                        self.thumbnails[row] = at_most(frame, _SMALL)
+                on_progress("look at pictures", number, len(rows))
 
     def _look(self, row: int, frame: np.ndarray) -> None:
         fold, size = int(self._fitted.folds[row]), (frame.shape[0], frame.shape[1])
