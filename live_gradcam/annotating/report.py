@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.listings import html_table
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.loss import Loss
 
@@ -16,6 +17,9 @@ SCHEMA = 1
 #: What may become of a recording: all of it was annotated; what can be read of it; what was done when a stop was
 #: requested; nothing; or it was done before, in the same way.
 Status = Literal["done", "damaged", "stopped", "failed", "skipped"]
+
+#: Of the table that a notebook shows.
+_COLUMNS = ("recording", "output", "status", "frames", "per second", "to know")
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,7 @@ class Result:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What became of all recordings that `annotate` was called with.
 
@@ -165,6 +169,28 @@ class Report:
     def is_complete(self) -> bool:
         """Whether every recording is annotated now, all of it."""
         return not self.stopped and all(result.status in ("done", "skipped") for result in self.results)
+
+    def __repr__(self) -> str:
+        lines = [f"  {source} → {output}: {', '.join(filter(None, rest))}" for source, output, *rest in self._rows()]
+        return "\n".join([f"Report of {self._title()}", *lines])
+
+    def _repr_html_(self) -> str:
+        return html_table(_COLUMNS, self._rows(), title=self._title())
+
+    def _title(self) -> str:
+        recordings = "1 recording" if len(self.results) == 1 else f"{len(self.results)} recordings"
+        return f"{recordings} in {self.seconds:.1f} s{', stopped' if self.stopped else ''}"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The cells of `_COLUMNS` for each recording."""
+        rows: list[tuple[str, ...]] = []
+        for result in self.results:
+            frames, fps, notes = "", "", list(result.notes)
+            if result.summary is not None:
+                frames, fps = f"{result.summary.frames} frames", f"{result.summary.fps:.1f} per second"
+            notes += [str(what) for what in (result.damage, result.error) if what is not None]
+            rows.append((str(result.job.source), str(result.job.output), result.status, frames, fps, "; ".join(notes)))
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; docs/json.md describes them."""

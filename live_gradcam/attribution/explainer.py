@@ -21,8 +21,9 @@ from live_gradcam.attribution.sharing import Sharing
 from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
 from live_gradcam.attribution.timing import fastest_batch, time_of_frame
-from live_gradcam.choices import Fit
+from live_gradcam.choices import METHODS, Fit
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
+from live_gradcam.listings import Listing
 from live_gradcam.networks.classifier import Classifier
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ class Explainer(Planned):
     def plan(self) -> Plan:
         """What it runs by."""
         return self._plan
+
+    @property
+    def methods(self) -> Listing:
+        """The names of all methods. A tuple, which a notebook shows with a line about each."""
+        return Listing(METHODS, METHODS.helps)
 
     # --- others like it -------------------------------------------------------------------------------------------
 

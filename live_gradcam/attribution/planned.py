@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from live_gradcam.listings import Listing
+
 if TYPE_CHECKING:
     from live_gradcam.attribution.plan import Plan
     from live_gradcam.choices import Fit, Precision
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 class Planned:
     """What its plan says of it."""
+
+    def __repr__(self) -> str:
+        words = (self.classifier.name, self.method, self.layer, f"fit {self.fit}", f"engine {self.engine}")
+        return f"{type(self).__name__}({' · '.join(words)})"
 
     @property
     def plan(self) -> Plan:
@@ -37,11 +43,20 @@ class Planned:
         return self.plan.layers.name
 
     @cached_property
-    def layers(self) -> tuple[str, ...]:
-        """The full names of the layers worth looking at one after the other, from the first to the last."""
+    def layers(self) -> Listing:
+        """The full names of the layers worth looking at one after the other, from the first to the last.
+
+        A tuple, which a notebook shows with the size of each map.
+        """
         from live_gradcam.networks.target_layer import layers_to_step_through
 
-        return tuple(dict.fromkeys(step.name for step in layers_to_step_through(self.plan.written.before)))
+        network = self.plan.written.before
+        targets = self.layer.split(",")
+        lines = {}
+        for step in layers_to_step_through(network):
+            sides = "×".join("any" if side is None else str(side) for side in network.shapes[step.outputs[0]])
+            lines[step.name] = f"{sides}, the target layer" if step.name in targets else sides
+        return Listing(lines, lines)
 
     @property
     def relu(self) -> bool:

@@ -71,7 +71,7 @@ class Box(NamedTuple):
     bottom: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The predictions for one frame, and where the network saw what it names.
 
@@ -119,6 +119,14 @@ class Explanation:
     method: str = ""
     layer: str = ""
     features: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{one.label} {one.amount(1)}" for one in self.predictions[:3])
+        more = ", …" if len(self.predictions) > 3 else ""
+        shape = "×".join(map(str, self.heatmaps.shape[1:]))
+        maps = "1 map" if len(self.heatmaps) == 1 else f"{len(self.heatmaps)} maps"
+        how = " · ".join(word for word in (self.model, self.method, self.layer) if word)
+        return f"Explanation({best}{more}; {maps} of {shape}{'; ' if how else ''}{how})"
 
     @property
     def empty(self) -> tuple[bool, ...]:

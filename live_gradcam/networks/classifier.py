@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.choices import Output
 from live_gradcam.explanations.vocabulary import Groups
+from live_gradcam.listings import html_table
 from live_gradcam.networks.card import Card
 from live_gradcam.networks.labels import find_class, groups_of
-from live_gradcam.networks.preprocessing import Preprocessing
+from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
 if TYPE_CHECKING:
     import keras
 
+#: How many names of classes a notebook shows.
+_SHOWN_CLASSES = 8
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """An image classifier and how to use it.
 
@@ -47,6 +51,28 @@ class Classifier:
     def groups(self) -> Groups | None:
         """The everyday names of its classes, where these are ImageNet's; None where they are others."""
         return groups_of(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Classifier({', '.join(f'{what}: {value}' for what, value in self._rows())})"
+
+    def _repr_html_(self) -> str:
+        return html_table((), self._rows(), title=f"{self.name}, a classifier")
+
+    def _rows(self) -> list[tuple[str, str]]:
+        """What a person wants to know of it, each with its name."""
+        height, width = self.input_size
+        more = ", …" if len(self.labels) > _SHOWN_CLASSES else ""
+        classes = f"{len(self.labels)} ({', '.join(self.labels[:_SHOWN_CLASSES])}{more})"
+        known = (name for name, recipe in PREPROCESSINGS.items() if recipe == self.preprocessing)
+        guessed = ", a guess" if self.pixel_guess is not None else ""
+        rows = [
+            ("model", self.name),
+            ("classes", classes),
+            ("input", f"{width}×{height} pixels"),
+            ("preprocessing", next(known, "of its own") + guessed),
+            ("weights", f"{self.model.count_params():,}"),
+        ]
+        return rows + ([("fit", self.fit)] if self.fit else [])
 
     def class_index(self, name: str) -> int:
         """The index of a class given by its index or its label.

@@ -12,7 +12,9 @@ import numpy as np
 from live_gradcam.attribution.fit_choice import FitGuess, Stream
 from live_gradcam.attribution.notices import Notice
 from live_gradcam.attribution.planned import Planned
+from live_gradcam.choices import METHODS
 from live_gradcam.explanations.explanation import Target
+from live_gradcam.listings import Listing
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from live_gradcam.networks.classifier import Classifier
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Session(Planned):
     """A warmed-up explainer with the class to explain.
 
@@ -221,11 +223,11 @@ class Session(Planned):
         return self.explainer.fastest_batch(frame_size)
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """The names of the methods that are quick enough for a camera."""
+    def methods(self) -> Listing:
+        """The names of the methods that are quick enough for a camera; `Explainer.methods` has all."""
         from live_gradcam.attribution.methods.method import quick_methods
 
-        return quick_methods()
+        return Listing(quick_methods(), METHODS.helps)
 
     @property
     def weights(self) -> int:
