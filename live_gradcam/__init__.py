@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from live_gradcam.live_loop.summary import LiveSummary
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
-    from live_gradcam.pictures import ExplainedPicture, PictureOptions, explain, explain_all
+    from live_gradcam.pictures import Comparison, ExplainedPicture, PictureOptions, compare, explain, explain_all
     from live_gradcam.serving.addresses import PageAddress
     from live_gradcam.serving.options import ServeOptions, ViewerOptions
     from live_gradcam.serving.serve import serve
@@ -50,6 +50,7 @@ __all__ = [
     "BoxOptions",
     "CameraOptions",
     "Classifier",
+    "Comparison",
     "Encoding",
     "EvaluationOptions",
     "Evaluations",
@@ -86,6 +87,7 @@ __all__ = [
     "__version__",
     "annotate",
     "bench",
+    "compare",
     "evaluate",
     "explain",
     "explain_all",
@@ -105,6 +107,7 @@ _MODULES = {
     "BoxOptions": "explanations.boxes",
     "CameraOptions": "sources.options",
     "Classifier": "networks.classifier",
+    "Comparison": "pictures",
     "Encoding": "sinks.encoding",
     "EvaluationOptions": "evaluating.evaluate",
     "Evaluations": "evaluating.evaluate",
@@ -140,6 +143,7 @@ _MODULES = {
     "ViewerOptions": "serving.options",
     "annotate": "annotating.annotate",
     "bench": "benchmark",
+    "compare": "pictures",
     "evaluate": "evaluating.evaluate",
     "explain": "pictures",
     "explain_all": "pictures",

@@ -212,7 +212,7 @@ def test_the_python_of_a_page_works(page: Path, here: Path, monkeypatch: pytest.
     monkeypatch.setattr(live_gradcam, "SessionOptions", lambda **given: SessionOptions(**{**usual, **given}))
     monkeypatch.setattr(live_gradcam, "Explainer", partial(Explainer, **quick))
     monkeypatch.setattr(live_gradcam, "fit", partial(live_gradcam.fit, model="toy.keras"))
-    for name in ("explain", "annotate"):
+    for name in ("explain", "compare", "annotate"):
         function = getattr(live_gradcam, name)
         monkeypatch.setattr(live_gradcam, name, partial(function, session=SessionOptions(**usual)))
     names = names_of_the_reader(cv2.imread("cup.png"))
