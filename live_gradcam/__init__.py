@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.annotating.report import Report
     from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.methods.method import register_method
     from live_gradcam.attribution.session import Session, SessionOptions, start_session
     from live_gradcam.benchmark import bench
     from live_gradcam.drawing.overlay import Overlay
@@ -96,6 +97,7 @@ __all__ = [
     "live",
     "load_classifier",
     "open_source",
+    "register_method",
     "serve",
     "start_session",
 ]
@@ -152,6 +154,7 @@ _MODULES = {
     "live": "live_loop.run",
     "load_classifier": "networks.catalog",
     "open_source": "sources.opening",
+    "register_method": "attribution.methods.method",
     "serve": "serving.serve",
     "start_session": "attribution.session",
 }

@@ -86,6 +86,7 @@ class Family(Choices):
         super().__init__(kind, {name: member.help for name, member in members.items()})
         self.group = group
         self._members = dict(members)
+        self._registered: dict[str, tuple[Any, str]] = {}
         self._warned: set[str] = set()
 
     @cached_property
@@ -102,19 +103,19 @@ class Family(Choices):
         return added
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self._members, *self.added))
+        return iter((*self._members, *self.added, *self._registered))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members or name in self.added
+        return name in self._members or name in self.added or name in self._registered
 
     def __len__(self) -> int:
-        return len(self._members) + len(self.added)
+        return len(self._members) + len(self.added) + len(self._registered)
 
     @property
     def helps(self) -> Mapping[str, str]:
         """Each name with its line of help; of a name that another package adds, that package."""
         added = {name: f"from the package {_package_of(point)}" for name, point in self.added.items()}
-        return {**self._helps, **added}
+        return {**self._helps, **added, **{name: line for name, (_, line) in self._registered.items()}}
 
     @property
     def of_this_package(self) -> tuple[str, ...]:
@@ -124,6 +125,21 @@ class Family(Choices):
     def row(self, name: str) -> Member | None:
         """What is known of a name of this package without loading its object; None of any other name."""
         return self._members.get(name)
+
+    def register(self, name: str, member: Any, line: str) -> None:
+        """Add an object under a name, in this process alone. One that was registered under it before is replaced.
+
+        Args:
+            name: of the member.
+            member: the object.
+            line: of help.
+
+        Raises:
+            UsageError: this package or another one has the name already.
+        """
+        if name in self._members or name in self.added:
+            raise UsageError(f"there is a {self.kind} {name!r} already: give yours another name")
+        self._registered[name] = (member, line)
 
     def load(self, name: str) -> Any:
         """The object of a name.
@@ -136,6 +152,8 @@ class Family(Choices):
         if name in self._members:
             module, _, attribute = self._members[name].place.partition(":")
             return getattr(import_module(module), attribute)
+        if name in self._registered:
+            return self._registered[name][0]
         self._name_the_others(name)
         try:
             return self.added[name].load()

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.choices import METHODS
+from live_gradcam.choices import METHODS, Choices
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.errors import LiveGradcamError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: What the function of a method is given besides the activations: see `Method`.
 Asks = Literal["mean gradient", "gradient", "nothing", "scores"]
+ASKS = Choices("thing to ask for", dict.fromkeys(get_args(Asks), ""))
 #: The scores float32 (batch, n) of other activations (batch, n, h, w, channels).
 Scores = Callable[[tf.Tensor], tf.Tensor]
 #: Activations float32 (batch, h, w, channels) and what is asked for to the raw map, float32 (batch, h, w).
@@ -162,6 +163,37 @@ def load_method(name: str) -> Method:
             f"the method {name} {METHODS.helps[name]} is a {type(method).__name__}: its entry point must name a "
             "live_gradcam.attribution.methods.method.Method"
         )
+    return method
+
+
+def register_method(name: str, raw_map: RawMap, *, asks_for: Asks = "gradient", line: str = "") -> Method:
+    """Add a method in this process, as a notebook does. Everything here then takes it by its name.
+
+    Processes that are started later (`annotate` with workers) do not know it: for them, a package adds it by an entry
+    point. A cell may run again: the method is replaced. Explainers that were built before keep the old one.
+
+    Examples:
+        >>> def peak_cam(activations, gradients):
+        ...     return tf.reduce_max(activations * gradients, axis=-1)
+        >>> register_method("peak-cam", peak_cam, asks_for="mean gradient", line="the largest weighted activation")
+        >>> start_session(SessionOptions(method="peak-cam"))
+
+    Args:
+        name: as it is asked for.
+        raw_map: activations and what is asked for to the map, in operations of TensorFlow: see `Method`.
+        asks_for: what the function is given besides the activations: "mean gradient", "gradient", "nothing" or
+            "scores".
+        line: of help.
+
+    Returns:
+        The method.
+
+    Raises:
+        UsageError: there is a method of that name already, or nothing can be asked for under that name.
+    """
+    ASKS.check(asks_for)
+    method = Method(raw_map, asks_for)
+    METHODS.register(name, method, line or "registered in this program")
     return method
 
 
