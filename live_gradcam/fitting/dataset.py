@@ -19,6 +19,8 @@ from live_gradcam.sources.image import read_image
 #: What an example is for.
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
+#: Why a file is left out whose name begins with a dot.
+HIDDEN = "hidden"
 #: The shortest part of a video that may be tested by the rest of it, in seconds, and how many there are at most.
 BLOCK_SECONDS, MOST_BLOCKS = 4.0, 5
 
@@ -175,7 +177,9 @@ def _one_group(dataset: Dataset, name: str, rows: Sequence[int]) -> str:
 
 def _left_out_briefly(dataset: Dataset) -> str:
     """How many files are not used, with the first of them, to follow what is missing."""
-    files = [one for one in dataset.left_out if not one.why.startswith("hidden")]
+    files = [one for one in dataset.left_out if one.why != HIDDEN]
+    if not (files or dataset.classes):  # then what is hidden may be what was meant
+        files = list(dataset.left_out)
     if not files:
         return ""
     return f". Not used: {len(files)} of the files, such as {files[0].path} ({files[0].why})"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.files import RESULT, part_path
-from live_gradcam.fitting.dataset import LeftOut, Part
+from live_gradcam.fitting.dataset import HIDDEN, LeftOut, Part
 from live_gradcam.fitting.masks import holds_masks
 from live_gradcam.networks.class_names import class_name
 
@@ -108,7 +108,8 @@ def _list_classes(folders: list[Path], part: Part, listing: Listing) -> None:
             raise UsageError(f"the folders {other} and {folder} differ in case alone: give one of them another name")
         files = list(_files_under(folder, listing, ()))
         if not files:
-            listing.leave_out(folder, "an empty folder")
+            is_hidden = any(one.why == HIDDEN and folder in one.path.parents for one in listing.left_out)
+            listing.leave_out(folder, "all files in it are hidden" if is_hidden else "an empty folder")
         for file in files:
             first, *rest = file.relative_to(folder).parts
             listing.files.append(Listed(file, (name,), f"folder {first}" if rest else str(file), part))
@@ -161,7 +162,7 @@ def _entries(folder: Path, listing: Listing) -> list[Path]:
     kept = []
     for path in (folder / name for name in names):
         if path.name.startswith("."):
-            listing.leave_out(path, "hidden")
+            listing.leave_out(path, HIDDEN)
         elif path.name == _OF_ARCHIVES:
             listing.leave_out(path, "left by an archive of macOS")
         elif not path.exists():

@@ -100,6 +100,8 @@ def test_what_is_left_out(folder: Path) -> None:
     (folder / "cup" / "lost.png").symlink_to("/nowhere/at/all.png")
     (folder / "cup" / "round").symlink_to(folder / "cup")
     (folder / "nothing").mkdir()
+    (folder / "unseen").mkdir()
+    (folder / "unseen" / ".1.png").write_bytes(b"x")
     pictures(folder, ".ipynb_checkpoints/1.png", "__MACOSX/1.png", "loose.png")
     dataset = read_dataset(folder, _OPTIONS)
     assert left_out(dataset, folder) == {
@@ -115,6 +117,8 @@ def test_what_is_left_out(folder: Path) -> None:
         "cup/x.mp4.part": "an unfinished file",
         "loose.png": "not in a class's folder",
         "nothing": "an empty folder",
+        "unseen": "all files in it are hidden",
+        "unseen/.1.png": "hidden",
     }
     assert dataset.classes == ("cup", "phone")
     assert len(dataset.examples) == 5
@@ -287,6 +291,11 @@ def _only(folder: Path, *kept: str) -> None:
             _only,
             "there is no class: give pictures of at least two classes. Not used: 2 of the files, "
             "such as {f}/cup (an empty folder)",
+        ),
+        (
+            lambda f: [(f / name).rename(f / f".{name}") for name in ("cup", "phone")],
+            "there is no class: give pictures of at least two classes. Not used: 2 of the files, "
+            "such as {f}/.cup (hidden)",
         ),
         (
             lambda f: _only(f, "cup/1.png", "cup/2.png", "phone/1.png"),
