@@ -2,7 +2,7 @@
 
     python benchmarks/fit.py                          # three sets: stamps, rooms, cells
     python benchmarks/fit.py --sets stamps            # one of them
-    python benchmarks/fit.py --sets cells --unfreeze 1
+    python benchmarks/fit.py --sets cells --unfreeze 1  # and with the last block trained, tested on every fold
     python benchmarks/fit.py --shortcut /tmp/shortcut # the trap, and a report that shows it
     python benchmarks/fit.py --keep /tmp/sets         # the pictures stay there, to look at
     python benchmarks/fit.py --json fit.json
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-m", "--model", default="efficientnet-lite0")
     parser.add_argument("--sets", default=_DEFAULT_SETS, help=f"of {', '.join(SETS)}; with commas")
-    parser.add_argument("--unfreeze", type=int, default=0, metavar="N", help="as of the command")
+    parser.add_argument("--unfreeze", type=int, default=0, metavar="N", help="then train the last N blocks too")
     parser.add_argument(
         "--once", action="store_true", help="do not fit again with what the first fit left in the cache"
     )
@@ -91,22 +91,17 @@ def main() -> None:
 def measure(folder: Path, options: argparse.Namespace, cache: Path) -> dict[str, Any]:
     """Fit to a set, cold and warm, and look at the maps."""
     found: dict[str, Any] = {}
-    flags = ["--unfreeze", str(options.unfreeze)] if options.unfreeze else []
     for turn in ("cold",) if options.once else ("cold", "warm"):
         before = cpu_seconds()
-        fit, seconds = run_fit(folder, options.model, cache, *flags)
-        of_cpu = cpu_seconds() - before
-        found[turn] = {"seconds": seconds, "cpu_seconds": of_cpu, "stages": fit["seconds"]}
-        stages = ", ".join(f"{stage} {took:.1f}" for stage, took in fit["seconds"].items())
-        print(f"  {turn} {seconds:.1f} s in all, {of_cpu:.1f} s of CPU; {stages}")
-    part, scores = next(iter(fit["scores"].items()))  # "val", of what early stopping watched, where blocks are trained
-    found |= {key: scores[key] for key in ("count", "accuracy", "balanced_accuracy", "ece")}
-    found |= {"part": part} | {key: fit[key] for key in ("groups", "same_from_cosine", "folds")}
-    print(
-        f"  {part}: accuracy {scores['accuracy']:.3f}, balanced {scores['balanced_accuracy']:.3f}, calibration error "
-        f"{scores['ece']:.3f}: {scores['count']} pictures in {fit['groups']} groups, {fit['folds']} folds"
-    )
-    if options.no_maps or options.unfreeze:
+        fit, seconds = run_fit(folder, options.model, cache)
+        found[turn] = show_time(turn, fit, seconds, cpu_seconds() - before)
+    found |= show_scores(fit)
+    if options.unfreeze:
+        before = cpu_seconds()
+        fit, seconds = run_fit(folder, options.model, cache, "--unfreeze", str(options.unfreeze), "--every-fold")
+        found["unfrozen"] = show_time(f"--unfreeze {options.unfreeze}", fit, seconds, cpu_seconds() - before)
+        found["unfrozen"] |= show_scores(fit)
+    if options.no_maps:
         return found
     fitted = fit_again(folder, options.model, cache)
     found["one_by_one"] = accuracy_one_by_one(fitted)
@@ -119,6 +114,27 @@ def measure(folder: Path, options: argparse.Namespace, cache: Path) -> dict[str,
             f"part); by the ImageNet head {imagenet:.2f} ({imagenet / area:.2f} times)"
         )
     return found
+
+
+def show_time(turn: str, fit: dict[str, Any], seconds: float, of_cpu: float) -> dict[str, Any]:
+    """Print how long a fit took, and give the figures."""
+    stages = ", ".join(f"{stage} {took:.1f}" for stage, took in fit["seconds"].items())
+    print(f"  {turn} {seconds:.1f} s in all, {of_cpu:.1f} s of CPU; {stages}")
+    return {"seconds": seconds, "cpu_seconds": of_cpu, "stages": fit["seconds"]}
+
+
+def show_scores(fit: dict[str, Any]) -> dict[str, Any]:
+    """Print how good a fit is on every fold, and give the figures.
+
+    Where training made nothing better, or where no blocks are trained, the folds are those of the head.
+    """
+    part, scores = next(iter(fit["scores"].items()))
+    print(
+        f"  {part}: accuracy {scores['accuracy']:.3f}, balanced {scores['balanced_accuracy']:.3f}, calibration error "
+        f"{scores['ece']:.3f}: {scores['count']} pictures in {fit['groups']} groups, {fit['folds']} folds"
+    )
+    figures = {key: scores[key] for key in ("count", "accuracy", "balanced_accuracy", "ece")}
+    return figures | {"part": part} | {key: fit[key] for key in ("groups", "same_from_cosine", "folds")}
 
 
 def cpu_seconds() -> float:

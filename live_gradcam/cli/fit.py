@@ -97,9 +97,16 @@ def tuning_flags(
     augment: Annotated[
         bool, typer.Option("--augment", help="Train on variants of the pictures too: parts, mirrored, lighter, darker.")
     ] = False,
+    every_fold: Annotated[
+        bool,
+        typer.Option(
+            "--every-fold",
+            help="Test the trained blocks on every fold. With five folds it takes five times as long.",
+        ),
+    ] = False,
 ) -> FitOptions:
     """What of the network itself is trained."""
-    return replace(options, unfreeze=unfreeze, epochs=epochs, augment=augment)
+    return replace(options, unfreeze=unfreeze, epochs=epochs, augment=augment, every_fold=every_fold)
 
 
 def report_flags(
@@ -250,7 +257,7 @@ def print_fit(fitted: "Fitted", output: Path | None) -> None:
     for name, scores in fitted.scores.items():
         print(f"{name}: {_describe(scores)}")
     if fitted.best and "test" not in fitted.scores:
-        print("val decided when training stopped, so its score is a little too good. Folds do not test trained blocks.")
+        print(f"val decided when training stopped, so its score is a little too good. {_describe_tuned_folds(fitted)}")
     for line in _describe_left_out(fitted):
         print(line)
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in fitted.seconds.items())
@@ -307,6 +314,12 @@ def _describe_tuning(fitted: "Fitted") -> str:
     return f"{line} ({epochs})"
 
 
+def _describe_tuned_folds(fitted: "Fitted") -> str:
+    if fitted.tuned_folds:
+        return "For cross-validation the blocks were trained again without each fold."
+    return "With --every-fold, folds test the trained blocks."
+
+
 def _describe(scores: "Scores") -> str:
     shown = {
         "accuracy": scores.accuracy,
@@ -321,10 +334,11 @@ def _describe(scores: "Scores") -> str:
 
 def _describe_left_out(fitted: "Fitted") -> list[str]:
     """A line for each file that is not used, and one for all that are hidden."""
+    from live_gradcam.fitting.dataset import HIDDEN
     from live_gradcam.fitting.report.words import counted
 
     left_out = fitted.dataset.left_out
-    named = [one for one in left_out if one.why != "hidden"]
+    named = [one for one in left_out if one.why != HIDDEN]
     lines = [f"not used: {one.path}: {one.why}" for one in named[:_NAMED]]
     if len(named) > _NAMED:
         lines.append(f"not used: {len(named) - _NAMED} more files, which --json names")

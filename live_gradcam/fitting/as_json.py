@@ -26,7 +26,7 @@ def fit_json(fitted: Fitted) -> dict[str, Any]:
         "counts": {part: dataset.counts(part) for part in parts},
         "groups": len(set(fitted.groups.tolist()) - {-1}),
         "same_from_cosine": fitted.same,
-        "folds": len(fitted.fold_heads),
+        "folds": len(fitted.fold_heads) or fitted.tuned_folds,
         "strength": fitted.strength,
         "scaled_by_feature": fitted.by_feature,
         "scores": {part: scores.to_json() for part, scores in fitted.scores.items()},

@@ -62,12 +62,14 @@ class Tuned:
         curve: its steps; the first one, of number 0, is of the network as it was.
         best: the number of the step whose weights are kept; 0 where training made nothing better.
         is_stopped: whether Ctrl-C ended it.
+        answers: for each step what was said of what is held out, float32 (l, k).
     """
 
     head: Head
     curve: tuple[Epoch, ...]
     best: int
     is_stopped: bool
+    answers: tuple[np.ndarray, ...]
 
 
 class Tail:
@@ -88,6 +90,12 @@ class Tail:
         self.variables: list[Any] = [
             variable for layer in (*layers.values(), self._dense) for variable in layer.trainable_variables
         ]
+        self._fresh = self.weights()
+
+    def begin_again(self, head: Head) -> None:
+        """Have the blocks as they were at first, under another head."""
+        self.restore(self._fresh)
+        self._dense.set_weights([head.weights, head.bias])
 
     @property
     def head(self) -> Head:
@@ -141,7 +149,7 @@ def fine_tune(tail: Tail, material: Material, *, epochs: int, seed: int, on_batc
     weights = _weights_of(material)
     step, mean = _step_of(tail, material, optimizer)
     random = np.random.default_rng(seed)
-    curve = [_epoch(tail, material, 0, None)]
+    steps = [_epoch(tail, material, 0, None)]
     best, kept = 0, tail.weights()
     with StopRequest() as stop:
         for epoch in range(1, epochs + 1):
@@ -155,15 +163,16 @@ def fine_tune(tail: Tail, material: Material, *, epochs: int, seed: int, on_batc
                     break
             latest, of_mean = tail.weights(), [variable.numpy() for variable in mean]
             tail.restore(of_mean)
-            curve.append(_epoch(tail, material, epoch, float(np.mean(losses))))
-            if curve[-1].val_loss < curve[best].val_loss:
+            steps.append(_epoch(tail, material, epoch, float(np.mean(losses))))
+            if steps[-1][0].val_loss < steps[best][0].val_loss:
                 best, kept = epoch, of_mean
             tail.restore(latest)
             if stop.requested or epoch - best >= _PATIENCE:
                 break
     tail.restore(kept)
     on_batch(epochs * batches, epochs * batches)
-    return Tuned(tail.head, tuple(curve), best, stop.requested)
+    curve, answers = zip(*steps, strict=True)
+    return Tuned(tail.head, curve, best, stop.requested, answers)
 
 
 def _shuffled(rows: np.ndarray, random: np.random.Generator) -> Iterator[np.ndarray]:
@@ -214,8 +223,8 @@ def _step_of(
     return step, mean
 
 
-def _epoch(tail: Tail, material: Material, number: int, loss: float | None) -> Epoch:
-    """How good the network is on what is held out."""
+def _epoch(tail: Tail, material: Material, number: int, loss: float | None) -> tuple[Epoch, np.ndarray]:
+    """How good the network is on what is held out, and what it says of it."""
     rows = material.held_out
     features = tail.features_of(material.views[0][rows])
     answers = said(tail.head.logits(features), material.task)
@@ -225,4 +234,4 @@ def _epoch(tail: Tail, material: Material, number: int, loss: float | None) -> E
         accuracy = float(np.mean(answers.argmax(axis=1) == targets))
     elif material.task == "labels":
         accuracy = float(np.mean((answers > 0.5) == targets))
-    return Epoch(number, loss, loss_of(answers.astype(float), targets, material.task), accuracy)
+    return Epoch(number, loss, loss_of(answers.astype(float), targets, material.task), accuracy), answers

@@ -68,6 +68,7 @@ class Fitted:
         curve: the steps of fine-tuning, the first of which is before it; none without it.
         best: the step of the curve whose weights these are; 0 where fine-tuning made nothing better, and without it.
         is_stopped: whether Ctrl-C ended the fine-tuning.
+        tuned_folds: on how many folds trained blocks were tested; 0 where they were not.
         seconds: how long each stage took.
     """
 
@@ -88,6 +89,7 @@ class Fitted:
     curve: tuple[Epoch, ...] = ()
     best: int = 0
     is_stopped: bool = False
+    tuned_folds: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def tested(self) -> Fitted:

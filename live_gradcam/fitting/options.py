@@ -46,6 +46,7 @@ class FitOptions:
         seed: of what is drawn at random.
         cache: whether features are kept for the next time.
         teachable: whether the classes must be such that `teach` can go on from them.
+        every_fold: whether blocks that are trained are tested on every fold, and not on one part alone.
 
     Raises:
         UsageError: a number or a name that is not possible.
@@ -62,6 +63,7 @@ class FitOptions:
     seed: int = 0
     cache: bool = True
     teachable: bool = False
+    every_fold: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.every < float("inf"):
@@ -74,6 +76,8 @@ class FitOptions:
         check_number("--epochs", self.epochs, least=1)
         if self.augment and not self.unfreeze:
             raise UsageError("--augment is for --unfreeze: pictures are varied only where blocks are trained")
+        if self.every_fold and not self.unfreeze:
+            raise UsageError("--every-fold is for --unfreeze: without that every fold is tested anyway")
         if self.task != "classes" and self.csv is None:
             flag, shown = {"labels": ("--multi-label", "labels"), "values": ("--regression", "number")}[self.task]
             raise UsageError(f"{flag} needs a table: give --csv FILE with the path and the {shown} of each picture")

@@ -15,11 +15,12 @@ from live_gradcam.fitting.blocks import Cut, cut_before
 from live_gradcam.fitting.dataset import Dataset
 from live_gradcam.fitting.decoding import read_all
 from live_gradcam.fitting.features import Backbone, compiled, in_batches
-from live_gradcam.fitting.fine_tuning import Material, Tail, fine_tune
+from live_gradcam.fitting.fine_tuning import Material, Tail, Tuned, fine_tune
 from live_gradcam.fitting.fitted import Fitted
 from live_gradcam.fitting.network import with_head
 from live_gradcam.fitting.options import FitOptions
 from live_gradcam.fitting.scores import scores_of
+from live_gradcam.fitting.tuned_folds import answers_of_folds, tuned_without_each_fold
 from live_gradcam.networks.graph import Network, flatten
 
 #: What activations may take, in bytes.
@@ -51,7 +52,8 @@ def unfrozen(fitted: Fitted, options: FitOptions, on_progress: Callable[[str, in
     """Train the last blocks of a copy of the network.
 
     Training stops by the pictures of `val`, or where there are none by those of a fold, which become `val`.
-    Their score is what is known of the trained network: what its other folds would say was trained on.
+    Their score is what is known of the trained network, as it has seen the other folds. Where every fold is to be
+    tested, the blocks are trained again without each.
 
     Args:
         fitted: the fit of the network as it was.
@@ -69,23 +71,27 @@ def unfrozen(fitted: Fitted, options: FitOptions, on_progress: Callable[[str, in
     model.set_weights(fitted.backbone.model.get_weights())
     network = flatten(model, fitted.backbone.classifier.input_size)
     cut = cut_before(network, options.unfreeze)
-    dataset, head = fitted.dataset, fitted.head
+    dataset, head, fold = fitted.dataset, fitted.head, None
     if not len(dataset.rows_of("val")):
         fold = _usual_fold(fitted.folds)
         dataset, head = _with_val(dataset, fitted.folds == fold), fitted.fold_heads[fold]
     views = _activations(fitted, network, cut, options, on_progress)
     material = Material(views, dataset.targets, dataset.rows_of("train"), dataset.rows_of("val"), dataset.task)
     tail = Tail(network, cut, head)
-    tuned = fine_tune(
-        tail,
-        material,
-        epochs=options.epochs,
-        seed=options.seed,
-        on_batch=lambda done, total: on_progress("train the last blocks", done, total),
-    )
+
+    def train(some: Material, on_batch: Callable[[int, int], None]) -> Tuned:
+        return fine_tune(tail, some, epochs=options.epochs, seed=options.seed, on_batch=on_batch)
+
+    tuned = train(material, lambda done, total: on_progress("train the last blocks", done, total))
     seconds = {**fitted.seconds, "fine-tune": time.perf_counter() - start}
     if not tuned.best:
         return replace(fitted, curve=tuned.curve, is_stopped=tuned.is_stopped, seconds=seconds)
+    runs: tuple[Tuned, ...] | None = ()
+    if options.every_fold and not tuned.is_stopped:
+        start = time.perf_counter()
+        known = {} if fold is None else {fold: tuned}
+        runs = tuned_without_each_fold(fitted, tail, material, train, known, on_progress)
+        seconds["folds"] = time.perf_counter() - start
     features = tail.features_of(views[0])
     held_out = tuned.head.probabilities(features)
     targets = dataset.targets
@@ -94,6 +100,12 @@ def unfrozen(fitted: Fitted, options: FitOptions, on_progress: Callable[[str, in
         for part in ("val", "test")
         if len(rows := dataset.rows_of(part))
     }
+    if runs:
+        rows, answers = np.flatnonzero(fitted.folds >= 0), answers_of_folds(runs, fitted.folds)
+        tested = scores_of(answers[rows], targets[rows], task=dataset.task, classes=dataset.classes)
+        scores = {"cross-validation": tested, **scores}
+        train_rows = dataset.rows_of("train")
+        held_out[train_rows] = answers[train_rows]
     old = fitted.backbone
     backbone = Backbone(old.classifier, old.fit, model)
     card = replace(
@@ -116,7 +128,8 @@ def unfrozen(fitted: Fitted, options: FitOptions, on_progress: Callable[[str, in
         backbone=backbone,
         curve=tuned.curve,
         best=tuned.best,
-        is_stopped=tuned.is_stopped,
+        is_stopped=tuned.is_stopped or runs is None,
+        tuned_folds=len(runs or ()),
         seconds=seconds,
     )
 

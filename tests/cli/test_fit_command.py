@@ -83,6 +83,7 @@ def _done(*arguments: object) -> None:
         (("{set}", "-o", "{tmp}/x.keras", "-m", "nonet"), 2, "there is no model 'nonet'"),
         (("{set}", "-o", "{tmp}/x.keras", "--fit", "tiles"), 2, "there is no fit 'tiles': use one of stretch, crop"),
         (("{set}", "-o", "{tmp}/x.keras", "--augment"), 2, "--augment is for --unfreeze"),
+        (("{set}", "-o", "{tmp}/x.keras", "--every-fold"), 2, "--every-fold is for --unfreeze"),
         (("{set}", "--teachable", "--json", "-"), 2, "--teachable writes features beside the model: give -o"),
         (("{set}", "-o", "{tmp}/x.keras", "--masks", "{set}"), 2, "--masks, --boxes, --swap-backgrounds and"),
         (("{set}", "-o", "{tmp}/x.keras", "--multi-label"), 2, "--multi-label needs a table: give --csv FILE with"),

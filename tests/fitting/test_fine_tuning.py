@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -16,9 +17,12 @@ from keras import layers
 from live_gradcam import FitOptions, Fitted, fit, load_classifier
 from live_gradcam.cli.fit import print_fit
 from live_gradcam.errors import UsageError
-from live_gradcam.fitting import fine_tuning, folds
+from live_gradcam.fitting import fine_tuning, folds, unfreezing
 from live_gradcam.fitting.augmentation import VARIANTS, variants
 from live_gradcam.fitting.blocks import cut_before
+from live_gradcam.fitting.fitted import Epoch
+from live_gradcam.fitting.head import Head
+from live_gradcam.fitting.tuned_folds import answers_of_folds
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.model_source import ModelOptions
 
@@ -121,6 +125,54 @@ def test_the_command_says_by_what_it_was_measured(tuned: Fitted, capsys: pytest.
     assert "64 examples to train on, 16 held out, no group on both sides" in lines
     place = next(place for place, line in enumerate(lines) if line.startswith("val: accuracy"))
     assert lines[place + 1].startswith("val decided when training stopped, so its score is a little too good.")
+
+
+def test_every_fold_is_tested_by_blocks_that_never_saw_it(
+    folder: Path, model: keras.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fine_tuning, "_RATE", 1e-2)
+    monkeypatch.setattr(fine_tuning, "_MEMORY", 0.5)
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    trained = unfreezing.fine_tune
+
+    def spied(tail: fine_tuning.Tail, material: fine_tuning.Material, **options: Any) -> fine_tuning.Tuned:
+        seen.append((material.train, material.held_out))
+        return trained(tail, material, **options)
+
+    monkeypatch.setattr(unfreezing, "fine_tune", spied)
+    options = FitOptions(unfreeze=1, epochs=8, augment=True, folds=3, every_fold=True)
+    found = fit(folder, model=model, model_options=_UNIT, options=options)
+    assert len(seen) == 3
+    held_out = np.concatenate([rows for _, rows in seen])
+    assert sorted(held_out.tolist()) == list(range(80))  # each once
+    assert all(sorted([*train, *rows]) == list(range(80)) for train, rows in seen)
+    assert list(found.scores) == ["cross-validation", "val"]
+    cross, val = found.scores["cross-validation"], found.scores["val"]
+    assert (cross.count, val.count) == (80, len(seen[0][1]))
+    train = found.dataset.rows_of("train")
+    own = found.head.probabilities(found.features)
+    np.testing.assert_allclose(own[seen[0][1]], found.held_out[seen[0][1]], atol=1e-6)
+    assert np.abs(own[train] - found.held_out[train]).max() > 0.01  # which the blocks that are kept have seen
+    assert (found.tuned_folds, found.to_json()["folds"], found.card.scores.keys()) == (3, 3, found.scores.keys())
+    print_fit(found, None)
+    assert "For cross-validation the blocks were trained again without each fold." in capsys.readouterr().out
+
+
+def test_a_fold_has_no_say_in_the_step_at_which_it_is_asked() -> None:
+    losses = [[1.0, 0.2, 0.9], [1.0, 0.8, 0.3, 0.1], [1.0, 0.7, 0.6, 0.5]]  # the first fold alone is best at 1
+    runs = [
+        fine_tuning.Tuned(
+            Head(np.zeros((1, 2), np.float32), np.zeros(2, np.float32)),
+            tuple(Epoch(step, None, loss, None) for step, loss in enumerate(of_fold)),
+            int(np.argmin(of_fold)),
+            False,
+            tuple(np.full((size, 2), 10 * fold + step, np.float32) for step in range(len(of_fold))),
+        )
+        for fold, (of_fold, size) in enumerate(zip(losses, (2, 1, 1), strict=True))
+    ]
+    # Without fold 0: 2, 1.5, 0.9. Without fold 1, whose weight is 1 beside 2: 3, 1.1, 2.4. Without fold 2: 3, 1.2, 2.1.
+    answers = answers_of_folds(runs, np.array([1, 0, -1, 2, 0]))
+    assert answers[:, 0].tolist() == [11, 2, 0, 21, 2]
 
 
 def test_only_the_last_blocks_of_a_copy_change(tuned: Fitted, model: keras.Model) -> None:

@@ -150,6 +150,7 @@ def per_class(fitted: Fitted) -> Section:
     tables = []
     for part, scores in fitted.scores.items():
         average = average_precisions(fitted, part)
+        is_here = len(dataset.rows_of(_part(part))) > 0  # the page has no pictures that trained blocks have seen
         head = ["class" if dataset.task == "classes" else "label", "pictures", "groups"]
         head += ["average precision"] if average else []
         head += ["precision", "recall"]
@@ -158,7 +159,7 @@ def per_class(fitted: Fitted) -> Section:
             cells = [
                 tag("th", one.name, scope="row"),
                 number_cell(str(one.count)),
-                number_cell(str(len(groups.get(index, ())))),
+                number_cell(str(len(groups.get(index, ()))) if is_here else "–"),
             ]
             cells += [number_cell(percent(average[index]))] if average else []
             cells += [tag("td", percent(share), bar(share), class_="number") for share in (one.precision, one.recall)]
