@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 from live_gradcam.choices import VIEWS
@@ -38,8 +39,6 @@ def hello(options: ServeOptions, pixels: int) -> dict[str, Any]:
         options: how the page is served.
         pixels: how many a picture may have.
     """
-    from live_gradcam import __version__
-
     viewer = options.viewer
     return {
         "version": VERSION,
@@ -59,7 +58,7 @@ def hello(options: ServeOptions, pixels: int) -> dict[str, Any]:
             "mirror": viewer.mirror,
             "boxes": viewer.boxes.drawn,
         },
-        "package_version": __version__,
+        "package_version": version("live-gradcam"),
     }
 
 

@@ -134,7 +134,7 @@ def _service(
         one.open()
         stack.callback(one.feed.close)
         watched.append(one)
-    pixels = _most_pixels(session)
+    pixels = most_pixels(session)
     return Service(
         Pool(_starts(session, options, worker, stack)),
         watched,
@@ -144,7 +144,8 @@ def _service(
     )
 
 
-def _most_pixels(session: SessionOptions) -> int:
+def most_pixels(session: SessionOptions) -> int:
+    """How many pixels a visitor's picture may have."""
     height, width = session.input_size or (0, 0)
     return min(_MOST_PIXELS, max(_LEAST_PIXELS, _PIXELS_PER_INPUT * height * width))
 
@@ -159,18 +160,18 @@ def _starts(
         from live_gradcam.serving.workers.actors import ActorLink
 
         cluster = stack.enter_context(closing(Cluster(options.cluster, session.threads)))
-        make = worker or partial(_make_worker, replace(session, threads=cluster.cores), viewer)
+        make = worker or partial(make_worker, replace(session, threads=cluster.cores), viewer)
         return [partial(ActorLink.start, cluster, make)] * cluster.count
     from live_gradcam.serving.workers.processes import ProcessLink
 
     threads = session.threads
     if threads is None and options.workers > 1:
         threads = threads_of_each(options.workers)
-    make = worker or partial(_make_worker, replace(session, threads=threads), viewer)
+    make = worker or partial(make_worker, replace(session, threads=threads), viewer)
     return [partial(ProcessLink.start, make)] * options.workers
 
 
-def _make_worker(session: SessionOptions, viewer: ViewerOptions) -> Explains:
+def make_worker(session: SessionOptions, viewer: ViewerOptions) -> Explains:
     """Of the worker's process: this one never imports what explains."""
     from live_gradcam.serving.explaining.worker import Worker
 

@@ -42,10 +42,11 @@ export class Keys {
 		return row && { name: row.name, argument: row.key_arguments[row.keys.indexOf(character)] };
 	}
 
-	listen(target) {
-		target.addEventListener("keydown", (event) => this.down(event));
-		target.addEventListener("keyup", ({ code }) => code === this.holding && this.letGo());
-		addEventListener("blur", () => this.letGo());
+	/** @param {AbortSignal} signal ends it */
+	listen(target, signal) {
+		target.addEventListener("keydown", (event) => this.down(event), { signal });
+		target.addEventListener("keyup", ({ code }) => code === this.holding && this.letGo(), { signal });
+		addEventListener("blur", () => this.letGo(), { signal });
 	}
 
 	down(event) {

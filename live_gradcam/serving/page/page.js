@@ -22,19 +22,23 @@ const IDLE_SECONDS = 3;
 /**
  * @param {HTMLElement} root what the page is put into
  * @param {object} transport see transport.js
- * @param {object} options `clean`: only the map, on nothing; `source`: a source of the server to begin with; `language`
+ * @param {object} options `clean`: only the map, on nothing; `source`: a source of the server to begin with; `language`;
+ *   `place`: where the page is, for texts.js; `screen`: what becomes full screen, if not the root; `keep`: takes a snapshot
+ *   {picture, answer, time} in place of files, and gives a promise of the line that says so
  * @returns {Page} with `close()`
  */
 export function mount(root, transport, options = {}) {
-	setLanguage(options.language ?? navigator.language);
+	setLanguage(options.language ?? navigator.language, options.place);
 	const page = new Page(root, transport, options);
 	transport.open(page);
 	return page;
 }
 
 class Page {
-	constructor(root, transport, { clean = false, source = null }) {
-		Object.assign(this, { root, transport, isClean: clean, firstSource: source });
+	constructor(root, transport, { clean = false, source = null, screen = root, keep = null }) {
+		Object.assign(this, { root, transport, isClean: clean, firstSource: source, screen, keep });
+		this.isWhole = root === document.body; // and not a part of another page
+		this.ending = new AbortController(); // of what listens to more than the root
 		this.hello = this.ready = this.state = null; // the server's last messages of these kinds
 		this.lost = null; // the state before the connection was lost
 		this.look = new Look();
@@ -69,10 +73,10 @@ class Page {
 		this.sourcePanel = new SourcePanel({ useCamera: choose("useCamera"), useFile: choose("useFile"), watch: choose("watch") });
 		this.root.classList.add("live-gradcam");
 		this.root.classList.toggle("clean", this.isClean);
-		document.documentElement.lang = t("locale");
+		this.nameLanguage();
 		if (this.isClean) return this.root.append(this.stage.root);
 		const full = button("tool.full", "full", "fullScreen", () => this.command("full-screen"));
-		full.hidden = !this.root.requestFullscreen;
+		full.hidden = !this.screen.requestFullscreen;
 		const title = element("h1.unseen", {}, "live-gradcam");
 		const wall = element("main.wall", {}, title, this.stage.root, this.notices.root, full);
 		const below = element("div.below", {}, this.label.root, this.toolbar.panel);
@@ -95,16 +99,21 @@ class Page {
 			event.preventDefault();
 			if (event.dataTransfer.files.length) this.viewing.useFile(event.dataTransfer.files[0]);
 		});
-		navigator.mediaDevices?.addEventListener?.("devicechange", () => this.devicesChanged());
-		document.addEventListener("fullscreenchange", () => this.refresh());
-		addEventListener("beforeunload", (event) => {
+		const { signal } = this.ending;
+		navigator.mediaDevices?.addEventListener?.("devicechange", () => this.devicesChanged(), { signal });
+		document.addEventListener("fullscreenchange", () => this.refresh(), { signal });
+		const leaving = (event) => {
 			if (this.film.isOn || this.state?.teaching_panel?.is_unsaved) event.preventDefault(); // the browser asks
-		});
+		};
+		addEventListener("beforeunload", leaving, { signal });
 		this.clock = setInterval(() => this.film.isOn && this.notices.showFilm(this.film.seconds), 500);
 	}
 
 	close() {
+		this.ending.abort();
 		clearInterval(this.clock);
+		clearTimeout(this.idle);
+		this.viewing.attempt++; // a camera that opens only now is not wanted any more
 		this.viewing.leave();
 		this.transport.close();
 		this.root.replaceChildren();
@@ -173,7 +182,7 @@ class Page {
 		});
 		if (this.firstSource !== null) this.viewing.watch(this.firstSource);
 		if (this.isClean) return this.firstSource === null && this.viewing.useCamera();
-		this.keys.listen(document);
+		this.keys.listen(this.isWhole ? document : this.root, this.ending.signal);
 		const command = (name, argument) => this.command(name, argument);
 		this.lookPanel = new LookPanel(command, (language) => this.useLanguage(language), this.look);
 		this.sourcePanel.showHello(this.hello);
@@ -241,7 +250,7 @@ class Page {
 			help: () => this.toolbar.toggle("help", argument),
 			snapshot: () => this.takeSnapshot(),
 			record: () => this.record(argument ?? !this.film.isOn),
-			"full-screen": () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen?.()),
+			"full-screen": () => (this.isFull ? document.exitFullscreen() : this.screen.requestFullscreen?.()),
 			"teach-name": argument === undefined ? () => this.nameLast() : null,
 			"teach-save": () => this.downloadModel(),
 		}[name];
@@ -261,6 +270,7 @@ class Page {
 	async takeSnapshot() {
 		const explained = this.viewing.explained();
 		if (!explained) return this.notices.say(t("notYet"), true);
+		if (this.keep) return this.notices.say(await this.keep(await explained));
 		const files = await snapshotFiles({ ...(await explained), maps: this.stage.maps, look: this.look });
 		for (const [name, blob] of files) this.save(name, blob);
 		this.notices.say(t("saved", { name: files[0][0] }));
@@ -303,9 +313,17 @@ class Page {
 		this.teaching.focusName(last);
 	}
 
+	get isFull() {
+		return document.fullscreenElement === this.screen;
+	}
+
+	nameLanguage() {
+		(this.isWhole ? document.documentElement : this.root).lang = t("locale");
+	}
+
 	useLanguage(language) {
 		setLanguage(language);
-		document.documentElement.lang = t("locale");
+		this.nameLanguage();
 		translate(this.root);
 		for (const content of Object.values(this.toolbar.contents)) translate(content);
 		this.toolbar.showTitle();
@@ -342,8 +360,8 @@ class Page {
 	refresh() {
 		if (this.isClean) return;
 		const { isPaused } = this.viewing;
+		const { isFull } = this;
 		const { hud } = this.look;
-		const isFull = Boolean(document.fullscreenElement);
 		this.root.classList.toggle("bare", isFull || hud !== "full");
 		this.root.classList.toggle("black", isFull || hud === "none");
 		this.root.classList.toggle("named", hud === "minimal" || (isFull && hud === "full"));

@@ -10,10 +10,15 @@ export const TEXTS = {
 	],
 	useCamera: ["Use my camera", "Meine Kamera benutzen"],
 	chooseFile: ["Choose a picture or a video", "Bild oder Video auswählen"],
+	"dropHere in notebook": ["You can also drop a file here.", "Sie können auch eine Datei hierher ziehen."],
 	dropHere: ["You can also drop a file on this page.", "Sie können auch eine Datei auf die Seite ziehen."],
 	keepsNothing: [
 		"Pictures go to {host} only. Nothing is stored there.",
 		"Bilder gehen nur an {host}. Dort wird nichts gespeichert.",
+	],
+	"keepsNothing in notebook": [
+		"Pictures go to this notebook's kernel only. Snapshots stay in its memory.",
+		"Bilder gehen nur an den Kernel dieses Notebooks. Fotos bleiben in seinem Speicher.",
 	],
 	keepsSome: [
 		"Pictures go to {host} only. Snapshots and taught models are stored there.",
@@ -26,6 +31,10 @@ export const TEXTS = {
 	insecure: [
 		"Browsers give their camera only to https addresses and to localhost. There are two ways. Start the server with --https. Or, on this computer, run the command below, and open {local}.",
 		"Browser geben ihre Kamera nur an https-Adressen und an localhost. Es gibt zwei Wege. Starten Sie den Server mit --https. Oder führen Sie auf diesem Rechner den Befehl unten aus, und öffnen Sie {local}.",
+	],
+	"insecure in notebook": [
+		"Browsers give their camera only to https addresses and to localhost. Start Jupyter with a certificate. Or, on this computer, run the command below, and open {local}.",
+		"Browser geben ihre Kamera nur an https-Adressen und an localhost. Starten Sie Jupyter mit einem Zertifikat. Oder führen Sie auf diesem Rechner den Befehl unten aus, und öffnen Sie {local}.",
 	],
 	refusedTitle: ["The browser does not let this page use the camera", "Der Browser erlaubt dieser Seite die Kamera nicht"],
 	refused: [
@@ -61,6 +70,11 @@ export const TEXTS = {
 	unknown: [
 		"The server does not know this browser. Open the whole address that the server printed, with its token.",
 		"Der Server kennt diesen Browser nicht. Öffnen Sie die ganze Adresse, die der Server gezeigt hat, mit dem Token.",
+	],
+	"lost in notebook": ["The kernel does not answer. Connecting again …", "Der Kernel antwortet nicht. Neue Verbindung …"],
+	"unknown in notebook": [
+		"The kernel has ended, or was started again. Run the cell again.",
+		"Der Kernel ist beendet oder neu gestartet. Führen Sie die Zelle noch einmal aus.",
 	],
 	compiling: ["Compiling {what} …", "{what} wird kompiliert …"],
 
@@ -156,6 +170,7 @@ export const TEXTS = {
 	noModel: ["The model cannot be downloaded: {why}", "Das Modell lässt sich nicht speichern: {why}"],
 
 	// --- snapshot and recording ---
+	keptInNotebook: ["Kept: .snapshots[{place}] in Python", "Behalten: .snapshots[{place}] in Python"],
 	saved: ["Saved {name}: with the heatmap, without it, and the numbers", "Gespeichert: {name}, mit und ohne Karte, und die Zahlen"],
 	savedFilm: ["Saved {name}", "Gespeichert: {name}"],
 	notYet: ["There is no explained picture yet", "Es gibt noch kein erklärtes Bild"],
@@ -197,9 +212,11 @@ export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 const columns = Object.keys(LANGUAGES);
 let column = 0;
+let place = ""; // where the page is, which has texts of its own: "KEY in PLACE"
 
-/** Use a language, such as "de" or "de-AT"; English for one that is not there. */
-export function setLanguage(language) {
+/** Use a language, such as "de" or "de-AT"; English for one that is not there. `where` the page is, if not by itself. */
+export function setLanguage(language, where = place) {
+	place = where;
 	column = Math.max(0, columns.indexOf(String(language).slice(0, 2).toLowerCase()));
 }
 
@@ -209,7 +226,8 @@ export function language() {
 
 /** A text by its key, with {names} replaced by values. */
 export function t(key, values = {}) {
-	return TEXTS[key][column].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+	const text = TEXTS[`${key} in ${place}`] ?? TEXTS[key];
+	return text[column].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 /** Whether there is such a text. */

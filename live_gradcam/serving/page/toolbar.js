@@ -34,7 +34,7 @@ export class Toolbar {
 		this.open = isOpen ? name : null;
 		if (before === this.open) return;
 		for (const panel of PANELS) this.buttons[panel].setAttribute("aria-expanded", String(panel === this.open));
-		const hadFocus = this.panel.contains(document.activeElement);
+		const hadFocus = this.panel.contains(this.panel.getRootNode().activeElement);
 		this.panel.hidden = !this.open;
 		this.showTitle();
 		if (this.open) {

@@ -14,7 +14,7 @@ export class ServerTransport {
 	constructor(origin) {
 		this.origin = origin;
 		this.link = null;
-		this.isPost = false; // whether a WebSocket was refused where POST went through
+		this.isPost = false; // whether the second link is used: POST went through where a WebSocket was refused
 		this.wait = FIRST_WAIT;
 		this.sent = this.received = 0; // bytes of frames and answers, so far
 	}
@@ -22,7 +22,8 @@ export class ServerTransport {
 	open(listener) {
 		this.listener = listener;
 		this.connect();
-		addEventListener("online", () => this.connectSoon(0));
+		this.online = () => this.connectSoon(0);
+		addEventListener("online", this.online);
 	}
 
 	send(data) {
@@ -45,13 +46,23 @@ export class ServerTransport {
 
 	close() {
 		this.listener = null;
+		removeEventListener("online", this.online);
 		clearTimeout(this.timer);
 		this.link?.close();
 	}
 
+	/** The link that is tried first, and the one where that is refused. */
+	firstLink() {
+		return new SocketLink(this, new URL("/ws", this.origin.replace(/^http/, "ws")));
+	}
+
+	secondLink() {
+		return new PostLink(this);
+	}
+
 	async connect() {
 		if (!this.listener || this.link) return;
-		const link = this.isPost ? new PostLink(this) : new SocketLink(this);
+		const link = this.isPost ? this.secondLink() : this.firstLink();
 		this.link = link;
 		const outcome = await link.opened; // "open", "refused" or "failed"
 		if (this.link !== link) return;
@@ -60,13 +71,13 @@ export class ServerTransport {
 			link.closed.then(() => this.lost(link, "lost"));
 			return;
 		}
-		if (outcome === "failed" && !this.isPost) return this.connectByPost(link);
+		if (outcome === "failed" && !this.isPost) return this.connectBySecond(link);
 		this.isPost = false; // the next try is a WebSocket's
 		this.lost(link, outcome === "refused" ? "refused" : "lost");
 	}
 
 	/** A WebSocket did not open. If POST goes through, the server is there, and sockets are what is refused. */
-	connectByPost(link) {
+	connectBySecond(link) {
 		link.close();
 		this.link = null;
 		this.isPost = true;
@@ -87,9 +98,9 @@ export class ServerTransport {
 	}
 }
 
-class SocketLink {
-	constructor(transport) {
-		const socket = new WebSocket(new URL("/ws", transport.origin.replace(/^http/, "ws")));
+export class SocketLink {
+	constructor(transport, address) {
+		const socket = new WebSocket(address);
 		this.socket = socket;
 		socket.binaryType = "arraybuffer";
 		this.opened = new Promise((resolve) => {

@@ -47,6 +47,8 @@ class Rules:
         self.is_secure = is_secure
         #: Of the cookie. It stays the same for a token: a page goes on when the server is started again with it.
         self.cookie = hmac.new(token.encode(), b"live-gradcam cookie", hashlib.sha256).hexdigest()
+        #: Of pages that come from elsewhere and may use this server, such as "http://localhost:8888".
+        self.origins: set[str] = set()
         self._names = _LOOPBACK | {name.lower().strip("[]") for name in names}
         self._is_open = is_open
 
@@ -69,7 +71,7 @@ class Rules:
         if not self.knows_host(host):
             return 421, "This server does not go by that name. Start it with --allow-host NAME to let it."
         origin = headers.get("origin")
-        if origin is not None and _host_of(origin) != host.lower():
+        if origin is not None and _host_of(origin) != host.lower() and origin not in self.origins:
             return 403, "Another site may not use this server."
         if not self._knows(scope, headers):
             return 403, "Open the whole address that live-gradcam printed, with its token."

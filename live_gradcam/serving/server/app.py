@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from pathlib import Path
 
-import cv2
-import numpy as np
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -16,15 +13,13 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from live_gradcam.drawing.overlay import COLORMAPS, colours_against
 from live_gradcam.serving.server import api, keeping, mjpeg, posts
 from live_gradcam.serving.server.access import Access, Rules
+from live_gradcam.serving.server.colours import colour_table
 from live_gradcam.serving.server.service import Service
 from live_gradcam.serving.server.sockets import page_socket
 
 _PAGE = Path(__file__).parent.parent / "page"
-#: The name of the colours of maps that speak against their class.
-AGAINST = "against"
 #: The page's files stay with the browser, which asks whether they have changed.
 _KEPT_BY_BROWSER = {"cache-control": "no-cache"}
 
@@ -49,20 +44,10 @@ async def _icon(_: Request) -> Response:
 
 
 async def _colours(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name != AGAINST and name not in COLORMAPS:
+    table = colour_table(request.path_params["name"])
+    if table is None:
         return PlainTextResponse("there are no such colours\n", 404)
-    return Response(_table(name), media_type="application/octet-stream", headers=_KEPT_BY_BROWSER)
-
-
-@functools.cache  # as many as there are colour maps
-def _table(name: str) -> bytes:
-    """256 × RGB bytes."""
-    if name == AGAINST:
-        scale = colours_against()
-    else:
-        scale = np.asarray(cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], COLORMAPS[name]))
-    return np.ascontiguousarray(scale.reshape(256, 3)[:, ::-1]).tobytes()
+    return Response(table, media_type="application/octet-stream", headers=_KEPT_BY_BROWSER)
 
 
 class _Careful:
@@ -108,4 +93,16 @@ def make_app(service: Service, rules: Rules, certificate: bytes | None = None) -
     )
     app.state.service = service
     app.state.pictures = api.PictureQueue()
+    return Access(_Careful(app), rules)
+
+
+def make_socket_app(service: Service, rules: Rules) -> ASGIApp:
+    """The connection alone, for a page that comes from elsewhere, such as a notebook.
+
+    Args:
+        service: does what viewers ask for.
+        rules: who gets in.
+    """
+    app = Starlette(routes=[WebSocketRoute("/ws", page_socket)])
+    app.state.service = service
     return Access(_Careful(app), rules)

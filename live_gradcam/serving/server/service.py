@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Service:
         hello: what every viewer is told first, besides the names of the viewer and the sources.
         limits: what is taken of a viewer.
         keep: the folder for what viewers keep; None to keep nothing.
+        new_viewer: makes a viewer.
 
     Attributes:
         kept_bytes: how much viewers left there.
@@ -63,6 +64,7 @@ class Service:
         hello: Mapping[str, Any],
         limits: Limits,
         keep: Path | None = None,
+        new_viewer: Callable[[], Viewer] = Viewer,
     ) -> None:
         self.pool = pool
         self.sources = sources
@@ -72,8 +74,9 @@ class Service:
         self.keeping = asyncio.Lock()
         self.models = asyncio.Semaphore(_MOST_MODELS)
         self._hello = hello
+        self._new_viewer = new_viewer
         self._viewers: dict[str, Viewer] = {}
-        self._is_closing = False
+        self._closed_because: str | None = None
 
     # --- viewers --------------------------------------------------------------------------------------------------
 
@@ -81,11 +84,13 @@ class Service:
         """A new viewer, who is told how things are.
 
         Raises:
-            FullError: there are as many as there may be.
+            FullError: there are as many as there may be, or the server ends.
         """
-        if self._is_closing or len(self._viewers) >= self.limits.clients:
+        if self._closed_because is not None:
+            raise FullError(self._closed_because)
+        if self.is_full:
             raise FullError("there are too many visitors at the moment: try again later")
-        viewer = Viewer()
+        viewer = self._new_viewer()
         self._viewers[viewer.name] = viewer
         sources = [{"index": index, "name": source.title} for index, source in enumerate(self.sources)]
         viewer.outbox.put_text(pack_text("hello", **self._hello, viewer=viewer.name, sources=sources))
@@ -100,6 +105,16 @@ class Service:
         self.pool.dismiss(viewer)
         viewer.outbox.close()
         viewer.dropped.set()
+
+    @property
+    def viewers(self) -> int:
+        """How many viewers there are."""
+        return len(self._viewers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many viewers as there may be."""
+        return self.viewers >= self.limits.clients
 
     def find(self, name: str) -> Viewer | None:
         """The viewer of that secret name."""
@@ -174,11 +189,16 @@ class Service:
         finally:
             sweeping.cancel()
 
-    async def close(self) -> None:
-        """Say goodbye to all viewers and take no more."""
-        self._is_closing = True
+    async def close(self, why: str = "The server has stopped.", *, reconnect: bool = True) -> None:
+        """Say goodbye to all viewers and take no more.
+
+        Args:
+            why: what they are told.
+            reconnect: whether it is worth their while to come again.
+        """
+        self._closed_because = why
         for viewer in self._viewers.values():
-            viewer.end("The server has stopped.", reconnect=True)
+            viewer.end(why, reconnect=reconnect)
         await asyncio.gather(*(source.close() for source in self.sources))
 
     async def _sweep(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
-from live_gradcam.annotating.messages import WarningCollector, WarningRelay
+from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 from live_gradcam.serving.messages import FrameBytes, Reply, pack_text
 
@@ -66,12 +66,13 @@ class WorkerHost:
 
     Args:
         make: makes the worker.
+        is_apart: whether it has a process of its own, whose warnings are sent back. Elsewhere they are logged at once.
     """
 
-    def __init__(self, make: MakeWorker) -> None:
-        self._collector = WarningCollector()
+    def __init__(self, make: MakeWorker, *, is_apart: bool = True) -> None:
+        self._collector = WarningCollector() if is_apart else None
         self._worker = make()
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._beside = ThreadPoolExecutor(len(_BESIDE), thread_name_prefix="beside")
         self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
         self._thread.start()
@@ -94,6 +95,12 @@ class WorkerHost:
         else:
             self._jobs.put(job)
 
+    def end(self, seconds: float) -> None:
+        """Do what was asked, and no more. Waits so many seconds for it: Python may end under it, which crashes."""
+        self._jobs.put(None)
+        self._beside.shutdown(wait=False)
+        self._thread.join(seconds)
+
     def _explanation_of(self, viewer: str, frame: FrameBytes) -> Callable[[], Reply]:
         try:
             decoded = self._worker.decode(frame)
@@ -103,8 +110,8 @@ class WorkerHost:
         return lambda: self._worker.explain(viewer, decoded)
 
     def _work(self) -> None:
-        while True:
-            self._do(*self._jobs.get())
+        while (job := self._jobs.get()) is not None:
+            self._do(*job)
 
     def _do(self, job: Callable[[], Any], answer: Answer) -> None:
         result: Any
@@ -115,4 +122,4 @@ class WorkerHost:
         except Exception as error:  # a mistake, which must not end what all other viewers look at
             _log.warning("unexpected %s: %s", type(error).__name__, first_line(error))
             result = Failure(f"unexpected {type(error).__name__}: {first_line(error)}", LiveGradcamError.exit_code)
-        answer(self._collector.done(result))
+        answer(TaskResult(result, ()) if self._collector is None else self._collector.done(result))
