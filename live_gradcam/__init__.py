@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from live_gradcam.sources.levels import Levels
     from live_gradcam.sources.opening import open_source
     from live_gradcam.sources.options import CameraOptions, SourceOptions
+    from live_gradcam.training.callback import GradCAMCallback
+    from live_gradcam.training.maps import TrainingMaps
+    from live_gradcam.training.options import CallbackOptions
 
     __version__: str
 
@@ -49,6 +52,7 @@ __all__ = [
     "AnnotateOptions",
     "Box",
     "BoxOptions",
+    "CallbackOptions",
     "CameraOptions",
     "Classifier",
     "Comparison",
@@ -61,6 +65,7 @@ __all__ = [
     "ExportReport",
     "FitOptions",
     "Fitted",
+    "GradCAMCallback",
     "Levels",
     "LiveGradcamError",
     "LiveOptions",
@@ -83,6 +88,7 @@ __all__ = [
     "StopRequest",
     "Target",
     "Teacher",
+    "TrainingMaps",
     "UsageError",
     "ViewerOptions",
     "__version__",
@@ -107,6 +113,7 @@ _MODULES = {
     "AnnotateOptions": "annotating.options",
     "Box": "explanations.explanation",
     "BoxOptions": "explanations.boxes",
+    "CallbackOptions": "training.options",
     "CameraOptions": "sources.options",
     "Classifier": "networks.classifier",
     "Comparison": "pictures",
@@ -119,6 +126,7 @@ _MODULES = {
     "ExportReport": "exporting.export",
     "FitOptions": "fitting.options",
     "Fitted": "fitting.fitted",
+    "GradCAMCallback": "training.callback",
     "Levels": "sources.levels",
     "LiveGradcamError": "errors",
     "LiveOptions": "live_loop.options",
@@ -141,6 +149,7 @@ _MODULES = {
     "StopRequest": "flow.stopping",
     "Target": "explanations.explanation",
     "Teacher": "fitting.teacher",
+    "TrainingMaps": "training.maps",
     "UsageError": "errors",
     "ViewerOptions": "serving.options",
     "annotate": "annotating.annotate",

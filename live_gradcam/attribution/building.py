@@ -42,25 +42,53 @@ def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
             head, these layers, this score or this fit.
         ModelError: the model has no feature maps, or its graph cannot be seen, or does not run at the input size.
     """
+    return _plan(classifier, options, None)
+
+
+def plan_in_training(classifier: Classifier, options: ExplainerOptions, pictures: np.ndarray) -> Plan:
+    """The plan of a network whose weights change: they stay variables, and nothing is rewritten.
+
+    Its functions of the network's own input (`OnePass.explain_input`) go on being right while it is trained.
+
+    Args:
+        classifier: the model in training. It is run, and not changed.
+        options: what is asked for.
+        pictures: some of the network's inputs, float32 (n, height, width, channels).
+
+    Raises:
+        UsageError: as `build_plan`.
+        ModelError: as `build_plan`.
+    """
+    return _plan(classifier, options, pictures)
+
+
+def _plan(classifier: Classifier, options: ExplainerOptions, in_training: np.ndarray | None) -> Plan:
+    """The plan; of a model in training by some of its inputs."""
     options.check()
     method = load_method(options.explained.method)
     if options.fitting.input_size is not None:
         classifier = replace(classifier, input_size=options.fitting.input_size)
-    model = _Model.of(classifier)
+    model = _Model.of(classifier, in_training)
     operations = find_layers(model.logits.network, options.explained.layer)
     targets = values_of(operations)
     check_method(method, model.logits.network, targets, options)
-    logits, written = _written(model, targets, options)
+    if in_training is None:
+        logits, written = _written(model, targets, options)
+    else:
+        logits, written = _as_variables(model)
     vocabulary = _vocabulary(classifier, logits, options)
     check_entries(classifier, logits, options.explained.score)
     check_comparable(options.explained.method, method, vocabulary)
     split = split_at(written.network, *targets)
     layers = TargetLayers.of(written.before, operations, split.targets)
+    path = offset_path(written.network, split)
+    if in_training is not None and path.kernel is not None:  # which is a copy
+        path = path.from_activations(split)
     explained = options.explained
     listed = len(vocabulary.names) - vocabulary.first_listed
     one_pass = OnePass(
         split=split,
-        offset_path=offset_path(written.network, split),
+        offset_path=path,
         preprocessing=classifier.preprocessing,
         scoring=Scoring(logits.activation, logits.output, explained.score, method.score, vocabulary.members),
         method=method,
@@ -106,9 +134,10 @@ class _Model:
     pictures: np.ndarray
 
     @classmethod
-    def of(cls, classifier: Classifier) -> _Model:
+    def of(cls, classifier: Classifier, pictures: np.ndarray | None) -> _Model:
         as_called = flatten(classifier.model, classifier.input_size)
-        pictures = photograph_for(classifier)
+        if pictures is None:
+            pictures = photograph_for(classifier)
         check = AsCalled.at(classifier.input_size, classifier.model, check_images(as_called, pictures))
         logits = logits_like_the_model(as_called, classifier.output, check)
         if check is None:  # of another size than the model's: what hides there hides here
@@ -149,6 +178,13 @@ def _written(model: _Model, targets: tuple[int, ...], options: ExplainerOptions)
     if compiling.precision == "bf16" and engine.is_xla:
         network = in_bf16(network, keep=targets)
     return logits, Written(before, network, rewrites, tuner)
+
+
+def _as_variables(model: _Model) -> tuple[LogitNetwork, Written]:
+    """The network as it is, whose weights are variables."""
+    found = confirmed(model.logits, model.as_called, model.check, name=model.classifier.name)
+    logits = without_final_activation(model.as_called, found.output, by_inverse=found.by_inverse, as_variables=True)
+    return logits, Written(logits.network, logits.network, {}, Tuner("off"))
 
 
 def _features(network: Network, split: SplitNetwork, name: str) -> int:

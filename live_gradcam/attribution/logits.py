@@ -56,7 +56,7 @@ ACTIVATIONS = {
 
 
 def without_final_activation(
-    network: Network, output: Output | None = None, *, by_inverse: bool = False
+    network: Network, output: Output | None = None, *, by_inverse: bool = False, as_variables: bool = False
 ) -> LogitNetwork:
     """Leave the final activation out.
 
@@ -66,6 +66,7 @@ def without_final_activation(
             from no activation gives logits, unless they are values.
         by_inverse: undo the activation by its inverse function, instead of leaving it out: for a layer that does more
             than its class says, or hides it. So is the mean or the largest of several activations.
+        as_variables: leave the last layer's weights as they are, variables that may change. Else they are copied.
 
     Raises:
         UsageError: the numbers cannot be what they are said to be.
@@ -95,7 +96,7 @@ def without_final_activation(
         undone = _undone(network, operation, found)
         return LogitNetwork(undone, found, output, is_left_out=True, is_plain=False, by_inverse=True)
     is_plain = _is_activation(operation.layer) or kind_of(operation.layer) is not None
-    scores = _without_activation(operation)
+    scores = _without_activation(operation, as_variables=as_variables)
     operations = tuple(scores if other is operation else other for other in network.operations)
     return LogitNetwork(replace(network, operations=operations), found, output, is_left_out=True, is_plain=is_plain)
 
@@ -112,16 +113,16 @@ def hides_sigmoid(network: Network, found: LogitNetwork) -> bool:
     return by_sigmoid and operation is not None and kind_of(operation.layer) is None
 
 
-def _without_activation(operation: Operation) -> Operation:
+def _without_activation(operation: Operation, *, as_variables: bool) -> Operation:
     """The operation up to its activation.
 
-    A layer that is known in every respect is taken as numbers; every other one is called as it is, in a copy that has
-    the same weights and no activation.
+    A layer that is known in every respect is taken as numbers, unless they are to stay variables; every other one is
+    called as it is, in a copy that has the same weights and no activation.
     """
     layer: Any = operation.layer
     if _is_activation(layer):
         return replace(operation, call=lambda tensors: [tensors[0]])
-    affine = affine_of(layer)
+    affine = None if as_variables else affine_of(layer)
     if affine is not None:
         return replaced(operation, replace(affine, activation=keras.activations.linear))
     return replace(operation, call=_call_of(_bare(layer)))

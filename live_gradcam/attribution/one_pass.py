@@ -109,7 +109,24 @@ class OnePass:
             float32 (batch · tiles, maps, h, w), in units of the score.
         """
         with plain_gradients():
-            head = self._head(self.trunk_values(pixels), target_classes, contrast_classes)
+            return self._explained(self.trunk_values(pixels), target_classes, contrast_classes)
+
+    def predict_input(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `predict`, of images as the network takes them: float32 (batch, height, width, channels)."""
+        values = run(self.split.head, run(self.split.trunk, {self.split.input: images}))
+        return self.scoring.predictions(self.logits(values), self.topk)
+
+    def explain_input(
+        self, images: tf.Tensor, target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As `explain`, of images as the network takes them. The gradients are TensorFlow's own."""
+        return self._explained(run(self.split.trunk, {self.split.input: images}), target_classes, contrast_classes)
+
+    def _explained(
+        self, values: dict[int, tf.Tensor], target_classes: tf.Tensor, contrast_classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What `explain` gives, of the trunk's values."""
+        head = self._head(values, target_classes, contrast_classes)
         raw_maps = {}
         for position, (layer, given) in enumerate(head.given.items()):
             activations = self._as_map(layer, head.values[layer])

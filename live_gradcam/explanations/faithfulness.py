@@ -34,7 +34,7 @@ def blurred(pixels: np.ndarray) -> np.ndarray:
     (https://github.com/eclique/RISE, Evaluation.ipynb).
     """
     sigma = max(1, round(_BLUR * min(pixels.shape[:2]) / _BLUR_SIDE))
-    return cv2.GaussianBlur(pixels, (2 * sigma + 1, 2 * sigma + 1), sigma)
+    return cv2.GaussianBlur(pixels, (2 * sigma + 1, 2 * sigma + 1), sigma).reshape(pixels.shape)
 
 
 def pixel_order(saliency: np.ndarray) -> np.ndarray:
@@ -56,19 +56,20 @@ def replaced(pixels: np.ndarray, by: np.ndarray, order: np.ndarray, steps: int) 
     BMVC 2018 (https://arxiv.org/abs/1806.07421).
 
     Args:
-        pixels: what is there at first.
+        pixels: what is there at first, (height, width, channels).
         by: what takes its place: a picture, or a colour for all of it.
         order: of `pixel_order`.
         steps: how many.
 
     Yields:
-        steps + 1 pictures, uint8 (height, width, 3).
+        steps + 1 pictures like the first one.
     """
-    source = np.broadcast_to(by, pixels.shape).reshape(-1, 3)
+    channels = pixels.shape[-1]
+    source = np.broadcast_to(by, pixels.shape).reshape(-1, channels)
     for step in range(steps + 1):
         positions = order[: round(len(order) * step / steps)]
         picture = pixels.copy()
-        picture.reshape(-1, 3)[positions] = source[positions]
+        picture.reshape(-1, channels)[positions] = source[positions]
         yield picture
 
 

@@ -101,7 +101,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
         ModelError: the model itself is subclassed or a SavedModel, so that its graph cannot be seen, or it does not run
             at that size.
     """
-    function = _graph_of(model)
+    function = graph_of(model)
     if function is None:
         raise ModelError(
             f"{model.name} is a subclassed model ({type(model).__name__}), so its layers cannot be seen: "
@@ -138,7 +138,7 @@ def _check_that_it_runs(network: Network, image: keras.KerasTensor) -> None:
     traced.get_concrete_function(tf.TensorSpec(image.shape, image.dtype))
 
 
-def _graph_of(operation: Any) -> Any | None:
+def graph_of(operation: Any) -> Any | None:
     """The Keras graph behind a Functional or Sequential model; None for everything else.
 
     A class of the user's that overrides `call` may do more than its graph says, so it stays closed.
@@ -196,7 +196,7 @@ class _Flattener:
 
     def _add_node(self, node: Any, inputs: list[int], prefix: str) -> list[int]:
         layer = node.operation
-        inner = _graph_of(layer)
+        inner = graph_of(layer)
         if inner is not None and len(inner.inputs) == len(inputs):
             return self.add_graph(inner, inputs, f"{prefix}{layer.name}/")
         outputs = [self.new_value(spec) for spec in self._output_specs(node, inputs)]

@@ -26,6 +26,27 @@ class Preprocessing:
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: ChannelOrder = "rgb"
 
+    @classmethod
+    def of_range(cls, low: float, high: float) -> Preprocessing:
+        """The recipe of a network whose input is `low` for black and `high` for white, in RGB."""
+        return cls(_same(-255 * low / (high - low)), _same((high - low) / 255))
+
+    def pixels(self, inputs: np.ndarray) -> np.ndarray:
+        """The pixels that become these inputs: what a person can look at.
+
+        Args:
+            inputs: (n, height, width, 3), or with one channel, as the network takes them.
+
+        Returns:
+            uint8 (n, height, width, 3), BGR.
+        """
+        shades = inputs.shape[-1]
+        pixels = inputs.astype(np.float32) / self.scale[:shades] + self.mean[:shades]
+        pixels = np.broadcast_to(pixels, (*inputs.shape[:-1], 3))
+        if self.channels == "rgb":
+            pixels = pixels[..., ::-1]
+        return np.ascontiguousarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+
     @property
     def mean_colour(self) -> np.ndarray:
         """The colour that becomes 0 in the network's input: uint8 (3,), BGR.

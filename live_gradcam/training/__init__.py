@@ -1,0 +1,1 @@
+"""What a network looks at while it is trained: a callback for Keras."""
