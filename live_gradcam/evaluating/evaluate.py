@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.choices import METHODS
 from live_gradcam.errors import LiveGradcamError, UsageError, check_number
 from live_gradcam.evaluating.curves import write_curves
+from live_gradcam.evaluating.dataset import read_dataset, recipe_of
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import Evaluation, Figures, mean_figures
 from live_gradcam.evaluating.pictures import plan_sources, read_boxes, read_pictures
+from live_gradcam.networks.preprocessing import Preprocessing
+from live_gradcam.sources.labelled import is_dataset
 from live_gradcam.sources.levels import Levels
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 #: Of what `Evaluations.to_json` gives. New fields may come under the same number.
 SCHEMA = 1
@@ -74,6 +81,12 @@ class Evaluations:
         return mean_figures(self.pictures) if self.pictures else {}
 
     @property
+    def accuracy(self) -> float | None:
+        """The share of the pictures with a label whose explained class is that of the label; None without labels."""
+        right = [one.target.index == one.truth.index for one in self.pictures if one.truth is not None]
+        return sum(right) / len(right) if right else None
+
+    @property
     def title(self) -> str:
         """A line that says what was measured."""
         pictures = "1 picture" if len(self.pictures) == 1 else f"{len(self.pictures)} pictures"
@@ -95,22 +108,15 @@ class Evaluations:
             "layer": self.layer,
             "steps": self.steps,
             "maps": {name: one.to_json() for name, one in self.figures.items()},
-            "pictures": [
-                {
-                    "picture": evaluation.name,
-                    "target": evaluation.target.index,
-                    "target_label": evaluation.target.label,
-                    "probability": round(evaluation.target.probability, 6),
-                    "maps": {name: one.to_json() for name, one in evaluation.figures.items()},
-                }
-                for evaluation in self.pictures
-            ],
+            **({} if self.accuracy is None else {"accuracy": round(self.accuracy, 6)}),
+            "pictures": [evaluation.to_json() for evaluation in self.pictures],
         }
 
 
 def evaluate(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path] | tf.data.Dataset,
     *,
+    model: str | Path | keras.Model | None = None,
     session: Session | SessionOptions | None = None,
     options: EvaluationOptions | None = None,
     start: StartSession = start_session,
@@ -120,7 +126,10 @@ def evaluate(
     """Measure how faithful maps are to the network: deletion, insertion, average drop, pointing game, random head.
 
     Args:
-        sources: pictures, folders of pictures, and videos.
+        sources: pictures, folders of pictures, and videos. Or a `tf.data.Dataset` of pictures, in batches or not,
+            with labels or without: classes, or one number for each class.
+        model: as of the session's options, which may give it too. With a Keras model, the pictures of a dataset are
+            taken to be what it takes; otherwise they are RGB, of 0…255 or 0…1.
         session: what to explain with: a session, or the options of one, which is then started.
         options: how.
         start: starts the session.
@@ -132,14 +141,18 @@ def evaluate(
             not measure; and as `start_session`.
     """
     options = options or EvaluationOptions()
-    session = session or SessionOptions()
+    session = _with_model(session or SessionOptions(), model)
     for method in options.methods:
         METHODS.check(method)
-    given = [sources] if isinstance(sources, (str, Path)) else sources
-    if not given:
+    dataset = sources if is_dataset(sources) else None
+    given = [sources] if isinstance(sources, (str, Path)) else [] if dataset is not None else sources
+    if not given and dataset is None:
         raise UsageError("there is nothing to evaluate: give a picture, a folder of pictures, or a video")
     if isinstance(session, SessionOptions):
         session.check()
+    recipe = None
+    if dataset is not None:
+        session, recipe = _for_dataset(dataset, session, model, options)
     files = plan_sources([Path(source) for source in given], options.levels)
     boxes = read_boxes(Path(options.boxes), files) if options.boxes else None
     methods = options.methods or (session.method,)
@@ -157,7 +170,37 @@ def evaluate(
         except LiveGradcamError as error:
             failed.append((file, error))
             on_failed(file, error)
+    if recipe is not None:
+        for picture in read_dataset(dataset, recipe, len(session.vocabulary.classes)):
+            evaluations.append(evaluator.evaluate(picture, on_progress=on_progress))
     return Evaluations(session.model, session.layer, options.steps, tuple(evaluations), tuple(failed))
+
+
+def _with_model(session: Session | SessionOptions, model: str | Path | keras.Model | None) -> Session | SessionOptions:
+    if model is None:
+        return session
+    if isinstance(session, SessionOptions):
+        return replace(session, model=model)
+    raise UsageError("the session has a model already: leave model= out")
+
+
+def _for_dataset(
+    dataset: tf.data.Dataset,
+    session: Session | SessionOptions,
+    model: str | Path | keras.Model | None,
+    options: EvaluationOptions,
+) -> tuple[Session | SessionOptions, Preprocessing]:
+    """What to explain a dataset with, and what makes its numbers of pixels.
+
+    A Keras model takes these numbers, so that it is explained with the same recipe.
+    """
+    if options.boxes or options.levels or options.every:
+        raise UsageError("boxes, levels and every are for files: leave them out for a dataset")
+    is_input = model is not None and not isinstance(model, (str, Path))
+    recipe = recipe_of(dataset, is_of_pictures=not is_input)
+    if is_input and isinstance(session, SessionOptions):
+        session = replace(session, preprocessing=recipe, fit="stretch")
+    return session, recipe
 
 
 def parse_methods(text: str) -> tuple[str, ...]:

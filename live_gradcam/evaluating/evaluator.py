@@ -93,7 +93,10 @@ class Evaluator:
             figures[name] = Figures.mean(
                 [self._measure(control, pixels, target.index, region, boxes) for control in controls]
             )
-        return Evaluation(picture.name, target, figures)
+        truth = None
+        if picture.truth is not None:
+            truth = session.vocabulary.prediction(picture.truth, first.probabilities)
+        return Evaluation(picture.name, target, figures, truth)
 
     def _measure(
         self,

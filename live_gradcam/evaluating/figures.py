@@ -90,11 +90,25 @@ class Evaluation:
         name: the picture's.
         target: the explained class, with its probability for the picture.
         figures: by method, and by control.
+        truth: the class that the picture is of, with its probability; None where nobody says it.
     """
 
     name: str
     target: Prediction
     figures: dict[str, Figures]
+    truth: Prediction | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        truth = {} if self.truth is None else {"truth": self.truth.index, "truth_label": self.truth.label}
+        return {
+            "picture": self.name,
+            "target": self.target.index,
+            "target_label": self.target.label,
+            "probability": round(self.target.probability, 6),
+            **truth,
+            "maps": {name: one.to_json() for name, one in self.figures.items()},
+        }
 
 
 def mean_figures(evaluations: Sequence[Evaluation]) -> dict[str, Figures]:

@@ -28,12 +28,14 @@ class Picture:
     """A picture to evaluate maps on.
 
     Attributes:
-        name: of the file; of a frame, `FILE#INDEX`.
+        name: of the file; of a frame, `FILE#INDEX`; of a dataset, `dataset#INDEX`.
         image: uint8 (height, width, 3), BGR.
+        truth: the index of the class that it is of; None where nobody says it.
     """
 
     name: str
     image: np.ndarray
+    truth: int | None = None
 
 
 def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[Path]:

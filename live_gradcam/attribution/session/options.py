@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from live_gradcam.attribution.options import ExplainerKeywords
     from live_gradcam.choices import FitChoice, Names, Output, Score, Tune
+    from live_gradcam.networks.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SessionOptions:
     model: str | Path | keras.Model = DEFAULT_MODEL
     weights: str = "imagenet"
     labels: str | None = None
-    preprocessing: str | None = None
+    preprocessing: str | Preprocessing | None = None
     output: Output | None = None
     head: str | None = None
     feed: tuple[str, ...] = ()
