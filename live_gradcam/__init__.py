@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.methods.method import register_method
     from live_gradcam.attribution.session import Session, SessionOptions, start_session
     from live_gradcam.benchmark import bench
+    from live_gradcam.caching import CacheContents, CacheEntry, cache_contents, clear_cache
     from live_gradcam.drawing.overlay import Overlay
     from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, SourceError, UsageError
     from live_gradcam.evaluating.evaluate import EvaluationOptions, Evaluations, evaluate
@@ -52,6 +53,8 @@ __all__ = [
     "AnnotateOptions",
     "Box",
     "BoxOptions",
+    "CacheContents",
+    "CacheEntry",
     "CallbackOptions",
     "CameraOptions",
     "Classifier",
@@ -94,6 +97,8 @@ __all__ = [
     "__version__",
     "annotate",
     "bench",
+    "cache_contents",
+    "clear_cache",
     "compare",
     "evaluate",
     "explain",
@@ -114,6 +119,8 @@ _MODULES = {
     "Box": "explanations.explanation",
     "BoxOptions": "explanations.boxes",
     "CallbackOptions": "training.options",
+    "CacheContents": "caching",
+    "CacheEntry": "caching",
     "CameraOptions": "sources.options",
     "Classifier": "networks.classifier",
     "Comparison": "pictures",
@@ -155,6 +162,8 @@ _MODULES = {
     "annotate": "annotating.annotate",
     "bench": "benchmark",
     "compare": "pictures",
+    "cache_contents": "caching",
+    "clear_cache": "caching",
     "evaluate": "evaluating.evaluate",
     "explain": "pictures",
     "explain_all": "pictures",

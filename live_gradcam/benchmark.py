@@ -144,7 +144,7 @@ def bench(
         "precision": started.precision,
         "fit": started.fit,
         "tiles": started.tiles_for((height, width)),
-        "input_size": list(started.classifier.input_size),
+        "input_size": list(started.input_size),
         "frame_size": [height, width],
         "frames": frames,
         "fps": frames / seconds,

@@ -24,6 +24,7 @@ _PACKAGE = "live-gradcam"
 EXTRAS = {
     "cluster": "work on the machines of a Ray cluster",
     "dicom": "X-rays and other DICOM files",
+    "fast": "the engine openvino, with which a start takes a second",
     "heic": "pictures of phones, HEIC",
     "lite": "the networks efficientnet-lite1 and -lite2",
     "onnx": "the engine onnxruntime, and export to ONNX",

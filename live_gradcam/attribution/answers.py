@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from live_gradcam.attribution.framing import Framed
-from live_gradcam.attribution.plan import Plan
+from live_gradcam.attribution.outline import Outline
 from live_gradcam.explanations.explanation import Explanation, Prediction, Target
 from live_gradcam.explanations.vocabulary import Vocabulary
 
@@ -24,7 +24,7 @@ def raw_maps_of(answers: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def explanation_of(
-    plan: Plan,
+    outline: Outline,
     answer: Mapping[str, np.ndarray],
     raw_maps: Sequence[np.ndarray],
     framed: Framed,
@@ -35,36 +35,36 @@ def explanation_of(
     """The explanation of a frame.
 
     Args:
-        plan: what was computed.
+        outline: of what was computed.
         answer: the numbers of the one pass: `indices`, `targets`, `logits` and `probabilities`, and perhaps `features`.
         raw_maps: of each layer, float32 (tiles, maps, h, w).
         framed: the frame as the network saw it.
         targets: the classes that were asked for.
         is_signed: whether the strength of a map is its absolute value.
     """
-    explained, vocabulary, probabilities = plan.options.explained, plan.vocabulary, answer["probabilities"]
+    explained, vocabulary, probabilities = outline.options.explained, outline.vocabulary, answer["probabilities"]
     signs = None
     if is_signed:
         signs = np.sign(raw_maps[0][0]).astype(np.int8)
         raw_maps = [np.abs(raw_maps[0])]
-    heatmaps, evidence = plan.layers.heatmaps(raw_maps, framed.tiling, relu=explained.relu)
-    contrasts = [targets[k].against if k < len(targets) else None for k in range(plan.one_pass.maps)]
+    heatmaps, evidence = outline.layers.heatmaps(raw_maps, framed.tiling, relu=explained.relu)
+    contrasts = [targets[k].against if k < len(targets) else None for k in range(outline.maps)]
     return Explanation(
         predictions=predictions_of(vocabulary, answer["indices"], probabilities),
         heatmaps=heatmaps,
         targets=predictions_of(vocabulary, answer["targets"], probabilities),
         contrasts=tuple(None if other is None else vocabulary.prediction(other, probabilities) for other in contrasts),
-        against=plan.one_pass.method.against,
+        against=outline.against,
         evidence=evidence,
         logits=answer["logits"],
         probabilities=probabilities,
         region=framed.region,
-        fit=plan.framing.fit,
+        fit=outline.framing.fit,
         tiles=framed.tiling.count if framed.tiling else 1,
         signs=signs,
-        model=plan.classifier.name,
+        model=outline.name,
         method=explained.method,
-        layer=plan.layers.name,
+        layer=outline.layers.name,
         features=answer.get("features"),
     )
 

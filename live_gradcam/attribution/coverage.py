@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from live_gradcam.networks.graph import Network, Operation
+if TYPE_CHECKING:
+    from live_gradcam.networks.graph import Network, Operation
 
 #: By how much, in pixels of the input, a map may be off the whole of it.
 _NEGLIGIBLE = 0.5
@@ -143,6 +142,8 @@ def _may_move(network: Network, operation: Operation) -> bool:
 
 
 def _is_window(layer: Any) -> bool:
+    import keras
+
     return "Pool" in type(layer).__name__ or isinstance(layer, keras.layers.UpSampling2D)
 
 
@@ -151,6 +152,8 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
 
     The operation is shown a picture of coordinates, and says itself where its pixels come from.
     """
+    import tensorflow as tf
+
     height, width, channels = (side or 1 for side in network.shapes[operation.inputs[0]])
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
     pictures = (rows, columns, np.ones((height, width)))

@@ -5,31 +5,34 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from live_gradcam.attribution.building import build_plan, vary_plan
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.framing import check_frame
 from live_gradcam.attribution.methods.method import OnProgress
 from live_gradcam.attribution.options import ExplainerOptions
-from live_gradcam.attribution.plan import Plan
+from live_gradcam.attribution.outline import Outline
 from live_gradcam.attribution.planned import Planned
 from live_gradcam.attribution.running import Runner
-from live_gradcam.attribution.sharing import Sharing
 from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
 from live_gradcam.attribution.timing import fastest_batch, time_of_frame
 from live_gradcam.choices import METHODS, Fit
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.listings import Listing
-from live_gradcam.networks.classifier import Classifier
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from live_gradcam.attribution.kept.network import KeptNetwork
     from live_gradcam.attribution.options import ExplainerKeywords
+    from live_gradcam.attribution.plan import Plan
+    from live_gradcam.attribution.sharing import Sharing
+    from live_gradcam.compiling.tuning import Tuner
+    from live_gradcam.networks.classifier import Classifier
 
 #: How many input sizes stay compiled with `fit="native"`.
 _KEPT_SIZES = 4
@@ -57,23 +60,49 @@ class Explainer(Planned):
     """
 
     def __init__(self, classifier: Classifier, **options: Unpack[ExplainerKeywords]) -> None:
+        from live_gradcam.attribution.building import build_plan
+
         self._follow(build_plan(classifier, ExplainerOptions().changed(**options)))
 
     @classmethod
-    def of_plan(cls, plan: Plan, sharing: Sharing | None = None) -> Explainer:
+    def of_plan(cls, plan: Plan, sharing: Sharing | None = None, network: KeptNetwork | None = None) -> Explainer:
         """An explainer that runs by a plan which is built already.
 
         Args:
             plan: from `building.build_plan`.
             sharing: what tiles share, where that is known of the same network already.
+            network: keeps what is compiled for the next start; None to keep nothing.
         """
         explainer = cls.__new__(cls)
-        explainer._follow(plan, sharing)
+        explainer._follow(plan, sharing, network)
         return explainer
 
-    def _follow(self, plan: Plan, sharing: Sharing | None = None) -> None:
-        self._plan = plan
-        self._runner = Runner(plan, sharing)
+    @classmethod
+    def of_kept(cls, outline: Outline, network: KeptNetwork) -> Explainer:
+        """An explainer of what was compiled at an earlier start. Its plan is built when it is first asked for.
+
+        Args:
+            outline: what is known of the plan.
+            network: what was kept of the network, and can build the plan.
+        """
+        explainer = cls.__new__(cls)
+        explainer._outline, explainer._plan, explainer._network, explainer._sized = outline, None, network, {}
+        functions = network.functions(outline.options, lambda: explainer.plan, outline)
+        explainer._runner = Runner(outline, functions, None)
+        return explainer
+
+    def _follow(self, plan: Plan, sharing: Sharing | None = None, network: KeptNetwork | None = None) -> None:
+        from live_gradcam.attribution.functions import Functions
+
+        self._outline: Outline = plan.outline
+        self._plan: Plan | None = plan
+        self._network: KeptNetwork | None = network
+        functions = Functions(plan) if network is None else network.functions(plan.options, lambda: plan, None)
+        if sharing is None and plan.tiles_may_share:
+            from live_gradcam.attribution.sharing import Sharing
+
+            sharing = Sharing(plan.written.network, plan.one_pass.split, plan.classifier.preprocessing)
+        self._runner = Runner(plan.outline, functions, sharing)
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
@@ -83,14 +112,36 @@ class Explainer(Planned):
         return self._runner.functions.trace_count
 
     @property
+    def outline(self) -> Outline:
+        """What is known of its plan without TensorFlow."""
+        return self._outline
+
+    @property
     def plan(self) -> Plan:
-        """What it runs by."""
+        """What it runs by. It is built first, where a program of an earlier start is used."""
+        if self._plan is None:
+            assert self._network is not None  # or there would be a plan
+            self._plan = self._network.build(self._outline.options)
         return self._plan
 
     @property
     def methods(self) -> Listing:
         """The names of all methods. A tuple, which a notebook shows with a line about each."""
         return Listing(METHODS, METHODS.helps)
+
+    @cached_property
+    def tuner(self) -> Tuner:
+        """Remembers how long things take."""
+        if self._plan is not None:
+            return self._plan.written.tuner
+        from live_gradcam.compiling.tuning import Tuner
+
+        return Tuner(self._outline.options.compiling.tune)
+
+    @property
+    def tune_s(self) -> float:
+        """Seconds spent on timing forms of layers."""
+        return self.tuner.seconds if "tuner" in vars(self) or self._plan is not None else 0.0
 
     # --- others like it -------------------------------------------------------------------------------------------
 
@@ -103,16 +154,24 @@ class Explainer(Planned):
             fit: as in the constructor; None for this one's, with as many tiles.
             tiles: as in the constructor.
         """
-        options = self.plan.options.changed(method=method, layer=layer)
+        options = self.outline.options.changed(method=method, layer=layer)
         if fit is not None:
             options = options.changed(fit=fit, tiles=tiles)
+        kept = None if self._network is None else self._network.open(options)
+        if kept is not None:
+            return kept
+        from live_gradcam.attribution.building import build_plan, vary_plan
+
         plan = vary_plan(self.plan, options)
         if plan is None:
-            return Explainer.of_plan(build_plan(self.classifier, options.changed(tune="remembered")))
-        return Explainer.of_plan(plan, self._runner.sharing)
+            plan = build_plan(self.classifier, options.changed(tune="remembered"))
+            return Explainer.of_plan(plan, network=self._network)
+        return Explainer.of_plan(plan, self._runner.sharing, self._network)
 
     def of_classifier(self, classifier: Classifier) -> Explainer:
         """A new explainer that differs in the classifier alone, one with the same layers and other weights."""
+        from live_gradcam.attribution.building import build_plan
+
         options = self.plan.options.changed(layer=self.layer, input_size=None, tune="remembered")
         return Explainer.of_plan(build_plan(classifier, options))
 
@@ -126,6 +185,8 @@ class Explainer(Planned):
             return self
         size = self.input_size_for(frame_size)
         if size not in self._sized:
+            from live_gradcam.attribution.building import build_plan
+
             options = self.plan.options.changed(layer=self.layer, fit="letterbox", input_size=size)
             self._sized[size] = Explainer.of_plan(build_plan(self.classifier, options))
             while len(self._sized) > _KEPT_SIZES:
@@ -144,7 +205,7 @@ class Explainer(Planned):
 
     def shares_tiles(self, frame_size: tuple[int, int]) -> bool:
         """Whether the tiles of frames of (height, width) pixels share what is the same for all."""
-        return self._runner.sharing.by([self.plan.framing.tiling(frame_size)]) is not None
+        return self._runner.shared_by([self.outline.framing.tiling(frame_size)]) is not None
 
     def warm_up(self, batch: int = 1, *, frame_size: tuple[int, int] | None = None) -> float:
         """Trace, compile and run the one-pass function once, so that the first frame is as fast as the thousandth.
@@ -186,11 +247,11 @@ class Explainer(Planned):
 
     def input_size_for(self, frame_size: tuple[int, int]) -> tuple[int, int]:
         """The (height, width) at which the network sees a frame of (height, width) pixels, all tiles together."""
-        return self.plan.framing.input_size_for(frame_size)
+        return self.outline.framing.input_size_for(frame_size)
 
     def tiles_for(self, frame_size: tuple[int, int]) -> int:
         """How many tiles a frame of (height, width) pixels is."""
-        return self.plan.framing.tiles_for(frame_size)
+        return self.outline.framing.tiles_for(frame_size)
 
     def as_seen(self, frame: np.ndarray) -> tuple[np.ndarray, Region]:
         """A frame as the network sees it.
@@ -202,7 +263,7 @@ class Explainer(Planned):
             uint8 (height, width, 3) of `input_size_for` the frame, which is explained like the frame itself; and the
             region of the frame that it shows.
         """
-        pixels, region, _ = self.plan.framing.framed(frame)
+        pixels, region, _ = self.outline.framing.framed(frame)
         return pixels, region
 
     def milliseconds(self, frame_size: tuple[int, int]) -> float:
@@ -252,7 +313,7 @@ class Explainer(Planned):
             target: as for a call; None for each frame's own top class.
             on_progress: as for a call.
         """
-        targets = checked_targets(target, classes=len(self.vocabulary.names), maps=self.plan.one_pass.maps)
+        targets = checked_targets(target, classes=len(self.vocabulary.names), maps=self.outline.maps)
         if len(frames) == 0:  # they may be an array
             return []
         for frame in frames:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
+    from live_gradcam.attribution.kept.records import NetworkRecord
     from live_gradcam.choices import Fit
     from live_gradcam.networks.classifier import Classifier
 
@@ -46,7 +47,7 @@ def describe_fit(fit: str, tiles: int) -> str:
     return f"{tiles} tiles" if tiles > 1 else fit
 
 
-def most_accurate_fit(classifier: Classifier, *, of_catalog: bool, takes_tiles: bool) -> Fit:
+def most_accurate_fit(classifier: Classifier | NetworkRecord, *, of_catalog: bool, takes_tiles: bool) -> Fit:
     """The fit for pictures and files.
 
     A network that was trained on ImageNet takes tiles. A model file is trained as nobody but its maker knows: its own
@@ -54,7 +55,7 @@ def most_accurate_fit(classifier: Classifier, *, of_catalog: bool, takes_tiles: 
     is a guess (`is_guess`), which the user is to be told.
 
     Args:
-        classifier: the network.
+        classifier: the network, or what is known of it from an earlier start.
         of_catalog: whether it is one of the catalogue's, by its name.
         takes_tiles: whether the method does: one that takes many passes explains one input alone.
     """
@@ -64,7 +65,7 @@ def most_accurate_fit(classifier: Classifier, *, of_catalog: bool, takes_tiles: 
     return "tiles" if of_catalog and takes_tiles else "stretch"
 
 
-def is_guess(classifier: Classifier, *, of_catalog: bool) -> bool:
+def is_guess(classifier: Classifier | NetworkRecord, *, of_catalog: bool) -> bool:
     """Whether nobody says how pictures were made to fit when the network was trained. For the arguments see above."""
     return classifier.fit is None and not of_catalog
 
@@ -76,7 +77,7 @@ class FitGuess:
         classifier: the network, whose file does not say how pictures were made to fit.
     """
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier | NetworkRecord) -> None:
         self._classifier = classifier
         self._is_said = False
 

@@ -9,6 +9,7 @@ from live_gradcam.attribution.framing import Framing
 from live_gradcam.attribution.methods.method import Method
 from live_gradcam.attribution.one_pass import OnePass
 from live_gradcam.attribution.options import ExplainerOptions
+from live_gradcam.attribution.outline import Outline
 from live_gradcam.attribution.target_layers import TargetLayers
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import Engine
@@ -16,6 +17,7 @@ from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network
+from live_gradcam.networks.target_layer import layers_to_step_through
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +63,38 @@ class Plan:
         return check_engine(self.options.compiling.engine, self.options.compiling.precision)
 
     @cached_property
+    def outline(self) -> Outline:
+        """What is known of it without TensorFlow."""
+        fitting = self.options.fitting
+        return Outline(
+            name=self.classifier.name,
+            options=self.options,
+            framing=Framing(fitting.fit, self.classifier.input_size, fitting.tiles),
+            layers=self.layers,
+            vocabulary=self.vocabulary,
+            maps=self.one_pass.maps,
+            against=self.one_pass.method.against,
+            rewrites=self.written.rewrites,
+        )
+
+    @property
     def framing(self) -> Framing:
         """How frames enter."""
-        return Framing(self.options.fitting.fit, self.classifier.input_size, self.options.fitting.tiles)
+        return self.outline.framing
+
+    @cached_property
+    def steps(self) -> dict[str, str]:
+        """The layers worth looking at one after the other, from the first to the last, with sizes as "7×7"."""
+        network = self.written.before
+        shapes = {step.name: network.shapes[step.outputs[0]] for step in layers_to_step_through(network)}
+        return {
+            name: "×".join("any" if side is None else str(side) for side in shape) for name, shape in shapes.items()
+        }
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the network's weights are."""
+        return int(self.classifier.model.count_params())
 
     @property
     def tiles_may_share(self) -> bool:

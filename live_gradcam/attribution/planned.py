@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from live_gradcam.listings import Listing
 
 if TYPE_CHECKING:
+    from live_gradcam.attribution.outline import Outline
     from live_gradcam.attribution.plan import Plan
     from live_gradcam.choices import Fit, Precision
     from live_gradcam.compiling.lowering import LayerRewrite
@@ -16,15 +16,20 @@ if TYPE_CHECKING:
 
 
 class Planned:
-    """What its plan says of it."""
+    """What its plan says of it, and the plan's outline, for which nothing has to be built."""
+
+    @property
+    def outline(self) -> Outline:
+        """What is known of the plan without TensorFlow."""
+        raise NotImplementedError
 
     def __repr__(self) -> str:
-        words = (self.classifier.name, self.method, self.layer, f"fit {self.fit}", f"engine {self.engine}")
+        words = (self.outline.name, self.method, self.layer, f"fit {self.fit}", f"engine {self.engine}")
         return f"{type(self).__name__}({' · '.join(words)})"
 
     @property
     def plan(self) -> Plan:
-        """What it runs by."""
+        """What it runs by. It is built first, where a program of an earlier start is used."""
         raise NotImplementedError
 
     @property
@@ -35,63 +40,63 @@ class Planned:
     @property
     def method(self) -> str:
         """The method's name."""
-        return self.plan.options.explained.method
+        return self.outline.options.explained.method
 
     @property
     def layer(self) -> str:
         """The target layer's full name; several with commas."""
-        return self.plan.layers.name
+        return self.outline.layers.name
 
-    @cached_property
+    @property
     def layers(self) -> Listing:
         """The full names of the layers worth looking at one after the other, from the first to the last.
 
         A tuple, which a notebook shows with the size of each map.
         """
-        from live_gradcam.networks.target_layer import layers_to_step_through
-
-        network = self.plan.written.before
+        sizes = self.plan.steps if self.outline.steps is None else self.outline.steps
         targets = self.layer.split(",")
-        lines = {}
-        for step in layers_to_step_through(network):
-            sides = "×".join("any" if side is None else str(side) for side in network.shapes[step.outputs[0]])
-            lines[step.name] = f"{sides}, the target layer" if step.name in targets else sides
+        lines = {name: f"{size}, the target layer" if name in targets else size for name, size in sizes.items()}
         return Listing(lines, lines)
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the network's weights are."""
+        return self.plan.weights if self.outline.weights is None else self.outline.weights
 
     @property
     def relu(self) -> bool:
         """Whether maps keep only what speaks for the class."""
-        return self.plan.options.explained.relu
+        return self.outline.options.explained.relu
 
     @property
     def fit(self) -> Fit:
         """How frames enter the network."""
-        return self.plan.framing.fit
+        return self.outline.framing.fit
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels of the network's input."""
+        return self.outline.framing.input_size
 
     @property
     def engine(self) -> str:
         """The name of what runs the functions."""
-        return self.plan.options.compiling.engine
+        return self.outline.options.compiling.engine
 
     @property
     def precision(self) -> Precision:
         """In which numbers the products before the target layer are computed."""
-        return self.plan.options.compiling.precision
+        return self.outline.options.compiling.precision
 
     @property
     def vocabulary(self) -> Vocabulary:
         """What there is to name, and to ask for."""
-        return self.plan.vocabulary
+        return self.outline.vocabulary
 
     @property
     def rewrites(self) -> dict[str, int]:
         """How often each rule of the lowering applied."""
-        return self.plan.written.rewrites
-
-    @property
-    def tune_s(self) -> float:
-        """Seconds spent on timing forms of layers."""
-        return self.plan.written.tuner.seconds
+        return dict(self.outline.rewrites)
 
     def describe_rewrites(self) -> list[LayerRewrite]:
         """What the lowering made of each layer, in running order."""

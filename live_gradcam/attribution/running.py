@@ -4,44 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from live_gradcam.attribution.answers import explanation_of, predictions_of, raw_maps_of
-from live_gradcam.attribution.functions import Functions
 from live_gradcam.attribution.methods.method import ExplainedInput, OnProgress, Passes
-from live_gradcam.attribution.plan import Plan
-from live_gradcam.attribution.sharing import Sharing
+from live_gradcam.attribution.outline import Outline
 from live_gradcam.attribution.targets import as_arrays
+from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.explanations.explanation import Explanation, Prediction, Target
 from live_gradcam.explanations.heatmaps import scale
+from live_gradcam.explanations.tiles import Tiling
+
+if TYPE_CHECKING:
+    from live_gradcam.attribution.shared_start import SharedStart
+    from live_gradcam.attribution.sharing import Sharing
 
 #: How many inputs go through the network at a time where there are many.
 _MANY = 16
 
 
-class Runner:
-    """Runs frames through the compiled functions of a plan, whose fit is any but native.
-
-    Args:
-        plan: what is computed.
-        sharing: what tiles share, where that is known of the same network already.
+class RunFunctions(Protocol):
+    """The compiled functions, each ready when it is first needed: see `attribution.functions`.
 
     Attributes:
-        functions: compiled when they are first needed.
-        sharing: what tiles share.
+        trace_count: how often the one-pass function has been traced.
     """
 
-    def __init__(self, plan: Plan, sharing: Sharing | None = None) -> None:
-        self.functions = Functions(plan)
-        self.sharing = sharing or Sharing(plan.written.network, plan.one_pass.split, plan.classifier.preprocessing)
-        self._plan = plan
+    @property
+    def trace_count(self) -> int:
+        """See the class."""
+
+    def explain(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+        """The one-pass function for this many frames at a time, of this many tiles each."""
+
+    def predict(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+        """The predictions alone, likewise."""
+
+    def has_explain(self, tiles: int, shared: SharedStart | None) -> bool:
+        """Whether the one-pass function for one frame at a time, of this many tiles, is there at once."""
+
+    @property
+    def passes(self) -> Passes | None:
+        """What makes the raw maps, where the method takes more than the one pass."""
+
+
+class Runner:
+    """Runs frames through compiled functions, whose fit is any but native.
+
+    Args:
+        outline: of what is computed.
+        functions: what computes it.
+        sharing: what tiles share; None where they share nothing.
+
+    Attributes:
+        functions: see above.
+        sharing: see above.
+    """
+
+    def __init__(self, outline: Outline, functions: RunFunctions, sharing: Sharing | None) -> None:
+        self.functions = functions
+        self.sharing = sharing
+        self._outline = outline
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """Find out what the tiles of frames of (height, width) pixels share."""
-        tiling = self._plan.framing.tiling(frame_size)
-        if tiling is not None and self._plan.tiles_may_share:
+        tiling = self._outline.framing.tiling(frame_size)
+        if tiling is not None and self.sharing is not None:
             self.sharing.expect(tiling)
+
+    def shared_by(self, tilings: Sequence[Tiling | None]) -> SharedStart | None:
+        """What the tiles of frames share that are cut in these ways; None where that is nothing."""
+        return None if self.sharing is None else self.sharing.by(tilings)
 
     def warm_up(self, batch: int, frame_size: tuple[int, int]) -> None:
         """Compile the one-pass function for so many frames of (height, width) pixels at a time.
@@ -49,13 +84,13 @@ class Runner:
         Raises:
             ModelError: the engine cannot compile the network.
         """
-        tiling = self._plan.framing.tiling(frame_size)
-        self.functions.explain(batch, tiling.count if tiling else 1, self.sharing.by([tiling]))
+        tiling = self._outline.framing.tiling(frame_size)
+        self.functions.explain(batch, tiling.count if tiling else 1, self.shared_by([tiling]))
 
     def is_ready_for(self, frame_size: tuple[int, int]) -> bool:
         """Whether a frame of (height, width) pixels is explained without anything being compiled."""
-        tiling = self._plan.framing.tiling(frame_size)
-        return self.functions.has_explain(tiling.count if tiling else 1, self.sharing.by([tiling]))
+        tiling = self._outline.framing.tiling(frame_size)
+        return self.functions.has_explain(tiling.count if tiling else 1, self.shared_by([tiling]))
 
     def explain(
         self, frames: Sequence[np.ndarray], targets: Sequence[Target], on_progress: OnProgress | None
@@ -67,25 +102,25 @@ class Runner:
             targets: the classes to explain, at most as many as there are maps; none for each frame's own top class.
             on_progress: called after each pass of a method that takes many passes.
         """
-        framing = self._plan.framing
+        framing = self._outline.framing
         tilings = [framing.tiling((frame.shape[0], frame.shape[1])) for frame in frames]
         tiles = 1 if tilings[0] is None else tilings[0].count
         if any(tiling is not None and tiling.count != tiles for tiling in tilings):  # each number has its own function
             return [self.explain([frame], targets, on_progress)[0] for frame in frames]
         framed = [framing.framed(frame) for frame in frames]
-        shared = self.sharing.by(tilings)
+        shared = self.shared_by(tilings)
         seen = [one.pixels for one in framed]
         pixels = np.stack(seen) if shared else np.concatenate([framing.rows(one) for one in seen])
-        classes = as_arrays(targets, batch=len(frames), maps=self._plan.one_pass.maps)
+        classes = as_arrays(targets, batch=len(frames), maps=self._outline.maps)
         answers = self.functions.explain(len(frames), tiles, shared)(pixels, *classes)
-        relu = self._plan.options.explained.relu
-        maps = self._plan.layers.on_input(raw_maps_of(answers), relu=relu)
+        relu = self._outline.options.explained.relu
+        maps = self._outline.layers.on_input(raw_maps_of(answers), relu=relu)
         passes = self.functions.passes
         if passes is not None:
             maps = self._maps_of_passes(passes, (pixels, answers["targets"], classes[1]), maps[0], on_progress)
         return [
             explanation_of(
-                self._plan,
+                self._outline,
                 {name: values[row] for name, values in answers.items()},
                 [of_layer[row] for of_layer in maps],
                 framed[row],
@@ -110,21 +145,21 @@ class Runner:
             first_maps: for each frame, those of the one pass, float32 (1, maps, h, w).
             on_progress: as for a call.
         """
-        relu = self._plan.options.explained.relu
+        relu = self._outline.options.explained.relu
         raw_maps = []
         for pixels, classes, contrasts, of_pass in zip(*inputs, first_maps, strict=True):
             heatmaps, _ = scale(of_pass[0], relu=relu)
             raw_maps.append(passes.raw_maps(ExplainedInput(pixels, classes, contrasts, heatmaps), on_progress)[None])
         stacked = np.stack(raw_maps)
-        return [stacked] if passes.are_of_input else self._plan.layers.on_input([stacked], relu=relu)
+        return [stacked] if passes.are_of_input else self._outline.layers.on_input([stacked], relu=relu)
 
     def predict(self, frame: np.ndarray) -> tuple[Prediction, ...]:
         """The top k of a frame, uint8 (H, W, 3) BGR, without any map."""
-        framed = self._plan.framing.framed(frame)
-        rows = self._plan.framing.rows(framed.pixels)
-        shared = self.sharing.by([framed.tiling])
+        framed = self._outline.framing.framed(frame)
+        rows = self._outline.framing.rows(framed.pixels)
+        shared = self.shared_by([framed.tiling])
         answers = self.functions.predict(1, len(rows), shared)(framed.pixels[None] if shared else rows)
-        return predictions_of(self._plan.vocabulary, answers["indices"][0], answers["probabilities"][0])
+        return predictions_of(self._outline.vocabulary, answers["indices"][0], answers["probabilities"][0])
 
     def probabilities(self, pixels: Iterable[np.ndarray]) -> np.ndarray:
         """The probabilities, float32 (n, classes + groups), of any number of frames as the network sees them.
@@ -135,8 +170,8 @@ class Runner:
         Raises:
             ValueError: not such an input.
         """
-        framing = self._plan.framing
-        rest, results = iter(pixels), [np.zeros((0, len(self._plan.vocabulary.names)), np.float32)]
+        framing = self._outline.framing
+        rest, results = iter(pixels), [np.zeros((0, len(self._outline.vocabulary.names)), np.float32)]
         while group := list(islice(rest, _MANY)):
             for one in group:
                 framing.check_seen(one)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from live_gradcam.attribution.coverage import Coverage, coverage_of
 from live_gradcam.explanations.heatmaps import fuse, scale
 from live_gradcam.explanations.tiles import Tiling
-from live_gradcam.networks.graph import Network, Operation
-from live_gradcam.networks.target_layer import are_side_by_side, default_targets, find_layer
+
+if TYPE_CHECKING:
+    from live_gradcam.networks.graph import Network, Operation
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class TargetLayers:
             operations: the layers.
             values: the numbers of their activations, in running order.
         """
+        from live_gradcam.networks.target_layer import are_side_by_side
+
         places: tuple[int, ...] = ()
         if len(values) > 1 and are_side_by_side(network, tuple(values)):
             places = tuple(math.prod(side or 1 for side in network.shapes[value][:-1]) for value in values)
@@ -97,6 +101,8 @@ def find_layers(network: Network, names: str | None) -> list[Operation]:
         UsageError: there is no such layer.
         ModelError: there are no feature maps.
     """
+    from live_gradcam.networks.target_layer import default_targets, find_layer
+
     if names is None:
         return default_targets(network)
     found = [find_layer(network, name.strip()) for name in names.split(",")]

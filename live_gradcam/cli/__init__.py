@@ -6,6 +6,7 @@ One file a command. Nothing heavy is imported before a command computes: `--help
 from live_gradcam.cli import (
     annotate,
     bench,
+    cache,
     cameras,
     doctor,
     evaluate,
@@ -23,6 +24,7 @@ __all__ = [
     "annotate",
     "app",
     "bench",
+    "cache",
     "cameras",
     "doctor",
     "evaluate",

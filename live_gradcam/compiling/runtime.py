@@ -27,6 +27,8 @@ _XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 
 _silence = threading.Lock()
+#: How many threads compute where TensorFlow is not there to be told; 0: as many as an engine likes.
+_threads = 0
 
 Compiled = TypeVar("Compiled")
 
@@ -90,10 +92,19 @@ def _say_that_flags_are_read() -> None:
     )
 
 
+#: How the names of the folders begin in which XLA keeps programs.
+_COMPILED = "compiled-"
+
+
 def _programs_folder() -> Path:
     """Of this machine alone: a program must never be run on another processor, in a home folder that machines share."""
     of_this_machine = hashlib.sha256(repr(sorted(describe_compiler().items())).encode()).hexdigest()[:16]
-    return cache_folder() / f"compiled-{of_this_machine}"
+    return cache_folder() / f"{_COMPILED}{of_this_machine}"
+
+
+def compiled_folders() -> list[Path]:
+    """The folders in which XLA keeps programs, of all machines that share the user's cache folder."""
+    return sorted(cache_folder().glob(f"{_COMPILED}*"))
 
 
 def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
@@ -135,7 +146,6 @@ def set_threads(count: int) -> None:
     Raises:
         UsageError: TensorFlow has computed something already, and keeps the threads that it has.
     """
-    import cv2
     import tensorflow as tf
 
     if tf.config.threading.get_intra_op_parallelism_threads() != count:
@@ -143,7 +153,25 @@ def set_threads(count: int) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(count)
         except RuntimeError as error:
             raise UsageError("the number of threads cannot change once TensorFlow runs") from error
+    use_threads(count)
+
+
+def use_threads(count: int) -> None:
+    """Let the engines other than TensorFlow, and OpenCV, compute with this many threads each."""
+    import cv2
+
+    global _threads
+    _threads = count
     cv2.setNumThreads(count)
+
+
+def threads() -> int:
+    """How many threads an engine is to compute with; 0: its own choice. Does not import TensorFlow."""
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads()
+    return _threads
 
 
 @contextmanager
@@ -182,28 +210,35 @@ def _second_stderr() -> TextIO:
 
 
 def describe_runtime() -> dict[str, Any]:
-    """The device, the versions and the thread counts that a measurement depends on. Imports TensorFlow."""
+    """The device, the versions and the thread counts that a measurement depends on. Does not import TensorFlow.
+
+    Where it is not imported, it is none that computes.
+    """
     import av
     import cv2
-    import keras
     import numpy as np
-    import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    device, inter_op = f"CPU ({processor_name()})", 0
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        device = gpus[0].name if gpus else device
+        inter_op = tf.config.threading.get_inter_op_parallelism_threads()
     return {
-        "device": gpus[0].name if gpus else f"CPU ({processor_name()})",
+        "device": device,
         "versions": {
             "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
+            "tensorflow": (_tensorflow_version() or "").split(" ")[-1],
+            "keras": importlib.metadata.version("keras"),
             "numpy": np.__version__,
             "opencv": cv2.__version__,
             "pyav": av.__version__,
         },
         "threads": {
             "cpus": os.cpu_count(),
-            "tensorflow_intra_op": tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count(),
-            "tensorflow_inter_op": tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count(),
+            "tensorflow_intra_op": threads() or os.cpu_count(),
+            "tensorflow_inter_op": inter_op or os.cpu_count(),
             "opencv": cv2.getNumThreads(),
         },
     }
@@ -214,7 +249,7 @@ def processor_name() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor and what it can do: two of one name can differ in their instructions."""
     details = [_cpuinfo(field) for field in ("cpu family", "model\t", "flags", "Features")]
     return " ".join([processor_name(), hashlib.sha256(repr(details).encode()).hexdigest()[:12]])
@@ -232,7 +267,7 @@ def describe_compiler() -> dict[str, Any]:
     """What a compiled program and its speed depend on: versions, processor and flags. Does not import TensorFlow."""
     return {
         "tensorflow": _tensorflow_version() or "unknown",
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }

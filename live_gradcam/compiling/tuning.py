@@ -9,14 +9,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from live_gradcam.choices import Tune
-from live_gradcam.compiling.runtime import compiled_soundly, describe_compiler
+from live_gradcam.compiling.runtime import compiled_soundly, describe_compiler, threads
 from live_gradcam.files import cache_folder, write_json
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ _RUN_SECONDS, _MOST_RUNS = 0.5, 25
 _RUNS: dict[str, int] = {"auto": 5, "full": 15}
 
 #: Takes a layer's input, gives its output.
-Layer = Callable[[tf.Tensor], tf.Tensor]
+Layer = Callable[["tf.Tensor"], "tf.Tensor"]
 
 
 class Tuner:
@@ -158,12 +160,14 @@ def _describe_runtime() -> dict[str, Any]:
     return {
         **describe_compiler(),
         "live_gradcam": importlib.metadata.version("live-gradcam"),
-        "threads": tf.config.threading.get_intra_op_parallelism_threads(),  # 0: as many as TensorFlow likes
+        "threads": threads(),  # 0: as many as TensorFlow likes
     }
 
 
 def _time_forms(forms: Mapping[str, Callable[[], Layer]], shape: tuple[int, ...], *, runs: int) -> dict[str, float]:
     """Milliseconds of each form, each compiled on its own: medians of runs in turn, a new input for each turn."""
+    import tensorflow as tf
+
     generator = np.random.default_rng(0)
     signature = [tf.TensorSpec((1, *shape), tf.float32)]
     compiled = {

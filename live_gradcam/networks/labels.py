@@ -200,6 +200,11 @@ def labels_file(path: Path) -> Path:
     return path.with_name(f"{path.stem}.labels.txt")
 
 
+def label_files(path: Path) -> tuple[Path, ...]:
+    """Where a model's labels may lie beside its file, the surest first. Not all of them, or none, are there."""
+    return labels_file(path), path.with_name("labels.txt"), path.with_name("class_indices.json")
+
+
 def labels_beside(path: Path, entries: int) -> tuple[tuple[str, ...], str] | None:
     """The labels in a file beside a model's, where it has as many as there are entries, and the name of that file.
 
@@ -207,14 +212,13 @@ def labels_beside(path: Path, entries: int) -> tuple[tuple[str, ...], str] | Non
         path: the model's file. Looked for are NAME.labels.txt, labels.txt and class_indices.json.
         entries: how many labels it takes.
     """
-    for name in (labels_file(path).name, "labels.txt", "class_indices.json"):
-        beside = path.with_name(name)
+    for beside in label_files(path):
         if not beside.is_file():
             continue
         with suppress(LiveGradcamError):  # it may be of something else
             labels = read_labels(beside)
             if len(labels) == entries:
-                return labels, name
+                return labels, beside.name
     return None
 
 

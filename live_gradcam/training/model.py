@@ -106,7 +106,7 @@ class ModelInTraining:
         framed = Framed(np.empty(0, np.uint8), Region(0, 0, width, height), None)
         return [
             explanation_of(
-                self._plan,
+                self._plan.outline,
                 {name: values[row] for name, values in answers.items()},
                 [of_layer[row] for of_layer in raw_maps],
                 framed,

@@ -280,7 +280,7 @@ def test_an_engine_that_is_not_installed_is_one_line_with_the_command(
     monkeypatch.setattr(
         "live_gradcam.compiling.compilation.find_spec", lambda name: None if name == package else find_spec(name)
     )
-    monkeypatch.setattr("live_gradcam.attribution.session.starting.load_with_options", None)  # it must not come to that
+    monkeypatch.setattr("live_gradcam.attribution.session.loading.load_with_options", None)  # it must not come to that
     for arguments in (["explain", "x.png"], ["annotate", "x.mp4"], ["live", "x.mp4", "--headless"], ["bench"]):
         result = CliRunner().invoke(app, [*arguments, "--engine", engine])
         assert result.exit_code == 2

@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
-import tensorflow as tf
 
 from live_gradcam.choices import METHODS, Choices
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from live_gradcam.attribution.one_pass import OnePass
 
 #: What the function of a method is given besides the activations: see `Method`.
 Asks = Literal["mean gradient", "gradient", "nothing", "scores"]
 ASKS = Choices("thing to ask for", dict.fromkeys(get_args(Asks), ""))
 #: The scores float32 (batch, n) of other activations (batch, n, h, w, channels).
-Scores = Callable[[tf.Tensor], tf.Tensor]
+Scores = Callable[["tf.Tensor"], "tf.Tensor"]
 #: Activations float32 (batch, h, w, channels) and what is asked for to the raw map, float32 (batch, h, w).
-RawMap = Callable[[tf.Tensor, Any], tf.Tensor]
+RawMap = Callable[["tf.Tensor", Any], "tf.Tensor"]
 
 #: How many places a method that asks for scores puts through the head at most, one pass each.
 MOST_PLACES = 1024
@@ -83,7 +84,7 @@ class Method:
 # --- methods of many passes ---------------------------------------------------------------------------------------
 
 #: Of the one-pass function for one frame: pixels, target classes, contrast classes.
-Signature = list[tf.TensorSpec]
+Signature = list["tf.TensorSpec"]
 #: Compiles a function for a signature.
 Compile = Callable[[Callable[..., "dict[str, tf.Tensor]"], Signature], CompiledFunction]
 #: Called after each pass: (passes done, passes in all).

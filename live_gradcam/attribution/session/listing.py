@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from live_gradcam.attribution.session.loading import load
 from live_gradcam.attribution.session.options import SessionOptions
-from live_gradcam.attribution.session.starting import load
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import ModelError
 from live_gradcam.networks.catalog import find_source

@@ -19,6 +19,7 @@ from live_gradcam.listings import Listing
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.methods.method import OnProgress
+    from live_gradcam.attribution.outline import Outline
     from live_gradcam.attribution.plan import Plan
     from live_gradcam.attribution.session.options import SessionOptions
     from live_gradcam.attribution.targets import Targets
@@ -202,7 +203,12 @@ class Session(Planned):
     @property
     def model(self) -> str:
         """The network's name."""
-        return self.classifier.name
+        return self.outline.name
+
+    @property
+    def outline(self) -> Outline:
+        """What is known of the explainer's plan without TensorFlow."""
+        return self.explainer.outline
 
     @property
     def plan(self) -> Plan:
@@ -212,7 +218,7 @@ class Session(Planned):
     @property
     def maps(self) -> int:
         """How many maps of a frame are made, and so how many classes can be explained at a time."""
-        return self.plan.one_pass.maps
+        return self.outline.maps
 
     def tiles_for(self, frame_size: tuple[int, int]) -> int:
         """How many tiles a frame of (height, width) pixels is."""
@@ -228,11 +234,6 @@ class Session(Planned):
         from live_gradcam.attribution.methods.method import quick_methods
 
         return Listing(quick_methods(), METHODS.helps)
-
-    @property
-    def weights(self) -> int:
-        """How many numbers the network's weights are."""
-        return int(self.classifier.model.count_params())
 
     @property
     def description(self) -> tuple[str, str]:

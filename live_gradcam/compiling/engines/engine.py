@@ -8,7 +8,7 @@ and test it against the others. Another package gives its `ENGINE` by an entry p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from live_gradcam.choices import Precision
 
@@ -56,8 +56,24 @@ class Engine(Protocol):
         """
 
 
-def threads() -> int:
-    """How many threads TensorFlow was told to compute with; 0: the engine's own choice."""
-    import tensorflow as tf
+@runtime_checkable
+class KeepsPrograms(Protocol):
+    """An engine whose compiled functions can be kept for the next start, which needs no TensorFlow then."""
 
-    return tf.config.threading.get_intra_op_parallelism_threads()
+    def program_of(self, compiled: CompiledFunction) -> bytes:
+        """A function that `compile` gave, with all that it needs, to be kept.
+
+        Raises:
+            Exception: whatever the engine raises for a function that it cannot give away.
+        """
+
+    def restore(self, program: memoryview, precision: Precision) -> CompiledFunction:
+        """The function that `program_of` gave, by the same version of the engine on the same processor.
+
+        Args:
+            program: what `program_of` gave, unchanged.
+            precision: the function was compiled for.
+
+        Raises:
+            Exception: whatever the engine raises for a program that it cannot take.
+        """

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import Precision
-from live_gradcam.compiling.engines.engine import CompiledFunction, threads
+from live_gradcam.compiling.engines.engine import CompiledFunction
+from live_gradcam.compiling.runtime import threads
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import Precision
-from live_gradcam.compiling.engines.engine import CompiledFunction, threads
+from live_gradcam.compiling.engines.engine import CompiledFunction
+from live_gradcam.compiling.runtime import threads
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+#: More than the names of a program's arguments and results take, in bytes.
+_LONGEST_LINE = 1 << 16
 
 
 class OpenVino:
@@ -27,29 +34,66 @@ class OpenVino:
         model = openvino_model(traced)
         import openvino
 
-        settings = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads(),
-        }
-        compiled = openvino.compile_model(model, "CPU", settings)
-        request = compiled.create_infer_request()
-        outputs = {
-            name: compiled.output(name) for name in traced.structured_outputs
-        }  # a result may have other names too
+        return _Compiled(openvino.compile_model(model, "CPU", _settings(precision)), names, traced.structured_outputs)
 
-        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
-            results = request.infer(dict(zip(names, arrays, strict=True)), share_inputs=True)
-            return {name: results[output] for name, output in outputs.items()}
+    def program_of(self, compiled: CompiledFunction) -> bytes:
+        """See `KeepsPrograms`: a line with the names of arguments and results, and what OpenVINO gives."""
+        assert isinstance(compiled, _Compiled)
+        names = json.dumps({"arguments": compiled.arguments, "results": list(compiled.results)})
+        program = io.BytesIO()
+        program.write(names.encode() + b"\n")
+        program.write(compiled.model.export_model().getbuffer())
+        return program.getvalue()
 
-        return run
+    def restore(self, program: memoryview, precision: Precision) -> CompiledFunction:
+        """See `KeepsPrograms`."""
+        openvino = _openvino()
+        line = bytes(program[:_LONGEST_LINE]).partition(b"\n")[0]
+        names = json.loads(line)
+        model = openvino.Core().import_model(io.BytesIO(program[len(line) + 1 :]), "CPU", _settings(precision))
+        return _Compiled(model, names["arguments"], names["results"])
+
+
+class _Compiled:
+    """A compiled model as a function of arrays.
+
+    Args:
+        model: OpenVINO's.
+        arguments: the names of the arguments, in order.
+        results: the names of the results.
+    """
+
+    def __init__(self, model: Any, arguments: Sequence[str], results: Iterable[str]) -> None:
+        self.model = model
+        self.arguments = list(arguments)
+        self.results = {name: model.output(name) for name in results}  # a result may have other names too
+        self._request = model.create_infer_request()
+
+    def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
+        """The results by name, of arrays in the order of the arguments."""
+        results = self._request.infer(dict(zip(self.arguments, arrays, strict=True)), share_inputs=True)
+        return {name: results[output] for name, output in self.results.items()}
+
+
+def _settings(precision: Precision) -> dict[str, Any]:
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads(),
+    }
+
+
+def _openvino() -> Any:
+    """OpenVINO, which reports imports and conversions to Google Analytics unless one of its packages is missing."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def openvino_model(traced: Any) -> Any:
     """A traced function as an OpenVINO model, with a copy of the weights: the user's variables may not live as long."""
-    # OpenVINO's converter reports imports and conversions to Google Analytics unless this package is missing.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    openvino = _openvino()
     import tensorflow as tf
     from openvino.frontend.tensorflow import utils
 

@@ -33,7 +33,7 @@ class Told(Protocol):
 def ready_of(pool: SessionPool, *, can_be_taught: bool) -> bytes:
     """The message that says which network there is: see docs/page-messages.md."""
     session = pool.first
-    height, width = session.classifier.input_size
+    height, width = session.input_size
     return pack_text(
         "ready",
         model=session.model,
