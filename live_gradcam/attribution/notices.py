@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from live_gradcam.flow.threads import DetachedThread
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from live_gradcam.attribution.plan import Plan
     from live_gradcam.explanations.explanation import Explanation
 
@@ -92,12 +92,12 @@ class GuessedPixels:
         asked = "unit" if guess == "raw" else "raw"
         other = best_class_with(self._plan, frame, asked)
         own = explanation.predictions[0]
-        if own.value is None and np.abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
+        if own.value is None and abs(explanation.logits).max(initial=0) > _ABSURD_LOGIT:
             _log.warning(
                 "%s: its scores are absurdly large (%.3g). Its pixels are probably scaled in another way. Set the "
                 "right one with --preprocessing",
                 classifier.name,
-                np.abs(explanation.logits).max(),
+                abs(explanation.logits).max(),
             )
         elif other.index != own.index or other.value is not None:
             _log.warning(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:  # the command line knows these names, and its help does without NumPy
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -165,5 +166,7 @@ class Explanation:
 
     def without_scores(self) -> Explanation:
         """The same without what says something of every class: `logits` and `probabilities` are empty."""
+        import numpy as np
+
         nothing = np.empty(0, np.float32)
         return replace(self, logits=nothing, probabilities=nothing)

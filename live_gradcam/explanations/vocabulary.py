@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.explanations.explanation import Prediction
+
+if TYPE_CHECKING:  # the command line knows these names, and its help does without NumPy
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Vocabulary:
     @cached_property
     def members(self) -> np.ndarray:
         """Which classes each group has: float32 (groups, classes), 1 for a member, else 0; no rows without groups."""
+        import numpy as np
+
         rows = np.arange(len(self.groups.names) if self.groups else 0)[:, np.newaxis]
         of_class = self.groups.of_class if self.groups else [-1] * len(self.classes)
         return (rows == np.array(of_class)).astype(np.float32)
@@ -90,7 +93,7 @@ class Vocabulary:
         group = index - len(self.classes)
         if self.groups is not None and group >= 0 and self._of_group[group].size > 1:
             of_group = self._of_group[group]
-            finest = self.prediction(int(of_group[np.argmax(probabilities[of_group])]), probabilities)
+            finest = self.prediction(int(of_group[probabilities[of_group].argmax()]), probabilities)
         return Prediction(index, self.names[index], float(probabilities[index]), finest)
 
     def best(self, probabilities: np.ndarray, count: int) -> tuple[Prediction, ...]:
@@ -102,8 +105,8 @@ class Vocabulary:
         """
         listed = self.ranks(probabilities)[self.first_listed :]
         count = min(count, len(listed) - len(self.hidden))
-        best = np.argpartition(-listed, count - 1)[:count]
-        best = best[np.argsort(-listed[best], kind="stable")]
+        best = (-listed).argpartition(count - 1)[:count]
+        best = best[(-listed[best]).argsort(kind="stable")]
         return tuple(self.prediction(self.first_listed + int(index), probabilities) for index in best)
 
     def overlap(self, one: int, other: int) -> bool:
@@ -116,6 +119,8 @@ class Vocabulary:
 
     def ranks(self, probabilities: np.ndarray) -> np.ndarray:
         """What the best are the best by, for each index: the probability; values come in their own order."""
+        import numpy as np
+
         ranks = -np.arange(len(probabilities)) if self.are_values else probabilities
         if self.hidden:
             ranks = ranks.copy()
@@ -125,4 +130,4 @@ class Vocabulary:
     @cached_property
     def _of_group(self) -> list[np.ndarray]:
         """The classes of each group."""
-        return [np.flatnonzero(row) for row in self.members]
+        return [row.nonzero()[0] for row in self.members]

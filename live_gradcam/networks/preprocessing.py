@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from live_gradcam.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ChannelOrder = Literal["rgb", "bgr", "grey"]
 
@@ -53,6 +54,8 @@ class Preprocessing:
 
         It is black for a network that takes pixels as they are, or normalises them itself.
         """
+        import numpy as np
+
         mean = self.mean if self.channels == "bgr" else self.mean[::-1]
         if self.channels == "grey":
             mean = (self.mean[0],) * 3

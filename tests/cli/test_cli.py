@@ -98,7 +98,7 @@ for command in ([], ["live"], ["annotate"], ["explain"], ["bench"], ["models"], 
         app([*command, "--help"])
     except SystemExit as end:
         assert end.code == 0
-    heavy = [name for name in ("tensorflow", "keras", "cv2", "av") if name in sys.modules]
+    heavy = [name for name in ("tensorflow", "keras", "numpy", "cv2", "av") if name in sys.modules]
     assert not heavy, (command, heavy)
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from live_gradcam.attribution.fit_choice import FitGuess, Stream
 from live_gradcam.attribution.notices import Notice
 from live_gradcam.attribution.planned import Planned
@@ -17,6 +15,8 @@ from live_gradcam.explanations.explanation import Target
 from live_gradcam.listings import Listing
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.methods.method import OnProgress
     from live_gradcam.attribution.outline import Outline
@@ -194,6 +194,8 @@ class Session(Planned):
             frame_size: (height, width) of the frames. The noise is as fine as the network's input for them: shrunk to
                 that, finer noise would be grey.
         """
+        import numpy as np
+
         size = self.explainer.input_size_for(frame_size)
         noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         return float(self.explainer(noise).evidence[0])
