@@ -42,7 +42,7 @@ class OpenVino:
         names = json.dumps({"arguments": compiled.arguments, "results": list(compiled.results)})
         program = io.BytesIO()
         program.write(names.encode() + b"\n")
-        program.write(compiled.model.export_model().getbuffer())
+        compiled.model.export_model(program)
         return program.getvalue()
 
     def restore(self, program: memoryview, precision: Precision) -> CompiledFunction:
