@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,23 +42,22 @@ class OnADevice:
 @pytest.mark.parametrize(
     "picture",
     [
-        RGB,
-        RGB.astype(np.int64),
-        RGB / 255,
-        (RGB / 255).astype(np.float16),
-        RGB.astype(np.float32),
-        RGB > 0,
-        Image.fromarray(RGB),
-        Image.fromarray(RGB).convert("P"),
-        tf.constant(RGB),
-        tf.constant(RGB / 255, tf.bfloat16),
-        OnADevice(),
-        np.dstack([RGB, np.full((2, 2), 255, np.uint8)]),
+        pytest.param(lambda: RGB, id="bytes"),
+        pytest.param(lambda: RGB.astype(np.int64), id="whole-numbers"),
+        pytest.param(lambda: RGB / 255, id="fractions"),
+        pytest.param(lambda: (RGB / 255).astype(np.float16), id="half-precision"),
+        pytest.param(lambda: RGB.astype(np.float32), id="fractions-up-to-255"),
+        pytest.param(lambda: RGB > 0, id="yes-and-no"),
+        pytest.param(lambda: Image.fromarray(RGB), id="PIL"),
+        pytest.param(lambda: Image.fromarray(RGB).convert("P"), id="PIL-with-a-palette"),
+        pytest.param(lambda: tf.constant(RGB), id="tensor"),
+        pytest.param(lambda: tf.constant(RGB / 255, tf.bfloat16), id="bfloat16"),
+        pytest.param(OnADevice, id="on-a-device"),
+        pytest.param(lambda: np.dstack([RGB, np.full((2, 2), 255, np.uint8)]), id="with-opacity"),
     ],
-    ids=str,
 )
-def test_colours_are_red_first_by_default(picture: Any) -> None:
-    np.testing.assert_array_equal(pixels(picture), BGR)
+def test_colours_are_red_first_by_default(picture: Callable[[], Any]) -> None:
+    np.testing.assert_array_equal(pixels(picture()), BGR)
 
 
 def test_an_array_of_opencv_is_blue_first() -> None:
