@@ -41,6 +41,8 @@ class Preprocessing:
         Returns:
             uint8 (n, height, width, 3), BGR.
         """
+        import numpy as np
+
         shades = inputs.shape[-1]
         pixels = inputs.astype(np.float32) / self.scale[:shades] + self.mean[:shades]
         pixels = np.broadcast_to(pixels, (*inputs.shape[:-1], 3))
