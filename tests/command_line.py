@@ -1,7 +1,7 @@
 """Running the command line as a person does, in a process of its own.
 
-What is about the start itself (silence, what is imported, signals, another engine's libraries) is `start`ed. All else
-is `run`, which has the same answers and saves the import of TensorFlow.
+What is about the start itself (silence, what is imported, another engine's libraries) is `start`ed. All else is `run`,
+or `begin`s where something is done while it runs: both have the same answers and save the import of TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from forked import IS_POSSIBLE, run_forked
+from forked import IS_POSSIBLE, ForkedProcess, run_forked
 
 SECONDS = 120
+
+#: A command that may still run.
+Running = subprocess.Popen[str] | ForkedProcess
 
 #: What a command is to find as a person's shell has it: the last two are set where the package is imported.
 _OWN = ("DISPLAY", "WAYLAND_DISPLAY", "TF_CPP_MIN_LOG_LEVEL", "XLA_FLAGS", "TF_XLA_FLAGS")
@@ -45,10 +48,17 @@ def start(*arguments: Any, **changes: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> Finished:
+def begin(*arguments: Any, **changes: str) -> Running:
+    """Begin `live-gradcam ARGUMENTS` where TensorFlow is imported already."""
+    if not IS_POSSIBLE:
+        return start(*arguments, **changes)
+    return ForkedProcess([str(argument) for argument in arguments], environment(**changes))
+
+
+def finish(process: Running) -> Finished:
     """Wait for a started command to end."""
     out, err = process.communicate(timeout=SECONDS)
-    return Finished(process.returncode, out, err)
+    return Finished(process.returncode or 0, out, err)
 
 
 def run(*arguments: Any, **changes: str) -> Finished:

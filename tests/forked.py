@@ -7,46 +7,101 @@ the interpreter's own end. TensorFlow has no threads before it first computes, a
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import lru_cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 #: Whether it can be done here: elsewhere a fork of a process in which libraries have threads is not safe.
-IS_POSSIBLE = sys.platform == "linux"
+IS_POSSIBLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
-def run_forked(arguments: list[str], environment: dict[str, str], seconds: float) -> tuple[int, str, str]:
-    """Run `live-gradcam ARGUMENTS` to its end, in the folder in which this process is.
+class ForkedProcess:
+    """`live-gradcam ARGUMENTS`, in the folder in which this process is: what tests use of `subprocess.Popen`.
 
     Of what Python and the libraries read from the environment while they start, only `PYTHONPATH` is heeded.
 
+    Attributes:
+        pid: of the process.
+        returncode: as `subprocess` gives it, once it is known that the process has ended.
+    """
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self._arguments = arguments
+        self._folder = tempfile.TemporaryDirectory(prefix="forked-")
+        outputs = tuple(str(Path(self._folder.name, name)) for name in ("out", "err"))
+        self._said: tuple[str, ...] | None = None
+        self.returncode: int | None = None
+        self._server = _server()
+        self._server.send((arguments, environment, os.getcwd(), outputs))
+        self.pid: int = self._server.recv()
+        self._end = os.pidfd_open(self.pid)
+        self._outputs = outputs
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._wait(0)
+
+    def _wait(self, seconds: float | None) -> int | None:
+        if self.returncode is None:
+            ends = select.poll()
+            ends.register(self._end, select.POLLIN)
+            if ends.poll(None if seconds is None else 1000 * seconds):
+                os.close(self._end)
+                self._server.send(self.pid)
+                self.returncode = self._server.recv()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, ...]:
+        """What it printed to stdout and to stderr, when it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it goes on after so many seconds.
+        """
+        if self._wait(timeout) is None:
+            raise subprocess.TimeoutExpired(self._arguments, timeout or 0)
+        if self._said is None:
+            self._said = tuple(Path(output).read_text() for output in self._outputs)
+            self._folder.cleanup()
+        return self._said
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+def run_forked(arguments: list[str], environment: dict[str, str], seconds: float) -> tuple[int, str, str]:
+    """Run a `ForkedProcess` to its end.
+
     Returns:
-        Its exit code, as `subprocess` gives it, and what it printed to stdout and to stderr.
+        Its exit code, and what it printed to stdout and to stderr.
 
     Raises:
         subprocess.TimeoutExpired: it took longer, and was killed.
     """
-    server = _server()
-    with tempfile.TemporaryDirectory(prefix="forked-") as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        server.send((arguments, environment, os.getcwd(), (str(out), str(err))))
-        process = server.recv()
-        in_time = server.poll(seconds)
-        if not in_time:
-            os.kill(process, signal.SIGKILL)
-        code = server.recv()
-        if not in_time:
-            raise subprocess.TimeoutExpired(arguments, seconds)
-        return code, out.read_text(), err.read_text()
+    process = ForkedProcess(arguments, environment)
+    try:
+        out, err = process.communicate(seconds)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out, err
 
 
 @lru_cache(maxsize=1)
@@ -71,21 +126,24 @@ def _server() -> Connection:
 
 
 def _serve() -> None:
-    """Fork for each command until nobody is left to send one; in the fork, run it."""
+    """Fork for each command, and wait for each fork that is said to have ended; in the fork, run the command."""
     connection = Connection(int(sys.argv[1]))
     of_loggers, made = _import_libraries()
     gc.freeze()  # so that no fork goes through all of it, which would copy it
     while True:
         try:
-            arguments, environment, folder, outputs = connection.recv()
+            asked = connection.recv()
         except EOFError:
             return
+        if isinstance(asked, int):
+            connection.send(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]))
+            continue
         process = os.fork()
         if not process:
             break
         connection.send(process)
-        connection.send(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
     connection.close()
+    arguments, environment, folder, outputs = asked
     for path, descriptors in zip(outputs, ([1], [2, of_loggers]), strict=True):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for descriptor in descriptors:
@@ -111,8 +169,11 @@ def _import_libraries() -> tuple[int, dict[str, str]]:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     with redirect_stderr(terminal), redirect_stdout(terminal):
-        import av  # noqa: F401
         import cv2  # noqa: F401
+
+        with suppress(OSError):  # before PyAV's own X11 is there, with which OpenCV's windows wait for ever
+            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
+        import av  # noqa: F401
         import keras  # noqa: F401
         import tensorflow as tf  # noqa: F401
         import typer  # noqa: F401

@@ -13,11 +13,12 @@ import numpy as np
 import Xlib.display
 import Xlib.protocol.event
 import Xlib.X
+from command_line import Running
 
 SECONDS = 120
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = SECONDS) -> None:
+def wait_until(condition: Callable[[], object], process: Running, seconds: float = SECONDS) -> None:
     """Wait for something that a running command does."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -47,7 +48,7 @@ class Screen:
         )
         return finished.stdout.strip()
 
-    def window(self, process: subprocess.Popen[str]) -> Window:
+    def window(self, process: Running) -> Window:
         """The live window of a command, once it is there."""
         wait_until(lambda: self.xdotool("search", "--name", "^live-gradcam$"), process)
         return Window(self, int(self.xdotool("search", "--name", "^live-gradcam$").splitlines()[-1]))

@@ -16,7 +16,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import Finished, environment, finish, run, start
+from command_line import Finished, begin, environment, finish, run, start
 from keras import layers
 
 from live_gradcam.cli import app
@@ -128,7 +128,7 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
 
 def test_ctrl_c_finishes_what_was_explained_so_far(tmp_path: Path, quick_network: list[str]) -> None:
     output, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    process = start("annotate", TOUR, "-o", output, "--jsonl", lines, *quick_network)
+    process = begin("annotate", TOUR, "-o", output, "--jsonl", lines, *quick_network)
     part = tmp_path / "out.jsonl.part"
     deadline = time.monotonic() + 120
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline and process.poll() is None:

@@ -18,7 +18,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import SECONDS, environment, finish, run, start
+from command_line import SECONDS, Running, begin, environment, finish, run, start
 from keras import layers
 from mjpeg_server import MjpegServer
 from screen import Screen, virtual_screen, wait_until
@@ -39,9 +39,9 @@ def recorded(path: Path) -> list[tuple[float, np.ndarray]]:
         return [(float(frame.time), frame.to_ndarray(format="bgr24")) for frame in container.decode(video=0)]
 
 
-def start_recording(server: MjpegServer, recording: Path, *options: object) -> subprocess.Popen[str]:
+def start_recording(server: MjpegServer, recording: Path, *options: object) -> Running:
     """A live command without a window that has begun to record."""
-    process = start("live", server.url, "--headless", "--record", recording, *options)
+    process = begin("live", server.url, "--headless", "--record", recording, *options)
     wait_until(recording.with_name(f"{recording.name}.part").exists, process)
     return process
 
@@ -195,14 +195,15 @@ def brown_is_coffee(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 class Live:
-    """A live command with a window, on a stream of photographs."""
+    """A live command with a window, on a stream of photographs; `is_started` where the start itself is looked at."""
 
-    def __init__(self, screen: Screen, folder: Path, server: MjpegServer, *options: object) -> None:
+    def __init__(
+        self, screen: Screen, folder: Path, server: MjpegServer, *options: object, is_started: bool = False
+    ) -> None:
         self.folder = folder
         self._summary = folder / "summary.json"
-        self.process = start(
-            "live", server.url, "--snapshots", folder, "--json", self._summary, *options, DISPLAY=screen.display
-        )
+        command = "live", server.url, "--snapshots", folder, "--json", self._summary, *options
+        self.process = (start if is_started else begin)(*command, DISPLAY=screen.display)
         self.window = screen.window(self.process)
         self.screen = screen
 
@@ -416,7 +417,7 @@ def test_the_window_shows_the_camera_while_the_network_starts_and_dims_it_when_i
     screen: Screen, tmp_path: Path, coffee: np.ndarray, quick_network: list[str]
 ) -> None:
     with MjpegServer([coffee], fps=_FPS) as server:
-        live = Live(screen, tmp_path, server, "--hud", "none", *quick_network)
+        live = Live(screen, tmp_path, server, "--hud", "none", *quick_network, is_started=True)
         wait_until(lambda: difference(screen.shot()[:100, :600], coffee[:100]) < 6, live.process, 5)
         warming = screen.shot()[:400, :600]
         assert difference(warming[190:210, 200:400], coffee[190:210, 200:400]) > 20  # "starting the network"

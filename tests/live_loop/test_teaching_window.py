@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from command_line import finish, start
+from command_line import begin, finish
 from keras import layers
 from mjpeg_server import MjpegServer
 from screen import virtual_screen, wait_until
@@ -29,7 +29,7 @@ def test_a_person_teaches_two_classes_and_names_one(tmp_path: Path) -> None:
     red, blue = (np.full((240, 320, 3), colour, np.uint8) for colour in ((20, 20, 220), (220, 20, 20)))
     output, summary = tmp_path / "own.keras", tmp_path / "summary.json"
     with virtual_screen() as screen, MjpegServer([red], fps=25) as server:
-        process = start(
+        process = begin(
             *("teach", server.url, "-m", tmp_path / "toy.keras", "-o", output, "--tune", "off"),
             *("--snapshots", tmp_path / "shots", "--json", summary),
             DISPLAY=screen.display,
