@@ -22,7 +22,7 @@ from live_gradcam.fitting.report.charts import reliability
 from live_gradcam.fitting.report.maps import HeldOutExplainer, MapsOfClass, on_square, share_on
 from live_gradcam.fitting.report.mistakes import worst_mistakes
 from live_gradcam.fitting.report.options import ReportOptions, check_report
-from live_gradcam.fitting.report.sections import average_precision, baseline, heading
+from live_gradcam.fitting.report.sections import average_precision, baseline, heading, per_class
 from live_gradcam.fitting.report.words import counted, percent
 from live_gradcam.fitting.report.writing import write_report
 
@@ -133,6 +133,11 @@ def test_a_trained_network_says_what_its_scores_are_worth(fitted):
     assert baseline(dataset, "val") == ("<b>&", 0)
     trained = replace(fitted, dataset=dataset, folds=np.full(8, -1), best=2)
     assert "validation pictures decided when to stop" in heading(trained)
+    without = "For cross-validation they were trained again without each fold."
+    assert without not in heading(trained)
+    assert without in heading(replace(trained, tuned_folds=5))
+    assert '<td class="number">–</td>' in per_class(trained.tested()).content  # groups of pictures that are not here
+    assert '<td class="number">–</td>' not in per_class(fitted).content
     assert [one.row for one in worst_mistakes(trained.tested(), 12)] == [0, 2]  # rows 5 and 7 of all
     assert "validation pictures" not in heading(fitted)
 

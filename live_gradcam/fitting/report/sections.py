@@ -81,9 +81,11 @@ def _trained(fitted: Fitted) -> Html:
     """What the scores are worth where blocks were trained."""
     if not fitted.best:
         return Html("")
+    folds = " For cross-validation they were trained again without each fold." if fitted.tuned_folds else ""
     return paragraph(
         "The last blocks of the network were trained too. The validation pictures decided when to stop, so their score "
-        "is a little better than that of new pictures. The training pictures are not shown: the network has seen them."
+        f"is a little better than that of new pictures.{folds} The training pictures are not shown: the network has "
+        "seen them."
     )
 
 
