@@ -6,6 +6,7 @@ site, and the links lead there.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -84,12 +85,20 @@ def _text(path: str) -> str:
     here = _ROOT / path
     if path.endswith(".md"):
         return here.read_text("utf-8")
+    if path.endswith(".ipynb"):
+        return _notebook(here.read_text("utf-8"))
     sources = sorted(file for file in here.iterdir() if file.is_file()) if here.is_dir() else [here]
     blocks = [
         f'```{_LANGUAGES.get(file.suffix, "text")} title="{file.name}"\n{file.read_text("utf-8")}\n```'
         for file in sources
     ]
     return "\n\n".join([f"# {path}", *blocks])
+
+
+def _notebook(content: str) -> str:
+    """The page of a notebook: its texts, and its cells as blocks of Python."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(content)["cells"]]
+    return "\n\n".join(text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in cells)
 
 
 def _public_names() -> str:
