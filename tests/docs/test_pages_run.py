@@ -22,6 +22,7 @@ from pydicom.data import get_testdata_file
 
 import live_gradcam
 from live_gradcam import Explainer, SessionOptions
+from live_gradcam.choices import METHODS
 from live_gradcam.cli import app
 from live_gradcam.sinks.writer import VideoWriter
 
@@ -215,6 +216,7 @@ def test_the_python_of_a_page_works(page: Path, here: Path, monkeypatch: pytest.
     for name in ("explain", "compare", "annotate"):
         function = getattr(live_gradcam, name)
         monkeypatch.setattr(live_gradcam, name, partial(function, session=SessionOptions(**usual)))
+    monkeypatch.setattr(METHODS, "_registered", {})  # what a page registers is of that page
     names = names_of_the_reader(cv2.imread("cup.png"))
     for number, block in enumerate(python_blocks(page)):
         for word, stand_in in _STAND_INS.items():
