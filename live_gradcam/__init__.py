@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from live_gradcam.live_loop.summary import LiveSummary
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.notebook.live_cam import LiveCam
     from live_gradcam.pictures import Comparison, ExplainedPicture, PictureOptions, compare, explain, explain_all
     from live_gradcam.serving.addresses import PageAddress
     from live_gradcam.serving.options import ServeOptions, ViewerOptions
@@ -70,6 +71,7 @@ __all__ = [
     "Fitted",
     "GradCAMCallback",
     "Levels",
+    "LiveCam",
     "LiveGradcamError",
     "LiveOptions",
     "LiveSummary",
@@ -135,6 +137,7 @@ _MODULES = {
     "Fitted": "fitting.fitted",
     "GradCAMCallback": "training.callback",
     "Levels": "sources.levels",
+    "LiveCam": "notebook.live_cam",
     "LiveGradcamError": "errors",
     "LiveOptions": "live_loop.options",
     "LiveSummary": "live_loop.summary",

@@ -59,6 +59,11 @@ def contrast_of(detail: np.ndarray) -> np.ndarray:
     return np.clip(_DETAIL_GAIN * np.sign(detail) * np.sqrt(np.abs(detail)), -1, 1)
 
 
+def detail_of(contrast: np.ndarray) -> np.ndarray:
+    """The signed detail in −1…1 that is drawn with a contrast: what `contrast_of` was given, if it did not saturate."""
+    return np.sign(contrast) * np.square(contrast / _DETAIL_GAIN)
+
+
 def _checked_colormap(name: str) -> str:
     if name not in COLORMAPS:
         hint = did_you_mean(name, COLORMAPS) or f": use one of {', '.join(COLORMAPS)}"
