@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from live_gradcam.live_loop.summary import LiveSummary
     from live_gradcam.networks.catalog import load_classifier
     from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.notebook.annotate_cell import Annotate
     from live_gradcam.notebook.live_cam import LiveCam
     from live_gradcam.pictures import Comparison, ExplainedPicture, PictureOptions, compare, explain, explain_all
     from live_gradcam.serving.addresses import PageAddress
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Annotate",
     "AnnotateOptions",
     "Box",
     "BoxOptions",
@@ -117,6 +119,7 @@ __all__ = [
 
 #: Where each public name is.
 _MODULES = {
+    "Annotate": "notebook.annotate_cell",
     "AnnotateOptions": "annotating.options",
     "Box": "explanations.explanation",
     "BoxOptions": "explanations.boxes",

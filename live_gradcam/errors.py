@@ -14,6 +14,10 @@ class LiveGradcamError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the line, and not where in this package it was raised."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(LiveGradcamError):
     """The request itself is wrong: a name or a value that does not exist. The command line exits with 2."""
