@@ -76,6 +76,21 @@ def test_explain_picture(folder: Path, toy: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+def test_watch_training(folder: Path, toy: Path, coffee: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, picture in {"cup": coffee, "dark": coffee // 4}.items():
+        (folder / "set" / name).mkdir(parents=True)
+        for number in range(4):
+            cv2.imwrite(f"set/{name}/{number}.png", cv2.resize(picture[:, 40 * number :], (96, 96)))
+    example("watch_training", toy).main("set", "output", epochs=1)
+    assert re.search(
+        r"^Grad-CAM: 2 pictures, .* s per epoch, .* % of the training", capsys.readouterr().out, re.MULTILINE
+    )
+    shape = cv2.imread("output/maps/picture-02/epoch-001.png").shape
+    assert shape == (32 + 224, 3 * 224 + 16, 3)
+    assert len(list(Path("output/logs/gradcam").iterdir())) == 1
+
+
+@pytest.mark.slow
 def test_annotate_video(folder: Path, toy: Path, coffee: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     picture = cv2.resize(coffee, (160, 96))
     with VideoWriter(folder / "cup.mp4", size=(96, 160), frame_rate=Fraction(25), time_base=Fraction(1, 1000)) as clip:
