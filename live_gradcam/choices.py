@@ -200,6 +200,34 @@ class Family(Choices):
             )
 
 
+class OneMore(Choices):
+    """The names of a family, and one before them that stands for no object.
+
+    Args:
+        name: the one.
+        help: its line of help.
+        family: the others.
+    """
+
+    def __init__(self, name: str, help: str, family: Family) -> None:
+        super().__init__(family.kind, {name: help})
+        self._family = family
+
+    @property
+    def helps(self) -> Mapping[str, str]:
+        """Each name with its line of help."""
+        return {**self._helps, **self._family.helps}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._helps, *self._family))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._helps or name in self._family
+
+    def __len__(self) -> int:
+        return len(self._helps) + len(self._family)
+
+
 @lru_cache(maxsize=1)
 def _installed(path: tuple[str, ...]) -> Any:
     """The entry points of all packages on a path. Files of each package are read for them: once for all families."""
@@ -333,6 +361,12 @@ ENGINES = Family(
         "onnxruntime": Member("ONNX Runtime, on the processor", f"{_OF_ENGINES}.onnxruntime:ENGINE"),
     },
 )
+
+#: As an engine: the fastest one here.
+AUTO_ENGINE = "auto"
+ENGINE_CHOICES = OneMore(AUTO_ENGINE, "the fastest of those that are installed", ENGINES)
+#: What a session's engine is where nobody chooses one: a name of `ENGINE_CHOICES`.
+DEFAULT_ENGINE = "xla"
 
 # --- what is read -------------------------------------------------------------------------------------------------
 

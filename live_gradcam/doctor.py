@@ -14,7 +14,7 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from live_gradcam.choices import ENGINES, SINKS
+from live_gradcam.choices import AUTO_ENGINE, ENGINES, SINKS
 from live_gradcam.errors import LiveGradcamError, first_line
 from live_gradcam.files import cache_folder
 
@@ -206,6 +206,7 @@ def _devices() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
+    from live_gradcam.attribution.session.engine_choice import remembered_engines
     from live_gradcam.compiling.compilation import check_engine
 
     for name in ENGINES:
@@ -216,6 +217,8 @@ def _engines() -> Iterator[Finding]:
             yield Finding("engines", name, text, "note", remedy)
         else:
             yield Finding("engines", name, f"{engine.title}, in {' and '.join(engine.precisions)}")
+    for model, chosen in remembered_engines():
+        yield Finding("engines", f"{AUTO_ENGINE} for {model}", chosen)
 
 
 def _cameras() -> Iterator[Finding]:

@@ -8,7 +8,8 @@ import typer
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import (
-    ENGINES,
+    DEFAULT_ENGINE,
+    ENGINE_CHOICES,
     FIT_CHOICES,
     LOWERINGS,
     METHODS,
@@ -264,8 +265,8 @@ def session_flags(
         LOWERINGS,
     ] = "on",
     engine: Annotated[
-        str, chosen(ENGINES, "--engine", help="What runs the network and its gradient."), ENGINES
-    ] = "xla",
+        str, chosen(ENGINE_CHOICES, "--engine", help="What runs the network and its gradient."), ENGINE_CHOICES
+    ] = DEFAULT_ENGINE,
     tune: TuneFlag = "auto",
     precision: Annotated[
         Precision,

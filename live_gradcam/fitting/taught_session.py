@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.attribution.session.engine_choice import USUAL
+from live_gradcam.choices import AUTO_ENGINE
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.head import fit_head
@@ -80,6 +82,7 @@ def start_teaching(
     Raises:
         LiveGradcamError: as `Teacher.load` and `taught_session`.
     """
+    options = _taught_by(options)
     set_compiler_flags()
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.attribution.options import ExplainerOptions
@@ -90,6 +93,11 @@ def start_teaching(
         stream = look() if look else None
         explained = ExplainerOptions().changed(**options.of_explainer())
         return teacher, taught_session(teacher, explained, stream.frame_size if stream else Session.frame_size)
+
+
+def _taught_by(options: SessionOptions) -> SessionOptions:
+    """The options with an engine that takes a new head, where none is asked for: others copy the weights."""
+    return replace(options, engine=USUAL) if options.engine == AUTO_ENGINE else options
 
 
 def teacher_of(session: Session) -> Teacher:
@@ -116,6 +124,8 @@ def teachable(session: Session) -> tuple[Teacher, Session]:
     """
     teacher = teacher_of(session)
     options = session.plan.options.changed(tune="remembered")  # frames are running: nothing can be timed
+    if session.options is not None:
+        options = options.changed(engine=_taught_by(session.options).engine)
     return teacher, taught_session(teacher, options, session.frame_size)
 
 

@@ -7,7 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from live_gradcam.choices import FIT_CHOICES, METHODS, NAMES, OUTPUTS, SCORES, TUNES, Precision
+from live_gradcam.choices import (
+    AUTO_ENGINE,
+    DEFAULT_ENGINE,
+    FIT_CHOICES,
+    METHODS,
+    NAMES,
+    OUTPUTS,
+    PRECISIONS,
+    SCORES,
+    TUNES,
+    Precision,
+)
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.errors import ModelError, UsageError, check_number
 from live_gradcam.networks.asked_for import check_names
@@ -29,6 +40,7 @@ class SessionOptions:
     Attributes:
         model: a name of the catalogue, a model file, or a Keras model in memory.
         classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
+        engine: of "auto", `session.engine_choice` makes one.
         fit: of "auto", `attribution.fit_choice` makes one.
         feed: "NAME=VALUE" or "NAME=FILE.npy": what inputs other than the picture are held at.
         names: None for everyday names where a camera is looked at, or where a class is asked for by one.
@@ -51,7 +63,7 @@ class SessionOptions:
     tiles: int | None = None
     names: Names | None = None
     lowering: bool = True
-    engine: str = "xla"
+    engine: str = DEFAULT_ENGINE
     tune: Tune = "auto"
     precision: Precision = "f32"
     threads: int | None = None
@@ -88,7 +100,10 @@ class SessionOptions:
             is_live=self.is_live,
         )
         self._check_numbers()
-        check_engine(self.engine, self.precision)
+        if self.engine == AUTO_ENGINE:
+            PRECISIONS.check(self.precision)
+        else:
+            check_engine(self.engine, self.precision)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles works with --fit tiles, and the fit is {self.fit}: leave one of them out")
 

@@ -14,7 +14,7 @@ from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session.loading import Loading
 from live_gradcam.attribution.session.options import SessionOptions, too_slow
 from live_gradcam.attribution.session.session import Session
-from live_gradcam.choices import METHODS
+from live_gradcam.choices import AUTO_ENGINE, METHODS
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.networks.labels import choose_names, find_targets
 
@@ -38,6 +38,12 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
             TensorFlow is imported.
     """
     options.check()
+    asked = options
+    if options.engine == AUTO_ENGINE:
+        from live_gradcam.attribution.session.engine_choice import with_engine
+
+        set_compiler_flags()
+        options = with_engine(options, let_tensorflow_talk=let_tensorflow_talk)
     is_auto = options.fit == "auto" and options.tiles is None
     set_compiler_flags()
     seconds: dict[str, float] = {}
@@ -73,7 +79,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     notices: list[Notice] = [EmptyMaps()]
     if loading.guesses_pixels:
         notices.append(GuessedPixels(explainer.plan))
-    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), options)
+    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), asked)
     if look:
         session.expect(stream.frame_size)
     loading.finish()
