@@ -44,7 +44,7 @@ _QUICK = {"--engine": "graph", "--lowering": "off", "--tune": "off"}
 #: What makes a command short, where the line does not say it.
 _SHORT = {
     "bench": {"--frames": "2", "--size": "64x48"},
-    "evaluate": {"--steps": "2"},
+    "evaluate": {"--steps": "2", "--every": "20"},
     "live": {"--max-frames": "3"},
 }
 _CAMERA = re.compile(r"\d+|/dev/video\d+|[a-z]+://.*|talk\.mp4")
