@@ -2,26 +2,81 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import command_line
+from websockets.sync.client import connect
 
 TOKEN = "the-token-of-the-browser-tests"
 
 
+class PageServer:
+    """`live-gradcam serve`, which can go away and come back at the same address.
+
+    Args:
+        arguments: of the command.
+
+    Attributes:
+        address: of the page, with the token.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+        self._process: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before it was started, for a port that is free."""
+        return urlsplit(self.address).port or 0
+
+    def start(self) -> None:
+        """Start it, and wait for its address."""
+        given = "--port", self.port, "--token", TOKEN, "--tune", "off"
+        self._process = command_line.start("serve", *self._arguments, *given)
+        self.address = _address_of(self._process)
+
+    def stop(self) -> None:
+        """End it. A second call does nothing."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.communicate(timeout=command_line.SECONDS)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """It is not there, and comes back at the end, for others use it too."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the network is there: a page that waits for it draws its camera, which takes what both need."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        uri = f"ws://127.0.0.1:{self.port}/ws"
+        with connect(uri, additional_headers=headers, max_size=None) as connection:
+            while json.loads(connection.recv(command_line.SECONDS))["type"] != "ready":
+                pass
+
+
 @contextmanager
-def serving(*arguments: Any, port: int = 0) -> Iterator[str]:
-    """`live-gradcam serve`, and its address with the token."""
-    process = command_line.start("serve", *arguments, "--port", port, "--token", TOKEN, "--tune", "off")
+def serving(*arguments: Any) -> Iterator[PageServer]:
+    """A server with a network that is ready."""
+    server = PageServer(*arguments)
     try:
-        yield _address_of(process)
+        server.start()
+        server.wait_until_ready()
+        yield server
     finally:
-        process.terminate()
-        process.communicate(timeout=command_line.SECONDS)
+        server.stop()
 
 
 def _address_of(process: subprocess.Popen[str]) -> str:

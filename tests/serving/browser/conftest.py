@@ -1,4 +1,4 @@
-"""The page in a real browser: one server with the default network, one browser, and a page for each test."""
+"""The page in a real browser: one server with a tiny network, one browser, and a page for each test."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
-from browser_server import serving
-from chromium import CHROMIUM, DESKTOP, VIDEO, go_to, launch, use_camera, write_clip
+from browser_server import PageServer, serving
+from chromium import CHROMIUM, DESKTOP, VIDEO, go_to, launch, use_camera, write_calm_clip
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 #: Opens the page in a context of the browser: of its options, and what is added to the address.
@@ -21,7 +21,7 @@ OpenPage = Callable[..., Page]
 @pytest.fixture(scope="session")
 def tour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the camera plays: half as wide as the tour, which costs a quarter."""
-    return write_clip(tmp_path_factory.mktemp("clip") / "tour.mjpeg", 640)
+    return write_calm_clip(tmp_path_factory.mktemp("clip") / "tour.y4m", 640)
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +42,16 @@ def browser(playwright: Playwright, tour_clip: Path) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def address(browser: Browser, quick_network: list[str]) -> Iterator[str]:
-    """Of a server with a network that starts in a moment and has nothing to say, which also shows the tour."""
-    with serving(VIDEO, *quick_network) as given:
-        yield given
+def server(playwright: Playwright, quick_network: list[str]) -> Iterator[PageServer]:
+    """With a network that starts in a moment and has nothing to say. It also shows the tour, and has another name."""
+    with serving(VIDEO, *quick_network, "--allow-host", "classroom.test") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def address(server: PageServer) -> str:
+    """Of the page of that server, with the token."""
+    return server.address
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chromium import DESKTOP, PHONE, until
+from chromium import DESKTOP, PHONE, until, use_camera
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ def _violations(page) -> list[str]:
 def test_axe_finds_nothing(open_page, device, scheme):
     page = open_page(starts=False, color_scheme=scheme, **device)
     assert _violations(page) == []
-    page = open_page(color_scheme=scheme, **device)
+    use_camera(page)
     page.locator(".classes button").first.click()
     until(page, "liveGradcam.state.pinned.length === 1")
     assert _violations(page) == []

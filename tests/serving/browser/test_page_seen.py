@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from browser_server import serving
-from chromium import STANDS_STILL, downloads, go_to, launch, until, use_camera, write_clip
+from chromium import STANDS_STILL, downloads, go_to, launch, until, use_camera, write_calm_clip
 from playwright.sync_api import Browser, Page
 
 from live_gradcam.drawing.overlay import Overlay
@@ -38,8 +38,8 @@ def _explanation(numbers: dict) -> Explanation:
 
 @pytest.fixture(scope="module")
 def camera_of_720p(playwright, tmp_path_factory):
-    """A browser whose camera plays the tour as it is."""
-    with closing(launch(playwright, write_clip(tmp_path_factory.mktemp("clip") / "large.mjpeg"))) as browser:
+    """A browser whose camera plays the tour as large as it is."""
+    with closing(launch(playwright, write_calm_clip(tmp_path_factory.mktemp("clip") / "large.y4m"))) as browser:
         yield browser
 
 
@@ -51,8 +51,8 @@ def _opened(browser: Browser, address: str) -> Page:
 
 
 def test_the_page_names_the_cat_the_cup_and_the_tripod(camera_of_720p):
-    with serving() as address:
-        page = _opened(camera_of_720p, address)
+    with serving() as server:
+        page = _opened(camera_of_720p, server.address)
         for name in ("cat", "cup", "tripod"):
             page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
         page.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 
 import pytest
-from browser_server import TOKEN, serving
+from browser_server import TOKEN
 from chromium import go_to, launch, until, use_camera
 
 pytestmark = pytest.mark.slow
@@ -39,35 +38,30 @@ def test_an_unplugged_camera(open_page):
     assert page.locator(".card").is_hidden()
 
 
-def test_an_address_that_gets_no_camera(playwright, tour_clip, quick_network):
+def test_an_address_that_gets_no_camera(playwright, tour_clip, server):
     mapped = "--host-resolver-rules=MAP *.test 127.0.0.1"
-    with (
-        serving(*quick_network, "--allow-host", "classroom.test") as address,
-        closing(launch(playwright, tour_clip, arguments=[mapped])) as browser,
-    ):
+    with closing(launch(playwright, tour_clip, arguments=[mapped])) as browser:
         page = browser.new_page()
-        port = re.search(r":(\d+)/", address)[1]
+        port = server.port
         go_to(page, f"http://classroom.test:{port}/?token={TOKEN}")
         page.locator(".card .first").click()
         page.get_by_role("heading", name="The browser gives no camera to this address").wait_for()
         assert page.locator(".card code").inner_text() == f"ssh -N -L {port}:localhost:{port} classroom.test"
 
 
-def test_a_server_that_comes_back(browser, quick_network):
-    with serving(*quick_network) as address:
-        port = int(re.search(r":(\d+)/", address)[1])
-        page = browser.new_context(locale="en-GB").new_page()
-        go_to(page, address)
-        use_camera(page)
-        page.keyboard.press("2")
-        until(page, "liveGradcam.state.pinned.length === 1")
-        pinned = page.evaluate("liveGradcam.state.pinned[0].index")
-    page.locator(".banner.shown", has_text="The server does not answer").wait_for()
-    with serving(*quick_network, port=port):
-        page.locator(".notice.shown", has_text="Connected again").wait_for(timeout=120_000)
-        until(page, f"liveGradcam.state?.pinned[0]?.index === {pinned}")
-        page.evaluate("liveGradcam.viewing.trips.length = 0")
-        until(page, "liveGradcam.viewing.trips.length > 3")
+def test_a_server_that_comes_back(browser, server):
+    page = browser.new_context(locale="en-GB").new_page()
+    go_to(page, server.address)
+    use_camera(page)
+    page.keyboard.press("2")
+    until(page, "liveGradcam.state.pinned.length === 1")
+    pinned = page.evaluate("liveGradcam.state.pinned[0].index")
+    with server.away():
+        page.locator(".banner.shown", has_text="The server does not answer").wait_for()
+    page.locator(".notice.shown", has_text="Connected again").wait_for(timeout=120_000)
+    until(page, f"liveGradcam.state?.pinned[0]?.index === {pinned}")
+    page.evaluate("liveGradcam.viewing.trips.length = 0")
+    until(page, "liveGradcam.viewing.trips.length > 3")
     page.context.close()
 
 
