@@ -43,8 +43,12 @@ def browser(playwright: Playwright, tour_clip: Path) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def server(playwright: Playwright, quick_network: list[str]) -> Iterator[PageServer]:
-    """With a network that starts in a moment and has nothing to say. It also shows the tour, and has another name."""
-    with serving(VIDEO, *quick_network, "--allow-host", "classroom.test") as started:
+    """With a network that starts in a moment and has nothing to say. It also shows the tour, and has another name.
+
+    What a method and a layer need is not compiled: the page knows nothing of engines.
+    """
+    quick = *quick_network, "--engine", "graph", "--lowering", "off"
+    with serving(VIDEO, *quick, "--allow-host", "classroom.test") as started:
         yield started
 
 
