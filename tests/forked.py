@@ -7,7 +7,6 @@ the interpreter's own end. TensorFlow has no threads before it first computes, a
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import os
 import runpy
@@ -16,7 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -171,9 +170,8 @@ def _import_libraries() -> tuple[int, dict[str, str]]:
     with redirect_stderr(terminal), redirect_stdout(terminal):
         import cv2  # noqa: F401
 
-        with suppress(OSError):  # before PyAV's own X11 is there, with which OpenCV's windows wait for ever
-            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
-        import av  # noqa: F401
+        # isort: split
+        import av  # noqa: F401  after OpenCV: where PyAV's own X11 is there first, OpenCV's windows wait for ever
         import keras  # noqa: F401
         import tensorflow as tf  # noqa: F401
         import typer  # noqa: F401
