@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from toy_networks import called
 
 from live_gradcam import Classifier, Explainer
 from live_gradcam.compiling.affine import affine_of
@@ -145,7 +146,7 @@ def test_the_probabilities_are_those_of_the_users_model(kind: str, engine: str, 
     few_digits = kind in ("float8", "LoRA in int8", "batch norm in float16")
     with caplog.at_level(logging.WARNING):
         explanation = Explainer(unit_classifier(model), engine=engine, tune="off")(frame)
-    expected = model.predict((frame[None, :, :, ::-1] / 255).astype(np.float32), verbose=0)[0]
+    expected = called(model, (frame[None, :, :, ::-1] / 255).astype(np.float32))[0]
     np.testing.assert_allclose(explanation.probabilities, expected, atol=5e-3 if few_digits else 1e-5)
     assert np.ptp(expected) > 0.02
     assert not [record for record in caplog.records if record.name.startswith("live_gradcam")]
@@ -166,7 +167,7 @@ def test_the_map_is_that_of_the_users_model(kind: str) -> None:
 
 
 def probabilities_of(model: keras.Model, frame: np.ndarray) -> np.ndarray:
-    return model.predict((frame[None, :, :, ::-1] / 255).astype(np.float32), verbose=0)[0]
+    return called(model, (frame[None, :, :, ::-1] / 255).astype(np.float32))[0]
 
 
 def test_a_last_layer_that_does_more_than_its_class_says_is_undone_by_its_inverse() -> None:

@@ -72,7 +72,7 @@ def version(name):
 
 metadata.version = version
 metadata.packages_distributions = lambda: {others}
-from live_gradcam import Explainer, Target
+from live_gradcam import Levels, Target
 from live_gradcam.compiling.runtime import describe_compiler
 print(os.environ["XLA_FLAGS"], "compiled-" in os.environ["TF_XLA_FLAGS"], describe_compiler()["tensorflow"])
 """

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from toy_networks import called
 
 from live_gradcam.attribution.logits import without_final_activation
 from live_gradcam.errors import ModelError, UsageError
@@ -70,7 +71,7 @@ def shared_backbone() -> keras.Model:
 def test_the_flat_network_computes_what_the_model_does(build) -> None:
     model = build()
     images = random_images()
-    np.testing.assert_allclose(flat_answer(model, images), model.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(flat_answer(model, images), called(model, images), rtol=1e-5, atol=1e-6)
 
 
 def test_nested_layers_get_full_names_and_shapes() -> None:
@@ -172,7 +173,7 @@ def test_the_head_gets_what_bypasses_the_target_layer() -> None:
     split = split_at(network, find_layer(network, "inside").outputs[0])
     images = random_images()
     values = run(split.trunk, {network.input: images})
-    expected = model.predict(images, verbose=0)
+    expected = called(model, images)
     np.testing.assert_allclose(run(split.head, values)[network.output], expected, rtol=1e-5, atol=1e-6)
     assert [operation.name for operation in split.trunk] == ["before", "inside"]
 
@@ -204,7 +205,7 @@ def ends_in(*ending: keras.Layer, units: int = 3) -> keras.Model:
 def test_the_final_activation_is_left_out_and_the_model_kept(ending, activation: str) -> None:
     model = ends_in(*ending)
     images = random_images() / 255
-    probabilities = model.predict(images, verbose=0)
+    probabilities = called(model, images)
     found = without_final_activation(flatten(model, SIZE))
     network = found.network
     logits = run(network.operations, {network.input: images})[network.output]
@@ -213,7 +214,7 @@ def test_the_final_activation_is_left_out_and_the_model_kept(ending, activation:
         back = keras.ops.softmax(logits) if activation == "softmax" else keras.ops.sigmoid(logits)
         np.testing.assert_allclose(back, probabilities, rtol=1e-4, atol=1e-6)
         assert np.abs(np.asarray(logits) - probabilities).max() > 1e-3
-    np.testing.assert_array_equal(model.predict(images, verbose=0), probabilities)
+    np.testing.assert_array_equal(called(model, images), probabilities)
 
 
 def test_a_convolution_with_softmax_gives_its_logits() -> None:
@@ -224,7 +225,7 @@ def test_a_convolution_with_softmax_gives_its_logits() -> None:
     found = without_final_activation(flatten(model, SIZE))
     images = random_images() / 255
     logits = run(found.network.operations, {found.network.input: images})[found.network.output]
-    np.testing.assert_allclose(keras.ops.softmax(logits), model.predict(images, verbose=0), rtol=1e-4)
+    np.testing.assert_allclose(keras.ops.softmax(logits), called(model, images), rtol=1e-4)
 
 
 def test_one_linear_unit_is_a_value_unless_it_is_said_to_decide() -> None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from toy_networks import called
 
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.errors import ModelError
@@ -71,7 +72,7 @@ def reference(version: str, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def assert_predicts_as_keras_2(path: Path, version: str) -> None:
     images, expected = reference(version, path.name)
-    predictions = load_classifier(path, custom_objects=CUSTOM_OBJECTS).model.predict(images, verbose=0)
+    predictions = called(load_classifier(path, custom_objects=CUSTOM_OBJECTS).model, images)
     tolerance = 1e-2 if path.stem == "half_precision" else 2e-6  # Keras 2 itself is 5e-3 from what exact numbers give
     np.testing.assert_allclose(predictions, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
@@ -118,8 +119,8 @@ def test_half_precision_is_that_of_the_exact_numbers(tmp_path: Path, version: st
     with_configuration(path, lambda config: json.loads(json.dumps(config).replace("mixed_float16", "float32")))
     exact = load_classifier(path).model
     assert exact.get_layer("dense").compute_dtype == "float32"
-    expected = exact.predict(images, verbose=0)
-    np.testing.assert_allclose(half.predict(images, verbose=0), expected, rtol=0, atol=2**-11)
+    expected = called(exact, images)
+    np.testing.assert_allclose(called(half, images), expected, rtol=0, atol=2**-11)
 
 
 @pytest.mark.slow
@@ -155,7 +156,7 @@ def test_marshalled_code_is_run_where_the_file_is_trusted(tmp_path: Path) -> Non
 
     with_configuration(path, changed)
     images, expected = reference("2.15", "code.h5")
-    predictions = load_classifier(path, trust=True).model.predict(images, verbose=0)
+    predictions = called(load_classifier(path, trust=True).model, images)
     np.testing.assert_allclose(predictions, expected, rtol=0, atol=2e-6)
 
 
@@ -242,7 +243,7 @@ def test_a_softmax_that_was_called_as_a_function_is_the_networks_last_activation
     classifier = load_classifier(path)
     assert classifier.model.layers[-1].activation is keras.activations.softmax
     frame = images[0, :, :, ::-1].astype(np.uint8)
-    exact = classifier.model.predict(frame[None, :, :, ::-1].astype(np.float32), verbose=0)[0]
+    exact = called(classifier.model, frame[None, :, :, ::-1].astype(np.float32))[0]
     explanation = Explainer(classifier, maps=1, engine="graph", tune="off")(frame)
     for prediction in explanation.predictions:
         np.testing.assert_allclose(prediction.probability, exact[prediction.index], atol=1e-6)

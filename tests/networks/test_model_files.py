@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from toy_networks import called
 
 from live_gradcam import load_classifier
 from live_gradcam.errors import ModelError
@@ -34,7 +35,7 @@ def model() -> keras.Model:
 
 def predictions(model: keras.Model) -> np.ndarray:
     images = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
-    return model.predict(images, verbose=0)
+    return called(model, images)
 
 
 def refused(path: Path, **settings) -> str:
@@ -60,7 +61,7 @@ def test_the_first_bytes_tell_what_a_file_is(tmp_path: Path, model: keras.Model,
 def test_a_file_of_keras_2_by_any_name(tmp_path: Path) -> None:
     shutil.copy(FIXTURES / "keras2.h5", tmp_path / "mask_detector.model")
     with np.load(FIXTURES / "keras2.npz") as reference:
-        probabilities = load_classifier(tmp_path / "mask_detector.model").model.predict(reference["images"], verbose=0)
+        probabilities = called(load_classifier(tmp_path / "mask_detector.model").model, reference["images"])
         np.testing.assert_allclose(probabilities, reference["expected"], rtol=1e-5)
 
 
