@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from toy_networks import called
 
 from live_gradcam import Classifier, Explainer, load_classifier
 from live_gradcam.attribution.methods.method import load_method
@@ -369,7 +370,7 @@ def test_other_precisions_give_what_float32_does(policy, head, input_dtype, engi
 
 def predicted_by(path: Path, **settings) -> np.ndarray:
     """The probabilities that a loaded file gives for a grey picture."""
-    return load_classifier(path, **settings).model.predict(np.full((1, 16, 16, 3), 0.5), verbose=0)
+    return called(load_classifier(path, **settings).model, np.full((1, 16, 16, 3), 0.5))
 
 
 CUSTOM_OBJECTS = """
@@ -394,7 +395,7 @@ def test_custom_objects_come_from_a_file_that_the_user_names(tmp_path: Path) -> 
     image = keras.Input((16, 16, 3))
     x = mine["Halved"]()(mine["Doubled"]()(layers.Conv2D(4, 3)(image)))
     model = keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
-    expected = model.predict(np.full((1, 16, 16, 3), 0.5), verbose=0)
+    expected = called(model, np.full((1, 16, 16, 3), 0.5))
     for name in ("model.keras", "model.h5"):
         model.save(tmp_path / name)
         with pytest.raises(ModelError, match=r"uses 'Halved'.*--custom-objects FILE\.py") as caught:
@@ -423,7 +424,7 @@ def test_code_in_a_model_file_is_run_by_the_users_will_alone(tmp_path: Path, nam
     image = keras.Input((16, 16, 3))
     x = layers.Conv2D(4, 3)(layers.Lambda(lambda x: x * 3, output_shape=(16, 16, 3))(image))
     model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
-    expected = model.predict(np.full((1, 16, 16, 3), 0.5), verbose=0)
+    expected = called(model, np.full((1, 16, 16, 3), 0.5))
     model.save(tmp_path / name)
     with pytest.raises(ModelError, match=r"Lambda layer, which is code .* --trust-model"):
         load_classifier(tmp_path / name)
@@ -456,8 +457,8 @@ def test_a_saved_model_predicts_and_has_no_map(saved_model: tuple[Path, keras.Mo
     classifier = load_classifier(folder, labels=["a", "b", "c"])
     assert (classifier.name, classifier.input_size) == ("flowers", (16, 16))
     images = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype(np.float32)
-    expected = model.predict(images, verbose=0)
-    np.testing.assert_allclose(classifier.model.predict(images, verbose=0), expected, rtol=1e-5)
+    expected = called(model, images)
+    np.testing.assert_allclose(called(classifier.model, images), expected, rtol=1e-5)
     for explain in (lambda: Explainer(classifier), lambda: check_model(folder, ModelOptions())):
         with pytest.raises(ModelError, match=r'layers cannot be seen.* model\.save\("NAME\.keras"\)') as caught:
             explain()
@@ -514,7 +515,7 @@ def test_a_file_of_keras_2_gives_keras_2s_predictions(tmp_path: Path, older: boo
     before = path.read_bytes()
     classifier = load_classifier(path, preprocessing="unit")
     with np.load(FIXTURES / "keras2.npz") as reference:
-        predictions = classifier.model.predict(reference["images"], verbose=0)
+        predictions = called(classifier.model, reference["images"])
         np.testing.assert_allclose(predictions, reference["expected"], rtol=1e-5)
     assert default_target(flatten(classifier.model, (24, 24))).name == "features/backbone/separable"
     assert path.read_bytes() == before
