@@ -25,6 +25,12 @@ from live_gradcam.compiling.runtime import set_compiler_flags
 if TYPE_CHECKING:  # the process that only shares out the tests need not wait for TensorFlow
     from live_gradcam import Classifier, Explainer
 
+#: XLA compiles in two thirds of the time without LLVM's optimisation of what it writes: only speed needs that. The
+#: commands that tests start by `command_line` have it, as a user's have.
+_UNOPTIMISED = "--xla_backend_optimization_level=0"
+
+if _UNOPTIMISED not in os.environ.get("XLA_FLAGS", ""):  # processes that share the tests have it already
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_UNOPTIMISED}".strip()
 set_compiler_flags()  # as a program's first use of the package does
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
