@@ -317,6 +317,8 @@ def _describe_tuning(fitted: "Fitted") -> str:
 def _describe_tuned_folds(fitted: "Fitted") -> str:
     if fitted.tuned_folds:
         return "For cross-validation the blocks were trained again without each fold."
+    if fitted.is_stopped:  # perhaps before the folds
+        return "Folds do not test the trained blocks."
     return "With --every-fold, folds test the trained blocks."
 
 
