@@ -27,6 +27,7 @@ EXTRAS = {
     "fast": "the engine openvino, with which a start takes a second",
     "heic": "pictures of phones, HEIC",
     "lite": "the networks efficientnet-lite1 and -lite2",
+    "notebook": "a live camera in a cell of a notebook",
     "onnx": "the engine onnxruntime, and export to ONNX",
     "openvino": "the engine openvino, the quickest on most processors",
     "serve": "the page for any browser's camera",

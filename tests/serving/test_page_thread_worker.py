@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +19,12 @@ from live_gradcam.serving.messages import FrameBytes, parse_answer
 from live_gradcam.serving.workers.threads import ThreadLink
 
 _GREY = cv2.imencode(".jpg", np.full((8, 8, 3), 90, np.uint8))[1].tobytes()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: the tests in a browser leave a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def test_it_explains_and_ends():
@@ -36,7 +45,7 @@ def test_it_explains_and_ends():
         await link.close()
         await ending
 
-    asyncio.run(use())
+    run(use())
     assert not [thread for thread in threading.enumerate() if thread.name == "explain"]
 
 
@@ -53,5 +62,5 @@ def test_what_is_logged_stays_where_it_was():
         assert (answer.id, answer.facts["brightness"]) == (7, 90.0)
         await link.close()
 
-    asyncio.run(use())
+    run(use())
     assert (log.propagate, list(log.handlers)) == before

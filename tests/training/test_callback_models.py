@@ -59,7 +59,7 @@ def nested() -> keras.Model:
     return keras.Model(image, layers.Dense(4, activation="softmax")(layers.Dropout(0.5)(x)))
 
 
-@keras.saving.register_keras_serializable("tests")
+@keras.saving.register_keras_serializable("tests of the callback")
 class Subclassed(keras.Model):
     """As many write their models."""
 
