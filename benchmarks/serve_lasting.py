@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import time
@@ -156,9 +157,10 @@ async def _watch(server: Server, jpegs: list[bytes], times: list[float], on_lost
                 if isinstance(message, str):
                     if "Another one goes on" in message:
                         on_lost()
-                    continue
-                times.append(time.perf_counter())
-                newest = parse_answer(message).id
+                    newest = json.loads(message).get("id", 0)  # of a frame that was lost, which is an answer too
+                else:
+                    times.append(time.perf_counter())
+                    newest = parse_answer(message).id
                 for earlier in [one for one in in_flight if one <= newest]:
                     del in_flight[earlier]
 
