@@ -3,7 +3,7 @@
     python benchmarks/serve_lasting.py                                # 20,000 frames, 200 connections
     python benchmarks/serve_lasting.py --frames 2000 --connections 20
     python benchmarks/serve_lasting.py --lose --workers 2 --viewers 8
-    python benchmarks/serve_lasting.py --lose --cluster local --workers 2
+    python benchmarks/serve_lasting.py --lose --cluster local
 
 Four viewers are there at a time. Each has its share of the frames explained, leaves, and the next one comes. With
 `--lose`, one of several workers is killed while all are busy: printed is how long each of its viewers had no answer.
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--cluster", help="as of serve")
     options = parser.parse_args()
-    flags = ["--workers", str(options.workers), "--max-clients", "128"]
-    flags += ["--cluster", options.cluster] if options.cluster else []
+    where = ["--cluster", options.cluster] if options.cluster else ["--workers", str(options.workers)]
+    flags = [*where, "--max-clients", "128"]
     with serving(flags) as server:
         if options.lose:
             asyncio.run(_lose(server, options.viewers, options.before))
