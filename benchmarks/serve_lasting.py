@@ -135,8 +135,10 @@ async def _lose(server: Server, viewers: int, before: float) -> None:
 
 
 def _workers_of(pid: int) -> list[int]:
-    return [one for one in children(pid) if b"multiprocessing" in Path(f"/proc/{one}/cmdline").read_bytes()] or [
-        one for one in children(pid) if b"ray::" in Path(f"/proc/{one}/cmdline").read_bytes()
+    """The processes that explain: of the server, or Ray's of this machine, which are nobody's children."""
+    own = [one for one in children(pid) if b"multiprocessing" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return own or [
+        int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if path.read_bytes().startswith(b"ray::")
     ]
 
 
