@@ -81,6 +81,11 @@ def assert_same(one: Path, other: Path, output: str = "out.mp4") -> None:
     assert sorted(os.listdir(other)) == sorted([output, *NUMBERS])
 
 
+def _said(finished: Finished) -> str:
+    """What it said, without the lines every ten seconds of how far it is: how many there are, the machine decides."""
+    return "".join(line for line in finished.err.splitlines(keepends=True) if not line.endswith(" s to go\n"))
+
+
 def both(tmp_path: Path, source: Path, *more: Any, output: str = "out.mp4") -> tuple[Path, Path, Finished]:
     """Annotate with the fake engine, in one process and in two workers."""
     one, two = tmp_path / "one", tmp_path / "two"
@@ -93,7 +98,7 @@ def both(tmp_path: Path, source: Path, *more: Any, output: str = "out.mp4") -> t
     same = ("status", "frames", "explained", "corrupt_packets", "missing_seconds", "encoder", "converted", "left_out")
     (file,), (parallel_file,) = (json.loads(one_.out)["files"] for one_ in (finished, parallel))
     assert {name: file[name] for name in same} == {name: parallel_file[name] for name in same}
-    assert parallel.err.replace(str(two), str(one)) == finished.err
+    assert _said(parallel).replace(str(two), str(one)) == _said(finished)
     return one, two, parallel
 
 

@@ -257,7 +257,8 @@ def test_a_script_teaches_a_network_that_is_written_and_gone_on_with(
     taught = run(model, teaching=teaching, script=read_script(script, ALL_COMMANDS)).taught
     assert taught is not None
     assert [one.name for one in taught.classes] == ['red "☕"', "class 2", "class 3"]
-    assert all(10 <= one.count <= 18 and one.bursts == 2 for one in taught.classes)
+    # Ten pictures a second, of those that a busy machine explains in time.
+    assert all(4 <= one.count <= 18 and one.bursts == 2 for one in taught.classes), taught.classes
     assert (taught.models, taught.failure, taught.is_unsaved) == ((output,), None, False)
     assert taught.accuracy is not None
     assert taught.accuracy > 0.9  # the last frame of a burst may show the next colour
