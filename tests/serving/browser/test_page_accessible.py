@@ -82,4 +82,4 @@ def test_a_screen_reader_hears_what_is_seen_but_not_every_frame(open_page):
     }""")
     until(page, "said > 0")
     assert region.inner_text() == page.evaluate("liveGradcam.label.said")
-    assert page.evaluate("said < liveGradcam.viewing.trips.length / 5")
+    until(page, "said < liveGradcam.viewing.trips.length / 5")  # which never comes where each frame is said
