@@ -40,6 +40,20 @@ class Progress:
     of_seconds: float | None = None
     result: Result | None = None
 
+    @property
+    def share(self) -> float | None:
+        """How much of the recording is done, 0…1, by its own time; None if its header does not say how long it is."""
+        return min(1.0, max(0.0, self.seconds) / self.of_seconds) if self.of_seconds else None
+
+    def rate(self, elapsed: float) -> float:
+        """Frames per second, after so many seconds of work on the recording."""
+        return self.frames / elapsed if elapsed > 0 else 0.0
+
+    def in_words(self, elapsed: float) -> list[str]:
+        """How far the recording is after so many seconds of work: frames, their rate, and how long it will take yet."""
+        words = [f"{self.frames} frames", f"{self.rate(elapsed):.1f} FPS"]
+        return words + ([f"{elapsed / self.share - elapsed:.0f} s to go"] if self.share else [])
+
 
 #: Is called with each `Progress`. It may be called from another thread than that of `annotate`, but never twice at the
 #: same time. The work waits for it. What it raises ends the work, and is raised by `annotate`.

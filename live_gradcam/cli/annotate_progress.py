@@ -77,18 +77,17 @@ class AnnotateProgress:
             self._total = self._bars.add_task("all", total=progress.recordings, note="")
         if source not in self._tasks:
             self._tasks[source] = self._bars.add_task(source.name, total=progress.of_seconds, note="")
-        note = f"{progress.frames} frames  {_rate(progress, seconds):.1f} FPS"
+        note = f"{progress.frames} frames  {progress.rate(seconds):.1f} FPS"
         self._bars.update(self._tasks[source], completed=progress.seconds, note=note)
         if self._total is not None:
-            self._shares[source] = _share(progress)
+            self._shares[source] = progress.share or 0.0
             note = f"{len(self._begun)} of {progress.recordings} recordings"
             self._bars.update(self._total, completed=sum(self._shares.values()), note=note)
 
     def _line(self, progress: Progress, source: Path, seconds: float) -> str:
-        parts = [f"{progress.frames} frames", f"{_rate(progress, seconds):.1f} FPS"]
-        if share := _share(progress):
-            parts.insert(0, f"{100 * share:.0f} %")
-            parts.append(f"{seconds / share - seconds:.0f} s to go")
+        parts = progress.in_words(seconds)
+        if progress.share:
+            parts.insert(0, f"{100 * progress.share:.0f} %")
         if progress.recordings > 1:
             parts.append(f"recording {len(self._begun)} of {progress.recordings}")
         return f"live-gradcam: {source}: {', '.join(parts)}"
@@ -98,12 +97,3 @@ class AnnotateProgress:
 
     def __exit__(self, *_: object) -> None:
         self._shown.close()
-
-
-def _share(progress: Progress) -> float:
-    """How much of a recording is done, by its own time; 0 where its header does not say how long it is."""
-    return min(1.0, max(0.0, progress.seconds) / progress.of_seconds) if progress.of_seconds else 0.0
-
-
-def _rate(progress: Progress, seconds: float) -> float:
-    return progress.frames / seconds if seconds > 0 else 0.0

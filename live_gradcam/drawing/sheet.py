@@ -164,6 +164,40 @@ class Sheet:
         return axes
 
 
+class ShownAsSheet:
+    """What shows itself as a sheet: at the end of a notebook's cell, as a figure, and in a file."""
+
+    def _sheet(self) -> Sheet:
+        raise NotImplementedError
+
+    def show(self) -> Any:
+        """Draw it as a Matplotlib figure. In a script, `pyplot.show()` opens its window.
+
+        Returns:
+            The axes, an array of (rows, columns): `axes[0, 0].figure` is the figure.
+
+        Raises:
+            LiveGradcamError: Matplotlib is not installed.
+        """
+        return self._sheet().plot()
+
+    def save(self, path: str | Path) -> None:
+        """Write what a notebook shows: as a picture, or as a page that needs no other file if the name ends in .html.
+
+        A file that exists is replaced.
+
+        Raises:
+            OutputError: the format is unknown, or the file cannot be written.
+        """
+        self._sheet().save(path)
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()
+
+    def _repr_png_(self) -> bytes:
+        return self._sheet().png()
+
+
 #: How a page begins that is a file of its own: a browser's own colours, light or dark.
 _PAGE = '<!doctype html>\n<meta charset="utf-8"><meta name="color-scheme" content="light dark">\n'
 

@@ -38,17 +38,19 @@ class ValueRange:
         Raises:
             UsageError: they hold numbers that are not finite.
         """
-        lowest, highest = float(images.min()), float(images.max())
-        if not np.isfinite((lowest, highest)).all():
-            raise UsageError("the pictures hold numbers that are not finite: look for NaN in the data")
-        return cls.between(lowest, highest, is_of_bytes=images.dtype == np.uint8)
+        return cls.between(float(images.min()), float(images.max()), is_of_bytes=images.dtype == np.uint8)
 
     @classmethod
     def between(cls, lowest: float, highest: float, *, is_of_bytes: bool = False) -> ValueRange:
         """The range of pictures whose numbers reach from the lowest to the highest.
 
         Numbers that would be a dark or a pale picture in a usual range are of some other range as likely as not.
+
+        Raises:
+            UsageError: they are not finite.
         """
+        if not np.isfinite((lowest, highest)).all():
+            raise UsageError("the pictures hold numbers that are not finite: look for NaN in the data")
         if is_of_bytes:
             return cls(0, 255, is_usual=True)
         for (black, white), (least, most) in _USUAL:

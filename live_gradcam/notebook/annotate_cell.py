@@ -158,14 +158,7 @@ class _Progress:
         if progress.stage != "annotating" or now - self._drawn < _EVERY:
             return
         self._drawn = now
-        seconds = max(now - self._since, 1e-9)
-        parts = [f"{progress.frames} frames", f"{progress.frames / seconds:.1f} FPS"]
-        share = None
-        if progress.of_seconds:
-            share = min(1.0, max(0.0, progress.seconds) / progress.of_seconds)
-        if share:
-            parts.append(f"{seconds / share - seconds:.0f} s to go")
-        self._shown.update(_Bar(self._name, ", ".join(parts), share))
+        self._shown.update(_Bar(self._name, ", ".join(progress.in_words(now - self._since)), progress.share))
 
 
 class _Bar:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.choices import METHODS
 from live_gradcam.drawing.hud import map_name
-from live_gradcam.drawing.sheet import Pane, Sheet, bars_of
+from live_gradcam.drawing.sheet import Pane, Sheet, ShownAsSheet, bars_of
 from live_gradcam.errors import UsageError
 from live_gradcam.explanations.boxes import DEFAULT_BOXES, with_boxes
 from live_gradcam.explanations.explanation import Target
@@ -29,7 +28,7 @@ _COLUMNS = 4
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(ShownAsSheet):
     """One picture, explained in several ways. At the end of a notebook's cell it shows itself, as a grid.
 
     Attributes:
@@ -70,27 +69,6 @@ class Comparison:
             for one in explanations
         )
 
-    def show(self) -> Any:
-        """Draw the grid as a Matplotlib figure. In a script, `pyplot.show()` opens its window.
-
-        Returns:
-            The axes, an array of (rows, columns): `axes[0, 0].figure` is the figure.
-
-        Raises:
-            LiveGradcamError: Matplotlib is not installed.
-        """
-        return self._sheet().plot()
-
-    def save(self, path: str | Path) -> None:
-        """Write the grid: as a picture, or as a page that needs no other file if the name ends in .html.
-
-        A file that exists is replaced.
-
-        Raises:
-            OutputError: the format is unknown, or the file cannot be written.
-        """
-        self._sheet().save(path)
-
     def _sheet(self) -> Sheet:
         first = self.pictures[0].explanation
         panes = [Pane(name, one.overlay("bgr")) for name, one in zip(self.names, self.pictures, strict=True)]
@@ -101,12 +79,6 @@ class Comparison:
         """The method or the layer, where all have the same."""
         found = {getattr(picture.explanation, what) for picture in self.pictures}
         return found.pop() if len(found) == 1 else ""
-
-    def _repr_html_(self) -> str:
-        return self._sheet().html()
-
-    def _repr_png_(self) -> bytes:
-        return self._sheet().png()
 
 
 def compare(

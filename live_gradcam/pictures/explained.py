@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from live_gradcam.drawing.overlay import DEFAULT_ALPHA, DEFAULT_COLORMAP, Overlay
-from live_gradcam.drawing.sheet import Sheet, blended_with, panels_sheet
+from live_gradcam.drawing.sheet import Sheet, ShownAsSheet, blended_with, panels_sheet
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.explanations.as_json import picture_json
 from live_gradcam.explanations.explanation import Explanation
@@ -25,7 +25,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, repr=False)
-class ExplainedPicture:
+class ExplainedPicture(ShownAsSheet):
     """A picture with its explanation. At the end of a notebook's cell it shows itself.
 
     Attributes:
@@ -105,39 +105,12 @@ class ExplainedPicture:
         drawn = blended_with(self.image, self.explanation.of_map(0), self.drawer(), boxes=self.draws_boxes)
         return np.ascontiguousarray(drawn[..., ::-1]) if channels == "rgb" else drawn
 
-    def show(self) -> Any:
-        """Draw picture, heatmap and overlay as a Matplotlib figure. In a script, `pyplot.show()` opens its window.
-
-        Returns:
-            The axes, an array of (maps, 3): `axes[0, 0].figure` is the figure.
-
-        Raises:
-            LiveGradcamError: Matplotlib is not installed.
-        """
-        return self._sheet().plot()
-
-    def save(self, path: str | Path) -> None:
-        """Write what a notebook shows: as a picture, or as a page that needs no other file if the name ends in .html.
-
-        A file that exists is replaced.
-
-        Raises:
-            OutputError: the format is unknown, or the file cannot be written.
-        """
-        self._sheet().save(path)
-
     def drawer(self) -> Overlay:
         """What draws its maps."""
         return Overlay(self.colormap, self.alpha)
 
     def _sheet(self) -> Sheet:
         return panels_sheet(self.image, self.explanation, self.drawer(), boxes=self.draws_boxes)
-
-    def _repr_html_(self) -> str:
-        return self._sheet().html()
-
-    def _repr_png_(self) -> bytes:
-        return self._sheet().png()
 
 
 def as_dataframe(rows: Iterable[dict[str, Any]]) -> pandas.DataFrame:

@@ -22,7 +22,6 @@ from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.explanations.explanation import Explanation
 
 _log = logging.getLogger(__name__)
@@ -152,11 +151,7 @@ def _timed(options: SessionOptions, names: Sequence[str]) -> dict[str, float]:
                 difference,
                 _TOLERANCES[options.precision],
             )
-    return milliseconds_of({name: _runner(explainer) for name, explainer in explainers.items()})
-
-
-def _runner(explainer: Explainer) -> Callable[[np.ndarray], object]:
-    return lambda frame: explainer(frame)
+    return milliseconds_of(explainers)
 
 
 def _difference(expected: Explanation, answer: Explanation) -> float:

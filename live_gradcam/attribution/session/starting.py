@@ -39,13 +39,12 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     """
     options.check()
     asked = options
+    set_compiler_flags()
     if options.engine == AUTO_ENGINE:
         from live_gradcam.attribution.session.engine_choice import with_engine
 
-        set_compiler_flags()
         options = with_engine(options, let_tensorflow_talk=let_tensorflow_talk)
     is_auto = options.fit == "auto" and options.tiles is None
-    set_compiler_flags()
     seconds: dict[str, float] = {}
     loading = Loading(options, let_tensorflow_talk=let_tensorflow_talk)
     with quiet_tensorflow(enabled=not let_tensorflow_talk), loading.listening():
