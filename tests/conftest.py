@@ -23,6 +23,10 @@ import pytest
 from live_gradcam.compiling.runtime import set_compiler_flags
 
 if TYPE_CHECKING:  # the process that only shares out the tests need not wait for TensorFlow
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Playwright
+
     from live_gradcam import Classifier, Explainer
 
 #: XLA compiles in two thirds of the time without LLVM's optimisation of what it writes: only speed needs that. The
@@ -53,6 +57,16 @@ def explainer(lite0: Classifier) -> Explainer:
     explainer = Explainer(lite0, maps=1)
     explainer.warm_up()
     return explainer
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers. A process can have one, so that all tests share it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with sync_api.sync_playwright() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install jupyterlab")
 
-from chromium import CHROMIUM, launch, write_clip
+from chromium import launch, write_clip
 from notebook_lab import Lab, jupyter_lab, write_notebook
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Playwright
 
 from live_gradcam import LiveCam, SessionOptions, UsageError
 
@@ -21,10 +21,8 @@ _MANY = "{cam}?.viewing.trips.length > 3"
 
 
 @pytest.fixture
-def lab(tmp_path: Path, quick_network: list[str]) -> Iterator[Lab]:
+def lab(tmp_path: Path, playwright: Playwright, quick_network: list[str]) -> Iterator[Lab]:
     """A notebook with a camera, and a browser whose camera plays the tour. Nothing goes wrong in it that it hides."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
     _, model, _, labels, *_ = quick_network
     cells = {
         0: "from live_gradcam import LiveCam, SessionOptions\n"
@@ -38,7 +36,7 @@ def lab(tmp_path: Path, quick_network: list[str]) -> Iterator[Lab]:
     }
     write_notebook(tmp_path / "cam.ipynb", [cells[place] for place in sorted(cells)])
     mistakes: list[str] = []
-    with jupyter_lab(tmp_path) as address, sync_playwright() as playwright:
+    with jupyter_lab(tmp_path) as address:
         browser = launch(playwright, write_clip(tmp_path / "tour.mjpeg", 320))
         page = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB").new_page()
         page.set_default_timeout(60_000)

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 from browser_server import PageServer, serving
-from chromium import CHROMIUM, DESKTOP, VIDEO, go_to, launch, use_camera, write_calm_clip
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from chromium import DESKTOP, VIDEO, go_to, launch, use_camera, write_calm_clip
+from playwright.sync_api import Browser, Page, Playwright
 
 #: Opens the page in a context of the browser: of its options, and what is added to the address.
 OpenPage = Callable[..., Page]
@@ -22,15 +22,6 @@ OpenPage = Callable[..., Page]
 def tour_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the camera plays: half as wide as the tour, which costs a quarter."""
     return write_calm_clip(tmp_path_factory.mktemp("clip") / "tour.y4m", 640)
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    """What starts browsers."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture(scope="session")
