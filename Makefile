@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests are shared out to as many processes as there are processors, four at most: each takes up to 5 GB.
 BESIDE := --numprocesses auto --maxprocesses 4 --dist worksteal
-# What fails beside other tests is run once more by itself: a machine may be busy for a moment. A fault fails again.
+# What fails is run once more by itself: the machine may have been busy for a moment. A fault fails again.
 ONCE_MORE := --last-failed --last-failed-no-failures none
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -26,7 +26,7 @@ demo-fit: $(VENV)/installed-pictures
 # Run the whole test suite: beside one another what can, and then what measures time or memory, by itself.
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(BESIDE) -m "not alone" || $(BIN)/python -m pytest $(ONCE_MORE)
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone || $(BIN)/python -m pytest $(ONCE_MORE)
 
 # Run the tests that are quick.
 quick: $(VENV)/installed-test
