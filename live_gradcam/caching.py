@@ -13,6 +13,8 @@ from live_gradcam.compiling.kept_files import KeptFile, KeptFiles, programs_fold
 from live_gradcam.compiling.runtime import compiled_folders
 from live_gradcam.files import cache_folder
 
+SCHEMA = 1
+
 
 @dataclass(frozen=True)
 class CacheEntry:
@@ -51,6 +53,7 @@ class CacheContents:
     def to_json(self) -> dict[str, Any]:
         """`folder`, `size`, and `entries`: [{`name`, `engine`, `files`, `size`}]. Sizes are in bytes."""
         return {
+            "schema": SCHEMA,
             "folder": str(self.folder),
             "size": self.size,
             "entries": [vars(entry).copy() for entry in self.entries],

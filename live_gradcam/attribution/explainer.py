@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from live_gradcam.listings import Listing
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from live_gradcam.attribution.functions import Functions
     from live_gradcam.attribution.kept.network import KeptNetwork
     from live_gradcam.attribution.options import ExplainerKeywords
     from live_gradcam.attribution.plan import Plan
@@ -87,8 +88,13 @@ class Explainer(Planned):
         """
         explainer = cls.__new__(cls)
         explainer._outline, explainer._plan, explainer._network, explainer._sized = outline, None, network, {}
-        functions = network.functions(outline.options, lambda: explainer.plan, outline)
-        explainer._runner = Runner(outline, functions, None)
+
+        def build() -> Functions:
+            from live_gradcam.attribution.functions import Functions
+
+            return Functions(explainer.plan)
+
+        explainer._runner = Runner(outline, network.functions(outline, build))
         return explainer
 
     def _follow(self, plan: Plan, sharing: Sharing | None = None, network: KeptNetwork | None = None) -> None:
@@ -97,12 +103,12 @@ class Explainer(Planned):
         self._outline: Outline = plan.outline
         self._plan: Plan | None = plan
         self._network: KeptNetwork | None = network
-        functions = Functions(plan) if network is None else network.functions(plan.options, lambda: plan, None)
-        if sharing is None and plan.tiles_may_share:
-            from live_gradcam.attribution.sharing import Sharing
 
-            sharing = Sharing(plan.written.network, plan.one_pass.split, plan.classifier.preprocessing)
-        self._runner = Runner(plan.outline, functions, sharing)
+        def build() -> Functions:
+            return Functions(plan, sharing)
+
+        functions = build() if network is None else network.functions(plan.outline, build, plan)
+        self._runner = Runner(plan.outline, functions)
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
@@ -123,6 +129,10 @@ class Explainer(Planned):
             assert self._network is not None  # or there would be a plan
             self._plan = self._network.build(self._outline.options)
         return self._plan
+
+    def recall(self, what: str, find: Callable[[], bool]) -> bool:
+        """Whether something is so of its network: found out now, or at an earlier start, where that is kept."""
+        return find() if self._network is None else self._network.recall(self._outline.options, what, find)
 
     @property
     def methods(self) -> Listing:
@@ -166,7 +176,7 @@ class Explainer(Planned):
         if plan is None:
             plan = build_plan(self.classifier, options.changed(tune="remembered"))
             return Explainer.of_plan(plan, network=self._network)
-        return Explainer.of_plan(plan, self._runner.sharing, self._network)
+        return Explainer.of_plan(plan, self._runner.functions.built_sharing, self._network)
 
     def of_classifier(self, classifier: Classifier) -> Explainer:
         """A new explainer that differs in the classifier alone, one with the same layers and other weights."""

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from live_gradcam.attribution.methods.method import Passes
 from live_gradcam.attribution.plan import Plan
-from live_gradcam.attribution.shared_start import SharedStart
+from live_gradcam.attribution.sharing import Sharing
 from live_gradcam.compiling.compilation import compile_function
 from live_gradcam.compiling.engines.engine import CompiledFunction
+from live_gradcam.explanations.tiles import Tiling
 
 #: How many rows of a batch are run apart at most: each is compiled by itself.
 _MOST_APART = 4
@@ -27,18 +28,24 @@ class Functions:
 
     Args:
         plan: what they compute.
+        sharing: what tiles share, where that is known of the same network already.
 
     Attributes:
         trace_count: how often the one-pass function has been traced: once for each size of batch that was asked for,
             and number of tiles.
+        sharing: what tiles share; None where they share nothing.
+        built_sharing: the same.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, sharing: Sharing | None = None) -> None:
+        if sharing is None and plan.outline.tiles_may_share:
+            sharing = Sharing(plan.written.network, plan.one_pass.split, plan.classifier.preprocessing)
         self.trace_count = 0
+        self.sharing = self.built_sharing = sharing
         self._plan = plan
         self._compiled: dict[tuple, CompiledFunction] = {}
 
-    def explain(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+    def explain(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
         """The one-pass function for this many frames at a time, of this many tiles each.
 
         Raises:
@@ -46,13 +53,13 @@ class Functions:
         """
         return self._once("explain", batch, tiles, shared)
 
-    def predict(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+    def predict(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
         """The predictions alone, likewise."""
         return self._once("predict", batch, tiles, shared)
 
-    def has_explain(self, tiles: int, shared: SharedStart | None) -> bool:
+    def has_explain(self, tiles: int, shared: Tiling | None) -> bool:
         """Whether the one-pass function for one frame at a time, of this many tiles, is compiled."""
-        return ("explain", 1, tiles, shared) in self._compiled
+        return ("explain", 1, tiles, None if shared is None else shared.cut_at) in self._compiled
 
     @cached_property
     def passes(self) -> Passes | None:
@@ -61,14 +68,20 @@ class Functions:
         start = one_pass.method.passes
         return None if start is None else start(one_pass, self._compile, self._signature(1))
 
-    def _once(self, name: str, batch: int, tiles: int, shared: SharedStart | None) -> CompiledFunction:
-        key = name, batch, tiles, shared
+    @property
+    def are_final(self) -> bool:
+        """Whether the next start would build the same: nothing was left to be timed then."""
+        return self._plan.written.tuner.is_done
+
+    def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
+        key = name, batch, tiles, None if shared is None else shared.cut_at
         if key not in self._compiled:
             apart = self._run_apart(batch * tiles)
-            one_pass = replace(self._plan.one_pass, tiles=tiles, apart=apart, shared=shared)
+            start = self.sharing.start_of(shared) if self.sharing and shared else None
+            one_pass = replace(self._plan.one_pass, tiles=tiles, apart=apart, shared=start)
             pixels, *classes = self._signature(batch, tiles)
             if shared is not None:
-                pixels = tf.TensorSpec((batch, *shared.tiling.size, 3), tf.uint8, name="pixels")
+                pixels = tf.TensorSpec((batch, *shared.size, 3), tf.uint8, name="pixels")
             if name == "explain":
                 self._compiled[key] = self._compile(self._counting(one_pass.explain), [pixels, *classes])
             else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from live_gradcam.attribution.framing import Framing
 from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.target_layers import TargetLayers
+from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.explanations.vocabulary import Vocabulary
 
 
@@ -39,3 +40,10 @@ class Outline:
     rewrites: Mapping[str, int]
     steps: Mapping[str, str] | None = None
     weights: int | None = None
+
+    @property
+    def tiles_may_share(self) -> bool:
+        """Whether tiles are cut, and it pays to compute what they share once."""
+        compiling = self.options.compiling
+        is_xla = check_engine(compiling.engine, compiling.precision).is_xla
+        return self.framing.fit == "tiles" and is_xla and compiling.precision == "f32"

@@ -96,11 +96,6 @@ class Plan:
         """How many numbers the network's weights are."""
         return int(self.classifier.model.count_params())
 
-    @property
-    def tiles_may_share(self) -> bool:
-        """Whether tiles are cut, and it pays to compute what they share once."""
-        return self.framing.fit == "tiles" and self.engine.is_xla and self.options.compiling.precision == "f32"
-
     def with_method(self, method: Method, options: ExplainerOptions) -> Plan:
         """The same network with another method, whose options differ in nothing that the network depends on."""
         return replace(self, options=options, one_pass=self.one_pass.with_method(method))

@@ -12,13 +12,13 @@ from live_gradcam.attribution.answers import explanation_of, predictions_of, raw
 from live_gradcam.attribution.methods.method import ExplainedInput, OnProgress, Passes
 from live_gradcam.attribution.outline import Outline
 from live_gradcam.attribution.targets import as_arrays
+from live_gradcam.attribution.tile_sharing import TileSharing
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.explanations.explanation import Explanation, Prediction, Target
 from live_gradcam.explanations.heatmaps import scale
 from live_gradcam.explanations.tiles import Tiling
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.shared_start import SharedStart
     from live_gradcam.attribution.sharing import Sharing
 
 #: How many inputs go through the network at a time where there are many.
@@ -30,19 +30,32 @@ class RunFunctions(Protocol):
 
     Attributes:
         trace_count: how often the one-pass function has been traced.
+        sharing: what tiles share; None where they share nothing.
+        built_sharing: likewise, where the network is there.
     """
 
     @property
     def trace_count(self) -> int:
         """See the class."""
 
-    def explain(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
-        """The one-pass function for this many frames at a time, of this many tiles each."""
+    @property
+    def sharing(self) -> TileSharing | None:
+        """See the class."""
 
-    def predict(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+    @property
+    def built_sharing(self) -> Sharing | None:
+        """See the class."""
+
+    def explain(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
+        """The one-pass function for this many frames at a time, of this many tiles each.
+
+        Where these share something, `shared` is how whole frames are cut, which the function takes then.
+        """
+
+    def predict(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
         """The predictions alone, likewise."""
 
-    def has_explain(self, tiles: int, shared: SharedStart | None) -> bool:
+    def has_explain(self, tiles: int, shared: Tiling | None) -> bool:
         """Whether the one-pass function for one frame at a time, of this many tiles, is there at once."""
 
     @property
@@ -56,27 +69,24 @@ class Runner:
     Args:
         outline: of what is computed.
         functions: what computes it.
-        sharing: what tiles share; None where they share nothing.
 
     Attributes:
         functions: see above.
-        sharing: see above.
     """
 
-    def __init__(self, outline: Outline, functions: RunFunctions, sharing: Sharing | None) -> None:
+    def __init__(self, outline: Outline, functions: RunFunctions) -> None:
         self.functions = functions
-        self.sharing = sharing
         self._outline = outline
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """Find out what the tiles of frames of (height, width) pixels share."""
         tiling = self._outline.framing.tiling(frame_size)
-        if tiling is not None and self.sharing is not None:
-            self.sharing.expect(tiling)
+        if tiling is not None and self.functions.sharing is not None:
+            self.functions.sharing.expect(tiling)
 
-    def shared_by(self, tilings: Sequence[Tiling | None]) -> SharedStart | None:
-        """What the tiles of frames share that are cut in these ways; None where that is nothing."""
-        return None if self.sharing is None else self.sharing.by(tilings)
+    def shared_by(self, tilings: Sequence[Tiling | None]) -> Tiling | None:
+        """How frames are cut whose tiles share something; None where they share nothing."""
+        return None if self.functions.sharing is None else self.functions.sharing.by(tilings)
 
     def warm_up(self, batch: int, frame_size: tuple[int, int]) -> None:
         """Compile the one-pass function for so many frames of (height, width) pixels at a time.

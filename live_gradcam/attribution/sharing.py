@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from live_gradcam.attribution.photograph import photograph
 from live_gradcam.attribution.shared_start import SharedStart, shared_start
+from live_gradcam.attribution.tile_sharing import TileSharing
 from live_gradcam.explanations.tiles import Cut, Tiling
 from live_gradcam.networks.graph import Network
 from live_gradcam.networks.network_input import network_input
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _TOLERANCE = 1e-5
 
 
-class Sharing:
+class Sharing(TileSharing):
     """What the tiles of frames share, for the ways of cutting that were announced.
 
     Args:
@@ -31,35 +31,32 @@ class Sharing:
     """
 
     def __init__(self, network: Network, split: SplitNetwork, preprocessing: Preprocessing) -> None:
+        super().__init__()
         self._network = network
         self._split = split
         self._preprocessing = preprocessing
-        self._found: dict[Cut, SharedStart | None] = {}
+        self._starts: dict[Cut, SharedStart | None] = {}
 
-    def expect(self, tiling: Tiling) -> None:
-        """Find out what the tiles of frames share that are cut in this way."""
-        if tiling.count == 1 or tiling.cut_at in self._found:
-            return
-        self._found[tiling.cut_at] = None
-        shared = shared_start(self._network, self._split, tiling)
+    def start_of(self, tiling: Tiling) -> SharedStart | None:
+        """What the tiles of frames have in common that are cut in this way; None where that is nothing."""
+        if tiling.cut_at not in self._starts:
+            self._starts[tiling.cut_at] = shared_start(self._network, self._split, tiling)
+        return self._starts[tiling.cut_at]
+
+    def _shares(self, tiling: Tiling) -> bool:
+        """Whether they share something, and what is computed once is what each tile would have by itself."""
+        shared = self.start_of(tiling)
         if shared is None:
-            return
+            return False
         difference = self._difference(shared)
-        if difference <= _TOLERANCE:
-            self._found[tiling.cut_at] = shared
-        else:
+        if difference > _TOLERANCE:
             _log.warning(
                 "tiles are computed one by one, which takes longer: what they would share differs by %.1e of its "
                 "largest value, and %.1e is allowed",
                 difference,
                 _TOLERANCE,
             )
-
-    def by(self, tilings: Sequence[Tiling | None]) -> SharedStart | None:
-        """What the tiles of frames share; None where the frames are not all of a size for which that is known."""
-        cuts = {None if tiling is None else tiling.cut_at for tiling in tilings}
-        cut = cuts.pop()
-        return self._found.get(cut) if cut is not None and not cuts else None
+        return difference <= _TOLERANCE
 
     def _difference(self, shared: SharedStart) -> float:
         """The largest difference to each tile's own, relative to the largest value."""

@@ -51,6 +51,8 @@ class Tuner:
         self.tune = tune
         #: Seconds spent on timing.
         self.seconds = 0.0
+        #: Whether all was timed that was to be: nothing is left for the next start.
+        self.is_done = True
         runtime = _describe_runtime()
         name = hashlib.sha256(json.dumps(runtime, sort_keys=True).encode()).hexdigest()[:16]
         self._path = (folder or cache_folder()) / f"tuning-{name}.json"
@@ -74,6 +76,7 @@ class Tuner:
             return default
         if not self._is_known(key, forms):
             if self.tune == "remembered" or (self.tune == "auto" and self.seconds >= _SECONDS):
+                self.is_done = False
                 return default
             start = time.perf_counter()
             runs = _RUNS[self.tune]

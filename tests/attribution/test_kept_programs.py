@@ -17,6 +17,7 @@ from keras import layers
 from live_gradcam import Explanation, Session, SessionOptions, start_session
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import loading
+from live_gradcam.compiling import tuning
 from live_gradcam.compiling.kept_files import KeptFiles, programs_folder
 from live_gradcam.errors import ModelError
 
@@ -110,6 +111,62 @@ def test_a_second_start_loads_nothing_and_answers_the_same(
     assert files_of(second) == facts
     assert second.explainer.trace_count == 0
     assert loads == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"fit": "tiles", "tiles": 3, "input_size": (64, 64), "score": "margin", "maps": 2},
+        {"precision": "bf16", "layer": "early,late", "method": "layercam", "tune": "off"},
+    ],
+    ids=lambda changes: " ".join(changes) or "defaults",
+)
+def test_a_second_start_with_xla_traces_nothing_and_answers_the_same(
+    options: SessionOptions, loads: list[str], changes: dict
+) -> None:
+    options = replace(options, engine="xla", **changes)
+    look = lambda: Stream((90, 160), None)  # noqa: E731
+    first = start_session(options, look=look)
+    answers = first.explain(FRAME), first.predict(FRAME)
+    facts = files_of(first)
+    loads.clear()
+    second = start_session(options, look=look)
+    assert second.is_ready_for((90, 160))
+    assert_same(answers[0], second.explain(FRAME))
+    assert second.predict(FRAME) == answers[1]
+    assert files_of(second) == facts
+    assert second.explainer.shares_tiles((90, 160)) == first.explainer.shares_tiles((90, 160)) == ("tiles" in changes)
+    assert (second.explainer.trace_count, loads) == (0, [])
+    plain = start_session(replace(options, engine="graph", precision="f32")).explain(FRAME)
+    np.testing.assert_allclose(answers[0].logits, plain.logits, atol=3e-2 if "precision" in changes else 1e-5)
+
+
+def test_with_xla_what_is_missing_is_built_then(options: SessionOptions, loads: list[str]) -> None:
+    options = replace(options, engine="xla")
+    start_session(options)
+    loads.clear()
+    session = start_session(options)
+    switched = session.variant(method="hirescam", layer="early").explain(FRAME)
+    assert loads == [str(options.model)]
+    loads.clear()
+    again = start_session(options).variant(method="hirescam", layer="early")
+    assert_same(again.explain(FRAME), switched)
+    assert loads == []
+
+
+def test_what_was_not_timed_for_lack_of_time_is_not_kept(
+    options: SessionOptions, loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(options, engine="xla")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(tuning, "_SECONDS", 0.0)
+        for _ in range(2):
+            start_session(options).explain(FRAME)
+    assert len(loads) == 2
+    for _ in range(2):
+        start_session(options).explain(FRAME)
+    assert len(loads) == 3
 
 
 def test_a_network_by_name_with_everyday_names(loads: list[str], chelsea: np.ndarray) -> None:

@@ -72,5 +72,5 @@ def test_a_file_that_is_damaged_is_listed_and_removed(filled: Path) -> None:
 def test_a_cache_that_is_empty_or_not_there(folder: Path) -> None:
     assert clear_cache() == 0
     result = CliRunner().invoke(app, ["cache", "--json", "-"])
-    assert json.loads(result.stdout) == {"folder": str(folder), "size": 0, "entries": []}
+    assert json.loads(result.stdout) == {"schema": 1, "folder": str(folder), "size": 0, "entries": []}
     assert CliRunner().invoke(app, ["cache"]).stdout == f"{folder}: 0.0 MiB of programs\n"

@@ -17,8 +17,11 @@ import pytest
 from command_line import run
 from keras import layers
 
+from live_gradcam import cache_contents
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import app
+from live_gradcam.compiling.kept_files import KeptFiles
+from live_gradcam.doctor import Diagnosis, Finding
 from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.live_loop.snapshots import Snapshots
@@ -229,3 +232,16 @@ def test_what_the_video_says_about_itself(here: Here, folder: Path, tmp_path: Pa
     options = said.pop("options")
     assert options["method"] == "grad-cam"
     assert_documented({**said, "options": {}}, "What the video says about itself")
+
+
+def test_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert_documented(cache_contents().to_json(), "cache")
+    KeptFiles().write({"network": {"model": "toy.keras", "engine": "xla"}}, b"a program")
+    (entry,) = cache_contents().to_json()["entries"]
+    assert {f"entries[].{name}" for name in entry} == {field for field in documented("cache") if "[]" in field}
+
+
+def test_doctor() -> None:
+    (finding,) = Diagnosis((Finding("packages", "keras", "3.15"),)).to_json()
+    assert_documented(finding, "doctor")

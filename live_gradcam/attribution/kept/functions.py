@@ -5,21 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from live_gradcam.attribution.kept.sharing import KeptSharing
 from live_gradcam.attribution.outline import Outline
-from live_gradcam.compiling.engines.engine import CompiledFunction, KeepsPrograms
+from live_gradcam.compiling.engines.engine import CompiledFunction, KeepsFunctions
 from live_gradcam.compiling.kept_files import KeptFiles, Key
+from live_gradcam.explanations.tiles import Cut, Tiling
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.functions import Functions
     from live_gradcam.attribution.methods.method import Passes
-    from live_gradcam.attribution.shared_start import SharedStart
+    from live_gradcam.attribution.sharing import Sharing
     from live_gradcam.choices import Precision
 
 _log = logging.getLogger(__name__)
+
+
+class _Which(NamedTuple):
+    """Which function.
+
+    Attributes:
+        name: "explain" or "predict".
+        batch: for how many frames at a time.
+        tiles: of how many tiles each.
+        cut: how these are cut out of whole frames, where they share something.
+    """
+
+    name: str
+    batch: int
+    tiles: int
+    cut: Cut | None
 
 
 class KeptFunctions:
@@ -37,7 +55,7 @@ class KeptFunctions:
         self,
         files: KeptFiles,
         key: Key,
-        engine: KeepsPrograms,
+        engine: KeepsFunctions,
         outline: Outline,
         build: Callable[[], Functions],
     ) -> None:
@@ -46,7 +64,7 @@ class KeptFunctions:
         self._engine = engine
         self._outline = outline
         self._build = build
-        self._ready: dict[tuple[str, int, int], CompiledFunction] = {}
+        self._ready: dict[_Which, CompiledFunction] = {}
 
     @cached_property
     def _built(self) -> Functions:
@@ -57,30 +75,42 @@ class KeptFunctions:
         """How often the one-pass function has been traced in this process."""
         return self._built.trace_count if "_built" in vars(self) else 0
 
-    def explain(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
+    @cached_property
+    def sharing(self) -> KeptSharing | None:
         """See `attribution.functions`."""
-        return self._once("explain", batch, tiles)
+        if not self._outline.tiles_may_share:
+            return None
+        return KeptSharing(self._files, self._key, lambda: self._built.sharing)
 
-    def predict(self, batch: int, tiles: int = 1, shared: SharedStart | None = None) -> CompiledFunction:
-        """See `attribution.functions`."""
-        return self._once("predict", batch, tiles)
+    @property
+    def built_sharing(self) -> Sharing | None:
+        """See `attribution.running`."""
+        return self._built.sharing if "_built" in vars(self) else None
 
-    def has_explain(self, tiles: int, shared: SharedStart | None) -> bool:
+    def explain(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
         """See `attribution.functions`."""
-        return ("explain", 1, tiles) in self._ready
+        return self._once("explain", batch, tiles, shared)
+
+    def predict(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
+        """See `attribution.functions`."""
+        return self._once("predict", batch, tiles, shared)
+
+    def has_explain(self, tiles: int, shared: Tiling | None) -> bool:
+        """See `attribution.functions`."""
+        return _Which("explain", 1, tiles, None if shared is None else shared.cut_at) in self._ready
 
     @property
     def passes(self) -> Passes | None:
         """None: methods of more than one pass are not kept."""
         return None
 
-    def _once(self, name: str, batch: int, tiles: int) -> CompiledFunction:
-        which = name, batch, tiles
+    def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
+        which = _Which(name, batch, tiles, None if shared is None else shared.cut_at)
         if which not in self._ready:
-            self._ready[which] = self._restored(which) or self._compiled(which)
+            self._ready[which] = self._restored(which) or self._compiled(which, shared)
         return self._ready[which]
 
-    def _restored(self, which: tuple[str, int, int]) -> CompiledFunction | None:
+    def _restored(self, which: _Which) -> CompiledFunction | None:
         """A function of an earlier start, run once so that its first call is as fast as the thousandth."""
         program = self._files.read(self._key_of(which))
         if program is None:
@@ -93,28 +123,36 @@ class KeptFunctions:
             return None
         return restored
 
-    def _compiled(self, which: tuple[str, int, int]) -> CompiledFunction:
+    def _compiled(self, which: _Which, shared: Tiling | None) -> CompiledFunction:
         """A function of the plan, which is kept as far as that is possible."""
-        name, batch, tiles = which
         functions = self._built
-        compiled = functions.explain(batch, tiles) if name == "explain" else functions.predict(batch, tiles)
-        try:
-            self._files.write(self._key_of(which), self._engine.program_of(compiled))
-        except Exception as error:  # what cannot be kept is compiled at the next start
-            _log.debug("a program is not kept: %s", error)
+        function = functions.explain if which.name == "explain" else functions.predict
+        compiled = function(which.batch, which.tiles, shared)
+        if functions.are_final:
+            try:
+                self._files.write(self._key_of(which), self._engine.program_of(compiled))
+            except Exception as error:  # what cannot be kept is compiled at the next start
+                _log.debug("a program is not kept: %s", error)
         return compiled
 
-    def _key_of(self, which: tuple[str, int, int]) -> Key:
-        name, batch, tiles = which
-        return {**self._key, "kind": "program", "function": name, "batch": batch, "tiles": tiles}
+    def _key_of(self, which: _Which) -> Key:
+        return {
+            **self._key,
+            "kind": "program",
+            "function": which.name,
+            "batch": which.batch,
+            "tiles": which.tiles,
+            "cut": which.cut,
+        }
 
-    def _zeros(self, which: tuple[str, int, int]) -> list[np.ndarray]:
+    def _zeros(self, which: _Which) -> list[np.ndarray]:
         """Arguments of a function."""
-        name, batch, tiles = which
-        outline = self._outline
-        pixels = np.zeros((batch * tiles, *outline.framing.input_size, 3), np.uint8)
-        classes = np.zeros((batch, outline.maps), np.int32)
-        return [pixels, classes, classes] if name == "explain" else [pixels]
+        shape = (which.batch * which.tiles, *self._outline.framing.input_size)
+        if which.cut is not None:
+            shape = (which.batch, *which.cut[0])
+        pixels = np.zeros((*shape, 3), np.uint8)
+        classes = np.zeros((which.batch, self._outline.maps), np.int32)
+        return [pixels, classes, classes] if which.name == "explain" else [pixels]
 
     @property
     def _precision(self) -> Precision:

@@ -15,9 +15,9 @@ from typing import Any
 from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.choices import ENGINES, METHODS, MODEL_SOURCES
 from live_gradcam.compiling.compilation import check_engine
-from live_gradcam.compiling.engines.engine import KeepsPrograms
+from live_gradcam.compiling.engines.engine import KeepsFunctions
 from live_gradcam.compiling.kept_files import Key
-from live_gradcam.compiling.runtime import processor
+from live_gradcam.compiling.runtime import describe_compiler, processor
 from live_gradcam.networks.card import card_beside
 from live_gradcam.networks.catalog import find_entry, find_source
 from live_gradcam.networks.labels import label_files
@@ -48,9 +48,11 @@ def network_key(model: object, options: ModelOptions, engine: str, threads: int 
         engine: the name of what runs it.
         threads: how many it is to compute with; None for its own choice.
     """
-    if engine not in ENGINES.of_this_package or not isinstance(check_engine(engine), KeepsPrograms):
+    by = check_engine(engine)
+    if engine not in ENGINES.of_this_package or not isinstance(by, KeepsFunctions):
         return None
-    return _key(model, options, {"engine": engine, "threads": threads}, check_engine(engine).packages)
+    more = {"engine": engine, "threads": threads, **({"compiler": describe_compiler()} if by.is_xla else {})}
+    return _key(model, options, more, by.packages)
 
 
 def engines_key(model: object, options: ModelOptions, threads: int | None) -> Key | None:
@@ -102,10 +104,12 @@ def program_key(network: Key, options: ExplainerOptions) -> Key:
 
     Args:
         network: from `network_key`.
-        options: of the explainer.
+        options: of the explainer. What was built with remembered timings alone is only kept where all were there.
     """
     asked = asdict(options)
-    del asked["compiling"]["tune"]  # which is of the forms that XLA takes
+    tune = asked["compiling"].pop("tune")
+    if check_engine(options.compiling.engine).is_xla:  # whose forms of layers are timed
+        asked["compiling"]["tune"] = "auto" if tune == "remembered" else tune
     return {"kind": "outline", "network": network, "options": asked}
 
 

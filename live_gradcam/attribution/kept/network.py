@@ -9,10 +9,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from live_gradcam.attribution.kept.facts import recalled
 from live_gradcam.attribution.kept.functions import KeptFunctions
 from live_gradcam.attribution.kept.keys import is_kept, program_key
 from live_gradcam.attribution.kept.records import NetworkRecord, outline_from_bytes, outline_to_bytes
-from live_gradcam.compiling.engines.engine import KeepsPrograms
+from live_gradcam.compiling.engines.engine import KeepsFunctions
 from live_gradcam.compiling.kept_files import KeptFiles, Key
 from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError
@@ -41,7 +42,7 @@ class KeptNetwork:
     def __init__(
         self,
         key: Key,
-        engine: KeepsPrograms,
+        engine: KeepsFunctions,
         load: Callable[[], Classifier],
         *,
         is_quiet: bool = True,
@@ -80,27 +81,30 @@ class KeptNetwork:
             return Explainer.of_kept(outline_from_bytes(content, options), self)
         return None
 
-    def functions(self, options: ExplainerOptions, plan: Callable[[], Plan], outline: Outline | None) -> RunFunctions:
+    def functions(self, outline: Outline, build: Callable[[], Functions], plan: Plan | None = None) -> RunFunctions:
         """The functions of an explainer, kept where they can be.
 
         Args:
-            options: of the explainer.
-            plan: builds its plan, or has it.
-            outline: what is known of it from an earlier start; None where the plan is there.
+            outline: of its plan.
+            build: makes them of the plan.
+            plan: where there is one: what is known of it is kept too.
         """
-
-        def build() -> Functions:
-            from live_gradcam.attribution.functions import Functions
-
-            return Functions(plan())
-
-        if not is_kept(options):
+        if not is_kept(outline.options):
             return build()
-        key = program_key(self._key, options)
-        if outline is None:
-            outline = plan().outline
-            self._keep_outline(key, plan())
+        key = program_key(self._key, outline.options)
+        if plan is not None and plan.written.tuner.is_done:
+            self._keep_outline(key, plan)
         return KeptFunctions(self._files, key, self._engine, outline, build)
+
+    def recall(self, options: ExplainerOptions, what: str, find: Callable[[], bool]) -> bool:
+        """Whether something is so of an explainer, as an earlier start has found it out.
+
+        Args:
+            options: of the explainer.
+            what: a name for it.
+            find: finds it out.
+        """
+        return recalled(self._files, {**program_key(self._key, options), "kind": "fact", "what": what}, find)
 
     def _keep_outline(self, key: Key, plan: Plan) -> None:
         """Keep a plan's outline, with what takes the plan to work out."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session.options import SessionOptions
 from live_gradcam.compiling.compilation import check_engine
-from live_gradcam.compiling.engines.engine import KeepsPrograms
+from live_gradcam.compiling.engines.engine import KeepsFunctions, KeepsPrograms
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_threads, use_threads
+from live_gradcam.compiling.tensorflow_alone import import_tensorflow_alone
 from live_gradcam.networks.catalog import load_with_options
 
 if TYPE_CHECKING:
@@ -51,10 +52,16 @@ class Loading:
 
     def get_ready(self) -> None:
         """Import TensorFlow where it will be needed."""
+        threads = self._options.threads
         if self._known is None:
             import_tensorflow(self._options)
-        elif self._options.threads is not None:
-            use_threads(self._options.threads)
+        elif isinstance(check_engine(self._options.engine), KeepsPrograms):
+            if threads is not None:
+                use_threads(threads)
+        else:
+            import_tensorflow_alone()
+            if threads is not None:
+                set_threads(threads)
 
     @property
     def network(self) -> Classifier | NetworkRecord:
@@ -116,7 +123,7 @@ class Loading:
         if key is None:
             return None
         engine = check_engine(options.engine)
-        assert isinstance(engine, KeepsPrograms)  # or there would be no key
+        assert isinstance(engine, KeepsFunctions)  # or there would be no key
         return KeptNetwork(key, engine, self._load, is_quiet=self._is_quiet)
 
     @cached_property

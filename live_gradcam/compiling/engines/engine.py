@@ -57,8 +57,8 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class KeepsPrograms(Protocol):
-    """An engine whose compiled functions can be kept for the next start, which needs no TensorFlow then."""
+class KeepsFunctions(Protocol):
+    """An engine whose compiled functions can be kept for the next start, which loads and checks no network then."""
 
     def program_of(self, compiled: CompiledFunction) -> bytes:
         """A function that `compile` gave, with all that it needs, to be kept.
@@ -77,3 +77,14 @@ class KeepsPrograms(Protocol):
         Raises:
             Exception: whatever the engine raises for a program that it cannot take.
         """
+
+
+@runtime_checkable
+class KeepsPrograms(KeepsFunctions, Protocol):
+    """An engine whose kept functions need no TensorFlow.
+
+    Attributes:
+        runs_alone: True.
+    """
+
+    runs_alone: bool

@@ -28,6 +28,7 @@ class OpenVino:
     install = "live-gradcam[openvino]"
     precisions: tuple[Precision, ...] = ("f32", "bf16")
     is_xla = False
+    runs_alone = True
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""
@@ -37,7 +38,7 @@ class OpenVino:
         return _Compiled(openvino.compile_model(model, "CPU", _settings(precision)), names, traced.structured_outputs)
 
     def program_of(self, compiled: CompiledFunction) -> bytes:
-        """See `KeepsPrograms`: a line with the names of arguments and results, and what OpenVINO gives."""
+        """See `KeepsFunctions`: a line with the names of arguments and results, and what OpenVINO gives."""
         assert isinstance(compiled, _Compiled)
         names = json.dumps({"arguments": compiled.arguments, "results": list(compiled.results)})
         program = io.BytesIO()
@@ -46,7 +47,7 @@ class OpenVino:
         return program.getvalue()
 
     def restore(self, program: memoryview, precision: Precision) -> CompiledFunction:
-        """See `KeepsPrograms`."""
+        """See `KeepsFunctions`."""
         openvino = _openvino()
         line = bytes(program[:_LONGEST_LINE]).partition(b"\n")[0]
         names = json.loads(line)

@@ -40,6 +40,9 @@ class Classroom:
     @cached_property
     def is_open(self) -> bool:
         """Whether the network can be taught, as far as that is seen before anything is compiled."""
+        return self._session.explainer.recall("it can be taught", self._can_be_taught)
+
+    def _can_be_taught(self) -> bool:
         from live_gradcam.fitting.taught_session import teacher_of
 
         try:
