@@ -68,12 +68,15 @@ class FakeEngine:
         maps: how many maps there are without targets.
         topk: how many predictions.
         seconds: how long a frame takes.
+        callers: how many threads explain at a time where that is timed.
 
     Attributes:
         calls: of each group of frames the numbers that they show, and the place of the first and the size of the group.
     """
 
-    def __init__(self, *, targets: Sequence[int] = (), maps: int = 1, topk: int = 3, seconds: float = 0.0) -> None:
+    def __init__(
+        self, *, targets: Sequence[int] = (), maps: int = 1, topk: int = 3, seconds: float = 0.0, callers: int = 1
+    ) -> None:
         self.targets = tuple(map(Target, targets))
         self.start_s: dict[str, float] = {}
         self.options = SessionOptions()
@@ -81,13 +84,16 @@ class FakeEngine:
         self.description = ("fake", "grad-cam")
         self.vocabulary = Vocabulary(LABELS)
         self.rewrites: dict[str, int] = {}
-        self._maps, self._topk, self._seconds = maps, topk, seconds
+        self._maps, self._topk, self._seconds, self._callers = maps, topk, seconds, callers
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """It is always ready."""
 
     def fastest_batch(self, frame_size: tuple[int, int]) -> int:
         return 4
+
+    def fastest_callers(self, frame_size: tuple[int, int], batch: int) -> int:
+        return self._callers
 
     def noise_floor(self, frame_size: tuple[int, int]) -> float:
         return 0.25

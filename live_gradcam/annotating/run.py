@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from itertools import chain
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from live_gradcam.flow.overlap import Behind
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.frame import Frame
 
-#: Timing batches takes two more compilations, which pay from this many frames on.
+#: Timing batches takes two more compilations, and timing callers a second. Both pay from this many frames on.
 _WORTH_TIMING = 1000
 
 
@@ -84,9 +84,14 @@ def annotate_recording(
         sidecars = stack.enter_context(OpenSidecars(job, options))
         file = stack.enter_context(AnnotatedFile(planned, reader, options))
         output = _Output(file, source, sidecars, batch)
-        group = options.batch or _fastest_batch(session, size, options, reader.expected_frames)
-        frames = explained(chain([first], source.frames), session, stride=options.stride, batch=group)
-        is_complete = _draw_and_write(frames, _Painter(options, tracker, sidecars.take_numbers), output, batch.stop)
+        group, callers = options.batch or 1, 1
+        if options.stride == 1 and (reader.expected_frames or 0) >= _WORTH_TIMING:
+            group = options.batch or session.fastest_batch(size)
+            callers = session.fastest_callers(size, group)
+        every = chain([first], source.frames)
+        frames = explained(every, session, stride=options.stride, batch=group, callers=callers)
+        painter = _Painter(options, tracker, sidecars.take_numbers)
+        is_complete = _draw_and_write(stack.enter_context(closing(frames)), painter, output, batch.stop)
         output.finish(complete=is_complete)
     return AnnotateSummary(
         frames=file.frames_written,
@@ -168,7 +173,7 @@ class _Output:
 
 
 def _draw_and_write(
-    frames: Iterator[tuple[Frame, Explanation | None]], painter: _Painter, output: _Output, stop: StopRequest
+    frames: Iterable[tuple[Frame, Explanation | None]], painter: _Painter, output: _Output, stop: StopRequest
 ) -> bool:
     """Draw and write frames in threads of their own, while the next are explained. Returns whether these are all."""
     with (
@@ -187,10 +192,3 @@ def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceErr
     if options.start is not None:
         return SourceError(f"{job.source} has no readable frame after --start {float(options.start):g} s")
     return SourceError(f"no frame of {job.source} can be read")
-
-
-def _fastest_batch(
-    session: Session, frame_size: tuple[int, int], options: AnnotateOptions, expected_frames: int | None
-) -> int:
-    is_worth_it = options.stride == 1 and (expected_frames or 0) >= _WORTH_TIMING
-    return session.fastest_batch(frame_size) if is_worth_it else 1

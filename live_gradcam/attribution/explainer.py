@@ -19,7 +19,7 @@ from live_gradcam.attribution.planned import Planned
 from live_gradcam.attribution.running import Runner
 from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
-from live_gradcam.attribution.timing import fastest_batch, time_of_frame
+from live_gradcam.attribution.timing import fastest_batch, fastest_callers, time_of_frame
 from live_gradcam.choices import METHODS, Fit
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.listings import Listing
@@ -291,6 +291,22 @@ class Explainer(Planned):
             frame_size: (height, width) of the frames in pixels.
         """
         return fastest_batch(self.at_size(frame_size), frame_size)
+
+    def fastest_callers(self, frame_size: tuple[int, int], batch: int = 1) -> int:
+        """How many threads that call this at a time have the most frames explained: as `fastest_batch`.
+
+        Each frame takes longer than alone. It is one where others gain nothing, or may not call.
+
+        Args:
+            frame_size: (height, width) of the frames in pixels.
+            batch: how many frames each call explains.
+        """
+        return fastest_callers(self, frame_size, batch)
+
+    @property
+    def takes_many_passes(self) -> bool:
+        """Whether the method takes many passes for a frame, one after the other."""
+        return self._runner.functions.passes is not None
 
     # --- explaining -----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -44,6 +45,7 @@ class Functions:
         self.sharing = self.built_sharing = sharing
         self._plan = plan
         self._compiled: dict[tuple, CompiledFunction] = {}
+        self._compiling = threading.Lock()  # several threads may be the first to need a function
 
     def explain(self, batch: int, tiles: int = 1, shared: Tiling | None = None) -> CompiledFunction:
         """The one-pass function for this many frames at a time, of this many tiles each.
@@ -75,18 +77,22 @@ class Functions:
 
     def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
         key = name, batch, tiles, None if shared is None else shared.cut_at
-        if key not in self._compiled:
-            apart = self._run_apart(batch * tiles)
-            start = self.sharing.start_of(shared) if self.sharing and shared else None
-            one_pass = replace(self._plan.one_pass, tiles=tiles, apart=apart, shared=start)
-            pixels, *classes = self._signature(batch, tiles)
-            if shared is not None:
-                pixels = tf.TensorSpec((batch, *shared.size, 3), tf.uint8, name="pixels")
-            if name == "explain":
-                self._compiled[key] = self._compile(self._counting(one_pass.explain), [pixels, *classes])
-            else:
-                self._compiled[key] = self._compile(one_pass.predict, [pixels])
+        if key not in self._compiled:  # frames that need nothing new do not wait
+            with self._compiling:
+                if key not in self._compiled:
+                    self._compiled[key] = self._compile_one(name, batch, tiles, shared)
         return self._compiled[key]
+
+    def _compile_one(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
+        apart = self._run_apart(batch * tiles)
+        start = self.sharing.start_of(shared) if self.sharing and shared else None
+        one_pass = replace(self._plan.one_pass, tiles=tiles, apart=apart, shared=start)
+        pixels, *classes = self._signature(batch, tiles)
+        if shared is not None:
+            pixels = tf.TensorSpec((batch, *shared.size, 3), tf.uint8, name="pixels")
+        if name == "explain":
+            return self._compile(self._counting(one_pass.explain), [pixels, *classes])
+        return self._compile(one_pass.predict, [pixels])
 
     def _signature(self, batch: int, tiles: int = 1) -> list[tf.TensorSpec]:
         """Of the one-pass function."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from live_gradcam.flow.threads import DetachedThread
@@ -24,7 +25,10 @@ _SAMPLED = 32
 
 
 class Notice(Protocol):
-    """Looks at what is explained, and says something once where there is something to say."""
+    """Looks at what is explained, and says something once where there is something to say.
+
+    Several threads may explain, and have it look.
+    """
 
     def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """Take note of an explained frame.
@@ -41,13 +45,15 @@ class EmptyMaps:
 
     def __init__(self) -> None:
         self._said: set[tuple[str, str, str]] = set()
+        self._looking = threading.Lock()
 
     def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """See `Notice`."""
         made_by = explanation.method, explanation.layer, explanation.fit
-        if made_by in self._said or explanation.heatmaps[0].any():
-            return
-        self._said.add(made_by)
+        with self._looking:
+            if made_by in self._said or explanation.heatmaps[0].any():
+                return
+            self._said.add(made_by)
         target = explanation.targets[0].label
         if explanation.against:
             _log.warning("the map is empty: at %s nothing speaks against %s", explanation.layer, target)
@@ -70,15 +76,17 @@ class GuessedPixels:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._is_done = False
+        self._looking = threading.Lock()
 
     def look_at(self, frame: np.ndarray, explanation: Explanation, *, wait: bool = True) -> None:
         """See `Notice`."""
-        if self._is_done:
-            return
-        pixels = frame if wait else _sample(frame)
-        if pixels.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
-            return
-        self._is_done = True
+        with self._looking:
+            if self._is_done:
+                return
+            pixels = frame if wait else _sample(frame)
+            if pixels.std() < _LEAST_DEVIATION:  # of a black frame all scales are alike
+                return
+            self._is_done = True
         if wait:
             self._compare(frame, explanation)
         else:

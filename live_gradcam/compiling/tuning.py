@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _SECONDS = 8.0
 #: How many frames at a time may be explained.
 BATCHES = (1, 2, 4)
+#: How many threads may explain at a time, and how many frames each is timed with.
+CALLERS, _FRAMES_OF_CALLER = (1, 2), 2
 #: How much faster than the form by rule another one must be: less may be chance.
 _MARGIN = 0.95
 #: A form this much slower than the best in its first run is not run again.
@@ -97,18 +99,33 @@ class Tuner:
         Returns:
             One of `BATCHES`; 1 where nothing is to be timed, or no other is faster beyond doubt.
         """
+        return self._choose_count(f"batch of {key}", run, BATCHES)
+
+    def choose_callers(self, key: str, run: Callable[[int, int], object]) -> int:
+        """How many threads that explain at a time take the least time for a frame.
+
+        Args:
+            key: as for `choose_batch`.
+            run: has so many threads explain so many frames each.
+
+        Returns:
+            One of `CALLERS`, as `choose_batch`.
+        """
+        return self._choose_count(f"callers of {key}", lambda callers: run(callers, _FRAMES_OF_CALLER), CALLERS)
+
+    def _choose_count(self, key: str, run: Callable[[int], object], counts: tuple[int, ...]) -> int:
+        """The count whose run takes the least time for each; 1 unless another one is faster beyond doubt."""
         if self.tune == "off":
             return 1
-        key = f"batch of {key}"
-        if not self._is_known(key, map(str, BATCHES)):
+        if not self._is_known(key, map(str, counts)):
             if self.tune == "remembered":
                 return 1
             start = time.perf_counter()
-            self._timings[key] = _time_batches(run, runs=_RUNS[self.tune])
+            self._timings[key] = _time_counts(run, counts, runs=_RUNS[self.tune])
             self._timed.add(key)
             self.seconds += time.perf_counter() - start
             self.remember()
-        timings = {batch: self._timings[key][str(batch)] for batch in BATCHES}
+        timings = {count: self._timings[key][str(count)] for count in counts}
         best = min(timings, key=timings.__getitem__)
         return best if timings[best] < _MARGIN * timings[1] else 1
 
@@ -207,13 +224,13 @@ def _time_runs(run: Callable[[], object]) -> float:
     return 1e3 * float(np.quantile(times, 0.25))
 
 
-def _time_batches(run: Callable[[int], object], *, runs: int) -> dict[str, float]:
-    """Milliseconds a frame of each size of batch: medians of runs in turn."""
-    times: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+def _time_counts(run: Callable[[int], object], counts: tuple[int, ...], *, runs: int) -> dict[str, float]:
+    """Milliseconds for each one of a count, such as the frames of a batch: medians of runs in turn."""
+    times: dict[int, list[float]] = {count: [] for count in counts}
     for turn in range(-1, 2 * runs):
-        for batch in BATCHES:
+        for count in counts:
             start = time.perf_counter()
-            run(batch)
+            run(count)
             if turn >= 0:  # the turn before compiles
-                times[batch].append(1e3 * (time.perf_counter() - start) / batch)
-    return {str(batch): float(np.median(values)) for batch, values in times.items()}
+                times[count].append(1e3 * (time.perf_counter() - start) / count)
+    return {str(count): float(np.median(values)) for count, values in times.items()}

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import random
+import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +31,8 @@ from live_gradcam.drawing.panels import three_panels
 from live_gradcam.drawing.views import compose
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.boxes import BoxOptions, SteadyBoxes
+from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.reader import VideoReader
 
@@ -371,6 +374,60 @@ def test_a_long_file_is_explained_in_the_fastest_groups(tmp_path: Path, monkeypa
     engine = FakeEngine()
     annotated(make_video(tmp_path / "in.mp4", pictures(19)), tmp_path / "out.mp4", engine=engine)
     assert [numbers for numbers, _, _ in engine.calls] == [[n] for n in range(19)]
+
+
+class TwoAtATime(FakeEngine):
+    """Explains a frame when another thread does so too, the later frame first."""
+
+    def __init__(self) -> None:
+        super().__init__(callers=2)
+        self.both = threading.Barrier(2)
+        self.later_is_done = threading.Event()
+
+    def explain_batch(self, images: Sequence[np.ndarray], size: int, *, place: int = 0) -> list[Explanation]:
+        is_earlier = number_of(images[0]) % 2 == 0
+        self.both.wait(60)
+        if is_earlier:
+            assert self.later_is_done.wait(60)
+            self.later_is_done.clear()
+        explanations = super().explain_batch(images, size, place=place)
+        if not is_earlier:
+            self.later_is_done.set()
+        return explanations
+
+
+def test_two_frames_at_a_time_give_the_same_files_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("live_gradcam.annotating.run._WORTH_TIMING", 20)
+    source = make_video(tmp_path / "in.mp4", pictures(24))
+    engine = TwoAtATime()
+    for name, explains in (("one", FakeEngine()), ("two", engine)):
+        path = tmp_path / name
+        annotated(source, path.with_suffix(".mp4"), engine=explains, jsonl=path.with_suffix(".jsonl"), batch=1)
+    assert [numbers for numbers, _, _ in engine.calls[:4]] == [[1], [0], [3], [2]]
+    for ending in (".mp4", ".jsonl"):
+        assert (tmp_path / f"two{ending}").read_bytes() == (tmp_path / f"one{ending}").read_bytes()
+
+
+def test_of_two_frames_at_a_time_those_before_a_stop_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live_gradcam.annotating.run._WORTH_TIMING", 20)
+    stop = StopRequest()
+    jsonl = tmp_path / "out.jsonl"
+
+    def stop_after_some(event: object) -> None:
+        stop.requested = stop.requested or len(engine.calls) >= 10
+
+    engine = FakeEngine(callers=2)
+    source = make_video(tmp_path / "in.mp4", pictures(100))
+    summary = annotated(
+        source, tmp_path / "out.mp4", engine=engine, stop=stop, jsonl=jsonl, batch=1, on_progress=stop_after_some
+    )
+    numbers = [record["predictions"][0]["index"] for record in records(jsonl) if "predictions" in record]
+    assert summary.stopped
+    assert summary.frames < 100
+    assert numbers == list(range(summary.frames))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("side-by-side")]
 
 
 @pytest.mark.parametrize(

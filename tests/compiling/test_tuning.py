@@ -145,3 +145,22 @@ def test_full_times_batches_anew_once(tmp_path: Path) -> None:
         batches.clear()
         full.choose_batch("network", batches.append)
         assert bool(batches) == timed_anew
+
+
+@pytest.mark.parametrize(("gain", "callers"), [(1.4, 2), (1.02, 1), (0.8, 1)])
+def test_two_callers_where_they_are_faster_beyond_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gain: float, callers: int
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("live_gradcam.compiling.tuning.time.perf_counter", lambda: now)
+
+    def run(callers: int, frames: int) -> None:
+        nonlocal now
+        now += frames * {1: 1.0, 2: 2 / gain}[callers]
+
+    assert Tuner("remembered", tmp_path).choose_callers("network", run) == 1
+    assert now == 0
+    assert Tuner("auto", tmp_path).choose_callers("network", run) == callers
+    remembered = Tuner("remembered", tmp_path)
+    assert remembered.choose_callers("network", lambda *_: pytest.fail("it is remembered")) == callers
+    assert Tuner("off", tmp_path).choose_callers("network", run) == 1

@@ -230,6 +230,10 @@ class Session(Planned):
         """How many frames of (height, width) pixels at a time take the least time each: see `Explainer`."""
         return self.explainer.fastest_batch(frame_size)
 
+    def fastest_callers(self, frame_size: tuple[int, int], batch: int = 1) -> int:
+        """How many threads that explain at a time have the most frames explained: see `Explainer`."""
+        return self.explainer.fastest_callers(frame_size, batch)
+
     @property
     def methods(self) -> Listing:
         """The names of the methods that are quick enough for a camera; `Explainer.methods` has all."""

@@ -49,11 +49,22 @@ class Engine(Protocol):
             precision: of its products.
 
         Returns:
-            The compiled function. It is called from one thread at a time.
+            The compiled function. It is called from one thread at a time, unless the engine `TakesCallers`.
 
         Raises:
             Exception: whatever the engine raises for a function that it cannot compile.
         """
+
+
+@runtime_checkable
+class TakesCallers(Protocol):
+    """An engine whose compiled functions several threads may call at a time.
+
+    Attributes:
+        most_callers: how many threads, as many as can be of use.
+    """
+
+    most_callers: int
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ class Graph:
     install = ""
     precisions: tuple[Precision, ...] = ("f32",)
     is_xla = False
+    most_callers = 2
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""

@@ -25,6 +25,7 @@ class OnnxRuntime:
     install = "live-gradcam[onnx]"
     precisions: tuple[Precision, ...] = ("f32",)
     is_xla = False
+    most_callers = 2
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""
