@@ -17,11 +17,13 @@ import numpy as np
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.attribution.start import StartSession
+from live_gradcam.attribution.timing import takes_callers
 from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.drawing.hud import draw_predictions
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.errors import SourceError, check_number
 from live_gradcam.flow.metrics import StageTimings, percentiles_ms
+from live_gradcam.flow.side_by_side import side_by_side
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.opening import open_source
@@ -34,6 +36,8 @@ SCHEMA = 1
 _SYNTHETIC_RATE = Fraction(30)
 _TIME_BASE = Fraction(1, 90_000)
 _SETTLING_PAIRS = 5
+#: Two frames at a time are compared with one in turns of so many frames.
+_TURN = 10
 _DRIFT_PIXELS = 7
 
 
@@ -106,7 +110,8 @@ def bench(
         The report, as plain values: see docs/json.md. `fps` counts frames that are read, explained, drawn and encoded
         one after the other; `latency_ms` is from a frame being there to its picture being drawn; `stages_ms`,
         `forward_ms` (predictions only) and `explain_ms` (predictions and Grad-CAM) are medians; `gradcam_overhead` is
-        the median of the ratios of pairs, explaining and predicting the same new frame in turn; `compile_s` is tracing
+        the median of the ratios of pairs, explaining and predicting the same new frame in turn; `two_at_a_time` is what
+        two threads explain together, in turn with one: frames per second, and their ratio; `compile_s` is tracing
         and compiling, and `start_s` the whole start by part; `time_to_first_frame_s` counts from the process's start.
         `agreement` compares with full precision: None for a session of full precision, else the share of frames with
         the same top class, and the mean and least correlation of the maps of one class.
@@ -131,6 +136,7 @@ def bench(
     time_to_first_frame = time.perf_counter() - begun
     forward, explained, ratios = _compare(stream, started, frames)
     timings, latencies, seconds = _run_stages(stream, started, overlay, frames)
+    two_at_a_time = _compare_callers(stream, started, frames) if takes_callers(started.explainer) else None
     agreement = None
     if options.precision != "f32":
         reference = start(replace(options, precision="f32"), look=look)
@@ -153,6 +159,7 @@ def bench(
         "forward_ms": 1e3 * float(np.median(forward)),
         "explain_ms": 1e3 * float(np.median(explained)),
         "gradcam_overhead": float(np.median(ratios)),
+        "two_at_a_time": two_at_a_time,
         "agreement": agreement,
         "compile_s": started.start_s["compile"],
         "start_s": started.start_s,
@@ -181,6 +188,25 @@ def _compare(stream: Iterator[Frame], session: Session, pairs: int) -> tuple[lis
             explain.append(seconds[False])
             ratios.append(seconds[False] / seconds[True])
     return forward, explain, ratios
+
+
+def _compare_callers(stream: Iterator[Frame], session: Session, frames: int) -> dict[str, float]:
+    """The same frames explained one at a time and two at a time, in turns, the order swapped from turn to turn."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(-1, max(1, frames // _TURN)):
+        images = [frame.image for frame in itertools.islice(stream, _TURN)]
+        for callers in (1, 2) if turn % 2 else (2, 1):
+            start = time.perf_counter()
+            for _ in side_by_side(session.explain, images, callers):
+                pass
+            if turn >= 0:
+                rates[callers].append(len(images) / (time.perf_counter() - start))
+    ratios = [two / one for one, two in zip(rates[1], rates[2], strict=True)]
+    return {
+        "fps": float(np.median(rates[2])),
+        "fps_of_one": float(np.median(rates[1])),
+        "gain": float(np.median(ratios)),
+    }
 
 
 def _compare_answers(stream: Iterator[Frame], session: Session, reference: Session, frames: int) -> dict[str, float]:

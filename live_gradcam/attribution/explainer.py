@@ -295,7 +295,7 @@ class Explainer(Planned):
     def fastest_callers(self, frame_size: tuple[int, int], batch: int = 1) -> int:
         """How many threads that call this at a time have the most frames explained: as `fastest_batch`.
 
-        Each frame takes longer than alone. It is one where others gain nothing, or may not call.
+        Each frame takes longer than alone. One where others gain nothing, or may not call (`timing.takes_callers`).
 
         Args:
             frame_size: (height, width) of the frames in pixels.

@@ -50,16 +50,24 @@ def fastest_batch(explainer: Explainer, frame_size: tuple[int, int]) -> int:
     )
 
 
-def fastest_callers(explainer: Explainer, frame_size: tuple[int, int], batch: int) -> int:
-    """How many threads that explain frames of (height, width) pixels at a time have the most of them explained.
+def takes_callers(explainer: Explainer) -> bool:
+    """Whether two threads may explain at a time, on two cores or more.
 
-    One where the engine takes no more, where one core or thread computes, and where a call is not by itself: of methods
-    of many passes, and with the fit native.
+    Not where a call is not by itself: of methods of many passes, and with the fit native.
     """
     engine = ENGINES.load(explainer.engine)
     if not isinstance(engine, TakesCallers) or engine.most_callers < max(CALLERS):
-        return 1
-    if threads() == 1 or os.cpu_count() == 1 or explainer.fit == "native" or explainer.takes_many_passes:
+        return False
+    has_cores = threads() != 1 and os.cpu_count() != 1
+    return has_cores and explainer.fit != "native" and not explainer.takes_many_passes
+
+
+def fastest_callers(explainer: Explainer, frame_size: tuple[int, int], batch: int) -> int:
+    """How many threads that explain frames of (height, width) pixels at a time have the most of them explained.
+
+    One where no more may call.
+    """
+    if not takes_callers(explainer):
         return 1
     explainer.warm_up(batch, frame_size=frame_size)
     images = _noise(max(CALLERS), frame_size)

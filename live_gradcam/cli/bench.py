@@ -74,6 +74,7 @@ def _print_report(report: dict[str, Any]) -> None:
         "stages": ", ".join(f"{stage} {milliseconds:.1f} ms" for stage, milliseconds in stages.items()),
         "prediction only": f"{report['forward_ms']:.2f} ms",
         "with Grad-CAM": f"{report['explain_ms']:.2f} ms, {report['gradcam_overhead']:.3f} × the prediction",
+        **({"two at a time": _describe_two(report["two_at_a_time"])} if report["two_at_a_time"] else {}),
         **({"agreement": _describe_agreement(report["agreement"])} if report["agreement"] else {}),
         "compiling": f"{report['compile_s']:.1f} s",
         "first frame after": f"{report['time_to_first_frame_s']:.1f} s",
@@ -82,6 +83,13 @@ def _print_report(report: dict[str, Any]) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     print_table(table)
+
+
+def _describe_two(two: dict[str, float]) -> str:
+    return (
+        f"{two['fps']:.1f} FPS explained, {two['gain']:.2f} × one at a time ({two['fps_of_one']:.1f} FPS); "
+        "each frame takes longer"
+    )
 
 
 def _describe_agreement(agreement: dict[str, float]) -> str:
