@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,16 +31,19 @@ class WarningCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._messages: list[tuple[str, str]] = []
+        self._keeping = threading.Lock()  # several threads may end tasks
         _log.addHandler(self)
         _log.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning."""
-        self._messages.append((str(record.msg), record.getMessage()))
+        with self._keeping:
+            self._messages.append((str(record.msg), record.getMessage()))
 
     def done(self, result: Any) -> TaskResult:
         """A task's result, with the warnings since the last one."""
-        messages, self._messages = tuple(self._messages), []
+        with self._keeping:
+            messages, self._messages = tuple(self._messages), []
         return TaskResult(result, messages)
 
 

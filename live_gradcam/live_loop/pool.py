@@ -130,12 +130,16 @@ class SessionPool:
             frame_size: (height, width) of the frames.
         """
         key = variant_of(session), frame_size
-        if key not in self._floors:
-            self._floors[key] = session.noise_floor(frame_size)
+        with self._changed:
+            floor = self._floors.get(key)
+        if floor is None:
+            floor = session.noise_floor(frame_size)
+        with self._changed:
+            self._floors[key] = floor
+            self._floors.move_to_end(key)
             while len(self._floors) > _KEPT_FLOORS:
                 self._floors.popitem(last=False)
-        self._floors.move_to_end(key)
-        return self._floors[key]
+        return floor
 
     def _work(self) -> None:
         while True:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import threading
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from live_gradcam.attribution.session import Session
 from live_gradcam.explanations.stability import Stabilizer, StableExplanation
@@ -20,11 +21,15 @@ class Networks:
 
     Args:
         first: the session of the network. It may be the one that is taught.
+
+    Attributes:
+        own: the sessions of the network that is explained.
     """
 
     def __init__(self, first: Session) -> None:
         self.own = SessionPool(first)
         self._taught: SessionPool | None = None
+        self._head = threading.RLock()
 
     def taught(self, session: Session) -> SessionPool:
         """The pool of the network that is taught, of which there is one.
@@ -32,11 +37,20 @@ class Networks:
         Args:
             session: its first session.
         """
-        if self._taught is None:
-            if session is self.own.first:
-                self.own.fits = (session.fit,)  # examples and frames must enter alike
-            self._taught = self.own if session is self.own.first else SessionPool(session, (session.fit,))
-        return self._taught
+        with self._head:
+            if self._taught is None:
+                if session is self.own.first:
+                    self.own.fits = (session.fit,)  # examples and frames must enter alike
+                self._taught = self.own if session is self.own.first else SessionPool(session, (session.fit,))
+            return self._taught
+
+    def turn(self, pool: SessionPool) -> AbstractContextManager[object]:
+        """What to explain a frame within: with the network that is taught one at a time, each with a head of its own.
+
+        Args:
+            pool: whose session explains.
+        """
+        return self._head if pool is self._taught else nullcontext()
 
     def __enter__(self) -> Networks:
         return self
@@ -50,7 +64,8 @@ class Networks:
 class SteadyExplainer:
     """Explains a viewer's frames. Use as a context manager.
 
-    All but the constructor belongs to the thread that explains; `variants` can be asked from others, too.
+    All but the constructor belongs to the thread that explains; `variants` can be asked from others, too. Those of
+    several viewers may explain at a time.
 
     Args:
         networks: what explains. Several viewers can share them.
@@ -102,7 +117,12 @@ class SteadyExplainer:
 
     def refresh(self) -> Session:
         """Take over what was compiled or fitted since the last frame. Returns the session for the next one."""
-        session = self.choose().current
+        variants = self.choose()
+        with self._networks.turn(variants.pool):
+            return self._take_over(variants)
+
+    def _take_over(self, variants: Variants) -> Session:
+        session = variants.current
         is_new_head = self.is_taught and self._teaching.swap(session)
         if is_new_head or session is not self._session:
             self._session, self._stabilizer = session, None
@@ -116,7 +136,12 @@ class SteadyExplainer:
             frame: its time is `captured_at`. A frame that is black all over is not explained.
             is_still: the frame is a picture by itself: nothing is smoothed.
         """
-        session, stable = self.refresh(), None
+        variants = self.choose()
+        with self._networks.turn(variants.pool):
+            return self._explain(frame, self._take_over(variants), is_still=is_still)
+
+    def _explain(self, frame: Frame, session: Session, *, is_still: bool) -> LiveExplanation:
+        stable = None
         size = (frame.image.shape[0], frame.image.shape[1])
         stabilizer = self._stabilizer
         if stabilizer is None or is_still or size != self._size:

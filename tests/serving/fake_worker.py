@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from live_gradcam.serving.messages import FrameBytes, Reply, pack_answer, pack_t
 
 #: The map of every frame.
 MAP = np.arange(49, dtype=np.uint8).reshape(7, 7)
+_PATIENCE_SECONDS = 60
 MODEL = ("taught.keras", b"PK\3\4 a model")
 
 
@@ -36,16 +38,19 @@ class FakeWorker:
         seconds: how long it takes for a frame.
         starting: how long it takes to start.
         fails: what `start` raises instead.
+        threads: how many frames it explains at a time. Where that is more than one, each waits for so many.
         only_one: a file that the first worker to start makes; the others fail.
     """
 
     seconds: float = 0.0
     starting: float = 0.0
     fails: str = ""
+    threads: int = 1
     only_one: str = ""
     _pinned: dict[str, int] = field(default_factory=dict)
     _revisions: dict[str, int] = field(default_factory=dict)
     _explained: dict[str, np.ndarray] = field(default_factory=dict)
+    _together: threading.Barrier | None = None
 
     def start(self) -> bytes:
         time.sleep(self.starting)
@@ -56,7 +61,12 @@ class FakeWorker:
                 raise ModelError("there is memory for one network alone") from None
         if self.fails:
             raise ModelError(self.fails)
+        if self.threads > 1:
+            self._together = threading.Barrier(self.threads)
         return self._ready()
+
+    def callers(self) -> int:
+        return self.threads
 
     def _ready(self) -> bytes:
         return pack_text("ready", model="fake", methods=["grad-cam"], layers=["last"], process=os.getpid())
@@ -92,6 +102,8 @@ class FakeWorker:
 
     def explain(self, viewer: str, frame: Decoded) -> Reply:
         time.sleep(self.seconds)
+        if self._together is not None:
+            self._together.wait(_PATIENCE_SECONDS)
         self._explained[viewer] = frame.image
         height, width = frame.image.shape[:2]
         facts = {

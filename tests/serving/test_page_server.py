@@ -128,6 +128,22 @@ def test_what_changes_without_a_frame_is_asked_for(server: RunningServer) -> Non
         assert client.until("notice")["text"] == "it is done"
 
 
+def test_frames_of_two_viewers_are_explained_at_a_time() -> None:
+    """Neither is answered before the worker has both: so it has them at the same time."""
+    with (
+        running_server(worker=FakeWorker(threads=2)) as server,
+        server.client() as one,
+        server.client() as other,
+    ):
+        for client in (one, other):
+            client.until("state")
+        for level in (40, 80):
+            numbers = [client.send_frame(jpeg(level)) for client in (one, other)]
+            answers = [client.answer() for client in (one, other)]
+            assert [answer.id for answer in answers] == numbers
+            assert [answer.facts["brightness"] for answer in answers] == [level, level]
+
+
 def test_the_newest_frame_takes_the_place_of_those_that_wait(server: RunningServer) -> None:
     """Of ten frames that come while the worker stands still, it has two; of the others the last is explained."""
     with server.client() as client:

@@ -40,6 +40,16 @@ def test_who_sends_a_hundred_times_as_much_is_explained_as_often() -> None:
     }
 
 
+def test_who_is_served_already_keeps_the_place() -> None:
+    turns: Turns[str] = Turns()
+    for viewer in ("a", "b", "c"):
+        turns.offer(viewer, frame(1), now=1.0)
+    assert turns.next(now=1.0, served=["a"]) == ("b", frame(1))
+    assert turns.next(now=1.0, served=["a", "c"]) is None
+    assert turns.next(now=1.0) == ("a", frame(1))
+    assert turns.next(now=1.0) == ("c", frame(1))
+
+
 def test_who_leaves_takes_the_frame_along() -> None:
     turns: Turns[str] = Turns()
     turns.offer("a", frame(1), now=1.0)

@@ -33,6 +33,7 @@ class Classroom:
         self._session = session
         self._keep = options.keep
         self._lock = threading.Lock()
+        self._places = threading.Lock()
         self._made: tuple[Teacher, Session] | None = None
         self._inside: set[Teaching] = set()
         self._leaving: set[Teaching] = set()
@@ -61,14 +62,15 @@ class Classroom:
         Raises:
             UsageError: as many viewers teach as there is room for.
         """
-        if teaching not in self._inside:
-            self._leaving = {other for other in self._leaving if other.is_alive}  # in the middle of something
-            if len(self._inside) + len(self._leaving) >= MOST_TEACHERS:
-                raise UsageError(
-                    f"{MOST_TEACHERS} visitors teach already, and there is room for no more: try it again later"
-                )
-            self._inside.add(teaching)
-            teaching.__enter__()
+        with self._places:
+            if teaching not in self._inside:
+                self._leaving = {other for other in self._leaving if other.is_alive}  # in the middle of something
+                if len(self._inside) + len(self._leaving) >= MOST_TEACHERS:
+                    raise UsageError(
+                        f"{MOST_TEACHERS} visitors teach already, and there is room for no more: try it again later"
+                    )
+                self._inside.add(teaching)
+                teaching.__enter__()
         teaching.begin(self._make)
 
     def _make(self) -> tuple[Teacher, Session]:
@@ -83,7 +85,8 @@ class Classroom:
 
     def dismiss(self, teaching: Teaching) -> None:
         """A viewer is gone: what was taught is forgotten. What is being fitted is not waited for."""
-        if teaching in self._inside:
-            self._inside.discard(teaching)
-            self._leaving.add(teaching)
-            teaching.drop()
+        with self._places:
+            if teaching in self._inside:
+                self._inside.discard(teaching)
+                self._leaving.add(teaching)
+                teaching.drop()

@@ -36,9 +36,10 @@ MOST_VIEWERS = 256
 
 
 class Worker:
-    """Explains the frames of many viewers, one after another, with one network.
+    """Explains the frames of many viewers with one network, as many at a time as `callers` says.
 
-    `start` comes first. `decode` and `model` may run in any thread, beside all others; the rest takes turns by itself.
+    `start` comes first. `decode` and `model` may run in any thread, beside all others. What is asked for one viewer is
+    asked one after another; for several viewers as many threads may ask as `callers` says.
 
     Args:
         session: what to explain with. As many maps of a frame are made as classes are listed.
@@ -50,7 +51,9 @@ class Worker:
         self._options = session
         self._viewing = options
         self._begin = begin
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # who is here
+        self._passes = threading.BoundedSemaphore()
+        self._callers = 1
         self._stack = ExitStack()
         self._viewers: dict[str, ViewerRun] = {}
         self._networks: Networks | None = None
@@ -64,9 +67,15 @@ class Worker:
         """
         options = checked_session(self._options)
         session = (self._begin or sessions.start_session)(options, look=lambda: _USUAL_FRAMES)
+        self._callers = session.fastest_callers(_USUAL_FRAMES.frame_size)
+        self._passes = threading.BoundedSemaphore(self._callers)
         networks = self._stack.enter_context(Networks(session))
         self._networks, self._classroom = networks, Classroom(session, self._viewing)
         return ready_of(networks.own, can_be_taught=self._classroom.is_open)
+
+    def callers(self) -> int:
+        """How many frames are explained at a time, each of another viewer."""
+        return self._callers
 
     @property
     def _session(self) -> Session:
@@ -90,33 +99,34 @@ class Worker:
             The text messages to send to them.
         """
         with self._lock:
-            if viewer in self._viewers:
-                return self._viewers[viewer].refresh()
-            if len(self._viewers) >= MOST_VIEWERS:
+            known = self._viewers.get(viewer)
+            if known is None and len(self._viewers) >= MOST_VIEWERS:
                 return [pack_text("bye", text="there is no room for more visitors: try it again later", reconnect=True)]
-            assert self._classroom is not None  # `start` comes first
-            run = ViewerRun(self._started, self._classroom, self._viewing)
-            self._viewers[viewer] = run.__enter__()
-            return run.open(state)
+            if known is None:
+                assert self._classroom is not None  # `start` comes first
+                run = self._viewers[viewer] = ViewerRun(self._started, self._classroom, self._viewing)
+        return run.__enter__().open(state) if known is None else known.refresh()
 
     def close(self, viewer: str) -> None:
         """A viewer is gone: nothing of them stays. One who is not here is no mistake."""
         with self._lock:
             run = self._viewers.pop(viewer, None)
-            if run is not None:
-                run.__exit__()
+        if run is not None:
+            run.__exit__()
+
+    def _run(self, viewer: str) -> ViewerRun | None:
+        with self._lock:
+            return self._viewers.get(viewer)
 
     def command(self, viewer: str, name: str, argument: Argument = None) -> Reply:
         """Do a viewer's command. What is wrong with it, they are told."""
-        with self._lock:
-            run = self._viewers.get(viewer)
-            return Reply() if run is None else run.command(name, argument)
+        run = self._run(viewer)
+        return Reply() if run is None else run.command(name, argument)
 
     def poll(self, viewer: str) -> Reply:
         """What has changed for a viewer without a frame."""
-        with self._lock:
-            run = self._viewers.get(viewer)
-            return Reply() if run is None else run.poll()
+        run = self._run(viewer)
+        return Reply() if run is None else run.poll()
 
     # --- frames -----------------------------------------------------------------------------------------------------
 
@@ -126,23 +136,22 @@ class Worker:
 
     def explain(self, viewer: str, frame: DecodedFrame) -> Reply:
         """Explain a viewer's frame. Where that fails, the reply says so in a text message `error`."""
-        with self._lock:
-            run = self._viewers.get(viewer)
-            if run is None:
-                return Reply(texts=[_error("this visitor is not here", frame.id)])
-            try:
+        run = self._run(viewer)
+        if run is None:
+            return Reply(texts=[_error("this visitor is not here", frame.id)])
+        try:
+            with self._passes:
                 return run.explain(frame)
-            except LiveGradcamError as error:
-                return Reply(texts=[_error(str(error), frame.id)])
-            except Exception as error:  # a mistake of ours is one frame's, and not all viewers'
-                _log.exception("a frame could not be explained")
-                return Reply(texts=[_error(f"the frame could not be explained: {first_line(error)}", frame.id)])
+        except LiveGradcamError as error:
+            return Reply(texts=[_error(str(error), frame.id)])
+        except Exception as error:  # a mistake of ours is one frame's, and not all viewers'
+            _log.exception("a frame could not be explained")
+            return Reply(texts=[_error(f"the frame could not be explained: {first_line(error)}", frame.id)])
 
     def drawn(self, viewer: str) -> bytes:
         """The newest explained frame of a viewer as the window would show it, as a JPEG; empty before the first."""
-        with self._lock:
-            run = self._viewers.get(viewer)
-            return b"" if run is None else drawn_jpeg(run)
+        run = self._run(viewer)
+        return b"" if run is None else drawn_jpeg(run)
 
     # --- what is asked for once -------------------------------------------------------------------------------------
 
@@ -153,12 +162,10 @@ class Worker:
             UsageError: they have not taught it, or not enough.
             OutputError: there is no room for a file.
         """
-        with self._lock:
-            run = self._viewers.get(viewer)
-            if run is None:
-                raise UsageError("this visitor is not here: open the page again")
-            teaching = run.teaching
-        return "taught.keras", teaching.model()
+        run = self._run(viewer)
+        if run is None:
+            raise UsageError("this visitor is not here: open the page again")
+        return "taught.keras", run.teaching.model()
 
     def explain_once(self, jpeg: bytes, classes: Sequence[str] = ()) -> dict[str, Any]:
         """Explain a picture by itself.
@@ -186,7 +193,7 @@ class Worker:
         size = (image.shape[0], image.shape[1])
         if not session.is_ready_for(size):
             session.get_ready_for(size)  # while others are explained
-        with self._lock:
+        with self._passes:
             explanation = session.explain_frame(image, targets or session.targets or None)
         explanation = with_boxes(explanation, size, threshold=self._viewing.boxes.threshold)
         return picture_json(
@@ -199,10 +206,9 @@ class Worker:
 
     def stop(self) -> None:
         """End. What is being compiled or fitted is not waited for."""
-        with self._lock:
-            for viewer in list(self._viewers):
-                self.close(viewer)
-            self._stack.close()
+        for viewer in list(self._viewers):
+            self.close(viewer)
+        self._stack.close()
 
 
 def _error(text: str, number: int) -> bytes:

@@ -13,7 +13,7 @@ class WorkerLostError(LiveGradcamError):
 
 
 class Link(Protocol):
-    """A worker that runs elsewhere. What is asked of it is done in the order in which it is asked."""
+    """A worker that runs elsewhere. What is asked of it for a viewer is done in the order in which it is asked."""
 
     async def call(self, name: str, *arguments: Any) -> Any:
         """What a method of the worker gives.

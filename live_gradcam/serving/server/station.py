@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.serving.messages import IN_FLIGHT, FrameBytes, pack_text
+from live_gradcam.serving.messages import FrameBytes, pack_text
 from live_gradcam.serving.server.links import Link, StartLink, WorkerLostError
 from live_gradcam.serving.server.turns import Turns
 from live_gradcam.serving.server.viewers import Explained
 
+#: How many frames a worker has besides those that it explains: it decodes them meanwhile.
+_AHEAD = 1
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.2, 10.0
 #: What a worker takes longer for, it does not come back from: a frame of a new size is compiled within this.
 _LONGEST_CALL_SECONDS = 120.0
@@ -49,7 +52,8 @@ class Station:
         self._on_ready, self._on_lost = on_ready, on_lost
         self._link: Link | None = None
         self._turns: Turns[Explained] = Turns()
-        self._explaining: set[asyncio.Task[None]] = set()
+        self._callers = 1  # how many frames the worker explains at a time
+        self._explaining: dict[asyncio.Task[None], Explained] = {}
         self._calls: dict[object, float] = {}
         self._background: set[asyncio.Task[None]] = set()
 
@@ -78,6 +82,7 @@ class Station:
         self._link = link = await self._start()
         try:
             await link.call("start")
+            self._callers = await link.call("callers")
             self.is_ready = True
             self.ready.set()
             for viewer in self.viewers:
@@ -173,17 +178,22 @@ class Station:
         viewer.take(await self.call("poll", viewer.name))
 
     def _fill(self) -> None:
-        """Give the worker frames: one to explain, and the next, which it decodes meanwhile."""
-        while self.is_ready and len(self._explaining) < IN_FLIGHT:
-            next_ = self._turns.next(time.monotonic())
+        """Give the worker the frames that it explains at a time, and the next, which it decodes meanwhile.
+
+        Of one viewer it has no more than with one frame at a time: each would be older when it is explained.
+        """
+        while self.is_ready and len(self._explaining) < self._callers + _AHEAD:
+            counts = Counter(self._explaining.values())
+            served = [viewer for viewer, count in counts.items() if count >= 1 + _AHEAD]
+            next_ = self._turns.next(time.monotonic(), served)
             if next_ is None:
                 return
             task = asyncio.get_running_loop().create_task(self._explain(*next_))
-            self._explaining.add(task)
+            self._explaining[task] = next_[0]
             task.add_done_callback(self._explained)
 
     def _explained(self, task: asyncio.Task[None]) -> None:
-        self._explaining.discard(task)
+        self._explaining.pop(task, None)
         if not task.cancelled():
             task.result()
             self._fill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Container
 from typing import Generic, TypeVar
 
 from live_gradcam.serving.messages import FrameBytes
@@ -32,15 +33,17 @@ class Turns(Generic[Viewer]):
         """
         self._waiting[viewer] = (frame, now)  # an entry that is there keeps its place
 
-    def next(self, now: float) -> tuple[Viewer, FrameBytes] | None:
+    def next(self, now: float, served: Container[Viewer] = ()) -> tuple[Viewer, FrameBytes] | None:
         """The frame whose turn it is, with how long it waited; None where none waits.
 
         Args:
             now: in `time.monotonic()` seconds.
+            served: viewers whose frames wait on, and keep their places.
         """
-        if not self._waiting:
+        viewer = next((one for one in self._waiting if one not in served), None)
+        if viewer is None:
             return None
-        viewer, (frame, came) = self._waiting.popitem(last=False)
+        frame, came = self._waiting.pop(viewer)
         return viewer, frame._replace(waited=now - came)
 
     def leave(self, viewer: Viewer) -> FrameBytes | None:

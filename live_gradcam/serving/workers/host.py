@@ -1,10 +1,13 @@
-"""What is around a worker where it runs: what is asked of it is done in order, and the next frame is decoded beside."""
+"""What is around a worker where it runs: what is asked of it for each viewer is done in order, in a thread or two.
+
+The next frame is decoded beside.
+"""
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
@@ -12,12 +15,19 @@ from typing import Any, NamedTuple, Protocol
 from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 from live_gradcam.serving.messages import FrameBytes, Reply, pack_text
+from live_gradcam.serving.workers.lanes import Lanes
 
 _log = logging.getLogger(__name__)
 
 
 class Explains(Protocol):
     """What a worker's host needs to know of it; see `explaining.worker.Worker`, whose other methods are called too."""
+
+    def start(self) -> bytes:
+        """Load the network. Returns the message `ready`."""
+
+    def callers(self) -> int:
+        """How many threads may do what is asked of it, once it has started: for different viewers at a time."""
 
     def decode(self, frame: FrameBytes) -> Any:
         """A frame's picture, ready to be explained."""
@@ -58,11 +68,13 @@ def result_of(done: Any, warnings: WarningRelay) -> Any:
 Answer = Callable[[Any], object]
 #: What takes longer than frames may wait for it, and goes beside them.
 _BESIDE = frozenset(("model", "explain_once"))
+#: What is asked for no viewer in particular. All else is about the viewer who is its first argument.
+_OF_WORKER = frozenset(("start", "callers", "stop"))
 _Job = tuple[Callable[[], Any], Answer]
 
 
 class WorkerHost:
-    """A worker and the thread that explains.
+    """A worker and the threads that explain: one, and as many as the worker takes once it has started.
 
     Args:
         make: makes the worker.
@@ -72,34 +84,48 @@ class WorkerHost:
     def __init__(self, make: MakeWorker, *, is_apart: bool = True) -> None:
         self._collector = WarningCollector() if is_apart else None
         self._worker = make()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: Lanes[_Job] = Lanes()
         self._beside = ThreadPoolExecutor(len(_BESIDE), thread_name_prefix="beside")
-        self._thread = threading.Thread(target=self._work, name="explain", daemon=True)
-        self._thread.start()
+        self._threads: list[threading.Thread] = []
+        self._have_threads(1)
 
     def ask(self, name: str, arguments: tuple[Any, ...], answer: Answer) -> None:
-        """Have a method called, after all that was asked before. A frame is decoded here and now, in this thread.
+        """Have a method called, after all that was asked before for the same viewer.
+
+        A frame is decoded here and now, in this thread.
 
         Args:
             name: of the method.
             arguments: for it.
-            answer: is given what is sent back, in the thread that explains.
+            answer: is given what is sent back, in a thread that explains.
         """
         if name == "explain":
             viewer, frame = arguments
-            self._jobs.put((self._explanation_of(viewer, frame), answer))
+            self._jobs.put(viewer, (self._explanation_of(viewer, frame), answer))
             return
-        job = (lambda: getattr(self._worker, name)(*arguments)), answer
+        call = self._start if name == "start" else lambda: getattr(self._worker, name)(*arguments)
         if name in _BESIDE:
-            self._beside.submit(self._do, *job)
+            self._beside.submit(self._do, call, answer)
         else:
-            self._jobs.put(job)
+            self._jobs.put("" if name in _OF_WORKER else arguments[0], (call, answer))
 
     def end(self, seconds: float) -> None:
         """Do what was asked, and no more. Waits so many seconds for it: Python may end under it, which crashes."""
-        self._jobs.put(None)
+        self._jobs.close()
         self._beside.shutdown(wait=False)
-        self._thread.join(seconds)
+        deadline = time.monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _start(self) -> Any:
+        result = self._worker.start()
+        self._have_threads(self._worker.callers())
+        return result
+
+    def _have_threads(self, count: int) -> None:
+        while len(self._threads) < count:
+            self._threads.append(threading.Thread(target=self._work, name="explain", daemon=True))
+            self._threads[-1].start()
 
     def _explanation_of(self, viewer: str, frame: FrameBytes) -> Callable[[], Reply]:
         try:
@@ -110,8 +136,10 @@ class WorkerHost:
         return lambda: self._worker.explain(viewer, decoded)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (taken := self._jobs.take()) is not None:
+            lane, job = taken
             self._do(*job)
+            self._jobs.done(lane)
 
     def _do(self, job: Callable[[], Any], answer: Answer) -> None:
         result: Any

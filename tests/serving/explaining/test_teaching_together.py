@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from toy_networks import COLOURS, classifier_of, pooled_network, unpooled_networ
 
 from live_gradcam import load_classifier
 from live_gradcam.attribution.options import ExplainerOptions
-from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.taught_session import taught_session
 from live_gradcam.fitting.teacher import Teacher
@@ -101,7 +102,8 @@ class Class:
 
 
 @pytest.fixture
-def room(model: Path) -> Iterator[Class]:
+def room(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Class]:
+    monkeypatch.setattr(Session, "fastest_callers", lambda self, frame_size, batch=1: 3)
     room = Class(model)
     yield room
     room.worker.stop()
@@ -135,6 +137,13 @@ def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) 
         assert room.names("one", "green") == "class 2"
         assert room.names("two", "green") == "class 1"
         assert len(room.show("other", "red")["explanation"]["predictions"]) == 5
+    assert room.worker.callers() == 3
+    with ThreadPoolExecutor(3) as pool:  # and at the same time
+        one = pool.submit(lambda: {room.names("one", "red") for _ in range(40)})
+        two = pool.submit(lambda: {room.names("two", "red") for _ in range(40)})
+        for _ in range(40):
+            assert len(room.show("other", "red")["explanation"]["predictions"]) == 5
+    assert (one.result(), two.result()) == ({"rouge"}, {"class 2"})
     rows = {row["index"]: row for row in room.state["one"]["teaching_panel"]["rows"]}
     assert (rows[1]["name"], rows[1]["count"], rows[1]["bursts"], rows[1]["note"]) == ("rouge", 12, 2, "")
     assert room.state["one"]["teaching_panel"]["last"] == 2

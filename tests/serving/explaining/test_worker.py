@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -143,6 +144,32 @@ def test_an_answer_is_what_the_session_says_of_the_same_picture(worker: Worker) 
     assert any(one["boxes"] for one in said["maps"])
     assert set(facts["milliseconds"]) == {"waiting", "decoding", "explaining"}
     assert facts["milliseconds"]["waiting"] == 250
+
+
+def test_frames_of_two_viewers_are_explained_at_a_time_and_those_of_one_in_order(worker: Worker) -> None:
+    alone = {viewer: [answer(worker, viewer, picture(seed), at=seed) for seed in range(8)] for viewer in ("one", "two")}
+    both = threading.Barrier(2)
+    session = session_of(worker)
+
+    def explain(viewer: str) -> list[Answer]:
+        return [together(viewer, seed) for seed in range(8)]
+
+    def together(viewer: str, seed: int) -> Answer:
+        both.wait(60)
+        return answer(worker, viewer, picture(seed), at=8 + seed)
+
+    assert worker.callers() == 1  # nothing is timed in tests
+    worker._passes = threading.BoundedSemaphore(2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            answers = dict(zip(alone, pool.map(explain, alone), strict=True))
+    finally:
+        worker._passes = threading.BoundedSemaphore(worker.callers())
+    for viewer, expected in alone.items():
+        for one, other in zip(expected, answers[viewer], strict=True):
+            assert one.facts["explanation"] == other.facts["explanation"]
+            assert one.maps == other.maps
+    assert session.explainer.trace_count == 1
 
 
 def test_a_black_frame_is_not_explained(worker: Worker) -> None:
