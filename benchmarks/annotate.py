@@ -3,14 +3,16 @@
 Every part runs in a process of its own, which waits while the others run; rounds go through all of them in turn, each
 on the same frames. Printed are medians over the rounds:
 
-- annotate: a file in, an annotated file out;
+- annotate: a file in, an annotated file out, as the command does it;
+- one, two (if asked for): the same with one, and with two frames explained at a time;
 - decode, explain, draw, encode: each stage alone, on frames that are in memory already;
 - script: one frame at a time, OpenCV in, an eager GradientTape over the Keras model, OpenCV out (mp4v, no sound).
 
 The ceiling is what no arrangement of the stages can beat: the slowest stage alone, or the CPU time of all of them over
 the number of processors, whichever is slower.
 
-    python benchmarks/annotate.py [VIDEO] [--frames 240] [--rounds 5] [--batch 1] [--fit stretch]
+    python benchmarks/annotate.py [VIDEO] [--frames 240] [--rounds 5] [--batch 1] [--fit stretch] [--engine xla]
+    python benchmarks/annotate.py --only one,two                    # their ratio, round by round
 
 The script squeezes frames, as such scripts do; `--fit stretch` does the same.
 """
@@ -26,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +43,8 @@ PARTS = ("annotate", *STAGES, "script")
 KEPT = 48
 #: The variable that says to a part's process how frames enter the network.
 FIT_VARIABLE = "ANNOTATE_BENCHMARK_FIT"
+#: The variables that say with which network and engine, likewise.
+MODEL_VARIABLE, ENGINE_VARIABLE = "ANNOTATE_BENCHMARK_MODEL", "ANNOTATE_BENCHMARK_ENGINE"
 #: The script is so slow that a few of its frames tell as much.
 SCRIPT_FRAMES = 24
 
@@ -53,39 +58,63 @@ def main(
     rounds: Annotated[int, typer.Option(help="How many rounds.")] = 5,
     batch: Annotated[int, typer.Option(help="Frames that annotate explains at a time.")] = 1,
     fit: Annotated[str, typer.Option(help="How frames enter the network.")] = "tiles",
+    model: Annotated[str, typer.Option("--model", "-m", help="The network.")] = "efficientnet-lite0",
+    engine: Annotated[str, typer.Option(help="What runs it.")] = "xla",
+    only: Annotated[str, typer.Option(help="Parts, with commas.")] = ",".join(PARTS),
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the numbers there.")] = None,
     part: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Measure, interleaved, and print a table."""
-    os.environ[FIT_VARIABLE] = fit
+    os.environ.update({FIT_VARIABLE: fit, MODEL_VARIABLE: model, ENGINE_VARIABLE: engine})
     if part is not None:
         serve(part, video, batch)
         return
-    processes = {name: start(name, video, batch) for name in PARTS}
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in PARTS}
+    parts = only.split(",")
+    processes = {name: start(name, video, batch) for name in parts}
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in parts}
     for _ in range(rounds):
         for name, process in processes.items():
             measured[name].append(ask(process, SCRIPT_FRAMES if name == "script" else frames))
     for process in processes.values():
         process.communicate("", timeout=60)
-    report(measured, json_path)
+    medians = print_table(measured)
+    if {"one", "two"} <= set(parts):
+        print_ratio(measured)
+    if set(PARTS) <= set(parts):
+        report(medians, json_path)
+    elif json_path is not None:
+        json_path.write_text(json.dumps({"parts": medians}, indent=2) + "\n")
 
 
-def report(measured: dict[str, list[dict[str, float]]], json_path: Path | None) -> None:
-    """Print the table, and the ratios that matter."""
+def print_ratio(measured: dict[str, list[dict[str, float]]]) -> None:
+    """Print what two at a time bring, in time and in processor time, over the rounds."""
+    for key, what in (("wall", "frames per second"), ("cpu", "frames per second of processor time")):
+        ratios = [one[key] / two[key] for one, two in zip(measured["one"], measured["two"], strict=True)]
+        low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+        print(f"two at a time: {middle:.3f} × the {what} of one (quarters {low:.3f} and {high:.3f})")
+
+
+def print_table(measured: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Print the medians of each part. Returns them."""
     cores = len(os.sched_getaffinity(0))
     medians = {
         name: {key: float(np.median([round_[key] for round_ in rounds])) for key in rounds[0]}
         for name, rounds in measured.items()
     }
-    print(f"{cores} processors; medians of {len(measured['annotate'])} rounds\n")
+    print(f"{cores} processors; medians of {len(next(iter(measured.values())))} rounds\n")
     print(f"{'':10}{'FPS':>9}{'ms/frame':>11}{'CPU ms/frame':>15}{'peak MiB':>11}")
     for name, row in medians.items():
         print(
             f"{name:10}{1 / row['wall']:>9.1f}{1e3 * row['wall']:>11.2f}{1e3 * row['cpu']:>15.2f}{row['peak']:>11.0f}"
         )
-    ours = medians["annotate"]["wall"]
     print()
+    return medians
+
+
+def report(medians: dict[str, dict[str, float]], json_path: Path | None) -> None:
+    """Print the ratios that matter."""
+    cores = len(os.sched_getaffinity(0))
+    ours = medians["annotate"]["wall"]
     ceilings = {}
     for label, stages in (("decode, explain, encode", ("decode", "explain", "encode")), ("all four stages", STAGES)):
         slowest = max(medians[stage]["wall"] for stage in stages)
@@ -109,7 +138,8 @@ def report(measured: dict[str, list[dict[str, float]]], json_path: Path | None) 
 def start(part: str, video: Path, batch: int) -> subprocess.Popen[str]:
     """Start a part's process, and wait until it is ready."""
     command = [sys.executable, "-P", __file__, str(video), "--part", part, "--batch", str(batch)]
-    command += ["--fit", os.environ[FIT_VARIABLE]]
+    command += ["--fit", os.environ[FIT_VARIABLE], "--model", os.environ[MODEL_VARIABLE]]
+    command += ["--engine", os.environ[ENGINE_VARIABLE]]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     if process.stdout.readline().strip() != "ready":
@@ -153,22 +183,26 @@ def some_frames(video: Path) -> list[np.ndarray]:
         return [frame.image for frame in islice(reader.frames(), 0, KEPT * every, every)]
 
 
-def make_annotate(video: Path, folder: Path, batch: int) -> Run:
-    """A file in, an annotated file out, as the command does it."""
+def make_annotate(video: Path, folder: Path, batch: int, callers: int | None = None) -> Run:
+    """A file in, an annotated file out, as the command does it, or with so many frames explained at a time."""
+    from live_gradcam.annotating import run as module
     from live_gradcam.annotating.batch import Batch, Planned
     from live_gradcam.annotating.jobs import AnnotateJob
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.annotating.provenance import Provenance, made_with
     from live_gradcam.annotating.run import annotate_recording
-    from live_gradcam.attribution.session import SessionOptions, start_session
+    from live_gradcam.attribution.session import start_session
     from live_gradcam.flow.stopping import StopRequest
     from live_gradcam.sources.reader import VideoReader
 
     with VideoReader(video) as reader:
         times = [frame.pts for frame in reader.frames()]
     options = AnnotateOptions(batch=batch)
-    session_options = options.for_session(SessionOptions(fit=os.environ[FIT_VARIABLE]))
+    session_options = options.for_session(session_wanted())
     session = start_session(session_options)
+    if callers is not None:
+        module._WORTH_TIMING = 0  # also of few frames
+        session = with_callers(session, callers)
     job = AnnotateJob(video, folder / "annotated.mp4")
 
     def run(frames: int) -> None:
@@ -178,6 +212,27 @@ def make_annotate(video: Path, folder: Path, batch: int) -> Run:
         annotate_recording(planned, session, Batch([planned], part, StopRequest()))
 
     return run
+
+
+def session_wanted() -> Any:
+    """The options of the session, as the variables say."""
+    from live_gradcam.attribution.session import SessionOptions
+
+    environment = os.environ
+    return SessionOptions(
+        environment[MODEL_VARIABLE], fit=environment[FIT_VARIABLE], engine=environment[ENGINE_VARIABLE]
+    )
+
+
+def with_callers(session: Any, callers: int) -> Any:
+    """A session that has so many threads explain, whatever is faster."""
+    from live_gradcam.attribution.session import Session
+
+    class Fixed(Session):
+        def fastest_callers(self, frame_size: tuple[int, int], batch: int = 1) -> int:
+            return callers
+
+    return Fixed(**vars(session))
 
 
 def make_decode(video: Path, folder: Path, batch: int) -> Run:
@@ -193,9 +248,9 @@ def make_decode(video: Path, folder: Path, batch: int) -> Run:
 
 def make_explain(video: Path, folder: Path, batch: int) -> Run:
     """The network and its maps alone."""
-    from live_gradcam.attribution.session import SessionOptions, start_session
+    from live_gradcam.attribution.session import start_session
 
-    session, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    session, images = start_session(session_wanted()), some_frames(video)
 
     def run(frames: int) -> None:
         source = cycle(images)
@@ -211,10 +266,10 @@ def make_draw(video: Path, folder: Path, batch: int) -> Run:
     from live_gradcam.annotating.explaining import TimedExplanation
     from live_gradcam.annotating.options import AnnotateOptions
     from live_gradcam.annotating.tracking import Tracker
-    from live_gradcam.attribution.session import SessionOptions, start_session
+    from live_gradcam.attribution.session import start_session
 
     options = AnnotateOptions()
-    session, images = start_session(SessionOptions(fit=os.environ[FIT_VARIABLE])), some_frames(video)
+    session, images = start_session(session_wanted()), some_frames(video)
     explanations = [session.explain(image) for image in images]
 
     def run(frames: int) -> None:
@@ -294,6 +349,8 @@ def exhaust(items: Iterable[Any]) -> None:
 
 MAKE: dict[str, Callable[[Path, Path, int], Run]] = {
     "annotate": make_annotate,
+    "one": partial(make_annotate, callers=1),
+    "two": partial(make_annotate, callers=2),
     "decode": make_decode,
     "explain": make_explain,
     "draw": make_draw,
