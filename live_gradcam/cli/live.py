@@ -89,10 +89,10 @@ def live(
     overwrite: Overwrite = False,
 ) -> None:
     """Explain a camera, a stream or a file as it comes. In the window, h shows the keys and q quits."""
+    surface = surface_of(surface, headless=headless)
     from live_gradcam.live_loop.options import LiveOptions
     from live_gradcam.live_loop.run import live as run_live
 
-    surface = surface_of(surface, headless=headless)
     driver = renamed_flag("--backend", backend, "--driver", driver)
     options = LiveOptions(
         surface=surface,

@@ -72,14 +72,19 @@ Mirror = Annotated[
 
 
 def surface_of(surface: str | None, *, headless: bool) -> str:
-    """The surface that is asked for.
+    """The surface that is asked for. Of a window, it begins to be found out whether it can open.
 
     Raises:
         UsageError: two are.
     """
+    from live_gradcam.surfaces.probe import begin_probe
+
     if headless and surface not in (None, "none"):
         raise UsageError(f"--headless means --surface none, and the surface is {surface}: leave one of them out")
-    return "none" if headless else surface or "window"
+    chosen = "none" if headless else surface or "window"
+    if chosen == "window":
+        begin_probe()
+    return chosen
 
 
 def with_camera(

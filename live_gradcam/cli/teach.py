@@ -95,13 +95,14 @@ def teach(
     overwrite: Overwrite = False,
 ) -> None:
     """Teach a network your own classes at the camera. Hold 1 to 9 to collect pictures of a class; h shows the keys."""
+    surface = surface_of(surface, headless=headless)
     from live_gradcam.live_loop.options import LiveOptions, TeachingOptions
     from live_gradcam.live_loop.run import live as run_live
     from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
     from live_gradcam.surfaces.script import read_script
 
     options = LiveOptions(
-        surface=surface_of(surface, headless=headless),
+        surface=surface,
         every_frame=every_frame,
         max_frames=max_frames,
         record=record,

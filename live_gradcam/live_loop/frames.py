@@ -16,6 +16,8 @@ from live_gradcam.surfaces.scene import LiveExplanation
 from live_gradcam.surfaces.surface import Wants
 
 _WAIT_SECONDS = 0.01
+#: For so long at most the network waits for the first picture to be seen: a camera may be slower.
+_PATIENCE_SECONDS = 1.0
 
 
 class LiveFrames:
@@ -34,6 +36,7 @@ class LiveFrames:
         results: where that puts its explanations.
         frame: the frame to show; None before the first.
         explained: the newest explanation; None before the first.
+        shown: set when the first frame was shown.
 
     Raises:
         SourceError: the source cannot be opened.
@@ -44,6 +47,7 @@ class LiveFrames:
         self._smooth_display = options.smooth_display and wants.previews
         self._first_size: tuple[int, int] | None = None
         self._has_begun = threading.Event()
+        self.shown = threading.Event()
         self._previews: Slot[Frame] | None = Slot() if wants.previews else None
         self.rate = FrameRate()
         self.to_explain: Slot[Frame] = Slot(keep_all=self._lossless)
@@ -69,6 +73,8 @@ class LiveFrames:
 
     def _end(self, error: Exception | None) -> None:
         self._has_begun.set()
+        if error is not None:
+            self.shown.set()
         self.to_explain.close(error)
         if self._previews is not None:
             self._previews.close(error)
@@ -84,6 +90,14 @@ class LiveFrames:
         """(height, width) of the first frame, waiting for it; None where none comes."""
         self._has_begun.wait()
         return self._first_size
+
+    def let_be_seen(self) -> None:
+        """Wait for a moment until the first frame is shown, where one is shown before it is explained.
+
+        While TensorFlow is imported, nothing else of this process runs.
+        """
+        if self._previews is not None:
+            self.shown.wait(_PATIENCE_SECONDS)
 
     def take(self) -> bool:
         """Take what is to be shown next, waiting for it for a moment. Returns whether there is something new.
@@ -113,6 +127,7 @@ class LiveFrames:
     def close(self) -> None:
         """Let no thread wait any more."""
         self._has_begun.set()
+        self.shown.set()
         for slot in (self.to_explain, self._previews, self.results):
             if slot is not None:
                 slot.close()

@@ -155,6 +155,7 @@ class LiveRun:
         if scene and self._is_seen:
             self._show(scene)
         self._do_commands()  # which lets a window paint
+        self._frames.shown.set()
         if self._is_seen:
             self._metrics.showing.add(time.monotonic() - start)
         if is_explained:

@@ -124,7 +124,12 @@ def _starter(
 ) -> Callable[[], Session]:
     if isinstance(session, SessionOptions):
         options = replace(session, maps=wants.maps)
-        return lambda: start(options, look=frames.look)
+
+        def begin() -> Session:
+            frames.let_be_seen()
+            return start(options, look=frames.look)
+
+        return begin
     ready = session
 
     def get_ready() -> Session:
@@ -140,6 +145,7 @@ def _teaching_starter(
     """What starts a session whose network is taught from the start."""
 
     def start() -> Session:
+        frames.let_be_seen()
         from live_gradcam.fitting.taught_session import start_teaching
 
         teacher, session = (how.start or start_teaching)(options, fit=how.fit, look=frames.look)

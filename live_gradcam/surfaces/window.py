@@ -15,12 +15,12 @@ import cv2
 from live_gradcam.drawing.hud import BarArea
 from live_gradcam.errors import OutputError
 from live_gradcam.surfaces.commands import Command, CommandTable
+from live_gradcam.surfaces.probe import can_open_window, has_display
 from live_gradcam.surfaces.scene import Scene
 from live_gradcam.surfaces.surface import Wants
 
 _TITLE = "live-gradcam"
 _NO_WINDOW = "use --headless, and --record FILE to keep what it sees"
-_PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20
 _LARGEST = (900, 1600)  # height, width: what a laptop's screen has room for
 _X11_EVENTS = "libX11-xcb.so.1"
@@ -39,13 +39,13 @@ def _check_display() -> None:
             "this OpenCV has no windows (is it opencv-python-headless?): pip install --force-reinstall opencv-python, "
             f"or {_NO_WINDOW}"
         )
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_display():
         raise OutputError(f"there is no display (DISPLAY is not set): {_NO_WINDOW}")
     try:
-        probe = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_SECONDS, check=False)
+        can_open = can_open_window(_PROBE_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise OutputError(f"the display does not answer: {_NO_WINDOW}") from error
-    if probe.returncode != 0:
+    if not can_open:
         raise OutputError(f"the display {os.environ.get('DISPLAY', '')!r} cannot be opened: {_NO_WINDOW}")
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import run
+from command_line import SECONDS, run
 from fake_live import ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
 from other_packages import install, python_path
 
-from live_gradcam import LiveOptions, LiveSummary, live
+from live_gradcam import LiveOptions, LiveSummary, SessionOptions, live
 from live_gradcam.choices import SURFACES
+from live_gradcam.live_loop import frames
 from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
 from live_gradcam.sources.frame import Frame
+from live_gradcam.surfaces import probe
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.none import NoSurface
 from live_gradcam.surfaces.scene import Scene
@@ -162,6 +164,7 @@ def test_the_commands_that_surfaces_give_by_themselves_exist() -> None:
 
 _MODULE = '''
 """A surface that prints what it sees, as a stranger's package adds it."""
+from live_gradcam.surfaces import probe
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.surface import Wants
 
@@ -199,3 +202,35 @@ def test_a_surface_of_another_package_is_a_choice_as_ours_are(package: str, quic
     assert refused.code == 2
     assert "there is no surface 'teletypo'; did you mean teletype" in refused.err
     assert "teletype" in run("live", "--help", PYTHONPATH=package, COLUMNS="200").out
+
+
+# --- a quick start --------------------------------------------------------------------------------------------------
+
+
+def test_the_network_starts_when_the_first_picture_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "_PATIENCE_SECONDS", SECONDS)
+    surface = ThreadedSurface(lambda surface: surface.wait_for(lambda scene: scene.explained))
+    seen_before: list[int] = []
+
+    def start(options: SessionOptions, **_: object) -> object:
+        seen_before.append(surface.scenes)
+        return fake_session()
+
+    options = LiveOptions(surface=surface)
+    live("0", session=SessionOptions(), options=options, opener=lambda _: GivenFrames(camera()), start=start)
+    assert surface.failure is None
+    assert seen_before[0] > 0
+
+
+def test_a_window_is_tried_once_however_early_that_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":71077")  # which there is not
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    probe.begin_probe()
+    probe.begin_probe()
+    (begun,) = probe._begun
+    assert not probe.can_open_window(SECONDS)
+    assert begun.returncode not in (None, 0)
+    assert probe._begun == []
+    monkeypatch.delenv("DISPLAY")
+    probe.begin_probe()
+    assert probe._begun == []
