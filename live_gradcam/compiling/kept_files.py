@@ -81,17 +81,16 @@ class KeptFiles:
             os.utime(path)
         return data[len(head) + len(line) :]
 
-    def write(self, key: Key, content: bytes) -> None:
+    def write(self, key: Key, content: bytes | memoryview) -> None:
         """Keep the content of a key. Where that is not possible, or it is too large, it is not kept."""
-        path, data = self._path(key), _line(key) + content
-        if len(data) > self._most_bytes:
+        path, line = self._path(key), _line(key)
+        if len(line) + len(content) > self._most_bytes:
             return
         part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                file.write(_head(data))
-                file.write(data)
+                file.writelines((_head(line, content), line, content))  # which may be large: it is not copied
             os.replace(part, path)
             self._make_room()
         except OSError:
@@ -132,9 +131,12 @@ def _line(key: Key) -> bytes:
     return json.dumps(key, sort_keys=True).encode() + b"\n"
 
 
-def _head(data: bytes | memoryview) -> bytes:
+def _head(*parts: bytes | memoryview) -> bytes:
     """The first line of a file of this key and content."""
-    return b"%s %s\n" % (_FORMAT, hashlib.sha256(data).hexdigest().encode())
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return b"%s %s\n" % (_FORMAT, digest.hexdigest().encode())
 
 
 def _key_of(lines: list[bytes]) -> Key:

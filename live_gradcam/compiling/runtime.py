@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
+from live_gradcam.compiling import xla_programs
 from live_gradcam.errors import UsageError
 from live_gradcam.files import cache_folder
 
@@ -55,8 +56,9 @@ def set_compiler_flags() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    if not any(character.isspace() for character in str(folder)):
+    if not any(character.isspace() for character in str(folder)) and xla_programs.has_room(folder):
         _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
+        _own_programs.add(folder)
 
 
 @lru_cache(maxsize=1)
@@ -107,28 +109,53 @@ def compiled_folders() -> list[Path]:
     return sorted(cache_folder().glob(f"{_COMPILED}*"))
 
 
+#: The folder into which XLA is told to write: empty where there is none. What lies elsewhere is not ours.
+_own_programs: set[Path] = set()
+#: The folders whose programs were looked at in this process.
+_looked_at: set[Path] = set()
+_looking = threading.Lock()
+#: How often XLA's programs were thrown away in this process.
+_thrown_away = 0
+
+
 def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
-    """What `compile_` returns. Where it fails and XLA keeps programs, they are thrown away and it is called once more.
+    """What `compile_` returns. Programs that XLA keeps are looked at before, and vouched for afterwards.
 
-    XLA fails for ever at a kept program that is damaged (by a full disk, or a machine that went down).
+    Where it fails and XLA keeps programs, they are thrown away and it is called once more: XLA fails for ever at some
+    that are damaged (by a full disk, or a machine that went down).
     """
+    folder = _folder_in_use()
+    with _looking:
+        if folder is not None and folder not in _looked_at:
+            xla_programs.remove_damaged(folder)
+            _looked_at.add(folder)
     try:
-        return compile_()
+        compiled = compile_()
     except Exception:  # XLA's for a damaged file is of no type of its own
-        if not _throw_programs_away():
+        if folder is None or not _throw_programs_away(folder):
             raise
-    return compile_()
+        compiled = compile_()
+    if folder is not None:
+        xla_programs.vouch(folder)
+    return compiled
 
 
-def _throw_programs_away() -> bool:
-    """Delete the programs in our own folder, if that is the one in use. Returns whether there were any."""
-    folder = _programs_folder()
-    if f"{_CACHE_FLAG}={folder}" not in os.environ.get("TF_XLA_FLAGS", "").split():
-        return False
-    programs = list(folder.glob("*.pb"))
-    for program in programs:
-        program.unlink(missing_ok=True)
-    return bool(programs)
+def generation() -> int:
+    """How often XLA's programs were thrown away: what is compiled again needs a name at which XLA has not failed."""
+    return _thrown_away
+
+
+def _throw_programs_away(folder: Path) -> bool:
+    global _thrown_away
+    has_removed = xla_programs.remove_all(folder)
+    _thrown_away += has_removed
+    return has_removed
+
+
+def _folder_in_use() -> Path | None:
+    """Our own folder, if that is the one in which XLA keeps programs."""
+    flags = os.environ.get("TF_XLA_FLAGS", "").split()
+    return next((folder for folder in _own_programs if f"{_CACHE_FLAG}={folder}" in flags), None)
 
 
 def _add_flag(variable: str, flag: str, value: str) -> None:

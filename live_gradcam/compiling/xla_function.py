@@ -18,6 +18,8 @@ import tensorflow as tf
 from tensorflow.core.framework import function_pb2
 from tensorflow.python.eager import context
 
+from live_gradcam.compiling.runtime import generation
+
 #: Where each array of a program begins: at multiples of so many bytes, as TensorFlow likes them.
 _ALIGNED = 64
 
@@ -67,7 +69,7 @@ class XlaFunction:
         made = self._context.call_function(self._name, tensors, len(self._results))
         return {name: tensor.numpy() for name, tensor in zip(self._results, made, strict=True)}
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> memoryview:
         """The function: a line that says what follows, the definition, and the weights.
 
         Raises:
@@ -94,8 +96,8 @@ class XlaFunction:
             if value.dtype.hasobject:
                 raise ValueError("its texts are not kept")
             program.write(bytes(-program.tell() % _ALIGNED))
-            program.write(value.tobytes())
-        return program.getvalue()
+            program.write(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+        return program.getbuffer()
 
     @classmethod
     def from_bytes(cls, program: memoryview) -> XlaFunction:
@@ -123,12 +125,12 @@ class XlaFunction:
 
 
 def _named_by_content(definition: Any) -> Any:
-    """A definition whose name is the same for the same content, in each process."""
+    """A definition whose name is the same for the same content, in each process that trusts what XLA has compiled."""
     named = function_pb2.FunctionDef()
     named.CopyFrom(definition)
     named.signature.name = ""
     content = hashlib.sha256(named.SerializeToString(deterministic=True)).hexdigest()
-    named.signature.name = f"live_gradcam_{content[:32]}"
+    named.signature.name = f"live_gradcam_{content[:32]}_{generation()}"
     return named
 
 

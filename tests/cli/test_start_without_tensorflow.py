@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 from command_line import SECONDS, environment, run
 
+from live_gradcam import SessionOptions
+from live_gradcam.serving.explaining.worker import Worker
+from live_gradcam.serving.options import ViewerOptions
+
 #: The command line, which says at its end what was imported.
 _PROGRAM = """
 import atexit, sys
@@ -92,3 +96,61 @@ def test_threads_are_heeded_and_what_is_missing_is_built(
     assert (json.loads(out), err) == (json.loads(first.out), "imported\n")
     _, err = run_alone(*explain, "--method", "hirescam", XDG_CACHE_HOME=str(tmp_path))
     assert err == "imported keras tensorflow\n"
+
+
+#: A worker of the page. It says what is imported at its first answer; then it is asked for another method, and explains
+#: frames until it has it.
+_WORKER = """
+import json, sys
+from pathlib import Path
+from live_gradcam import SessionOptions
+from live_gradcam.serving.explaining.worker import Worker
+from live_gradcam.serving.messages import FrameBytes, parse_answer
+from live_gradcam.serving.options import ViewerOptions
+
+def imported():
+    return sorted({"tensorflow", "keras"} & {*sys.modules})
+
+def method():
+    return parse_answer(worker.explain("somebody", frame).answer).facts["method"]
+
+model, labels, picture = sys.argv[1:]
+worker = Worker(SessionOptions(model, labels=labels, fit="stretch", engine="openvino"), ViewerOptions())
+worker.start()
+worker.open("somebody")
+frame = worker.decode(FrameBytes(1, 0, 0.0, Path(picture).read_bytes()))
+methods, at_first, meanwhile = [method()], imported(), 0
+worker.command("somebody", "method", "hirescam")
+while method() == methods[0]:
+    meanwhile += 1
+methods.append(method())
+print(json.dumps({"at first": at_first, "methods": methods, "then": imported(), "meanwhile": meanwhile > 0}))
+worker.stop()
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_of_the_page_goes_on_while_it_builds(
+    tmp_path: Path, picture: Path, quick_network: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, model, _, labels, *_ = quick_network
+    jpeg = picture.with_suffix(".jpg")
+    cv2.imwrite(str(jpeg), cv2.imread(str(picture)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before = Worker(SessionOptions(model, labels=labels, fit="stretch", engine="openvino"), ViewerOptions())
+    before.start()
+    before.stop()
+    finished = subprocess.run(
+        [sys.executable, "-c", _WORKER, model, labels, str(jpeg)],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=SECONDS,
+        check=True,
+    )
+    assert json.loads(finished.stdout) == {
+        "at first": [],
+        "methods": ["grad-cam", "hirescam"],
+        "then": ["keras", "tensorflow"],
+        "meanwhile": True,
+    }

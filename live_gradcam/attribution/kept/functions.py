@@ -11,8 +11,10 @@ import numpy as np
 
 from live_gradcam.attribution.kept.sharing import KeptSharing
 from live_gradcam.attribution.outline import Outline
+from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import CompiledFunction, KeepsFunctions
 from live_gradcam.compiling.kept_files import KeptFiles, Key
+from live_gradcam.compiling.runtime import compiled_soundly
 from live_gradcam.explanations.tiles import Cut, Tiling
 
 if TYPE_CHECKING:
@@ -115,13 +117,18 @@ class KeptFunctions:
         program = self._files.read(self._key_of(which))
         if program is None:
             return None
-        try:
+
+        def restored_and_run() -> CompiledFunction:
             restored = self._engine.restore(program, self._precision)
             restored(*self._zeros(which))
+            return restored
+
+        try:
+            is_xla = check_engine(self._outline.options.compiling.engine).is_xla
+            return compiled_soundly(restored_and_run) if is_xla else restored_and_run()
         except Exception as error:  # the engine's own: it is compiled then
             _log.debug("a kept program is compiled again: %s", error)
             return None
-        return restored
 
     def _compiled(self, which: _Which, shared: Tiling | None) -> CompiledFunction:
         """A function of the plan, which is kept as far as that is possible."""

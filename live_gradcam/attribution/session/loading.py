@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -51,17 +52,18 @@ class Loading:
             logger.removeHandler(ear)
 
     def get_ready(self) -> None:
-        """Import TensorFlow where it will be needed."""
+        """Import TensorFlow where it will be needed. Beside it, the bytes of the model's file are looked at."""
         threads = self._options.threads
-        if self._known is None:
+        needs_tensorflow = not isinstance(check_engine(self._options.engine), KeepsPrograms)
+        with ThreadPoolExecutor(1) as beside:
+            known = beside.submit(lambda: self._known)
+            if needs_tensorflow:
+                import_tensorflow_alone()
+            is_known = known.result() is not None
+        if not is_known:
             import_tensorflow(self._options)
-        elif isinstance(check_engine(self._options.engine), KeepsPrograms):
-            if threads is not None:
-                use_threads(threads)
-        else:
-            import_tensorflow_alone()
-            if threads is not None:
-                set_threads(threads)
+        elif threads is not None:
+            (set_threads if needs_tensorflow else use_threads)(threads)
 
     @property
     def network(self) -> Classifier | NetworkRecord:

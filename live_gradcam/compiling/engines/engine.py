@@ -71,7 +71,7 @@ class TakesCallers(Protocol):
 class KeepsFunctions(Protocol):
     """An engine whose compiled functions can be kept for the next start, which loads and checks no network then."""
 
-    def program_of(self, compiled: CompiledFunction) -> bytes:
+    def program_of(self, compiled: CompiledFunction) -> bytes | memoryview:
         """A function that `compile` gave, with all that it needs, to be kept.
 
         Raises:

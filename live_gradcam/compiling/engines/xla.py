@@ -33,7 +33,7 @@ class Xla(Graph):
         except (AttributeError, ImportError, TypeError):  # a TensorFlow that is built in another way within
             return super().compile(traced, names, precision)
 
-    def program_of(self, compiled: CompiledFunction) -> bytes:
+    def program_of(self, compiled: CompiledFunction) -> memoryview:
         """See `KeepsFunctions`."""
         function: XlaFunction = compiled  # type: ignore[assignment]  # others cannot be given away
         return function.to_bytes()
