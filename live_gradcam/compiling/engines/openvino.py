@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class OpenVino:
 
 
 class _Compiled:
-    """A compiled model as a function of arrays.
+    """A compiled model as a function of arrays, which threads may call at the same time, each with its own request.
 
     Args:
         model: OpenVINO's.
@@ -68,11 +69,14 @@ class _Compiled:
         self.model = model
         self.arguments = list(arguments)
         self.results = {name: model.output(name) for name in results}  # a result may have other names too
-        self._request = model.create_infer_request()
+        self._own = threading.local()
+        self._own.request = model.create_infer_request()
 
     def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         """The results by name, of arrays in the order of the arguments."""
-        results = self._request.infer(dict(zip(self.arguments, arrays, strict=True)), share_inputs=True)
+        if not hasattr(self._own, "request"):
+            self._own.request = self.model.create_infer_request()
+        results = self._own.request.infer(dict(zip(self.arguments, arrays, strict=True)), share_inputs=True)
         return {name: results[output] for name, output in self.results.items()}
 
 
