@@ -6,22 +6,26 @@ import itertools
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from live_gradcam.attribution.agreement import compare_answers
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.attribution.start import StartSession
+from live_gradcam.attribution.targets import Targets
 from live_gradcam.attribution.timing import takes_callers
 from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.drawing.hud import draw_predictions
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.errors import SourceError, check_number
+from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.flow.metrics import StageTimings, percentiles_ms
 from live_gradcam.flow.side_by_side import side_by_side
 from live_gradcam.sinks.writer import VideoWriter
@@ -138,15 +142,17 @@ def bench(
     timings, latencies, seconds = _run_stages(stream, started, overlay, frames)
     two_at_a_time = _compare_callers(stream, started, frames) if takes_callers(started.explainer) else None
     agreement = None
-    if options.precision != "f32":
+    if started.precision != "f32":
         reference = start(replace(options, precision="f32"), look=look)
-        agreement = _compare_answers(stream, started, reference, frames)
+        images = (frame.image for frame in itertools.islice(stream, frames))
+        agreement = asdict(compare_answers(images, partial(_explain, reference), partial(_explain, started)))
     return {
         "schema": SCHEMA,
         "model": started.model,
         "method": started.method,
         "layer": started.layer,
         "engine": started.engine,
+        "engine_choice": started.chosen.text if started.chosen else None,
         "precision": started.precision,
         "fit": started.fit,
         "tiles": started.tiles_for((height, width)),
@@ -209,20 +215,8 @@ def _compare_callers(stream: Iterator[Frame], session: Session, frames: int) -> 
     }
 
 
-def _compare_answers(stream: Iterator[Frame], session: Session, reference: Session, frames: int) -> dict[str, float]:
-    """Over frames: the share with the same top class, and the correlation of the maps of the reference's class."""
-    same, correlations = [], []
-    for frame in itertools.islice(stream, frames):
-        expected = reference.explain(frame.image)
-        actual = session.explain(frame.image, targets=expected.target)
-        same.append(actual.predictions[0].index == expected.predictions[0].index)
-        if expected.heatmaps[0].std() > 0 and actual.heatmaps[0].std() > 0:
-            correlations.append(np.corrcoef(expected.heatmaps[0].ravel(), actual.heatmaps[0].ravel())[0, 1])
-    return {
-        "top1": float(np.mean(same)),
-        "map_correlation": float(np.mean(correlations)) if correlations else 1.0,
-        "map_correlation_min": float(np.min(correlations)) if correlations else 1.0,
-    }
+def _explain(session: Session, image: np.ndarray, targets: Targets) -> Explanation:
+    return session.explain(image, targets=targets)
 
 
 def _run_stages(

@@ -7,12 +7,13 @@ one module, which is imported when it is asked for.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from live_gradcam.errors import LiveGradcamError, UsageError, did_you_mean, first_line
 
@@ -300,6 +301,14 @@ LOWERINGS = Choices("lowering", {"on": "rewrite it", "off": "run it as Keras has
 #: The numbers in which products are computed.
 Precision = Literal["f32", "bf16"]
 PRECISIONS = Choices("precision", {"f32": "32 bits", "bf16": "16 bits, with sums in 32: faster on some processors"})
+#: As a precision: bf16 where that is faster and changes next to nothing.
+AUTO_PRECISION: Final = "auto"
+#: A precision, or "auto" to have one chosen.
+PrecisionChoice = Literal["auto", "f32", "bf16"]
+PRECISION_CHOICES = Choices(
+    "precision",
+    {AUTO_PRECISION: "bf16 where it is faster and hardly changes the answers, else f32", **PRECISIONS.helps},
+)
 
 _OF_METHODS = "live_gradcam.attribution.methods"
 
@@ -366,7 +375,17 @@ ENGINES = Family(
 AUTO_ENGINE = "auto"
 ENGINE_CHOICES = OneMore(AUTO_ENGINE, "the fastest of those that are installed", ENGINES)
 #: What a session's engine is where nobody chooses one: a name of `ENGINE_CHOICES`.
-DEFAULT_ENGINE = "xla"
+DEFAULT_ENGINE = AUTO_ENGINE
+#: What runs a network where nothing else is known to be faster.
+USUAL_ENGINE = "xla"
+#: The variable of the environment that says what the engine is where nobody chooses one.
+ENGINE_VARIABLE = "LIVE_GRADCAM_ENGINE"
+
+
+def default_engine() -> str:
+    """A session's engine where nobody chooses one, as the environment says it; it is not checked."""
+    return os.environ.get(ENGINE_VARIABLE) or DEFAULT_ENGINE
+
 
 # --- what is read -------------------------------------------------------------------------------------------------
 

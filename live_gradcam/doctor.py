@@ -14,9 +14,9 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from live_gradcam.choices import AUTO_ENGINE, ENGINES, SINKS
+from live_gradcam.choices import AUTO_ENGINE, ENGINE_VARIABLE, ENGINES, SINKS, default_engine
 from live_gradcam.errors import LiveGradcamError, first_line
-from live_gradcam.files import cache_folder
+from live_gradcam.files import cache_folder, can_be_written
 
 _PACKAGE = "live-gradcam"
 
@@ -207,7 +207,8 @@ def _devices() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    from live_gradcam.attribution.session.engine_choice import remembered_engines
+    from live_gradcam.attribution.session.engine_choice import candidates
+    from live_gradcam.attribution.session.remembered_engines import RememberedEngines
     from live_gradcam.compiling.compilation import check_engine
 
     for name in ENGINES:
@@ -218,8 +219,18 @@ def _engines() -> Iterator[Finding]:
             yield Finding("engines", name, text, "note", remedy)
         else:
             yield Finding("engines", name, f"{engine.title}, in {' and '.join(engine.precisions)}")
-    for model, chosen in remembered_engines():
-        yield Finding("engines", f"{AUTO_ENGINE} for {model}", chosen)
+    yield _default_engine(candidates())
+    for model, chosen in RememberedEngines().all():
+        yield Finding("engines", f"{AUTO_ENGINE} for {model}", f"{chosen.way}: {chosen.text}")
+
+
+def _default_engine(candidates: list[str]) -> Finding:
+    asked = default_engine()
+    if asked != AUTO_ENGINE:
+        return Finding("engines", "default", f"{asked}, as ${ENGINE_VARIABLE} says")
+    if len(candidates) == 1:
+        return Finding("engines", "default", f"{candidates[0]}: the extra fast is often faster")
+    return Finding("engines", "default", f"{AUTO_ENGINE}: the fastest of {', '.join(candidates)} for each network")
 
 
 def _cameras() -> Iterator[Finding]:
@@ -269,9 +280,8 @@ def _encoders() -> Iterator[Finding]:
 def _cache() -> Iterator[Finding]:
     folder = cache_folder()
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
     value = f"{folder}, {size / _MEBIBYTE:.0f} MiB"
-    if existing.is_dir() and os.access(existing, os.W_OK):
+    if can_be_written(folder):
         yield Finding("cache", "folder", value)
     else:
         remedy = "each start compiles again: set XDG_CACHE_HOME to a folder that can be written"

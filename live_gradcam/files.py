@@ -121,6 +121,12 @@ def timestamped_name(suffix: str) -> str:
     return f"live-gradcam-{datetime.now():%Y%m%d-%H%M%S-%f}"[:-3] + suffix
 
 
+def can_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, which may not be there yet."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
 def cache_folder() -> Path:
     """Where timings and compiled programs are kept for the next start: the user's cache folder."""
     return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))

@@ -9,6 +9,8 @@ import tempfile
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Which engine is the fastest depends on what else runs: only the tests of that choice let it be made.
+os.environ["LIVE_GRADCAM_ENGINE"] = "xla"
 # Timings and compiled programs of the tests, and of the commands that they start, stay out of the user's cache.
 # Processes that share the tests share them too.
 os.environ["XDG_CACHE_HOME"] = (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from live_gradcam.attribution.session.chosen_engine import ChosenEngine
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.sources.frame import Frame
@@ -51,6 +52,9 @@ class FakeSession:
     method: str = "grad-cam"
     layer: str = "last"
     fit: str = "tiles"
+    engine: str = "xla"
+    precision: str = "f32"
+    chosen: ChosenEngine | None = None
     targets: tuple[Target, ...] = ()
     model: str = "fake"
     layers: tuple[str, ...] = ("first", "last")

@@ -22,6 +22,7 @@ from live_gradcam.annotating.source import SourceAhead, obstacle
 from live_gradcam.annotating.workers import ProcessWorkers, Workers
 from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.choices import AUTO_PRECISION
 from live_gradcam.cluster import check_cluster
 from live_gradcam.errors import UsageError
 from live_gradcam.flow.stopping import StopRequest
@@ -160,7 +161,13 @@ def _annotate_here(
 def _annotate_in_workers(
     batch: Batch, session: SessionOptions, workers: int | str, signals: AbstractContextManager[object]
 ) -> dict[str, float]:
-    """Annotate in other processes. Returns the seconds of each stage of the first one's start."""
+    """Annotate in other processes. Returns the seconds of each stage of the first one's start.
+
+    Each of them would choose an engine for itself, and a file is to be by one: by the usual one.
+    """
+    if session.precision == AUTO_PRECISION:
+        _log.warning("the precision is f32: where several processes work, none is chosen")
+    session = session.by_usual_engine()
     with signals, _workers(workers, session, batch.options) as several:
         batch.start("starting")
         start_s = start_workers(several, batch.stop)

@@ -11,6 +11,7 @@ from typing import Any
 
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.choices import AUTO_ENGINE, USUAL_ENGINE
 from live_gradcam.files import fingerprint
 from live_gradcam.networks.catalog import identity_of
 from live_gradcam.sources.opening import is_of_another_package
@@ -18,6 +19,8 @@ from live_gradcam.sources.pictures import pictures_of
 
 #: Of the session, what does not change the result, or is written only where it is another than usual.
 _OF_NO_EFFECT = ("tune", "threads", "is_live", "trust", "maps")
+#: How a file says which engine was asked for. Those of earlier versions say the usual one where none was.
+_CHOSEN, _USUAL = (json.dumps({"engine": name})[1:-1] for name in (AUTO_ENGINE, USUAL_ENGINE))
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,19 @@ class Provenance:
         return json.dumps(provenance, ensure_ascii=False)
 
     def compare(self, made: str | None) -> bool | None:
-        """Whether an output was made in this way, by what it says: True; False if it was cut short; None if not."""
-        if made == self.text(complete=True):
+        """Whether an output was made in this way, by what it says: True; False if it was cut short; None if not.
+
+        Whichever engine was chosen where none was asked for, it gave what the usual one gives.
+        """
+        made = _by_usual_engine(made)
+        if made == _by_usual_engine(self.text(complete=True)):
             return True
-        return False if made == self.text(complete=False) else None
+        return False if made == _by_usual_engine(self.text(complete=False)) else None
+
+
+def _by_usual_engine(text: str | None) -> str | None:
+    """What an output says of itself, with the usual engine where it says that one was chosen."""
+    return text and text.replace(_CHOSEN, _USUAL)
 
 
 def made_with(session: SessionOptions, options: AnnotateOptions) -> dict[str, Any]:

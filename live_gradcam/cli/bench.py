@@ -13,6 +13,7 @@ from live_gradcam.cli.flags import JsonPath, Overwrite, overlay_flags, session_f
 from live_gradcam.cli.marks import Flags, sources_help
 from live_gradcam.cli.parsing import parse_size
 from live_gradcam.cli.terminal import PROCESS_START, check_json_path, is_stdout, print_table, start_session, write_json
+from live_gradcam.compiling.compilation import describe_way
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -64,7 +65,7 @@ def _print_report(report: dict[str, Any]) -> None:
     latency, stages, threads = report["latency_ms"], report["stages_ms"], report["threads"]
     rows = {
         "model": f"{report['model']} · {report['method']} · {report['layer']}",
-        "engine": report["engine"],
+        "engine": _describe_engine(report),
         "fit": describe_fit(report["fit"], report["tiles"]),
         "device": report["device"],
         "threads": ", ".join(f"{name} {count}" for name, count in threads.items()),
@@ -90,6 +91,11 @@ def _describe_two(two: dict[str, float]) -> str:
         f"{two['fps']:.1f} FPS explained, {two['gain']:.2f} × one at a time ({two['fps_of_one']:.1f} FPS); "
         "each frame takes longer"
     )
+
+
+def _describe_engine(report: dict[str, Any]) -> str:
+    engine = describe_way(report["engine"], report["precision"])
+    return f"{engine}: {report['engine_choice']}" if report["engine_choice"] else engine
 
 
 def _describe_agreement(agreement: dict[str, float]) -> str:

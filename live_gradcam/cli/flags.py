@@ -10,19 +10,20 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import (
     DEFAULT_ENGINE,
     ENGINE_CHOICES,
+    ENGINE_VARIABLE,
     FIT_CHOICES,
     LOWERINGS,
     METHODS,
     NAMES,
     OUTPUTS,
-    PRECISIONS,
+    PRECISION_CHOICES,
     SCORES,
     SINKS,
     TUNES,
     FitChoice,
     Names,
     Output,
-    Precision,
+    PrecisionChoice,
     Score,
     Tune,
 )
@@ -265,17 +266,25 @@ def session_flags(
         LOWERINGS,
     ] = "on",
     engine: Annotated[
-        str, chosen(ENGINE_CHOICES, "--engine", help="What runs the network and its gradient."), ENGINE_CHOICES
+        str,
+        chosen(
+            ENGINE_CHOICES,
+            "--engine",
+            help="What runs the network and its gradient. auto: the fastest that is installed, timed once per network.",
+            variable=ENGINE_VARIABLE,
+        ),
+        ENGINE_CHOICES,
     ] = DEFAULT_ENGINE,
     tune: TuneFlag = "auto",
     precision: Annotated[
-        Precision,
+        PrecisionChoice,
         chosen(
-            PRECISIONS,
+            PRECISION_CHOICES,
             "--precision",
-            help="f32: 32-bit numbers. bf16: 16-bit products before the target layer, faster on some processors.",
+            help="f32: 32-bit numbers. bf16: 16-bit products before the target layer, faster on some processors. "
+            "auto: bf16 where it is faster and hardly changes the answers.",
         ),
-        PRECISIONS,
+        PRECISION_CHOICES,
     ] = "f32",
     threads: Annotated[
         int | None,

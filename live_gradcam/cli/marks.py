@@ -47,13 +47,14 @@ class Added(NamedTuple):
     told: str
 
 
-def chosen(choices: Choices, *names: str, help: str) -> Any:
+def chosen(choices: Choices, *names: str, help: str, variable: str | None = None) -> Any:
     """A flag that takes one of some names; the shell completes them.
 
     Args:
         choices: the names. Put them into the annotation too, so that the command checks the name before all else.
         names: of the flag.
         help: what it does. Many names are listed after it.
+        variable: of the environment, which is the default where it is set.
     """
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
@@ -62,7 +63,9 @@ def chosen(choices: Choices, *names: str, help: str) -> Any:
     metavar = "|".join(choices)
     if len(metavar) > _LONGEST_METAVAR:  # a name of another package may look like a tag of the help's text
         metavar, help = "NAME", f"{help} One of {escape(', '.join(choices))}."
-    return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete)
+    if variable is not None:
+        help = f"{help} ${variable} changes the default."
+    return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete, envvar=variable, show_envvar=False)
 
 
 def path_flags(choices: Family, *, help: str) -> Callable[..., dict[str, Path]]:

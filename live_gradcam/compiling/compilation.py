@@ -33,6 +33,11 @@ def check_engine(name: str, precision: Precision = "f32") -> Engine:
     return engine
 
 
+def describe_way(engine: str, precision: Precision) -> str:
+    """What runs a network, in words: "openvino", "openvino in bf16"."""
+    return engine if precision == "f32" else f"{engine} in {precision}"
+
+
 def compile_function(
     function: Callable[..., dict[str, tf.Tensor]],
     signature: Sequence[tf.TensorSpec],
@@ -51,7 +56,7 @@ def compile_function(
         precision: of the products that the engine itself computes; what XLA does is in the function.
 
     Returns:
-        The compiled function. OpenVINO's is to be called from one thread at a time.
+        The compiled function.
 
     Raises:
         UsageError: as `check_engine`.

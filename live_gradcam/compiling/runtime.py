@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 _XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 
+#: From so many programs for each processor that want to run, the machine is busy.
+_BUSY = 0.75
+
 _silence = threading.Lock()
 #: How many threads compute where TensorFlow is not there to be told; 0: as many as an engine likes.
 _threads = 0
@@ -269,6 +272,13 @@ def describe_runtime() -> dict[str, Any]:
             "opencv": cv2.getNumThreads(),
         },
     }
+
+
+def is_busy() -> bool:
+    """Whether much else runs on this machine, or ran in the last minute."""
+    if not hasattr(os, "getloadavg"):
+        return False
+    return os.getloadavg()[0] >= _BUSY * (os.cpu_count() or 1)
 
 
 def processor_name() -> str:

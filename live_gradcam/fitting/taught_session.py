@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from live_gradcam.attribution.session import Session, SessionOptions
-from live_gradcam.attribution.session.engine_choice import USUAL
-from live_gradcam.choices import AUTO_ENGINE
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.head import fit_head
@@ -82,7 +80,7 @@ def start_teaching(
     Raises:
         LiveGradcamError: as `Teacher.load` and `taught_session`.
     """
-    options = _taught_by(options)
+    options = options.by_usual_engine()  # which takes a new head: others copy the weights
     set_compiler_flags()
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         from live_gradcam.attribution.options import ExplainerOptions
@@ -93,11 +91,6 @@ def start_teaching(
         stream = look() if look else None
         explained = ExplainerOptions().changed(**options.of_explainer())
         return teacher, taught_session(teacher, explained, stream.frame_size if stream else Session.frame_size)
-
-
-def _taught_by(options: SessionOptions) -> SessionOptions:
-    """The options with an engine that takes a new head, where none is asked for: others copy the weights."""
-    return replace(options, engine=USUAL) if options.engine == AUTO_ENGINE else options
 
 
 def teacher_of(session: Session) -> Teacher:
@@ -124,8 +117,9 @@ def teachable(session: Session) -> tuple[Teacher, Session]:
     """
     teacher = teacher_of(session)
     options = session.plan.options.changed(tune="remembered")  # frames are running: nothing can be timed
-    if session.options is not None:
-        options = options.changed(engine=_taught_by(session.options).engine)
+    if session.options is not None:  # an engine that was chosen may copy the weights
+        asked = session.options.of_explainer()
+        options = options.changed(engine=asked["engine"], precision=asked["precision"])
     return teacher, taught_session(teacher, options, session.frame_size)
 
 

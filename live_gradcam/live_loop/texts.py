@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from live_gradcam.attribution.fit_choice import describe_fit
+from live_gradcam.compiling.compilation import describe_way
 from live_gradcam.drawing.hud import Hud
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.live_loop.explaining import ExplainingStatus
@@ -84,6 +85,7 @@ class Texts:
             explained.model,
             f"{explained.method} · {explained.layer}",
             f"fit: {describe_fit(explanation.fit, explanation.tiles)}",
+            *self._engine(),
             f"pinned: {explanation.targets[0].label}" if self._state.pinned else "top class",
         ]
         age = self._frames.map_age
@@ -93,6 +95,15 @@ class Texts:
             stages = stages_ms(status, self._metrics, self._recorder)
             notes += [f"{name} {median:.1f} ms" for name, median in stages.items() if median is not None]
         return notes
+
+    def _engine(self) -> list[str]:
+        """What runs the network, and why where that was chosen."""
+        variants = self._status.variants
+        if variants is None:
+            return []
+        session = variants.current
+        why = ", the fastest here" if session.chosen and session.chosen.milliseconds else ""
+        return [f"engine: {describe_way(session.engine, session.precision)}{why}"]
 
     def _banner(self, now: float) -> str | None:
         outage = self._frames.capture.outage

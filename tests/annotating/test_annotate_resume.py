@@ -110,6 +110,24 @@ def test_a_finished_file_is_recognised_by_its_source_options_and_version(
         is_done(job, options)
 
 
+def test_a_batch_goes_on_whichever_engine_was_chosen(tmp_path: Path, source: Path) -> None:
+    """Where none is asked for, each gives what the usual one gives, by which files were made before one was chosen."""
+    options = options_for("out.mp4")
+    for made_by in ("xla", "auto"):
+        job = AnnotateJob(source, tmp_path / f"{made_by}.mp4")
+        annotate(source, job.output, options)
+        text = (statement_of(job.output) or "").replace('"engine": "xla"', f'"engine": "{made_by}"')
+        assert json.loads(text)["options"]["engine"] == made_by
+        for asked, is_same in (("auto", True), ("xla", True), ("openvino", None), ("graph", None)):
+            made = Provenance.of(source, made_with(SessionOptions(engine=asked), options))
+            assert made.compare(text) is is_same
+            cut = text.replace('"complete": true', '"complete": false')
+            assert made.compare(cut) is (False if is_same else None)
+            assert json.loads(made.text(complete=True))["options"]["engine"] == asked
+        half = Provenance.of(source, made_with(SessionOptions(engine="auto", precision="bf16"), options))
+        assert half.compare(text) is None
+
+
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_file_cut_short_begins_again(tmp_path: Path, source: Path, name: str) -> None:
     options, job = options_for(name), AnnotateJob(source, tmp_path / name, {"jsonl": tmp_path / "n.jsonl"})

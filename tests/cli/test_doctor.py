@@ -41,6 +41,7 @@ def test_a_machine_with_all_that_is_needed() -> None:
     assert found["extras", "openvino"]["value"].startswith(f"openvino {metadata.version('openvino')} (")
     assert found["encoders", "h264"]["value"].startswith("libx264")
     assert found["engines", "xla"]["value"] == "XLA, in f32 and bf16"
+    assert found["engines", "default"]["value"] == "xla, as $LIVE_GRADCAM_ENGINE says"
     display = found["display", "window"]
     assert (display["state"], display["value"]) == ("note", "there is no display (DISPLAY is not set)")
     assert display["remedy"] == "use --headless, and --record FILE to keep what it sees"

@@ -15,6 +15,7 @@ from fake_live import ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
 
 from live_gradcam import LiveOptions, LiveSummary, live
+from live_gradcam.attribution.session.chosen_engine import ChosenEngine, Way
 from live_gradcam.choices import HUD_LEVELS, VIEWS
 from live_gradcam.drawing.overlay import COLORMAPS_TO_STEP_THROUGH, Overlay
 from live_gradcam.errors import UsageError
@@ -26,12 +27,12 @@ from live_gradcam.live_loop.state import LiveState
 from live_gradcam.surfaces.commands import Command, CommandTable
 
 
-def run(script: Callable[[ThreadedSurface], None], **options: object) -> LiveSummary:
+def run(script: Callable[[ThreadedSurface], None], session: Any = None, **options: object) -> LiveSummary:
     """Run a script against a live run on a loop of grey frames."""
     surface = ThreadedSurface(script)
     summary = live(
         "0",
-        session=fake_session(),
+        session=session or fake_session(),
         options=LiveOptions(surface=surface, **options),
         opener=lambda _: GivenFrames(camera()),
     )
@@ -114,6 +115,28 @@ def test_the_heatmaps_opacity_by_keys_and_by_a_slider() -> None:
         surface.wait_for(state_is(alpha=0.0))
 
     run(script)
+
+
+@pytest.mark.parametrize(
+    ("engine", "note"),
+    [
+        ({"engine": "graph"}, "engine: graph"),
+        ({"chosen": ChosenEngine(Way("xla", "f32"), "there is no other")}, "engine: xla"),
+        (
+            {
+                "engine": "openvino",
+                "precision": "bf16",
+                "chosen": ChosenEngine(Way("openvino", "bf16"), "the fastest", milliseconds={"xla": 2.0}),
+            },
+            "engine: openvino in bf16, the fastest here",
+        ),
+    ],
+)
+def test_the_engine_is_named_with_the_reason_where_it_was_chosen(engine: dict[str, Any], note: str) -> None:
+    def script(surface: ThreadedSurface) -> None:
+        surface.wait_for(lambda scene: note in scene.hud.notes)
+
+    run(script, session=fake_session(**engine))
 
 
 def test_classes_are_pinned_by_place_or_index_frozen_and_tracked() -> None:

@@ -1,203 +1,194 @@
-"""The engine where none is asked for: of those that are installed and agree, the fastest for this network here."""
+"""What runs a network where nobody says it: of the engines that are installed and agree, the fastest here."""
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from live_gradcam.attribution.session.loading import import_tensorflow, load
+from live_gradcam.attribution.options import ExplainerOptions
+from live_gradcam.attribution.session.chosen_engine import ChosenEngine, Way
 from live_gradcam.attribution.session.options import SessionOptions
-from live_gradcam.choices import ENGINES, METHODS, Precision
+from live_gradcam.attribution.session.remembered_engines import RememberedEngines
+from live_gradcam.choices import AUTO_ENGINE, AUTO_PRECISION, ENGINES, METHODS, USUAL_ENGINE, Precision
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import KeepsPrograms
-from live_gradcam.compiling.kept_files import KeptFiles, Key
-from live_gradcam.compiling.runtime import quiet_tensorflow
+from live_gradcam.compiling.runtime import is_busy
 from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
-    from live_gradcam.explanations.explanation import Explanation
+    from live_gradcam.attribution.session.timed_engines import TimedEngines
+    from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
 
-#: What runs a network where nothing else is known to be faster.
-USUAL = "xla"
-#: By how much of its largest value a number may differ from the usual engine's. In bfloat16 each rounds in its own way.
-_TOLERANCES: dict[Precision, float] = {"f32": 1e-3, "bf16": 5e-2}
-#: How often each engine is timed at most, and for how long all together.
-_TURNS, _SECONDS = 15, 2.0
-#: So often at least.
-_LEAST_TURNS = 5
 #: An engine whose programs are kept may take so much longer: it starts sooner.
 _ALIKE = 1.05
+#: By how much bfloat16 must be faster: less may be chance.
+_GAIN = 0.95
+#: How often engines are timed, where each timing is disturbed.
+_MOST_ATTEMPTS = 3
+_NOT_REMEMBERED = "a choice for this network cannot be remembered"
 
 
-def with_engine(options: SessionOptions, *, let_tensorflow_talk: bool = False) -> SessionOptions:
-    """The options with the fastest engine, as remembered or timed now. Timing takes a few seconds, once a network.
-
-    Args:
-        options: of a session, checked, whose engine is to be chosen.
-        let_tensorflow_talk: let TensorFlow's own messages through.
-
-    Raises:
-        LiveGradcamError: as `start_session`.
-    """
-    names = candidates(options.precision)
-    key = _key(options) if len(names) > 1 else None
-    if key is None:  # there is no choice, or it could not be remembered
-        why = "a choice for this network cannot be remembered" if len(names) > 1 else "there is no other"
-        _log.info("the engine is %s: %s", USUAL, why)
-        return replace(options, engine=USUAL)
-    files = KeptFiles()
-    chosen = _remembered(files, key, names)
-    if chosen is None:
-        with quiet_tensorflow(enabled=not let_tensorflow_talk):
-            milliseconds = _timed(options, names)
-        chosen = best_of(milliseconds)
-        files.write(key, json.dumps({"engine": chosen, "milliseconds": milliseconds}).encode())
-        listed = ", ".join(f"{name} {taken:.1f} ms" for name, taken in milliseconds.items())
-        _log.info("engines timed: %s", listed)
-    _log.info("the engine is %s, the fastest here for this network", chosen)
-    return replace(options, engine=chosen)
+def is_open(options: SessionOptions) -> bool:
+    """Whether an engine or a precision is to be chosen."""
+    return options.engine == AUTO_ENGINE or options.precision == AUTO_PRECISION
 
 
-def candidates(precision: Precision = "f32") -> list[str]:
+def candidates() -> list[str]:
     """The engines that are chosen from: the usual one, and those of packages that are installed besides TensorFlow."""
     found = []
     for name in ENGINES.of_this_package:
         with suppress(LiveGradcamError):
-            if name == USUAL or check_engine(name, precision).packages:
+            if name == USUAL_ENGINE or check_engine(name).packages:
                 found.append(name)
     return found
 
 
-def _key(options: SessionOptions) -> Key | None:
-    """What the choice depends on; None where it cannot be remembered."""
-    from live_gradcam.attribution.kept.keys import engines_key
-
-    network = engines_key(options.model, options.of_model(), options.threads)
-    if network is None:
-        return None
-    size = None if options.input_size is None else list(options.input_size)
-    how = {"input_size": size, "precision": options.precision, "lowering": options.lowering, "layer": options.layer}
-    return {"kind": "engine", "network": network, **how}
-
-
-def remembered_engines() -> list[tuple[str, str]]:
-    """What was chosen on this machine: (network, engine with its milliseconds per frame), by network."""
-    found = []
-    files = KeptFiles()
-    for file in files.files():
-        content = files.read(file.key) if file.key.get("kind") == "engine" else None
-        with suppress(ValueError, KeyError, TypeError):
-            if content is not None:
-                choice = json.loads(bytes(content))
-                taken = f"{choice['milliseconds'][choice['engine']]:.1f} ms per frame"
-                found.append((str(file.key["network"]["model"]), f"{choice['engine']}, {taken}"))
-    return sorted(found)
+def ways_of(options: SessionOptions) -> list[Way]:
+    """The ways to run a network that are compared. The first one is what the others have to agree with."""
+    engines = candidates() if options.engine == AUTO_ENGINE else [options.engine]
+    precisions: tuple[Precision, ...] = ("f32",) if options.precision == "f32" else ("f32", "bf16")
+    return [
+        Way(engine, precision)
+        for precision in precisions
+        for engine in engines
+        if precision in check_engine(engine).precisions
+    ]
 
 
-def _remembered(files: KeptFiles, key: Key, names: Sequence[str]) -> str | None:
-    content = files.read(key)
-    if content is not None:
-        with suppress(ValueError, KeyError, TypeError):
-            found = json.loads(bytes(content))["engine"]
-            return found if found in names else None
+def known_engine(options: SessionOptions) -> ChosenEngine | None:
+    """What is chosen by rule, or was chosen at an earlier start; None where engines have to be timed.
+
+    Nothing is loaded for it.
+
+    Args:
+        options: of a session, checked, of which something is open.
+    """
+    ways, remembered = ways_of(options), RememberedEngines()
+    why = _nothing_to_choose(options, ways)
+    if why is not None:
+        return _usual(options, why)
+    key = remembered.key_of(options)
+    if key is None:
+        return _usual(options, _NOT_REMEMBERED)
+    found = None if options.tune == "full" else remembered.read(key)
+    if found is not None and found.way in ways and (_stays(found) or options.tune == "remembered"):
+        return found
+    if options.tune == "remembered":
+        return _usual(options, "no engine was timed before")
+    return None if remembered.can_write else _usual(options, _NOT_REMEMBERED)
+
+
+def _stays(chosen: ChosenEngine) -> bool:
+    """Whether a choice is used as it is. One of a disturbed timing is made again, a few times, when all is quiet."""
+    return chosen.is_sure or chosen.attempts >= _MOST_ATTEMPTS or is_busy()
+
+
+def _nothing_to_choose(options: SessionOptions, ways: list[Way]) -> str | None:
+    """Why the usual engine runs the network, whatever is installed; None where there is a choice."""
+    if len(ways) == 1:
+        return "there is no other"
+    if options.tune == "off":
+        return "nothing is to be timed"
+    if not options.lowering:
+        return "the network is not to be rewritten"
+    for name in (options.method, *options.methods):
+        row = METHODS.row(name)
+        if row is None or not row.is_quick:
+            return f"{name} goes through functions of its own"
     return None
 
 
-def _timed(options: SessionOptions, names: Sequence[str]) -> dict[str, float]:
-    """The milliseconds of a frame by each engine that agrees with the usual one."""
-    from live_gradcam.attribution.explainer import Explainer
-    from live_gradcam.attribution.photograph import photograph
-
-    import_tensorflow(options)
-    classifier = load(options, lambda line: None)
-    keywords = options.of_explainer()
-    keywords["tiles"] = None
-    row = METHODS.row(options.method)
-    if row is None or not row.is_quick:  # which goes through other functions, of the same network
-        keywords["method"] = "grad-cam"
-    picture = photograph()
-    keywords["engine"] = USUAL
-    usual = Explainer(classifier, **keywords)
-    explainers = {USUAL: usual}
-    expected = [usual(picture), usual(picture[::-1])]
-    for name in names:
-        if name == USUAL:
-            continue
-        try:
-            keywords["engine"] = name
-            other = Explainer(classifier, **keywords)
-            answers = [other(picture), other(picture[::-1])]
-        except LiveGradcamError as error:
-            _log.warning("the engine %s is left out: %s", name, error)
-            continue
-        difference = max(map(_difference, expected, answers))
-        if difference <= _TOLERANCES[options.precision]:
-            explainers[name] = other
-        else:
-            _log.warning(
-                "the engine %s is left out: its answers differ from those of %s by %.1e of the largest value, and "
-                "%.1e is allowed",
-                name,
-                USUAL,
-                difference,
-                _TOLERANCES[options.precision],
-            )
-    return milliseconds_of(explainers)
+def _usual(options: SessionOptions, why: str) -> ChosenEngine:
+    """What there was before anything could be chosen."""
+    engine = USUAL_ENGINE if options.engine == AUTO_ENGINE else options.engine
+    if options.precision == AUTO_PRECISION:
+        return ChosenEngine(Way(engine, "f32"), why, notice=f"the precision is f32, not bf16: {why}")
+    return ChosenEngine(Way(engine, options.precision), why)
 
 
-def _difference(expected: Explanation, answer: Explanation) -> float:
-    """The largest difference of logits, or of raw maps after their ReLU, relative to the largest value."""
-    pairs = (
-        (expected.logits, answer.logits),
-        tuple(one.heatmaps * one.evidence[:, None, None] for one in (expected, answer)),
+def timed_engine(classifier: Classifier, wanted: ExplainerOptions, options: SessionOptions) -> ChosenEngine:
+    """Time the engines, and remember the choice. It takes a few seconds, and what it takes to build them.
+
+    Args:
+        classifier: the network.
+        wanted: what an explainer of it is to have, but for the engine and the precision.
+        options: of the session.
+
+    Raises:
+        LiveGradcamError: as `Explainer`, of the usual engine.
+    """
+    from live_gradcam.attribution.session.timed_engines import TimedEngines
+
+    was_busy = is_busy()
+    timed = TimedEngines(classifier, wanted, ways_of(options))
+    chosen = replace(
+        chosen_of(options, timed),
+        milliseconds={str(way): taken for way, taken in timed.milliseconds.items()},
+        is_sure=timed.are_steady and not was_busy,
     )
-    return max(float(np.abs(own - other).max() / max(np.abs(own).max(), 1e-12)) for own, other in pairs)
+    remembered = RememberedEngines()
+    key = remembered.key_of(options)
+    if key is not None:  # or nothing would have been timed
+        before = remembered.read(key)
+        if before is not None and not before.is_sure:
+            chosen = replace(chosen, attempts=before.attempts + 1)
+        remembered.write(key, chosen)
+    return chosen
 
 
-def best_of(milliseconds: Mapping[str, float]) -> str:
-    """The engine to take, of those with their milliseconds per frame.
+def chosen_of(options: SessionOptions, timed: TimedEngines) -> ChosenEngine:
+    """The choice by what was timed.
+
+    Args:
+        options: of the session.
+        timed: the ways that agree, with their times.
+    """
+    milliseconds = timed.milliseconds
+    full = best_of({way: taken for way, taken in milliseconds.items() if way.precision == "f32"})
+    if options.precision == "f32":
+        return ChosenEngine(full, "the fastest here for this network")
+    halves = {way: taken for way, taken in milliseconds.items() if way.precision == "bf16"}
+    half = best_of(halves) if halves else None
+    too_slow = _too_slow(full, half, milliseconds)
+    if options.precision == "bf16":
+        way = half or Way(ways_of(options)[0].engine, "bf16")
+        return ChosenEngine(way, "the fastest here in bf16", notice=too_slow)
+    if half is None or too_slow:
+        return ChosenEngine(full, too_slow, notice=f"the precision is f32: {too_slow}")
+    from live_gradcam.attribution.session.precision_check import check_precision
+
+    agreement = check_precision(timed.explainers[full], timed.explainers[half])
+    if not agreement.is_close:
+        return ChosenEngine(
+            full, agreement.text, notice=f"the precision is f32: bf16 differs too much, {agreement.text}"
+        )
+    return ChosenEngine(half, f"the fastest here for this network; of bf16 and f32, {agreement.text}")
+
+
+def _too_slow(full: Way, half: Way | None, milliseconds: Mapping[Way, float]) -> str:
+    """That bfloat16 gains nothing; an empty text where it does."""
+    if half is None:
+        return "no engine here gives the same in bf16"
+    if milliseconds[half] < _GAIN * milliseconds[full]:
+        return ""
+    return (
+        f"no engine here gains by bf16: {half.engine} takes {milliseconds[half]:.1f} ms per frame with it, and "
+        f"{full.engine} {milliseconds[full]:.1f} ms without"
+    )
+
+
+def best_of(milliseconds: Mapping[Way, float]) -> Way:
+    """The way to take, of those with their milliseconds per frame.
 
     It is the fastest one. Of those that take as long, the one that keeps its programs for the next start.
     """
     fastest = min(milliseconds, key=milliseconds.__getitem__)
-    for name, taken in milliseconds.items():
-        if taken <= _ALIKE * milliseconds[fastest] and isinstance(ENGINES.load(name), KeepsPrograms):
-            return name
+    for way, taken in milliseconds.items():
+        if taken <= _ALIKE * milliseconds[fastest] and isinstance(ENGINES.load(way.engine), KeepsPrograms):
+            return way
     return fastest
-
-
-def milliseconds_of(
-    runs: Mapping[str, Callable[[np.ndarray], object]], *, turns: int = _TURNS, seconds: float = _SECONDS
-) -> dict[str, float]:
-    """The milliseconds of each way to run a frame, in turn, each with a new frame: the lower quartile.
-
-    Not the median: what else goes on while a program starts only makes runs longer. In each turn a way runs once before
-    it is timed: engines' threads wait busily for a while after a run, and slow the next one.
-
-    Args:
-        runs: each takes a frame, uint8 (height, width, 3).
-        turns: how often at most.
-        seconds: after which no more turns are begun, but the first few.
-    """
-    generator = np.random.default_rng(0)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    begun = time.perf_counter()
-    for turn in range(turns):
-        if turn >= _LEAST_TURNS and time.perf_counter() - begun > seconds:
-            break
-        for name, run in runs.items():
-            before, frame = generator.integers(0, 256, (2, 240, 320, 3), np.uint8)
-            run(before)
-            start = time.perf_counter()
-            run(frame)
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: float(np.quantile(taken, 0.25)) for name, taken in times.items()}

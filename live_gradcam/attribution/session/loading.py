@@ -33,13 +33,17 @@ class Loading:
     Args:
         options: of the session.
         let_tensorflow_talk: let TensorFlow's own messages through.
+        before: of the same network by no engine yet: what that has loaded is not loaded again.
     """
 
-    def __init__(self, options: SessionOptions, *, let_tensorflow_talk: bool = False) -> None:
+    def __init__(
+        self, options: SessionOptions, *, let_tensorflow_talk: bool = False, before: Loading | None = None
+    ) -> None:
         self._options = options
         self._is_quiet = not let_tensorflow_talk
-        self._notes: list[str] = []
-        self._heard: list[str] = []
+        self._before = before
+        self._notes: list[str] = before._notes if before else []
+        self._heard: list[str] = before._heard if before else []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -90,6 +94,15 @@ class Loading:
         return kept or Explainer.of_plan(self._kept.build(options), network=self._kept)
 
     @property
+    def classifier(self) -> Classifier:
+        """The network itself.
+
+        Raises:
+            LiveGradcamError: as `load_classifier`.
+        """
+        return self._classifier
+
+    @property
     def guesses_pixels(self) -> bool:
         """Whether nobody says how its pixels are scaled: what is known of an earlier start is sure."""
         return self._known is None and self._classifier.pixel_guess is not None
@@ -137,6 +150,8 @@ class Loading:
         return self._load() if self._kept is None else self._kept.classifier
 
     def _load(self) -> Classifier:
+        if self._before is not None:
+            return self._before.classifier
         with quiet_tensorflow(enabled=self._is_quiet):
             import_tensorflow(self._options)
             return load(self._options, self._notes.append)

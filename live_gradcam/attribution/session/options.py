@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import (
     AUTO_ENGINE,
-    DEFAULT_ENGINE,
+    AUTO_PRECISION,
     FIT_CHOICES,
     METHODS,
     NAMES,
     OUTPUTS,
-    PRECISIONS,
+    PRECISION_CHOICES,
     SCORES,
     TUNES,
-    Precision,
+    USUAL_ENGINE,
+    PrecisionChoice,
+    default_engine,
 )
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.errors import ModelError, UsageError, check_number
@@ -40,8 +42,10 @@ class SessionOptions:
     Attributes:
         model: a name of the catalogue, a model file, or a Keras model in memory.
         classes: to explain, by index or label, or as "A>B": why A rather than B. None of them: the top class.
-        engine: of "auto", `session.engine_choice` makes one.
+        engine: of "auto", `session.engine_choice` makes one. Without it, as `LIVE_GRADCAM_ENGINE` says in the
+            environment, or else "auto".
         fit: of "auto", `attribution.fit_choice` makes one.
+        precision: of "auto", `session.engine_choice` makes one.
         feed: "NAME=VALUE" or "NAME=FILE.npy": what inputs other than the picture are held at.
         names: None for everyday names where a camera is looked at, or where a class is asked for by one.
         is_live: whether only methods will do that are quick enough for a camera.
@@ -63,9 +67,9 @@ class SessionOptions:
     tiles: int | None = None
     names: Names | None = None
     lowering: bool = True
-    engine: str = DEFAULT_ENGINE
+    engine: str = field(default_factory=default_engine)
     tune: Tune = "auto"
-    precision: Precision = "f32"
+    precision: PrecisionChoice = "f32"
     threads: int | None = None
     method: str = "grad-cam"
     maps: int | None = 1
@@ -100,10 +104,9 @@ class SessionOptions:
             is_live=self.is_live,
         )
         self._check_numbers()
-        if self.engine == AUTO_ENGINE:
-            PRECISIONS.check(self.precision)
-        else:
-            check_engine(self.engine, self.precision)
+        PRECISION_CHOICES.check(self.precision)
+        if self.engine != AUTO_ENGINE:
+            check_engine(self.engine, "f32" if self.precision == AUTO_PRECISION else self.precision)
         if self.tiles is not None and self.fit not in ("auto", "tiles"):
             raise UsageError(f"--tiles works with --fit tiles, and the fit is {self.fit}: leave one of them out")
 
@@ -149,8 +152,18 @@ class SessionOptions:
             trust=self.trust,
         )
 
+    def by_usual_engine(self) -> SessionOptions:
+        """The same with the usual engine and precision where these are to be chosen."""
+        engine = USUAL_ENGINE if self.engine == AUTO_ENGINE else self.engine
+        return replace(self, engine=engine, precision="f32" if self.precision == AUTO_PRECISION else self.precision)
+
     def of_explainer(self) -> ExplainerKeywords:
-        """Those that an explainer takes as they are. Names, and "auto" for the fit, depend on the network."""
+        """Those that an explainer takes as they are. Names, and "auto" for the fit, depend on the network.
+
+        Where an engine or a precision is to be chosen, it is the usual one.
+        """
+        usual = self.by_usual_engine()
+        assert usual.precision != AUTO_PRECISION
         return {
             "method": self.method,
             "layer": self.layer,
@@ -159,10 +172,10 @@ class SessionOptions:
             "maps": self.maps,
             "tiles": self.tiles,
             "input_size": self.input_size,
-            "engine": self.engine,
+            "engine": usual.engine,
             "lowering": self.lowering,
             "tune": self.tune,
-            "precision": self.precision,
+            "precision": usual.precision,
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.methods.method import OnProgress
     from live_gradcam.attribution.outline import Outline
     from live_gradcam.attribution.plan import Plan
+    from live_gradcam.attribution.session.chosen_engine import ChosenEngine
     from live_gradcam.attribution.session.options import SessionOptions
     from live_gradcam.attribution.targets import Targets
     from live_gradcam.choices import Fit
@@ -41,6 +42,7 @@ class Session(Planned):
         fit_guess: says that the fit is a guess, where it is one.
         notices: what looks at the explanations, and says what is not sure.
         options: what it was started with; None for one that was not made by `start_session`.
+        chosen: how the engine or the precision was chosen; None where both were asked for.
     """
 
     explainer: Explainer
@@ -50,6 +52,7 @@ class Session(Planned):
     fit_guess: FitGuess | None = None
     notices: tuple[Notice, ...] = ()
     options: SessionOptions | None = None
+    chosen: ChosenEngine | None = None
 
     def explain(
         self,

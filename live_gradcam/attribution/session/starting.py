@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from live_gradcam.attribution.fit_choice import FitGuess, Look, Stream, is_guess, keeping_up, most_accurate_fit
 from live_gradcam.attribution.notices import EmptyMaps, GuessedPixels, Notice
 from live_gradcam.attribution.options import ExplainerOptions
+from live_gradcam.attribution.session.engine_choice import is_open, known_engine, timed_engine
 from live_gradcam.attribution.session.loading import Loading
 from live_gradcam.attribution.session.options import SessionOptions, too_slow
 from live_gradcam.attribution.session.session import Session
-from live_gradcam.choices import AUTO_ENGINE, METHODS
+from live_gradcam.choices import METHODS
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.networks.labels import choose_names, find_targets
 
@@ -40,48 +41,59 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     options.check()
     asked = options
     set_compiler_flags()
-    if options.engine == AUTO_ENGINE:
-        from live_gradcam.attribution.session.engine_choice import with_engine
-
-        options = with_engine(options, let_tensorflow_talk=let_tensorflow_talk)
+    engine = known_engine(options) if is_open(options) else None
+    if engine is not None:
+        options = engine.of(options)
     is_auto = options.fit == "auto" and options.tiles is None
     seconds: dict[str, float] = {}
     loading = Loading(options, let_tensorflow_talk=let_tensorflow_talk)
-    with quiet_tensorflow(enabled=not let_tensorflow_talk), loading.listening():
-        with _timed(seconds, "import"):
-            loading.get_ready()
-        with _timed(seconds, "load"):
-            may_be_tiles = _takes_tiles(options)
-            network = loading.network
-            of_catalog = options.is_of_catalog
-            are_usual = options.is_live and of_catalog
-            names = options.names or choose_names(options.classes, network.labels, are_usual=are_usual)
-            targets = find_targets(options.classes, network.labels, names)
-        with _timed(seconds, "build"):
-            fit = options.fit
-            if fit == "auto":
-                fit = "tiles"
-                if is_auto:
-                    fit = most_accurate_fit(network, of_catalog=of_catalog, takes_tiles=may_be_tiles)
-            explainer = loading.explainer(_asked_for(options, names, len(targets), fit))
-        _part_tuning(seconds, "build", explainer.tune_s)
-        with _timed(seconds, "compile"):
-            stream = (look() if look else None) or Stream()
-            if options.is_live and is_auto:
-                explainer = keeping_up(explainer, stream)
-            if look or explainer.fit != "tiles":
-                explainer.warm_up(frame_size=stream.frame_size)
-        _part_tuning(seconds, "compile", explainer.tune_s)
+    with quiet_tensorflow(enabled=not let_tensorflow_talk):
+        with loading.listening():
+            with _timed(seconds, "import"):
+                loading.get_ready()
+            with _timed(seconds, "load"):
+                may_be_tiles = _takes_tiles(options)
+                network = loading.network
+                of_catalog = options.is_of_catalog
+                are_usual = options.is_live and of_catalog
+                names = options.names or choose_names(options.classes, network.labels, are_usual=are_usual)
+                targets = find_targets(options.classes, network.labels, names)
+                fit = options.fit
+                if fit == "auto":
+                    fit = "tiles"
+                    if is_auto:
+                        fit = most_accurate_fit(network, of_catalog=of_catalog, takes_tiles=may_be_tiles)
+        timed_s = 0.0
+        if is_open(options):
+            begun = time.perf_counter()
+            engine = timed_engine(loading.classifier, _asked_for(options, names, len(targets), fit), options)
+            options = engine.of(options)
+            loading = Loading(options, let_tensorflow_talk=let_tensorflow_talk, before=loading)
+            timed_s = time.perf_counter() - begun
+        with loading.listening():
+            with _timed(seconds, "build"):
+                explainer = loading.explainer(_asked_for(options, names, len(targets), fit))
+            _part_tuning(seconds, "build", explainer.tune_s)
+            with _timed(seconds, "compile"):
+                stream = (look() if look else None) or Stream()
+                if options.is_live and is_auto:
+                    explainer = keeping_up(explainer, stream)
+                if look or explainer.fit != "tiles":
+                    explainer.warm_up(frame_size=stream.frame_size)
+            _part_tuning(seconds, "compile", explainer.tune_s)
+    seconds["tune"] += timed_s
     guess = None
     if is_auto and is_guess(network, of_catalog=of_catalog):
         guess = FitGuess(network)
     notices: list[Notice] = [EmptyMaps()]
     if loading.guesses_pixels:
         notices.append(GuessedPixels(explainer.plan))
-    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), asked)
+    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), asked, engine)
     if look:
         session.expect(stream.frame_size)
     loading.finish()
+    if engine is not None:
+        engine.say()
     _log.info("%s, ready in %.1f s", " · ".join(session.description), sum(seconds.values()))
     for rule, count in session.rewrites.items():
         _log.info("lowering: %s, %d times", rule, count)
