@@ -295,6 +295,26 @@ def test_the_report_is_the_json_of_the_command(tmp_path: Path, starts: list[Sess
     }
 
 
+@pytest.mark.parametrize("workers", [2, "auto"])
+def test_workers_do_not_choose_an_engine_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, workers: int | str
+) -> None:
+    """A file is by one engine: by the usual one, where none is asked for."""
+    begun: list[SessionOptions] = []
+
+    def begin(workers: Any, session: SessionOptions, options: AnnotateOptions) -> Any:
+        begun.append(session)
+        raise LiveGradcamError("that is all")
+
+    monkeypatch.setattr("live_gradcam.annotating.annotate._workers", begin)
+    source = make_video(tmp_path / "in.mp4", [numbered(1)], rate=10)
+    for asked in (SessionOptions(engine="auto", precision="auto"), SessionOptions(engine="openvino", precision="bf16")):
+        with pytest.raises(LiveGradcamError, match="that is all"):
+            annotate(source, tmp_path / "out.mp4", session=asked, workers=workers)
+    assert [(session.engine, session.precision) for session in begun] == [("xla", "f32"), ("openvino", "bf16")]
+    assert caplog.messages == ["the precision is f32: where several processes work, none is chosen"]
+
+
 @pytest.mark.slow
 def test_two_workers_from_a_script(tmp_path: Path) -> None:
     """In a process of its own, whose workers import the script."""

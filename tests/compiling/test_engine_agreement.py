@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -82,3 +83,14 @@ def test_an_engine_explains_as_the_plain_model_does(engine: str, network: Callab
         np.testing.assert_allclose(
             explanation.heatmaps[0] * explanation.evidence[0], raw_map, atol=1e-3 * raw_map.max()
         )
+
+
+@pytest.mark.parametrize("engine", ["xla", "openvino"])
+def test_threads_may_explain_at_the_same_time(engine: str) -> None:
+    explainer = Explainer(classifier_of(separable()), maps=1, engine=engine, tune="off")
+    pictures = list(photographs()) * 20
+    expected = [explainer(picture).logits for picture in pictures[:5]] * 20
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(explainer, pictures))
+    for explanation, logits in zip(found, expected, strict=True):
+        np.testing.assert_allclose(explanation.logits, logits, atol=1e-5)
