@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_line import environment
+from command_line import Running, environment
+from forked import IS_POSSIBLE, ForkedProcess
 from video_files import number_of
 
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
@@ -52,9 +53,9 @@ def evidence_of(number: int) -> float:
     return 1 + number / 64
 
 
-def probabilities_of(number: int) -> np.ndarray:
+def probabilities_of(number: int, classes: int = CLASSES) -> np.ndarray:
     """Of the picture of a number: that class first, then those after it."""
-    probabilities = np.zeros(CLASSES, np.float32)
+    probabilities = np.zeros(classes, np.float32)
     for rank, share in enumerate((0.5, 0.25, 0.125)):
         probabilities[(number + rank) % CLASSES] = share
     return probabilities
@@ -69,22 +70,31 @@ class FakeEngine:
         topk: how many predictions.
         seconds: how long a frame takes.
         callers: how many threads explain at a time where that is timed.
+        classes: how many there are. Pictures show the first 256.
 
     Attributes:
         calls: of each group of frames the numbers that they show, and the place of the first and the size of the group.
     """
 
     def __init__(
-        self, *, targets: Sequence[int] = (), maps: int = 1, topk: int = 3, seconds: float = 0.0, callers: int = 1
+        self,
+        *,
+        targets: Sequence[int] = (),
+        maps: int = 1,
+        topk: int = 3,
+        seconds: float = 0.0,
+        callers: int = 1,
+        classes: int = CLASSES,
     ) -> None:
         self.targets = tuple(map(Target, targets))
         self.start_s: dict[str, float] = {}
         self.options = SessionOptions()
         self.calls: list[tuple[list[int], int, int]] = []
         self.description = ("fake", "grad-cam")
-        self.vocabulary = Vocabulary(LABELS)
+        self.vocabulary = Vocabulary(tuple(f"number {index}" for index in range(classes)))
         self.rewrites: dict[str, int] = {}
-        self._maps, self._topk, self._seconds, self._callers = maps, topk, seconds, callers
+        self._maps, self._topk, self._classes = maps, topk, classes
+        self._seconds, self._callers = seconds, callers
 
     def expect(self, frame_size: tuple[int, int]) -> None:
         """It is always ready."""
@@ -105,7 +115,7 @@ class FakeEngine:
         return [self._explanation(image, number) for image, number in zip(images, numbers, strict=True)]
 
     def _explanation(self, image: np.ndarray, number: int) -> Explanation:
-        probabilities = probabilities_of(number)
+        probabilities = probabilities_of(number, self._classes)
         best = [Prediction((number + rank) % CLASSES, "", 0) for rank in range(self._topk)]
         found = [Prediction(one.index, LABELS[one.index], float(probabilities[one.index])) for one in best]
         targets = [Prediction(t.index, LABELS[t.index], float(probabilities[t.index])) for t in self.targets]
@@ -168,7 +178,7 @@ def statement_of(path: Path) -> str | None:
 
 def start_fake(
     *arguments: Any, seconds: float = 0.0, scratch: Path | None = None, largest_file: int | None = None
-) -> subprocess.Popen[str]:
+) -> Running:
     """Start `live-gradcam ARGUMENTS` with the fake engine, in a session of its own, as a terminal does.
 
     Args:
@@ -182,13 +192,17 @@ def start_fake(
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
+    words = [str(argument) for argument in arguments]
     changes = {} if scratch is None else {"TMPDIR": str(scratch)}
+    shell = environment(FAKE_ENGINE_SECONDS=str(seconds), COLUMNS="200", **changes)
+    if IS_POSSIBLE:
+        return ForkedProcess(words, shell, script=__file__, largest_file=largest_file)
     return subprocess.Popen(
-        [sys.executable, __file__, *map(str, arguments)],
+        [sys.executable, __file__, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(FAKE_ENGINE_SECONDS=str(seconds), COLUMNS="200", **changes),
+        env=shell,
         start_new_session=True,
         preexec_fn=limit,
     )

@@ -2,11 +2,15 @@
 
 It imports nothing of ours. Each command is a fork of it, which imports the package and runs it as `python -m` does, to
 the interpreter's own end. TensorFlow has no threads before it first computes, and reads XLA's flags only then.
+
+Scripts that never need TensorFlow are forks of a second process, which has the other libraries alone: it starts and
+forks far quicker.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import runpy
@@ -30,19 +34,32 @@ class ForkedProcess:
 
     Of what Python and the libraries read from the environment while they start, only `PYTHONPATH` is heeded.
 
+    Args:
+        arguments: of the command, or of the script.
+        environment: of the process.
+        script: a script to run in the place of the command, in a session of its own and without TensorFlow.
+        largest_file: how many bytes a file may have that the process writes; what it prints is a file too.
+
     Attributes:
         pid: of the process.
         returncode: as `subprocess` gives it, once it is known that the process has ended.
     """
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        *,
+        script: str | None = None,
+        largest_file: int | None = None,
+    ) -> None:
         self._arguments = arguments
         self._folder = tempfile.TemporaryDirectory(prefix="forked-")
         outputs = tuple(str(Path(self._folder.name, name)) for name in ("out", "err"))
         self._said: tuple[str, ...] | None = None
         self.returncode: int | None = None
-        self._server = _server()
-        self._server.send((arguments, environment, os.getcwd(), outputs))
+        self._server = _server(with_tensorflow=script is None)
+        self._server.send((arguments, environment, os.getcwd(), outputs, script, largest_file))
         self.pid: int = self._server.recv()
         self._end = os.pidfd_open(self.pid)
         self._outputs = outputs
@@ -50,6 +67,10 @@ class ForkedProcess:
     def poll(self) -> int | None:
         """Its exit code; None while it runs."""
         return self._wait(0)
+
+    def wait(self) -> int | None:
+        """Its exit code, once it has ended."""
+        return self._wait(None)
 
     def _wait(self, seconds: float | None) -> int | None:
         if self.returncode is None:
@@ -103,14 +124,14 @@ def run_forked(arguments: list[str], environment: dict[str, str], seconds: float
     return process.returncode, out, err
 
 
-@lru_cache(maxsize=1)
-def _server() -> Connection:
-    """The other process, which is started where it is first needed."""
+@lru_cache(maxsize=2)
+def _server(*, with_tensorflow: bool) -> Connection:
+    """The other process, with TensorFlow or without, which is started where it is first needed."""
     ours, theirs = Pipe()
     own = ("PYTHONPATH", "XLA_FLAGS", "TF_XLA_FLAGS")  # those of each command are its own
     environment = {name: value for name, value in os.environ.items() if name not in own}
     server = subprocess.Popen(
-        [sys.executable, __file__, str(theirs.fileno())],
+        [sys.executable, __file__, str(theirs.fileno()), *(["tensorflow"] if with_tensorflow else [])],
         pass_fds=[theirs.fileno()],
         env={**environment, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"},  # as the program sets them
     )
@@ -127,7 +148,11 @@ def _server() -> Connection:
 def _serve() -> None:
     """Fork for each command, and wait for each fork that is said to have ended; in the fork, run the command."""
     connection = Connection(int(sys.argv[1]))
-    of_loggers, made = _import_libraries()
+    libraries: set[str] = set()
+    atexit.register(_leave_whole, libraries)  # before all others, so that it is called after them
+    own = {*sys.modules}
+    of_loggers, made = _import_libraries(with_tensorflow=len(sys.argv) > 2)
+    libraries.update(sys.modules.keys() - own)
     gc.freeze()  # so that no fork goes through all of it, which would copy it
     while True:
         try:
@@ -142,7 +167,7 @@ def _serve() -> None:
             break
         connection.send(process)
     connection.close()
-    arguments, environment, folder, outputs = asked
+    arguments, environment, folder, outputs, script, largest_file = asked
     for path, descriptors in zip(outputs, ([1], [2, of_loggers]), strict=True):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for descriptor in descriptors:
@@ -153,11 +178,32 @@ def _serve() -> None:
     os.environ.update({**made, **environment})
     sys.argv[1:] = arguments
     sys.path[:1] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    runpy.run_module("live_gradcam", run_name="__main__", alter_sys=True)
+    if script is None:
+        runpy.run_module("live_gradcam", run_name="__main__", alter_sys=True)
+        return
+    os.setsid()
+    if largest_file is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    sys.argv[0], sys.path[0] = script, str(Path(script).parent)
+    runpy.run_path(script, run_name="__main__")
 
 
-def _import_libraries() -> tuple[int, dict[str, str]]:
+def _leave_whole(libraries: set[str]) -> None:
+    """Keep libraries from what the interpreter does last: to take them apart would copy each of their pages.
+
+    What was imported later, ours above all, comes to its end as ever.
+    """
+    kept = [sys.modules.pop(name) for name in libraries if name in sys.modules]
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+def _import_libraries(*, with_tensorflow: bool) -> tuple[int, dict[str, str]]:
     """Import what takes long, in the silence in which the program does it.
+
+    Args:
+        with_tensorflow: or the other libraries alone.
 
     Returns:
         The file descriptor to which loggers write that are made meanwhile, and what was set in the environment.
@@ -172,9 +218,14 @@ def _import_libraries() -> tuple[int, dict[str, str]]:
 
         # isort: split
         import av  # noqa: F401  after OpenCV: where PyAV's own X11 is there first, OpenCV's windows wait for ever
-        import keras  # noqa: F401
-        import tensorflow as tf  # noqa: F401
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+        import rich.progress  # noqa: F401
         import typer  # noqa: F401
+
+        if with_tensorflow:
+            import keras  # noqa: F401
+            import tensorflow as tf  # noqa: F401
     os.dup2(stderr, 2)
     for descriptor in (stderr, nowhere):
         os.close(descriptor)

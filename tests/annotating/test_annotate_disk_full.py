@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import finish
+from command_line import Running, finish
 from fake_engine import start_fake
 from video_files import make_video, numbered
 
@@ -40,7 +40,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_video(path, images, rate=10, codec_options={"g": "10", "sc_threshold": "0"})
 
 
-def assert_told(folder: Path, process: subprocess.Popen[str], path: Path, reason: str) -> None:
+def assert_told(folder: Path, process: Running, path: Path, reason: str) -> None:
     finished = finish(process)
     assert finished.code == 1
     assert finished.err == f"live-gradcam: cannot write {path}: {reason}\n"

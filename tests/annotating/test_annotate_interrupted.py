@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import finish
+from command_line import Running, finish
 from fake_engine import start_fake, statement_of
 from video_files import make_video, number_of, numbered
 
@@ -47,7 +46,7 @@ def arguments(folder: Path, source: Path, output: str, *more: object) -> list[ob
     return ["annotate", source, "-o", folder / output, "--view", "raw", *numbers, *more]
 
 
-def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], object], process: Running) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -73,7 +72,7 @@ def living(session: int) -> list[int]:
     return found
 
 
-def assert_all_end(process: subprocess.Popen[str]) -> None:
+def assert_all_end(process: Running) -> None:
     """The processes that a command started end soon after it."""
     deadline = time.monotonic() + 20
     while living(process.pid) and time.monotonic() < deadline:
@@ -81,7 +80,7 @@ def assert_all_end(process: subprocess.Popen[str]) -> None:
     assert living(process.pid) == []
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
+def workers_of(process: Running) -> list[int]:
     """The worker processes of a command."""
     return [
         number
