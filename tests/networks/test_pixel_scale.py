@@ -35,14 +35,18 @@ def training_pictures() -> np.ndarray:
 
 
 def trained(model: keras.Model, preprocessing: str) -> keras.Model:
-    """The model with batch norms that remember pictures which were prepared in this way."""
+    """The model with batch norms that remember pictures which were prepared in this way.
+
+    Only the first ones are trained, and the layers in front of them run: no others are looked at.
+    """
     recipe = PREPROCESSINGS[preprocessing]
     if model.input_shape[-1] == 1:
         recipe = type(recipe)(recipe.mean, recipe.scale, "grey")
-    for layer in model._flatten_layers():
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = 0.0
-    model(network_input(tf.constant(training_pictures()), recipe), training=True)
+    norms = [operation.layer for operation in pixel_scale._first_norms(flatten(model, (SIDE, SIDE)))]
+    for norm in norms:
+        norm.momentum = 0.0
+    front = keras.Model(model.input, [norm.output for norm in norms])
+    front(network_input(tf.constant(training_pictures()), recipe), training=True)
     return model
 
 
