@@ -16,6 +16,9 @@ from forked import IS_POSSIBLE, ForkedProcess, run_forked
 
 SECONDS = 120
 
+#: Flags that make a network ready in the shortest time, for commands that are about what it says or what is written.
+AT_ONCE = ("--engine", "graph", "--lowering", "off", "--tune", "off")
+
 #: A command that may still run.
 Running = subprocess.Popen[str] | ForkedProcess
 

@@ -124,12 +124,12 @@ def test_real_footage_with_its_sound(tmp_path: Path, name: str, quick_network: l
 
 
 @pytest.mark.slow
-def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None:
+def test_the_tour_with_a_network_from_the_command_line(tmp_path: Path, quick_network: list[str]) -> None:
     output, lines, table, maps, sheet = (tmp_path / f"tour.{kind}" for kind in ("mp4", "jsonl", "csv", "npz", "png"))
     finished = run(
         *("annotate", TOUR, "-o", output, "--jsonl", lines, "--csv", table, "--heatmaps", maps),
         *("--contact-sheet", sheet, "--json", "-", "--size", "320x", "--smooth", 0.3, "--preset", "ultrafast"),
-        *("--fit", "crop"),
+        *quick_network,
     )
     assert finished.code == 0
     assert all(" FPS" in line for line in finished.err.splitlines())  # how far it is, where the machine is slow
@@ -145,7 +145,7 @@ def test_the_tour_with_the_network_from_the_command_line(tmp_path: Path) -> None
         rows = list(csv.DictReader(file_))
     assert [float(row["evidence"]) for row in rows] == [record["evidence"] for record in numbers]
     with np.load(maps) as archive:
-        assert archive["heatmaps"].shape == (360, 1, 7, 7)
+        assert archive["heatmaps"].shape == (360, 1, 12, 12)
         assert archive["time"].tolist() == [float(time) for time in expected]
         assert archive["target"][:, 0].tolist() == [record["target"] for record in numbers]
         np.testing.assert_allclose(archive["evidence"][:, 0], [r["evidence"] for r in numbers], atol=6e-7)

@@ -123,7 +123,7 @@ def try_one(source: Path, number: int) -> dict[str, Any]:
     """Annotate a damaged file, alone in a folder, and look at what becomes of it."""
     folder = source.parent
     output, lines = folder / _OUTPUTS[number % len(_OUTPUTS)], folder / "n.jsonl"
-    sheet = folder / "n.png" if number % 11 == 0 else None
+    sheet = folder / "n.png" if number % 17 == 0 else None
     begun = time.monotonic()
     refused = ""
     try:

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from command_line import Finished, environment, finish, run, start
+from command_line import AT_ONCE, Finished, environment, finish, run, start
 from fake_engine import start_fake, statement_of
 from video_files import audio_packets, cut, make_video, number_of, numbered
 
@@ -249,6 +249,7 @@ def test_what_two_workers_have_to_say_is_said_once(tmp_path: Path) -> None:
     keras.Model(image, dense(x)).save(tmp_path / "falling.keras")
     source = make_source(tmp_path / "in.mp4", 100)
     command = ["annotate", source, "-m", tmp_path / "falling.keras", "-o", tmp_path / "out.mp4", "--overwrite"]
+    command += AT_ONCE
     for workers in (1, 2):
         finished = run(*command, "--workers", workers, "--fit", "stretch")
         assert finished.code == 0

@@ -16,7 +16,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import Finished, begin, environment, finish, run, start
+from command_line import AT_ONCE, Finished, begin, environment, finish, run, start
 from keras import layers
 
 from live_gradcam.cli import app
@@ -204,7 +204,7 @@ def boxes_above(threshold: float, numbers: dict) -> list[list[int]]:
 def test_photographs_are_explained(tmp_path: Path, request, name: str, classes: set[int], part) -> None:
     image = request.getfixturevalue(name)
     cv2.imwrite(str(tmp_path / "picture.png"), image)
-    finished = run("explain", tmp_path / "picture.png", "--json", "-")
+    finished = run("explain", tmp_path / "picture.png", "--json", "-", *AT_ONCE)
     numbers = json.loads(finished.out)
     assert finished.code == 0
     assert numbers["predictions"][0]["index"] in classes
@@ -228,7 +228,7 @@ def test_several_pictures_of_all_kinds(tmp_path: Path, chelsea: np.ndarray) -> N
     cv2.imwrite(str(clear), np.dstack([chelsea, np.full(chelsea.shape[:2], 255, np.uint8)]))
     finished = run(
         *("explain", odd, grey, clear, "-o", tmp_path / "out", "--json", tmp_path / "numbers.json"),
-        *("--box", "--box-threshold", 0.5),
+        *("--box", "--box-threshold", 0.5, *AT_ONCE),
     )
     assert finished.code == 0, finished
     numbers = json.loads((tmp_path / "numbers.json").read_text())
@@ -243,7 +243,7 @@ def test_several_pictures_of_all_kinds(tmp_path: Path, chelsea: np.ndarray) -> N
 
 
 def test_the_class_can_be_pinned_by_its_label(picture: Path) -> None:
-    finished = run("explain", picture, "--json", "-", "-c", "tiger cat", "-k", 3)
+    finished = run("explain", picture, "--json", "-", "-c", "tiger cat", "-k", 3, *AT_ONCE)
     numbers = json.loads(finished.out)
     assert (numbers["target"], numbers["target_label"]) == (282, "tiger cat")
     assert len(numbers["predictions"]) == 3
@@ -256,7 +256,7 @@ def test_a_video_is_annotated_frame_by_frame(tmp_path: Path) -> None:
     output, lines, maps = tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "out.npz"
     finished = run(
         *("annotate", video, "-o", output, "--jsonl", lines, "--heatmaps", maps, "--fit", "letterbox"),
-        *("--box-threshold", 0.4),
+        *("--box-threshold", 0.4, *AT_ONCE),
     )
     assert finished.code == 0, finished
     assert finished.err == ""
@@ -324,9 +324,9 @@ def test_the_bench_reports_every_figure(here, quick_network: list[str]) -> None:
     assert "1280×720" in table.out
 
 
-def test_the_bench_says_how_well_bf16_agrees(here) -> None:
+def test_the_bench_says_how_well_bf16_agrees(here, quick_network: list[str]) -> None:
     report = json.loads(
-        here("bench", TOUR, "-n", 6, "--precision", "bf16", "--tune", "off", "--fit", "crop", "--json", "-").out
+        here("bench", TOUR, "-n", 6, "--precision", "bf16", "--tune", "off", "--json", "-", *quick_network).out
     )
     assert report["precision"] == "bf16"
     assert report["agreement"]["top1"] >= 0.8
@@ -539,7 +539,7 @@ def test_a_transformers_tokens_are_shown_as_possible_layers(here, picture: Path,
 def test_weights_that_cannot_be_downloaded(picture: Path, tmp_path: Path) -> None:
     """Port 9 of this machine answers nothing, so the download fails at once, as it does offline."""
     unreachable = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    finished = finish(start("explain", picture, "-m", "MobileNetV2", KERAS_HOME=str(tmp_path / "keras"), **unreachable))
+    finished = run("explain", picture, "-m", "MobileNetV2", KERAS_HOME=str(tmp_path / "keras"), **unreachable)
     assert finished.code == 1
     last = finished.err.splitlines()[-1]
     assert "--weights FILE" in last

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from command_line import run
+from command_line import AT_ONCE, run
 
 from live_gradcam.cli import app
 
@@ -43,7 +43,7 @@ def test_a_folder_becomes_a_model_file(folder: Path, tmp_path: Path) -> None:
     assert f"not used: {folder / 'noise' / 'bad.png'}: is not a picture that can be read" in lines
     assert f"wrote {model}, mine.labels.txt and mine.card.json" in lines
     assert json.loads(figures.read_text())["classes"] == ["noise", "stripes"]
-    explained = run("explain", folder / "stripes" / "1.png", "-m", model, "--json", "-")
+    explained = run("explain", folder / "stripes" / "1.png", "-m", model, "--json", "-", *AT_ONCE)
     assert explained.code == 0, explained
     answer = json.loads(explained.out)
     assert answer["fit"] == "stretch"

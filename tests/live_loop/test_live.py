@@ -46,10 +46,12 @@ def start_recording(server: MjpegServer, recording: Path, *options: object) -> R
     return process
 
 
-def test_a_network_stream_is_explained_and_recorded(tmp_path: Path, coffee: np.ndarray) -> None:
+def test_a_network_stream_is_explained_and_recorded(
+    tmp_path: Path, coffee: np.ndarray, quick_network: list[str]
+) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee, coffee[:, ::-1].copy()], fps=_FPS) as server:
-        finished = run("live", server.url, "--headless", "--max-frames", 40, "--record", recording)
+        finished = run("live", server.url, "--headless", "--max-frames", 40, "--record", recording, *quick_network)
     assert finished.code == 0, finished
     assert finished.err == ""
     assert finished.out.startswith("40 frames explained at ")
