@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+import keras
 import numpy as np
 
 from live_gradcam.compiling.affine import Affine, affine_of, is_pointwise, smaller_side
 from live_gradcam.compiling.comparison import check_images, differences, has_few_digits
 from live_gradcam.compiling.products import FORMS, call_of, replaced
-from live_gradcam.compiling.rules import RULES, RULES_FOR_XLA
+from live_gradcam.compiling.rules import RULES, RULES_FOR_XLA, compute_once
 from live_gradcam.compiling.tuning import Layer, Tuner
 from live_gradcam.networks.graph import Network, Shape
 from live_gradcam.networks.split import split_at
@@ -94,6 +95,9 @@ def _apply_rules(
     if for_xla:
         network, forms = _choose_forms(network, tuner, without)
         rewrites.update(forms)
+        network, count = compute_once(network, keep)
+        if count:
+            rewrites["shifted products computed once"] = count
     return network, rewrites
 
 
@@ -151,15 +155,24 @@ def describe_rewrites(network: Network, rewritten: Network, tuner: Tuner) -> lis
                 milliseconds |= tuner.milliseconds(_key(affine, rewritten.shapes[other.inputs[0]]))
         became = ""
         if operation.call not in untouched:
-            forms = [_form_of(other.layer) for other in successors]
+            forms = [form for other in successors if (form := _form_of(other.layer))]
             became = ", then ".join(forms) or "folded into the layer before"
         rows.append(LayerRewrite(operation.name, type(operation.layer).__name__, shape, became, milliseconds))
     return rows
 
 
+#: What became of a layer that stays in its place.
+_BECAME: dict[type, str] = {
+    keras.layers.MaxPooling2D: "shifted maxima",
+    keras.layers.GlobalAveragePooling2D: "sums of rows",
+    keras.layers.Activation: "a quotient of polynomials",
+}
+
+
 def _form_of(layer: Any) -> str:
+    """What is computed in a layer's place; empty for what only holds another one's result."""
     if not isinstance(layer, Affine):
-        return "shifted maxima"
+        return _BECAME.get(type(layer), "")
     return f"{layer.kind} as numbers" if layer.form == "as it is" else f"{layer.kind} as {layer.form}"
 
 

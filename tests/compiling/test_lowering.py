@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from keras import layers
 from toy_networks import called
 
+from live_gradcam.compiling.activations import QUICK, gelu, swish
 from live_gradcam.compiling.affine import Affine, affine_of
 from live_gradcam.compiling.comparison import check_images
 from live_gradcam.compiling.forms.form import Form
@@ -19,7 +21,7 @@ from live_gradcam.compiling.forms.winograd import F2, F4
 from live_gradcam.compiling.lowering import describe_rewrites, in_bf16, lower
 from live_gradcam.compiling.products import FORMS, call_of
 from live_gradcam.compiling.tuning import Tuner
-from live_gradcam.networks.graph import Network, flatten, run
+from live_gradcam.networks.graph import Network, Operation, flatten, run
 from live_gradcam.networks.target_layer import find_layer
 
 SIZE = (17, 22)
@@ -68,7 +70,7 @@ def test_a_folded_batch_norm_gives_the_same_numbers(stack) -> None:
 
 def test_a_dense_layer_takes_its_batch_norm() -> None:
     image = keras.Input((*SIZE, 3))
-    x = norm()(layers.Dense(5)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
+    x = norm()(layers.Dense(5)(layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3)(image))))
     network = flatten(keras.Model(image, layers.Dense(3)(x)), SIZE)
     lowered, rewrites = lower(network, keep=())
     assert rewrites == {"batch norm folded": 1}
@@ -168,7 +170,7 @@ def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int],
     keras.utils.set_random_seed(4)
     image = keras.Input((*size, 48))
     x = layers.Conv2D(50, 3, padding=padding, activation="relu", bias_initializer="normal", name="maps")(image)
-    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), size)
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x))), size)
     lowered, rewrites = lower(network, keep=())
     assert rewrites == {f"convolution as Winograd {'F(2×2)' if min(size) < 24 else 'F(4×4)'}": 1}
     images = np.random.default_rng(5).normal(0, 1, (2, *size, 48)).astype(np.float32)
@@ -189,7 +191,7 @@ def test_a_convolution_by_winograd_gives_the_same_numbers(size: tuple[int, int],
 )
 def test_winograd_leaves_other_convolutions(layer) -> None:
     image = keras.Input((28, 28, 48))
-    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(layer(image)))), (28, 28))
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(layer(image)))), (28, 28))
     assert lower(network, keep=()) == (network, {})
 
 
@@ -251,7 +253,7 @@ def test_winograd_with_the_kernel_first_gives_the_same_numbers(form: str, size: 
 def test_a_pointwise_convolution_of_a_small_map_has_its_kernel_first(strides: int) -> None:
     image = keras.Input((8, 6, 5))
     x = layers.Conv2D(7, 1, strides, activation="relu", bias_initializer="normal")(layers.ReLU()(image))
-    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))), (8, 6))
+    network = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x))), (8, 6))
     lowered, rewrites = lower(network, keep=())
     assert rewrites == {"convolution as kernel first": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
@@ -337,6 +339,98 @@ def test_what_became_of_each_layer() -> None:
     assert became["depthwise"] == "depthwise as shifted products"
     assert became["second"] == "convolution as Winograd F(2×2)"
     assert became["relu"] == became["logits"] == ""
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("size", [(7, 7), (5, 17), (33, 2), (1, 1)])
+def test_a_global_mean_by_rows_is_the_mean(size: tuple[int, int], keepdims: bool) -> None:
+    image = keras.Input((*size, 6))
+    model = keras.Model(image, layers.Flatten()(layers.GlobalAveragePooling2D(keepdims=keepdims)(image)))
+    network = flatten(model, size)
+    lowered, rewrites = lower(network, keep=())
+    assert rewrites == {"global mean by rows": 1}
+    images = np.random.default_rng(0).normal(1, 1, (3, *size, 6)).astype(np.float32)
+    actual = run(lowered.operations, {lowered.input: images})[lowered.output]
+    np.testing.assert_allclose(actual, images.astype(np.float64).mean((1, 2)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("quick", "keras_function", "closed_form"),
+    [
+        (swish, keras.activations.silu, lambda x: x / (1 + math.exp(-x))),
+        (gelu, keras.activations.gelu, lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2),
+    ],
+)
+def test_a_quick_activation_is_the_activation_and_so_is_its_slope(quick, keras_function, closed_form) -> None:
+    assert QUICK[keras_function] is quick
+    x = np.concatenate([np.linspace(-40, 40, 4001), [1e-30, -1e-4, 3e4, -3e4]]).astype(np.float32)
+    exact = np.array([closed_form(max(value, -700)) for value in x.astype(np.float64)])
+    tensor = tf.constant(x)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tensor)
+        values, expected = quick(tensor), keras_function(tensor)
+    assert np.all(np.abs(values - exact) <= 1e-6 * (1 + np.abs(x)))
+    np.testing.assert_allclose(tape.gradient(values, tensor), tape.gradient(expected, tensor), atol=2e-5)
+
+
+def test_activations_are_replaced_in_layers_and_after_convolutions() -> None:
+    stack = [layers.DepthwiseConv2D(3), norm(), layers.Activation("silu"), layers.Activation("gelu")]
+    network = flatten(model_of(*stack, layers.DepthwiseConv2D(3, activation="silu"), norm()), SIZE)
+    lowered, rewrites = lower(network, keep=())
+    assert rewrites["quick activation"] == 2  # a Keras layer's own activation stays where the layer stays
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4, atol=1e-5)
+
+
+def squeeze_and_excite(x, *, function: str):
+    x = layers.Activation(function)(layers.DepthwiseConv2D(3, padding="same")(x))
+    return layers.Multiply()([x, layers.Dense(4, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))])
+
+
+@pytest.mark.parametrize(
+    ("block", "count"),
+    [
+        (lambda x: squeeze_and_excite(x, function="relu"), 1),
+        (lambda x: layers.LayerNormalization()(layers.Conv2D(4, 3, groups=4)(x)), 1),
+        (lambda x: squeeze_and_excite(x, function="silu"), 0),  # holds a division itself
+        (lambda x: layers.Conv2D(4, 1)(layers.ReLU()(layers.DepthwiseConv2D(3)(x))), 0),  # one reader
+        (lambda x: layers.LayerNormalization()(layers.Conv2D(4, 3)(x)), 0),  # no shifted products
+    ],
+)
+def test_shifted_products_that_are_read_more_than_once_are_computed_once(block, count: int) -> None:
+    image = keras.Input((*SIZE, 4))
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(block(image))))
+    network = flatten(model, SIZE)
+    lowered, rewrites = lower(network, keep=())
+    assert rewrites.get("shifted products computed once", 0) == count
+    np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-4, atol=1e-5)
+
+
+def test_a_target_layer_of_shifted_products_is_computed_once() -> None:
+    network = flatten(model_of(layers.DepthwiseConv2D(3, name="target"), layers.ReLU()), SIZE)
+    kept = find_layer(network, "target").outputs[0]
+    lowered, rewrites = lower(network, keep=(kept,))
+    assert rewrites == {"depthwise as shifted products": 1, "shifted products computed once": 1}
+    assert lowered.producer(kept).name == "target"
+
+
+def test_the_compiler_computes_shifted_products_once() -> None:
+    """Without the division XLA fuses them into each of a layer norm's readers."""
+    image = keras.Input((9, 9, 64))
+    network = flatten(keras.Model(image, layers.LayerNormalization()(layers.DepthwiseConv2D(3)(image))), (9, 9))
+    lowered, _ = lower(network, keep=())
+    shifted, divide, layer_norm = lowered.operations
+    fused = (replace(shifted, outputs=divide.outputs), layer_norm)
+
+    def taps(operations: tuple[Operation, ...]) -> int:
+        spec = tf.TensorSpec((1, 9, 9, 64), tf.float32)
+        compiled = tf.function(
+            lambda x: run(operations, {lowered.input: x})[lowered.output], [spec], jit_compile=True, autograph=False
+        )
+        text = compiled.experimental_get_compiler_ir(tf.zeros(spec.shape))(stage="optimized_hlo")
+        return len(re.findall(r" = f32\[1,7,7,64\]\S* slice\(", text))
+
+    assert taps(lowered.operations) == 9
+    assert taps(fused) > 9
 
 
 def test_layers_that_no_rule_knows_exactly_stay() -> None:
