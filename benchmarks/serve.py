@@ -3,6 +3,7 @@
     python benchmarks/serve.py                            # 1 to 64 viewers
     python benchmarks/serve.py --clients 1,4 --seconds 30
     python benchmarks/serve.py --clients 1,4,16 --workers 2
+    python benchmarks/serve.py --clients 1,2,8 --callers  # one frame at a time and two, in turns, and their ratio
     python benchmarks/serve.py --browser                  # one viewer in a real browser on the same processors
 
 Each viewer is a connection of its own that sends what a page sends of a 720p camera: JPEGs of 640 × 360 of the tour, 30
@@ -42,6 +43,8 @@ _SIZE, _QUALITY = (640, 360), 80
 #: The first seconds of each row are not counted.
 _WARM_UP_SECONDS = 3.0
 _CORES = (1, 2, 4, 8, 16, 32, 64)
+#: The variable that says to a server's processes how many frames they explain at a time.
+CALLERS_VARIABLE = "SERVE_BENCHMARK_CALLERS"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -53,10 +56,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--engine", default="xla")
     parser.add_argument("--fit", default="auto")
+    parser.add_argument("-m", "--model", default="efficientnet-lite0")
+    parser.add_argument("--callers", action="store_true", help="compare one frame at a time with two")
+    parser.add_argument("--rounds", type=int, default=3, help="of --callers")
     parser.add_argument("--browser", action="store_true", help="one viewer in Chromium instead")
     options = parser.parse_args()
     flags = ["--workers", str(options.workers), "--engine", options.engine, "--fit", options.fit]
-    flags += ["--max-clients", "128"]
+    flags += ["--max-clients", "128", "--model", options.model]
+    if options.callers:
+        compare_callers(flags, [int(count) for count in options.clients.split(",")], options.rounds, options.seconds)
+        return
     with serving(flags) as server:
         if options.browser:
             row = of_browser(server, options.seconds)
@@ -128,10 +137,12 @@ def _mebibytes(pid: int) -> float:
 
 
 @contextmanager
-def serving(flags: list[str]) -> Iterator[Server]:
-    """A server whose network is ready."""
-    command = [sys.executable, "-m", "live_gradcam", "serve", "--port", "0", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def serving(flags: list[str], callers: int | None = None) -> Iterator[Server]:
+    """A server whose network is ready; with so many frames explained at a time, whatever is faster."""
+    program = ["-m", "live_gradcam"] if callers is None else [__file__]
+    command = [sys.executable, *program, "serve", "--port", "0", *flags]
+    environment = os.environ if callers is None else {**os.environ, CALLERS_VARIABLE: str(callers)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stdout is not None
         found = next(match for line in process.stdout if (match := re.search(r"https?://\S+", line)))
@@ -294,5 +305,40 @@ def print_cores(rows: list[Row]) -> None:
         print(f"{cores:5} {frames:18.0f} {frames / 30:14.1f} {frames / 10:6.1f} {frames / 5:5.0f}")
 
 
+# --- one frame at a time, and two ---------------------------------------------------------------------------------
+
+
+def compare_callers(flags: list[str], counts: list[int], rounds: int, seconds: float) -> None:
+    """Measure two servers in turns, of which one waits while the other is measured. Print both, and their ratio."""
+    with serving(flags, 1) as one, serving(flags, 2) as two:
+        for count in counts:
+            pairs = [(of_clients(one, count, seconds), of_clients(two, count, seconds)) for _ in range(rounds)]
+            print(f"{rounds} rounds, one at a time and then two")
+            print_rows([row for pair in pairs for row in pair])
+            ratios = [sum(of_two.fps) / max(1e-9, sum(of_one.fps)) for of_one, of_two in pairs]
+            trips = [np.median(of_two.trips) / np.median(of_one.trips) for of_one, of_two in pairs]
+            costs = [of_one.cpu["workers"] / of_two.cpu["workers"] for of_one, of_two in pairs]
+            print(
+                f"two at a time: {np.median(ratios):.3f} × the frames of one ({min(ratios):.3f} to {max(ratios):.3f}), "
+                f"{np.median(trips):.3f} × its time to the answer, {np.median(costs):.3f} × the frames per second of "
+                "processor time\n",
+                flush=True,
+            )
+
+
+def fix_callers(callers: int) -> None:
+    """Have so many threads of this process explain."""
+    from live_gradcam.attribution.session import Session
+
+    Session.fastest_callers = lambda self, frame_size, batch=1: callers  # type: ignore[method-assign]
+
+
+if __name__ in ("__main__", "__mp_main__") and CALLERS_VARIABLE in os.environ:  # of the server's workers, too
+    fix_callers(int(os.environ[CALLERS_VARIABLE]))
 if __name__ == "__main__":
-    main()
+    if CALLERS_VARIABLE in os.environ:
+        from live_gradcam.cli import main as run_command
+
+        run_command()
+    else:
+        main()
