@@ -55,6 +55,8 @@ def set_compiler_flags() -> None:
         for flag, value in _XLA_FLAGS.get(".".join(version.split(".")[:2]), {}).items():
             _add_flag("XLA_FLAGS", flag, value)
     folder = _programs_folder()
+    if folder in _own_programs:
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
