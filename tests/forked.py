@@ -19,8 +19,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache
+from itertools import repeat
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -148,11 +150,15 @@ def _server(*, with_tensorflow: bool) -> Connection:
 def _serve() -> None:
     """Fork for each command, and wait for each fork that is said to have ended; in the fork, run the command."""
     connection = Connection(int(sys.argv[1]))
-    libraries: set[str] = set()
-    atexit.register(_leave_whole, libraries)  # before all others, so that it is called after them
+    libraries: list[str] = []
+    # The interpreter's end takes modules apart, which would copy each page of the libraries: they are hidden from it.
+    # What is registered first is called last. `deque` does it without a line of Python, so that no thread is let in
+    # between that would import a library again. What was imported later, ours above all, comes to its end as ever.
+    atexit.register(deque, map(sys.modules.pop, libraries, repeat(None)), 0)
     own = {*sys.modules}
     of_loggers, made = _import_libraries(with_tensorflow=len(sys.argv) > 2)
-    libraries.update(sys.modules.keys() - own)
+    libraries.extend(sys.modules.keys() - own)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([sys.modules[name] for name in libraries]))  # nor do they end with it
     gc.freeze()  # so that no fork goes through all of it, which would copy it
     while True:
         try:
@@ -188,15 +194,6 @@ def _serve() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     sys.argv[0], sys.path[0] = script, str(Path(script).parent)
     runpy.run_path(script, run_name="__main__")
-
-
-def _leave_whole(libraries: set[str]) -> None:
-    """Keep libraries from what the interpreter does last: to take them apart would copy each of their pages.
-
-    What was imported later, ours above all, comes to its end as ever.
-    """
-    kept = [sys.modules.pop(name) for name in libraries if name in sys.modules]
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 def _import_libraries(*, with_tensorflow: bool) -> tuple[int, dict[str, str]]:
