@@ -94,7 +94,7 @@ def heat_of(front, method: str = "grad-cam", **options) -> tuple[float, float]:
     """The (row, column) in the middle of the heat that class 1 has."""
     model, frame = model_of(*front), spot()
     classifier = Classifier("toy", model, ("dark", "bright"), SIZE, PREPROCESSINGS["unit"])
-    explanation = Explainer(classifier, method=method, maps=1, tune="off", **options)(frame, target=1)
+    explanation = Explainer(classifier, method=method, maps=1, tune="off", engine="graph", **options)(frame, target=1)
     heat = np.where(explanation.heatmaps[0] > 0.5, explanation.heatmaps[0], 0)
     rows, columns = (np.arange(side) + 0.5 for side in heat.shape)
     row = (heat.sum(axis=1) * rows).sum() / heat.sum() / heat.shape[0]
@@ -134,6 +134,6 @@ def test_without_relu_what_is_cut_off_is_not_the_hottest() -> None:
     """All that the layer sees speaks against the class: still more than nothing is not to be seen outside."""
     model = model_of(layers.Cropping2D(((60, 0), (0, 0))))
     classifier = Classifier("toy", model, ("dark", "bright"), SIZE, PREPROCESSINGS["unit"])
-    heat = Explainer(classifier, maps=1, relu=False, tune="off")(spot(), target=0).heatmaps[0]
+    heat = Explainer(classifier, maps=1, relu=False, tune="off", engine="graph")(spot(), target=0).heatmaps[0]
     assert (heat.min(), heat.max()) == (0, 1)
     assert heat[: heat.shape[0] // 2].max() == 0

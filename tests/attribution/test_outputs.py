@@ -173,7 +173,7 @@ def test_the_margin_of_a_sigmoid_is_its_logit(units: int) -> None:
 def test_one_unit_without_sigmoid_is_a_value(activation: str, tmp_path: Path) -> None:
     model = model_of(layers.Dense(1, activation=activation, bias_initializer=keras.initializers.Constant(0.4)))
     expected = float(model(IMAGE)[0, 0])
-    explanation = Explainer(classifier_of(model, tmp_path), tune="off")(FRAME)
+    explanation = Explainer(classifier_of(model, tmp_path), tune="off", engine="graph")(FRAME)
     (prediction,) = explanation.predictions
     assert prediction.label == "value"
     assert prediction.value == pytest.approx(expected, rel=1e-5)
@@ -200,7 +200,7 @@ def test_the_map_of_a_value_is_what_raises_it_and_counterfactual_what_lowers_it(
     frame = np.zeros((SIDE, SIDE, 3), np.uint8)
     frame[:, : SIDE // 2] = 255
     for method, bright, dark in (("grad-cam", 1, 0), ("counterfactual", 0, 1)):
-        explanation = Explainer(classifier_of(model, tmp_path), method=method, tune="off")(frame)
+        explanation = Explainer(classifier_of(model, tmp_path), method=method, tune="off", engine="graph")(frame)
         assert explanation.predictions[0].value == pytest.approx(58, abs=1e-4)
         heat = explanation.heatmaps[0]
         assert (heat[:, : SIDE // 2].mean(), heat[:, SIDE // 2 :].mean()) == pytest.approx((bright, dark), abs=1e-6)
@@ -210,7 +210,7 @@ def test_the_map_of_a_value_is_what_raises_it_and_counterfactual_what_lowers_it(
 def test_several_values_are_named_and_listed_in_their_order(tmp_path: Path) -> None:
     model = model_of(layers.Dense(4, activation="tanh"))
     names = ("left", "top", "right", "bottom")
-    explainer = Explainer(classifier_of(model, tmp_path, labels=names), topk=3, tune="off")
+    explainer = Explainer(classifier_of(model, tmp_path, labels=names), topk=3, tune="off", engine="graph")
     explanation = explainer(FRAME)
     expected = model(IMAGE).numpy()[0]
     assert [one.label for one in explanation.predictions] == ["left", "top", "right"]
@@ -223,15 +223,17 @@ def test_the_user_says_what_numbers_are(tmp_path: Path, caplog) -> None:
     model = model_of(layers.Dense(4))
     logits = model(IMAGE).numpy()[0]
     with caplog.at_level(logging.WARNING, "live_gradcam"):
-        as_classes = Explainer(classifier_of(model, tmp_path), tune="off")(FRAME).probabilities
+        as_classes = Explainer(classifier_of(model, tmp_path), tune="off", engine="graph")(FRAME).probabilities
     assert "its 4 numbers are used as logits of classes. If they are something else, use --output-kind" in caplog.text
     np.testing.assert_allclose(as_classes, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
-    as_labels = Explainer(classifier_of(model, tmp_path, output="labels"), tune="off")(FRAME).probabilities
+    as_labels = Explainer(classifier_of(model, tmp_path, output="labels"), tune="off", engine="graph")(
+        FRAME
+    ).probabilities
     np.testing.assert_allclose(as_labels, 1 / (1 + np.exp(-logits)), rtol=1e-4)
-    as_values = Explainer(classifier_of(model, tmp_path, output="values"), tune="off")(FRAME)
+    as_values = Explainer(classifier_of(model, tmp_path, output="values"), tune="off", engine="graph")(FRAME)
     np.testing.assert_allclose([one.value for one in as_values.predictions], logits, rtol=1e-4)
     one = model_of(layers.Dense(1))
-    sides = Explainer(classifier_of(one, tmp_path, output="classes"), tune="off")(FRAME)
+    sides = Explainer(classifier_of(one, tmp_path, output="classes"), tune="off", engine="graph")(FRAME)
     assert sides.probabilities[1] == pytest.approx(1 / (1 + math.exp(-float(one(IMAGE)[0, 0]))), rel=1e-5)
     with pytest.raises(UsageError, match="softmax, so that one class alone can be right"):
         Explainer(classifier_of(model_of(layers.Dense(3, activation="softmax")), tmp_path, output="labels"))
@@ -305,7 +307,7 @@ def test_a_model_of_one_image_at_a_time(tmp_path: Path) -> None:
     x = layers.BatchNormalization()(features(keras.ops.reshape(image, (1, SIDE, SIDE, 3)), name="target"))
     x = keras.ops.reshape(x, (1, SIDE * SIDE, 4))
     model = keras.Model(image, layers.Dense(3, activation="softmax")(keras.ops.mean(x, axis=1)))
-    explanation = Explainer(load_classifier(model), layer="target", tune="off")(FRAME)
+    explanation = Explainer(load_classifier(model), layer="target", tune="off", engine="graph")(FRAME)
     assert explanation.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -340,8 +342,8 @@ def test_of_several_outputs_the_one_that_looks_like_classes_is_explained(tmp_pat
         classifier = classifier_of(model, tmp_path)
     assert "has 2 outputs: kind is explained. Choose another with --head (box)" in caplog.text
     box, kind = (output.numpy()[0] for output in model(IMAGE))
-    np.testing.assert_allclose(Explainer(classifier, tune="off")(FRAME).probabilities, kind, rtol=1e-4)
-    boxes = Explainer(classifier_of(model, tmp_path, head="box", output="values"), tune="off")(FRAME)
+    np.testing.assert_allclose(Explainer(classifier, tune="off", engine="graph")(FRAME).probabilities, kind, rtol=1e-4)
+    boxes = Explainer(classifier_of(model, tmp_path, head="box", output="values"), tune="off", engine="graph")(FRAME)
     np.testing.assert_allclose([one.value for one in boxes.predictions], box, rtol=1e-4)
     with pytest.raises(UsageError, match="no output 'kinds'; did you mean kind"):
         classifier_of(model, tmp_path, head="kinds")
@@ -362,7 +364,7 @@ def test_other_inputs_are_held_still(held, tmp_path: Path) -> None:
     if isinstance(held, str):
         held = tmp_path / "age.npy"
         np.save(held, value)
-    explanation = Explainer(classifier_of(model, tmp_path, feed={"age": held}), tune="off")(FRAME)
+    explanation = Explainer(classifier_of(model, tmp_path, feed={"age": held}), tune="off", engine="graph")(FRAME)
     expected = model({"image": IMAGE, "age": np.broadcast_to(value, (1, 2)).astype(np.float32)}).numpy()[0]
     np.testing.assert_allclose(explanation.probabilities, expected, rtol=1e-4)
     assert not explanation.empty[0]
@@ -454,7 +456,7 @@ def red_left_blue_right() -> np.ndarray:
 )
 def test_two_backbones_joined_late_are_both_looked_at(weights, heat, tmp_path: Path) -> None:
     """Each by its part in the score, whatever its resolution is."""
-    explainer = Explainer(classifier_of(two_backbones(*weights), tmp_path), maps=1, tune="off")
+    explainer = Explainer(classifier_of(two_backbones(*weights), tmp_path), maps=1, tune="off", engine="graph")
     assert explainer.layer == "blue,red"
     found = explainer(red_left_blue_right(), target=1).heatmaps[0]
     middle = SIDE // 2
