@@ -33,7 +33,7 @@ class Loading:
     Args:
         options: of the session.
         let_tensorflow_talk: let TensorFlow's own messages through.
-        before: of the same network by no engine yet: what that has loaded is not loaded again.
+        before: of the same network by another engine: what that has loaded is not loaded again.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
         options = engine.of(options)
     is_auto = options.fit == "auto" and options.tiles is None
     seconds: dict[str, float] = {}
-    loading = Loading(options, let_tensorflow_talk=let_tensorflow_talk)
+    loading = Loading(options.by_usual_engine(), let_tensorflow_talk=let_tensorflow_talk)
     with quiet_tensorflow(enabled=not let_tensorflow_talk):
         with loading.listening():
             with _timed(seconds, "import"):
