@@ -194,6 +194,8 @@ def start_fake(
 
     words = [str(argument) for argument in arguments]
     changes = {} if scratch is None else {"TMPDIR": str(scratch)}
+    if largest_file is not None:  # or Python would write a part of its bytecode, which no later start can read
+        changes["PYTHONDONTWRITEBYTECODE"] = "1"
     shell = environment(FAKE_ENGINE_SECONDS=str(seconds), COLUMNS="200", **changes)
     if IS_POSSIBLE:
         return ForkedProcess(words, shell, script=__file__, largest_file=largest_file)

@@ -192,6 +192,8 @@ def _serve() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        # Python says nothing of bytecode that it could write a part of only, and no later start can read that.
+        sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
     sys.argv[0], sys.path[0] = script, str(Path(script).parent)
     runpy.run_path(script, run_name="__main__")
 

@@ -207,6 +207,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 _WRITE_UNTIL_IT_FAILS = """
 import resource, sys
+sys.dont_write_bytecode = True  # a part of it would be written
 from fractions import Fraction
 import numpy as np
 from live_gradcam.errors import OutputError
