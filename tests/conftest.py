@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ _UNOPTIMISED = "--xla_backend_optimization_level=0"
 
 if _UNOPTIMISED not in os.environ.get("XLA_FLAGS", ""):  # processes that share the tests have it already
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_UNOPTIMISED}".strip()
+# OpenVINO reports to Google Analytics what it converts, and forks the process for each try, unless this is missing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
 set_compiler_flags()  # as a program's first use of the package does
 
 if "PYTEST_XDIST_WORKER" not in os.environ:

