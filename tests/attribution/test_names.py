@@ -145,7 +145,9 @@ def test_a_groups_probability_is_the_sum_and_its_map_that_of_its_score(score: st
         np.testing.assert_allclose(heatmap * evidence, np.maximum(raw, 0), atol=1e-4 * np.abs(raw).max())
     # What nobody asks for is the best groups.
     assert [one.index for one in explainer(FRAME).targets] == [one.index for one in explanation.predictions[:3]]
-    assert explainer.predict(FRAME)[0] == explanation.predictions[0]
+    predicted, explained = explainer.predict(FRAME)[0], explanation.predictions[0]
+    assert (predicted.index, predicted.label) == (explained.index, explained.label)
+    assert predicted.probability == pytest.approx(explained.probability, abs=1e-6)
 
 
 def test_a_group_of_tiles_is_averaged_like_a_class() -> None:
