@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from keras import layers
 from live_gradcam import Explanation, Session, SessionOptions, start_session
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import loading
+from live_gradcam.choices import ENGINES
 from live_gradcam.compiling import tuning
 from live_gradcam.compiling.kept_files import KeptFiles, programs_folder
 from live_gradcam.errors import ModelError
@@ -111,6 +115,27 @@ def test_a_second_start_loads_nothing_and_answers_the_same(
     assert files_of(second) == facts
     assert second.explainer.trace_count == 0
     assert loads == []
+
+
+def test_threads_that_need_a_function_at_the_same_time_restore_it_once(
+    options: SessionOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = replace(options, engine="xla")
+    expected = start_session(options).predict(FRAME)
+    second = start_session(options)
+    engine = ENGINES.load("xla")
+    restore, both, restored = engine.restore, threading.Barrier(2), []
+
+    def noting(program: memoryview, precision: str) -> object:
+        restored.append(precision)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # in vain, unless another thread is here too
+        return restore(program, precision)
+
+    monkeypatch.setattr(engine, "restore", noting)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(second.predict, [FRAME, FRAME])) == [expected, expected]
+    assert restored == ["f32"]
 
 
 @pytest.mark.parametrize(

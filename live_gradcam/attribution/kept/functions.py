@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,6 +68,7 @@ class KeptFunctions:
         self._outline = outline
         self._build = build
         self._ready: dict[_Which, CompiledFunction] = {}
+        self._getting_ready = threading.Lock()  # several threads may be the first to need a function
 
     @cached_property
     def _built(self) -> Functions:
@@ -108,8 +110,10 @@ class KeptFunctions:
 
     def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
         which = _Which(name, batch, tiles, None if shared is None else shared.cut_at)
-        if which not in self._ready:
-            self._ready[which] = self._restored(which) or self._compiled(which, shared)
+        if which not in self._ready:  # frames that need nothing new do not wait
+            with self._getting_ready:
+                if which not in self._ready:
+                    self._ready[which] = self._restored(which) or self._compiled(which, shared)
         return self._ready[which]
 
     def _restored(self, which: _Which) -> CompiledFunction | None:
