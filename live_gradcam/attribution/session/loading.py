@@ -76,7 +76,7 @@ class Loading:
         Raises:
             LiveGradcamError: as `load_classifier`.
         """
-        return self._classifier if self._known is None else self._known
+        return self.classifier if self._known is None else self._known
 
     def explainer(self, options: ExplainerOptions) -> Explainer:
         """An explainer of it.
@@ -89,23 +89,23 @@ class Loading:
         if self._kept is None or self.guesses_pixels:  # a guess is compared with another one, which takes the network
             from live_gradcam.attribution.building import build_plan
 
-            return Explainer.of_plan(build_plan(self._classifier, options))
+            return Explainer.of_plan(build_plan(self.classifier, options))
         kept = None if self._known is None else self._kept.open(options)
         return kept or Explainer.of_plan(self._kept.build(options), network=self._kept)
 
-    @property
+    @cached_property
     def classifier(self) -> Classifier:
         """The network itself.
 
         Raises:
             LiveGradcamError: as `load_classifier`.
         """
-        return self._classifier
+        return self._load() if self._kept is None else self._kept.classifier
 
     @property
     def guesses_pixels(self) -> bool:
         """Whether nobody says how its pixels are scaled: what is known of an earlier start is sure."""
-        return self._known is None and self._classifier.pixel_guess is not None
+        return self._known is None and self.classifier.pixel_guess is not None
 
     def finish(self) -> None:
         """Say what there is to say of it, not before all has gone well; and keep what was found out."""
@@ -121,7 +121,7 @@ class Loading:
     def _keep(self, kept: KeptNetwork) -> None:
         from live_gradcam.attribution.kept.records import NetworkRecord
 
-        found = self._classifier
+        found = self.classifier
         notes = tuple(self._heard + self._notes)
         kept.keep(NetworkRecord(found.name, found.labels, found.input_size, found.fit, notes))
 
@@ -144,10 +144,6 @@ class Loading:
     @cached_property
     def _known(self) -> NetworkRecord | None:
         return None if self._kept is None else self._kept.record
-
-    @cached_property
-    def _classifier(self) -> Classifier:
-        return self._load() if self._kept is None else self._kept.classifier
 
     def _load(self) -> Classifier:
         if self._before is not None:
