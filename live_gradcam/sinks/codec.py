@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: How the encoders of graphics hardware take their pixels, and the others.
 _HARDWARE_PIXELS, _PIXELS = "nv12", "yuv420p"
+#: The least width of pictures that every encoder takes as it is, in pixels.
+_NARROW = 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Codec:
         preset: the default.
         preset_option: what the encoder calls it.
         options: more for the encoder.
+        narrow_options: of these, what is otherwise for pictures narrower than 64 pixels.
         mp4_tag: what MP4 calls it, where FFmpeg would choose a name that players do not take.
     """
 
@@ -56,6 +59,7 @@ class Codec:
     preset: str
     preset_option: str = "preset"
     options: dict[str, str] = field(default_factory=dict)
+    narrow_options: dict[str, str] = field(default_factory=dict)
     mp4_tag: str | None = None
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
@@ -78,6 +82,7 @@ class Codec:
         os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 reports errors alone
         options = {
             **self.options,
+            **(self.narrow_options if size[1] < _NARROW else {}),
             "crf": str(self.crf if encoding.crf is None else encoding.crf),
             self.preset_option: encoding.preset or self.preset,
         }

@@ -122,6 +122,9 @@ class _OpenVideo(VideoWriter):
                 finished.unlink()
 
 
+#: Nothing is said of the machine: parts of several fit together.
+_X265_PARAMS = "log-level=none:info=0"
+
 H264 = VideoSink(
     Codec(
         "libx264",
@@ -142,7 +145,8 @@ HEVC = VideoSink(
         crf_range=range(52),
         presets=_X26X_PRESETS,
         preset="veryfast",
-        options={"x265-params": "log-level=none:info=0"},  # nothing of the machine: parts of several fit together
+        options={"x265-params": _X265_PARAMS},
+        narrow_options={"x265-params": f"{_X265_PARAMS}:cutree=0"},  # or x265 writes past its memory
         mp4_tag="hvc1",  # the only one that Apple's players take
     ),
     (".mp4", ".m4v", ".mkv"),

@@ -156,6 +156,34 @@ def test_hevc_does_not_say_on_which_machine_it_was_encoded(tmp_path: Path) -> No
     assert b"cpuid" not in content
 
 
+#: Of glibc: it ends a process that has written past a piece of its memory.
+_MALLOC_DEBUG = "libc_malloc_debug.so.0"
+_WRITE_NARROW = """
+import sys
+from fractions import Fraction
+import numpy as np
+from live_gradcam.sinks.encoding import Encoding
+from live_gradcam.sinks.writer import VideoWriter
+
+noise = np.random.default_rng(0).integers(0, 256, (24, 48, 48, 3), dtype=np.uint8)
+for codec in ("h264", "hevc", "av1", "vp9"):
+    path = f"{sys.argv[1]}/{codec}.mp4"
+    with VideoWriter(
+        path, size=(48, 48), frame_rate=Fraction(12), time_base=Fraction(1, 12), encoding=Encoding(codec)
+    ) as writer:
+        for index, image in enumerate(noise):
+            writer.write(image, Fraction(index, 12))
+"""
+
+
+@pytest.mark.skipif(not Path("/lib/x86_64-linux-gnu", _MALLOC_DEBUG).exists(), reason="needs glibc's check of memory")
+def test_no_encoder_writes_past_its_memory_for_narrow_pictures(tmp_path: Path) -> None:
+    """A process whose memory is damaged ends later, anywhere."""
+    checked = {**os.environ, "LD_PRELOAD": _MALLOC_DEBUG, "MALLOC_CHECK_": "3"}
+    run = subprocess.run([sys.executable, "-c", _WRITE_NARROW, tmp_path], env=checked, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_the_default_codec_of_each_file(tmp_path: Path) -> None:
     for name, codec in [("a.mp4", "h264"), ("a.MKV", "h264"), ("a.webm", "vp9"), ("a.m4v", "h264"), ("a.gif", "gif")]:
         assert Encoding().of_file(Path(name)).codec == codec
