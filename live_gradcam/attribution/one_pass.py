@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from live_gradcam.attribution.coverage import Coverage
+from live_gradcam.attribution.last_product import last_product
 from live_gradcam.attribution.mean_gradient import OffsetPath
 from live_gradcam.attribution.methods.method import Method
 from live_gradcam.attribution.plain_gradients import plain_gradients
@@ -155,22 +156,34 @@ class OnePass:
         if self.method.asks_for in ("nothing", "scores"):
             return self._without_gradient(values, target_classes, contrast_classes)
         path = self.offset_path if self._takes_means else self.offset_path.from_activations(self.split)
-        values = run(path.before, values)
-        if path.takes_rows and self.maps > 1:
-            return self._gradients_in_rows(path, values, target_classes, contrast_classes)
-        values = run(path.after, values)
+        before = run(path.before, values)
+        values = run(path.after, before)
         logits = self.logits(values)
+        last = last_product(logits) if self.scoring.is_of_logits else None
+        reads_point = last is not None and last.input is before.get(path.point)
+        if path.takes_rows and self.maps > 1 and not reads_point:
+            return self._gradients_in_rows(path, before, target_classes, contrast_classes)
         whole = self._whole(logits)
         targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
-        scores = [self.scoring.score_of(logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
+        layers = [path.point] if self._takes_means else list(self.split.targets)
+        by = [values[layer] for layer in layers]
+        rows = [self._gradients(by, logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
         if self._takes_means:
-            gradients = [tf.gradients(score, values[path.point])[0] for score in scores]
-            return _Head(values, whole, targets, {self.split.target: self._means(gradients, path)})
-        layers = self.split.targets
-        rows = [tf.gradients(score, [values[layer] for layer in layers]) for score in scores]
+            return _Head(values, whole, targets, {self.split.target: self._means([row[0] for row in rows], path)})
         given = {layer: [self._as_map(layer, row[k]) for row in rows] for k, layer in enumerate(layers)}
         return _Head(values, whole, targets, given)
+
+    def _gradients(
+        self, by: list[tf.Tensor], logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor
+    ) -> list[tf.Tensor]:
+        """The gradients by these tensors of the scores of classes (n,), less those of their contrasts (n,)."""
+        last = last_product(logits) if self.scoring.is_of_logits else None
+        if last is not None:
+            gradients = tf.gradients(last.input, by, last.gradient(classes, contrasts))
+            if all(gradient is not None for gradient in gradients):  # not the layer's own sums, which come after
+                return gradients
+        return tf.gradients(self.scoring.score_of(logits, classes, contrasts), by)
 
     def _gradients_in_rows(
         self,
@@ -190,8 +203,7 @@ class OnePass:
         whole = self._whole(rows[:: self.maps])
         targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
-        score = self.scoring.score_of(rows, *(tf.reshape(classes, [-1]) for classes in explained))
-        gradient = tf.gradients(score, point)[0]
+        (gradient,) = self._gradients([point], rows, *(tf.reshape(classes, [-1]) for classes in explained))
         gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
         given = {self.split.target: self._means(tf.unstack(gradient, axis=1), path)}
         made = {value for operation in path.after for value in operation.outputs}

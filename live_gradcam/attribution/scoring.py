@@ -119,6 +119,16 @@ class Scoring:
             return tf.where(contrasts < 0, own, self._logit_of(logits, picked) - self._logit_of(logits, against))
         return self._score_of_one(logits, picked) - self._score_of_one(logits, against)
 
+    @property
+    def is_of_logits(self) -> bool:
+        """Whether a score is a class's logit, less that of the class that it is contrasted with, and no more."""
+        return self._is_logit and self.own_score is None and not self._has_groups
+
+    @property
+    def _is_logit(self) -> bool:
+        """Whether the score of one class is its logit. A sigmoid's logit is the margin over not being that class."""
+        return self.score == "logit" or (self.score == "margin" and self.activation == "sigmoid")
+
     def _one_hot(self, classes: tf.Tensor) -> tf.Tensor:
         """float32 (n, classes + groups): 1 for the class; no class is the row of zeros.
 
@@ -129,7 +139,7 @@ class Scoring:
 
     def _score_of_one(self, logits: tf.Tensor, picked: tf.Tensor) -> tf.Tensor:
         """The score (n,) of what is picked (n, classes + groups); 0 where nothing is."""
-        if self.score == "logit" or (self.score == "margin" and self.activation == "sigmoid"):
+        if self._is_logit:
             return self._logit_of(logits, picked)
         classes = self._classes_of(picked)
         if self.score == "probability":
