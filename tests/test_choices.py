@@ -11,8 +11,8 @@ import pytest
 from command_line import run
 from other_packages import install, python_path
 
-from live_gradcam.choices import Family, Member
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.families import Family, Member
 
 TOUR = Path(__file__).parents[1] / "videos" / "tour.mp4"
 

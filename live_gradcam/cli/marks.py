@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.markup import escape
 
-from live_gradcam.choices import SOURCES, Choices, Family
+from live_gradcam.choices import SOURCES
+from live_gradcam.families import Choices, Family
 
 _LONGEST_METAVAR = 32
 

@@ -9,8 +9,8 @@ from typing import Any
 import typer.main
 
 from live_gradcam import choices
-from live_gradcam.choices import Choices, Family
 from live_gradcam.cli import app
+from live_gradcam.families import Choices, Family
 
 _HEAD = """# The command line
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from live_gradcam.choices import FITS, OUTPUTS, Choices, Output
+from live_gradcam.choices import FITS, OUTPUTS, Output
 from live_gradcam.errors import UsageError, check_number
+from live_gradcam.families import Choices
 
 #: How pictures can be made to fit a network that is fitted: it sees each of them once, at its own size.
 FitOfFitting = Literal["stretch", "crop", "letterbox"]

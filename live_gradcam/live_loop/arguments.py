@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from live_gradcam.choices import Choices
 from live_gradcam.errors import UsageError, did_you_mean
+from live_gradcam.families import Choices
 from live_gradcam.surfaces.commands import Argument
 
 Name = TypeVar("Name", bound=str)

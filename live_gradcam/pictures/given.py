@@ -13,8 +13,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from live_gradcam.choices import Choices
 from live_gradcam.errors import UsageError, first_line
+from live_gradcam.families import Choices
 from live_gradcam.sources.image import read_image
 from live_gradcam.sources.levels import Extent, Levels, on_white, plain
 

@@ -14,8 +14,8 @@ import typer.main
 from pages import PAGES, ROOT, command_lines, python_blocks, text_of
 
 from live_gradcam import choices
-from live_gradcam.choices import Family
 from live_gradcam.cli import app
+from live_gradcam.families import Family
 
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:live_gradcam|tests|benchmarks|examples|docs)/[\w./-]+)`")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
-from live_gradcam.choices import METHODS, Choices
+from live_gradcam.choices import METHODS
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.families import Choices
 
 if TYPE_CHECKING:
     import tensorflow as tf
