@@ -160,14 +160,13 @@ def chosen_of(options: SessionOptions, timed: TimedEngines) -> ChosenEngine:
         return ChosenEngine(way, "the fastest here in bf16", notice=too_slow)
     if half is None or too_slow:
         return ChosenEngine(full, too_slow, notice=f"the precision is f32: {too_slow}")
-    from live_gradcam.attribution.session.precision_check import check_precision
+    from live_gradcam.attribution.session.precision_check import compare_precisions, describe_agreement, is_close
 
-    agreement = check_precision(timed.explainers[full], timed.explainers[half])
-    if not agreement.is_close:
-        return ChosenEngine(
-            full, agreement.text, notice=f"the precision is f32: bf16 differs too much, {agreement.text}"
-        )
-    return ChosenEngine(half, f"the fastest here for this network; of bf16 and f32, {agreement.text}")
+    agreement = compare_precisions(timed.explainers[full], timed.explainers[half])
+    said = describe_agreement(agreement)
+    if not is_close(agreement):
+        return ChosenEngine(full, said, notice=f"the precision is f32: bf16 differs too much, {said}")
+    return ChosenEngine(half, f"the fastest here for this network; of bf16 and f32, {said}")
 
 
 def _too_slow(full: Way, half: Way | None, milliseconds: Mapping[Way, float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,36 +19,22 @@ if TYPE_CHECKING:
 PICTURES, LEAST_TOP1, LEAST_CORRELATION = 100, 0.99, 0.999
 
 
-@dataclass(frozen=True)
-class PrecisionCheck:
-    """How far bfloat16 and float32 give the same.
-
-    Attributes:
-        agreement: on `PICTURES` pictures.
-    """
-
-    agreement: Agreement
-
-    @property
-    def is_close(self) -> bool:
-        """Whether one may be taken for the other."""
-        found = self.agreement
-        return found.top1 >= LEAST_TOP1 and found.map_correlation >= LEAST_CORRELATION
-
-    @property
-    def text(self) -> str:
-        """What was found."""
-        found = self.agreement
-        return (
-            f"{100 * found.top1:.0f} of 100 top classes are the same and maps correlate by {found.map_correlation:.4f} "
-            f"on {PICTURES} pictures"
-        )
+def compare_precisions(full: Explainer, half: Explainer) -> Agreement:
+    """Compare an explainer in bfloat16 with one in float32, on `PICTURES` pictures."""
+    return compare_answers(check_pictures(PICTURES), partial(_explained, full), partial(_explained, half))
 
 
-def check_precision(full: Explainer, half: Explainer) -> PrecisionCheck:
-    """Compare an explainer in bfloat16 with one in float32."""
-    pictures = check_pictures(PICTURES)
-    return PrecisionCheck(compare_answers(pictures, partial(_explained, full), partial(_explained, half)))
+def is_close(found: Agreement) -> bool:
+    """Whether one may be taken for the other."""
+    return found.top1 >= LEAST_TOP1 and found.map_correlation >= LEAST_CORRELATION
+
+
+def describe_agreement(found: Agreement) -> str:
+    """What was found, in words."""
+    return (
+        f"{100 * found.top1:.0f} of 100 top classes are the same and maps correlate by {found.map_correlation:.4f} "
+        f"on {PICTURES} pictures"
+    )
 
 
 def _explained(explainer: Explainer, picture: np.ndarray, target: Targets) -> Explanation:
