@@ -21,6 +21,8 @@ _BAR = (200, 160, 60)
 _TARGET_BAR = (60, 180, 250)
 #: For the class behind a group's name: the size of its letters, and the least room for it, in heights of a letter.
 _FINEST_SIZE, _LEAST_FINEST = 0.85, 3
+#: Of the panel in heights of a letter. A longer note makes it wider, so that nothing is cut off.
+_PANEL_WIDTH = 19
 #: Where all of the text does not fit, letters get smaller, down to this height in pixels.
 _SMALLEST = 8
 #: The notes at the bottom take up to so many lines, and if they need more than one, letters of this share of the size.
@@ -169,7 +171,8 @@ def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, note
         return []
     text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (1.6 * lines + 2.1))))
     row, margin = round(1.6 * text_size), round(0.7 * text_size)
-    width = min(image.shape[1] - 2 * margin, 19 * text_size)
+    widest = max((text_width(note, text_size) for note in notes), default=0)
+    width = min(image.shape[1] - 2 * margin, max(_PANEL_WIDTH * text_size, widest + margin))
     height = min(image.shape[0] - 2 * margin, row * lines + margin)
     panel = image[margin : margin + height, margin : margin + width]
     darken(panel)

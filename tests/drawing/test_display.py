@@ -578,8 +578,11 @@ def test_all_of_the_text_is_in_the_picture(size: tuple[int, int], monkeypatch: p
         assert ("class 1" in written) == (not said.help and not said.notes_in_a_line)
 
 
-@pytest.mark.parametrize("width", [320, 640, 1280])
-def test_no_line_of_the_help_is_cut(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "said", [Hud(help=COMMANDS.help), Hud(notes=("engine: onnxruntime in bf16, the fastest here",))]
+)
+@pytest.mark.parametrize("width", [320, 640, 1280, 1920])
+def test_no_line_is_cut(width: int, said: Hud, monkeypatch: pytest.MonkeyPatch) -> None:
     cut: list[str] = []
 
     def put(panel: np.ndarray, text: str, origin: tuple[int, int], size: int, *, max_width: int, **options) -> None:
@@ -587,7 +590,8 @@ def test_no_line_of_the_help_is_cut(width: int, monkeypatch: pytest.MonkeyPatch)
             cut.append(text)
 
     monkeypatch.setattr(hud, "put_text", put)
-    draw_hud(np.zeros((width * 3 // 4, width, 3), np.uint8), Hud(help=COMMANDS.help), None, Overlay())
+    image = np.zeros((width * 9 // 16, width, 3), np.uint8)
+    draw_hud(image, said, explanation_of(np.ones((1, 1)), image.shape[:2]), Overlay())
     assert cut == []
 
 
