@@ -1,28 +1,23 @@
 """The command line: each command parses, calls one function that a Python user can call too, and prints.
 
 One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
+Only the file of the command that is asked for is imported, so that it begins at once too.
 """
 
-from live_gradcam.cli import (
-    annotate,
-    bench,
-    cache,
-    cameras,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    fit,
-    live,
-    models,
-    serve,
-    teach,
-)
-from live_gradcam.cli.app import app, main
+from __future__ import annotations
 
-__all__ = [
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from live_gradcam.cli.program import app
+
+__all__ = ["app", "main"]
+
+#: All commands, each of which has a module of its name here.
+COMMANDS = (
     "annotate",
-    "app",
     "bench",
     "cache",
     "cameras",
@@ -32,8 +27,30 @@ __all__ = [
     "export",
     "fit",
     "live",
-    "main",
     "models",
     "serve",
     "teach",
-]
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    program_with((asked,) if asked in COMMANDS else COMMANDS)()
+
+
+def program_with(commands: tuple[str, ...]) -> Any:
+    """The program, which knows these commands; each adds itself when its module is imported."""
+    from live_gradcam.cli.program import app
+
+    for command in commands:
+        import_module(f"{__name__}.{command}")
+    return app
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name == "app":
+            return program_with(COMMANDS)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -163,7 +163,7 @@ def annotate(
     )
     check_json_path(json_path, overwrite=overwrite or resume)
     let_stages_run_on()
-    with AnnotateProgress(terminal, f"starting {session.model}") as bars:
+    with AnnotateProgress(terminal(), f"starting {session.model}") as bars:
 
         def on_progress(progress: "Progress") -> None:
             bars(progress)

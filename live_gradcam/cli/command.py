@@ -15,8 +15,8 @@ import typer
 from typer.models import OptionInfo
 
 from live_gradcam.addresses import address_of
-from live_gradcam.cli.app import app
 from live_gradcam.cli.marks import Added, FilesOnly, Flags
+from live_gradcam.cli.program import app
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.families import Choices

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite
-from live_gradcam.cli.terminal import FAILED, check_json_path, is_stdout, print_table, terminal, write_json
+from live_gradcam.cli.terminal import FAILED, check_json_path, is_stdout, print_table, status, write_json
 
 _COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 
@@ -26,7 +26,7 @@ def doctor(
     from live_gradcam.doctor import diagnose
 
     check_json_path(json_path, overwrite=overwrite)
-    with terminal.status("looking at this machine"):
+    with status("looking at this machine"):
         diagnosis = diagnose()
     if json_path is not None:
         write_json(diagnosis.to_json(), json_path)

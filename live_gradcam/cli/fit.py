@@ -200,7 +200,7 @@ def fit(
         options = replace(options, teachable=True)
     check_json_path(json_path, overwrite=overwrite)
     source = _source(sources or [], from_videos=from_videos)
-    with StageBars(terminal) as on_progress:
+    with StageBars(terminal()) as on_progress:
         fitted = fit_network(
             source, model=backbone.model, model_options=backbone.of_model(), options=options, on_progress=on_progress
         )
@@ -211,7 +211,7 @@ def fit(
     if report is not None:
         from live_gradcam.fitting.report.writing import write_report
 
-        with StageBars(terminal) as on_progress:
+        with StageBars(terminal()) as on_progress:
             page = write_report(fitted, report, of_report, on_progress)
         if not is_stdout(json_path):
             print(page)

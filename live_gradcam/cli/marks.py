@@ -1,12 +1,11 @@
 """How flags are made: of functions, of names to choose from, and of tables that other packages add to."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.markup import escape
 
 from live_gradcam.choices import SOURCES
 from live_gradcam.families import Choices, Family
@@ -14,10 +13,20 @@ from live_gradcam.families import Choices, Family
 _LONGEST_METAVAR = 32
 
 
+def _shown(names: Iterable[str]) -> str:
+    """Names in a text of the help, in which one of another package may look like a tag."""
+    text = ", ".join(names)
+    if "[" not in text:
+        return text
+    from rich.markup import escape  # which takes long to import
+
+    return escape(text)
+
+
 def sources_help(text: str) -> str:
     """What a command reads, with the kinds of sources that other packages add."""
     added = [name for name in SOURCES if name not in SOURCES.of_this_package]
-    return f"{text} Also, from other packages: {escape(', '.join(added))}." if added else text
+    return f"{text} Also, from other packages: {_shown(added)}." if added else text
 
 
 class Flags(NamedTuple):
@@ -62,8 +71,8 @@ def chosen(choices: Choices, *names: str, help: str, variable: str | None = None
         return [(name, line) for name, line in choices.helps.items() if name.startswith(incomplete)]
 
     metavar = "|".join(choices)
-    if len(metavar) > _LONGEST_METAVAR:  # a name of another package may look like a tag of the help's text
-        metavar, help = "NAME", f"{help} One of {escape(', '.join(choices))}."
+    if len(metavar) > _LONGEST_METAVAR:
+        metavar, help = "NAME", f"{help} One of {_shown(choices)}."
     if variable is not None:
         help = f"{help} ${variable} changes the default."
     return typer.Option(*names, metavar=metavar, help=help, autocompletion=complete, envvar=variable, show_envvar=False)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import OUTPUTS
-from live_gradcam.cli.terminal import is_debugging, print_table, terminal
+from live_gradcam.cli.terminal import is_debugging, print_table, status
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def print_model(options: SessionOptions) -> None:
     """Load a model, and print what it takes, what it gives, and the card of its file."""
     from live_gradcam.attribution.session import describe_model
 
-    with terminal.status(f"loading {escape(str(options.model))}"):
+    with status(f"loading {options.model}"):
         classifier = describe_model(options, let_tensorflow_talk=is_debugging())
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, text in _facts(classifier).items():

@@ -11,7 +11,7 @@ from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import TuneFlag, model_flags
 from live_gradcam.cli.marks import Flags
 from live_gradcam.cli.model_card import print_model
-from live_gradcam.cli.terminal import is_debugging, print_table, terminal
+from live_gradcam.cli.terminal import is_debugging, print_table, status
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
 
@@ -41,7 +41,7 @@ def models(
 def _print_lowering(options: SessionOptions) -> None:
     from live_gradcam.attribution.session import explain_lowering
 
-    with terminal.status(f"rewriting {options.model}"):
+    with status(f"rewriting {options.model}"):
         rows = explain_lowering(options, let_tensorflow_talk=is_debugging())
     table = Table("layer", "type", "input shape", "rewritten as", "timed, ms", box=None, pad_edge=False)
     for row in rows:
@@ -57,7 +57,7 @@ def layers(options: Annotated[SessionOptions, Flags(model_flags, "Network")]) ->
     """List a model's layers in the order in which they run. * marks the default target layer."""
     from live_gradcam.attribution.session import list_layers
 
-    with terminal.status(f"loading {options.model}"):
+    with status(f"loading {options.model}"):
         rows = list_layers(options, let_tensorflow_talk=is_debugging())
     table = Table("", "name", "type", "output shape", box=None, pad_edge=False)
     for row in rows:

@@ -9,14 +9,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
 
 from live_gradcam.addresses import masked, masked_values
 from live_gradcam.attribution.session import Session, SessionOptions
@@ -24,6 +21,11 @@ from live_gradcam.errors import UsageError
 from live_gradcam.flow.threads import detached_threads
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+    from rich.status import Status
+    from rich.table import Table
+
     from live_gradcam.attribution.fit_choice import Look
     from live_gradcam.fitting.teacher import Teacher
 
@@ -33,7 +35,20 @@ _PIPE_WIDTH = 200
 #: For threads that are about to end when the program does.
 _LAST_SECONDS = 1.0
 
-terminal = Console(stderr=True, highlight=False)
+
+@cache
+def terminal() -> "Console":
+    """What draws on stderr. Rich is imported for the first that asks for it: the window's first picture is not one."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def status(what: str) -> "Status":
+    """A line on a terminal that says what is being done, while it is entered. `what` is any text."""
+    from rich.markup import escape
+
+    return terminal().status(escape(what))
 
 
 def set_up_logging(
@@ -90,7 +105,7 @@ def start_session(options: SessionOptions, *, look: "Look | None" = None) -> Ses
     """Load, build and warm up, with a line on a terminal while it takes."""
     from live_gradcam.attribution.session import start_session
 
-    with terminal.status(f"starting {escape(str(options.model))}"):
+    with status(f"starting {options.model}"):
         return start_session(options, look=look, let_tensorflow_talk=is_debugging())
 
 
@@ -100,7 +115,7 @@ def start_teaching(
     """Load a network and make it ready to be taught, with a line on a terminal while it takes."""
     from live_gradcam.fitting.taught_session import start_teaching
 
-    with terminal.status(f"starting {escape(str(options.model))}"):
+    with status(f"starting {options.model}"):
         return start_teaching(options, fit=fit, look=look, let_tensorflow_talk=is_debugging())
 
 
@@ -129,8 +144,10 @@ def check_json_path(path: Path | None, *, overwrite: bool) -> None:
         check_output(path, overwrite=overwrite)
 
 
-def print_table(table: Table) -> None:
+def print_table(table: "Table") -> None:
     """Print a table: as wide as the terminal, or unbroken into a pipe or file."""
+    from rich.console import Console
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(table)
 
@@ -138,13 +155,15 @@ def print_table(table: Table) -> None:
 @contextmanager
 def progress_line() -> Iterator[Callable[[str], None]]:
     """A line on a terminal that says what is being done, from the first call on."""
+    from rich.markup import escape
+
     with ExitStack() as shown:
-        status = terminal.status("")
-        shown.callback(status.stop)
+        line = status("")
+        shown.callback(line.stop)
 
         def show(what: str) -> None:
-            status.update(escape(what))
-            status.start()
+            line.update(escape(what))
+            line.start()
 
         yield show
 
@@ -152,9 +171,11 @@ def progress_line() -> Iterator[Callable[[str], None]]:
 @contextmanager
 def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
     """A bar for the picture in hand, where it takes many passes, on a terminal."""
-    if not terminal.is_terminal:  # before 14.3 rich ends even a disabled bar with an empty line
+    if not terminal().is_terminal:  # before 14.3 rich ends even a disabled bar with an empty line
         yield lambda picture, done, total: None
         return
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} passes")
     with ExitStack() as shown:
         bars: dict[Path, tuple[Progress, TaskID]] = {}
@@ -166,7 +187,7 @@ def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
         def show(picture: Path, done: int, total: int) -> None:
             if picture not in bars:
                 close()  # that of a picture that failed between its passes
-                bar = shown.enter_context(Progress(*columns, console=terminal, transient=True))
+                bar = shown.enter_context(Progress(*columns, console=terminal(), transient=True))
                 bars[picture] = bar, bar.add_task(picture.name, total=total)
             bar, task = bars[picture]
             bar.update(task, completed=done)

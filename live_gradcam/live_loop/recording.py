@@ -7,13 +7,16 @@ import threading
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from live_gradcam.errors import OutputError
 from live_gradcam.files import timestamped_name, writing
 from live_gradcam.flow.metrics import Durations
-from live_gradcam.sinks.writer import VideoWriter
+
+if TYPE_CHECKING:
+    from live_gradcam.sinks.writer import VideoWriter
 
 _FRAME_RATE = Fraction(30)  # for the header: each frame has its own time
 _TIME_BASE = Fraction(1, 90_000)
@@ -150,4 +153,6 @@ class Recorder:
 
 
 def _open_writer(path: Path, size: tuple[int, int]) -> VideoWriter:
+    from live_gradcam.sinks.writer import VideoWriter  # with PyAV, which a run that records nothing does without
+
     return VideoWriter(path, size=size, frame_rate=_FRAME_RATE, time_base=_TIME_BASE, crash_safe=True)

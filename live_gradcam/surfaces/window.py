@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -15,7 +13,7 @@ import cv2
 from live_gradcam.drawing.hud import BarArea
 from live_gradcam.errors import OutputError
 from live_gradcam.surfaces.commands import Command, CommandTable
-from live_gradcam.surfaces.probe import can_open_window, has_display
+from live_gradcam.surfaces.probe import can_open_window, has_display, let_qt_have_its_events
 from live_gradcam.surfaces.scene import Scene
 from live_gradcam.surfaces.surface import Wants
 
@@ -23,7 +21,6 @@ _TITLE = "live-gradcam"
 _NO_WINDOW = "use --headless, and --record FILE to keep what it sees"
 _PROBE_SECONDS = 20
 _LARGEST = (900, 1600)  # height, width: what a laptop's screen has room for
-_X11_EVENTS = "libX11-xcb.so.1"
 
 
 def _check_display() -> None:
@@ -47,17 +44,6 @@ def _check_display() -> None:
         raise OutputError(f"the display does not answer: {_NO_WINDOW}") from error
     if not can_open:
         raise OutputError(f"the display {os.environ.get('DISPLAY', '')!r} cannot be opened: {_NO_WINDOW}")
-
-
-def _let_qt_have_its_events() -> None:
-    """Have OpenCV's Qt use the system's own library to tell X11 that its events are Qt's.
-
-    With the old one in OpenCV's wheel, libX11 1.8 takes events away from Qt, so that now and then a window stays black
-    or cannot be closed.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):  # where the system has none, the wheel's own must do
-            ctypes.CDLL(_X11_EVENTS, mode=ctypes.RTLD_GLOBAL)
 
 
 class Window:
@@ -85,7 +71,7 @@ class Window:
     def open(self, commands: CommandTable[Any]) -> None:
         """Open the window. It gets its size with the first picture."""
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
-        _let_qt_have_its_events()
+        let_qt_have_its_events()
         self._keys = commands
         cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.setMouseCallback(_TITLE, self._on_mouse)

@@ -104,6 +104,23 @@ for command in ([], ["live"], ["annotate"], ["explain"], ["bench"], ["models"], 
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_a_window_waits_for_nothing_that_its_first_picture_does_not_need() -> None:
+    """The others' flags, what draws on a terminal, and what records. All is imported when there is no display."""
+    code = """
+import sys
+from live_gradcam.cli import main
+sys.argv = ["live-gradcam", "live", "0"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 1
+assert "live_gradcam.surfaces.window" in sys.modules
+print(*sorted({"tensorflow", "keras", "av", "rich", "live_gradcam.cli.annotate"} & {*sys.modules}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment())
+    assert done.stdout == "\n"
+
+
 def test_importing_the_package_needs_no_tensorflow() -> None:
     code = "import sys, live_gradcam; from live_gradcam import Explanation; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -58,7 +58,7 @@ def test_the_network_is_started_with_a_line_and_debugging_lets_tensorflow_talk(
 ) -> None:
     """What the command hands to the run is what the run starts the network with."""
     screen, talks = StringIO(), []
-    monkeypatch.setattr(terminal, "terminal", Console(file=screen, force_terminal=True))
+    monkeypatch.setattr(terminal, "terminal", lambda: Console(file=screen, force_terminal=True))
     monkeypatch.setattr(
         taught_session,
         "start_teaching",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.progress
 from rich.console import Console
 from rich.progress import Progress
 
@@ -32,8 +33,8 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             did.append(description)
             return super().add_task(description, *arguments, **more)
 
-    monkeypatch.setattr(terminal, "Progress", Bar)
-    monkeypatch.setattr(terminal, "terminal", Console(file=StringIO(), force_terminal=True))
+    monkeypatch.setattr(rich.progress, "Progress", Bar)
+    monkeypatch.setattr(terminal, "terminal", lambda: Console(file=StringIO(), force_terminal=True))
     return did
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from command_line import SECONDS, run
 from fake_live import ThreadedSurface, camera, fake_session
 from frame_sources import GivenFrames
 from other_packages import install, python_path
+from screen import Screen, virtual_screen
 
 from live_gradcam import LiveOptions, LiveSummary, SessionOptions, live
 from live_gradcam.choices import SURFACES
@@ -224,6 +229,7 @@ def test_the_network_starts_when_the_first_picture_is_shown(monkeypatch: pytest.
 
 def test_a_window_is_tried_once_however_early_that_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":71077")  # which there is not
+    monkeypatch.setenv("QT_QPA_PLATFORM", "wayland")  # of which only another process can tell
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     probe.begin_probe()
     probe.begin_probe()
@@ -234,3 +240,46 @@ def test_a_window_is_tried_once_however_early_that_begins(monkeypatch: pytest.Mo
     monkeypatch.delenv("DISPLAY")
     probe.begin_probe()
     assert probe._begun == []
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
+    """A virtual X screen, which is this process' display."""
+    if not shutil.which("Xvfb"):
+        pytest.skip("needs Xvfb (.ci/run installs it)")
+    with virtual_screen("640x480") as screen:
+        monkeypatch.setenv("DISPLAY", screen.display)
+        monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+        yield screen
+
+
+def test_a_display_that_answers_needs_no_other_process(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe.begin_probe()
+    assert probe._begun == []
+    monkeypatch.setattr(probe, "_could_open", lambda seconds: pytest.fail("another process is asked"))
+    assert probe.can_open_window(SECONDS)
+
+
+@pytest.mark.parametrize("missing", ["display", "plug-in"])
+def test_another_process_has_the_last_word(
+    missing: str, screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a display that is not there, and of a plug-in that does not load."""
+    if missing == "display":
+        monkeypatch.setenv("DISPLAY", ":71077")
+    else:
+        broken = tmp_path / "libqxcb.so"
+        broken.write_bytes(b"no library")
+        monkeypatch.setattr(probe, "_x11_plugin", lambda: broken)
+    asked: list[float] = []
+    monkeypatch.setattr(probe, "_could_open", lambda seconds: bool(asked.append(seconds)))
+    assert not probe.can_open_window(SECONDS)
+    assert asked == [SECONDS]
+
+
+def test_a_display_that_does_not_answer_is_waited_for_no_longer_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DISPLAY", f"127.0.0.1:{silent.getsockname()[1] - 6000}")  # of which X makes the port again
+        with pytest.raises(subprocess.TimeoutExpired):
+            probe.can_open_window(0.2)

@@ -16,11 +16,6 @@ app = typer.Typer(
 )
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"live-gradcam {importlib.metadata.version('live-gradcam')}")
