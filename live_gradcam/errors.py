@@ -10,9 +10,19 @@ _SUGGESTIONS = 3
 
 
 class LiveGradcamError(Exception):
-    """Something failed that the user can do something about. The command line exits with 1."""
+    """Something failed that the user can do something about. The command line exits with 1.
+
+    Args:
+        words: one line, with the values as {name}; without values it is any text. The page of `serve` has some in other
+            languages, by their words.
+        values: by name.
+    """
 
     exit_code = 1
+
+    def __init__(self, words: str = "", **values: str | int) -> None:
+        super().__init__(words.format(**values) if values else words)
+        self.words, self.values = words, values
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the line, and not where in this package it was raised."""

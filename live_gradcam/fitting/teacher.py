@@ -254,7 +254,7 @@ class Teacher:
         """
         index, name = self._place(int(index)), checked_name(name)
         if self._place_of_name(name) not in (None, index):
-            raise UsageError(f"another class is called {name} already")
+            raise UsageError("another class is called {name} already", name=name)
         self._names[index] = name
         return name
 

@@ -69,7 +69,9 @@ def _pin_add(run: ExplainedRun, argument: Argument) -> None:
         run.state.pinned = others
         return
     if len(pinned) >= run.maps:
-        raise UsageError(f"as many classes are pinned as can be explained, {len(pinned)}: take one away first")
+        raise UsageError(
+            "as many classes are pinned as can be explained, {count}: take one away first", count=len(pinned)
+        )
     run.state.pinned = (*pinned, Target(index))
 
 

@@ -6,12 +6,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ import numpy as np
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.files import timestamped_name
-from live_gradcam.fitting.report.words import counted
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import UNITS
 from live_gradcam.flow.slot import Slot
@@ -45,10 +45,22 @@ class Swap(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A line about what was done, or could not be."""
+    """A line about what was done, or could not be.
 
-    text: str
+    Attributes:
+        words: in English, with its values as {name}; without values it is any text.
+        is_error: whether it could not be done.
+        values: by name.
+    """
+
+    words: str
     is_error: bool
+    values: Mapping[str, str | int] = MappingProxyType({})
+
+    @property
+    def text(self) -> str:
+        """The whole line."""
+        return self.words.format(**self.values) if self.values else self.words
 
     def log(self) -> None:
         """Log it, where nobody sees it on a screen."""
@@ -124,7 +136,9 @@ class TeachingThread:
                 try:
                     task()
                 except LiveGradcamError as error:
-                    self._say(str(error), is_error=str(error) != self.failure)  # which the run gives back
+                    self._messages.put(
+                        Message(error.words, str(error) != self.failure, error.values)
+                    )  # which the run gives back
                 if self._tasks.empty():
                     self._test()
             if not self._is_dropped:
@@ -132,8 +146,8 @@ class TeachingThread:
         except BaseException as error:  # raised again in the thread that explains
             self.error = error
 
-    def _say(self, text: str, *, is_error: bool = False) -> None:
-        self._messages.put(Message(text, is_error))
+    def _say(self, words: str, *, is_error: bool = False, **values: str | int) -> None:
+        self._messages.put(Message(words, is_error, values))
 
     # --- what is done -------------------------------------------------------------------------------------------------
 
@@ -174,7 +188,7 @@ class TeachingThread:
         self.is_unsaved = True
         self._fit()
         left = self.classes[undone.index].count
-        self._say(f"{counted(undone.count - left, 'picture')} of {undone.name} taken back")
+        self._say("pictures of {name} taken back: {count}", name=undone.name, count=undone.count - left)
 
     def rename(self, index: int, name: str) -> None:
         """Name a class."""
@@ -182,7 +196,7 @@ class TeachingThread:
         kept = teacher.rename(index, name)
         self.classes, self.is_unsaved = teacher.classes, True
         self.swaps.put(Swap(self._head or teacher.head(), vocabulary_of(teacher)))
-        self._say(f"class {index} is called {kept}")
+        self._say("class {index} is called {name}", index=index, name=kept)
 
     def save(self) -> None:
         """Write the model and the examples."""
@@ -190,7 +204,7 @@ class TeachingThread:
         if folder is None:
             raise UsageError("nothing is written here: download the model")
         path = self._keeping.output or folder / timestamped_name(".keras")
-        self._say(f"writing {path} …")
+        self._say("writing {path} …", path=str(path))
         try:
             self._taught.save(path, overwrite=self._keeping.overwrite or path in self.models)
         except LiveGradcamError as error:
@@ -199,7 +213,7 @@ class TeachingThread:
         self.failure, self.is_unsaved = None, False
         if path not in self.models:
             self.models.append(path)
-        self._say(f"written as {path}")
+        self._say("written as {path}", path=str(path))
 
     def model(self) -> bytes:
         """The model as the bytes of a `.keras` file. A file is written for it, and removed at once.

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from live_gradcam.errors import LiveGradcamError
@@ -201,6 +203,19 @@ def pack_text(type_: str, **fields: Any) -> bytes:
         ValueError: a number that JSON does not have.
     """
     return _json({"type": type_, **fields})
+
+
+def pack_notice(words: str, *, is_error: bool = False, values: Mapping[str, Any] = MappingProxyType({})) -> bytes:
+    """A line for a viewer, in English. The page has many of them in other languages, by their words.
+
+    Args:
+        words: with the values as {name}; without values it is any text.
+        is_error: whether something went wrong.
+        values: by name.
+    """
+    if not values:
+        return pack_text("notice", text=words, is_error=is_error)
+    return pack_text("notice", text=words.format(**values), is_error=is_error, words=words, values=dict(values))
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -59,6 +59,8 @@ def templates() -> tuple[tuple[str, str], ...]:
     for path, node in nodes():
         if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name) and node.func.id in errors:
             for text in texts(node.args[0]):
+                if node.keywords:  # the values of {name}
+                    text = re.sub(r"\{\w+\}", _VARIES, text)
                 template = re.sub(f"{_VARIES}+", _VARIES, " ".join(text.split()))
                 if len(re.findall(r"[a-z]+", template)) > _PASSED_ON:
                     found.append((template, f"{path.relative_to(_ROOT)}:{node.lineno}"))

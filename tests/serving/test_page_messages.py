@@ -20,6 +20,7 @@ from live_gradcam.serving.messages import (
     id_of,
     pack_answer,
     pack_frame,
+    pack_notice,
     pack_posted,
     pack_text,
     parse_answer,
@@ -158,6 +159,17 @@ def test_texts_are_json_of_one_line() -> None:
         pack_text("notice", text="Größe\n“", is_error=False)
         == '{"type":"notice","text":"Größe\\n“","is_error":false}'.encode()
     )
+
+
+def test_a_notice_has_its_words_and_its_values_apart_so_that_a_page_can_have_it_in_another_language() -> None:
+    assert json.loads(pack_notice("{name} is {age}", is_error=True, values={"name": "{age}", "age": 3})) == {
+        "type": "notice",
+        "text": "{age} is 3",
+        "is_error": True,
+        "words": "{name} is {age}",
+        "values": {"name": "{age}", "age": 3},
+    }
+    assert pack_notice("any {text}") == pack_text("notice", text="any {text}", is_error=False)
 
 
 def mutated(message: bytes, chance: random.Random) -> bytes:

@@ -30,13 +30,20 @@ def test_a_camera_that_stops_and_comes_back() -> None:
             client.send(type="watch", source=0)
             assert client.answer().facts["brightness"] == pytest.approx(90, abs=1)
             camera.stop()
-            assert client.until("notice") == {"type": "notice", "text": "127.0.0.1 has stopped.", "is_error": True}
+            assert client.until("notice") == {
+                "type": "notice",
+                "text": "127.0.0.1 has stopped.",
+                "is_error": True,
+                "words": "{source} has stopped.",
+                "values": {"source": "127.0.0.1"},
+            }
             with server.client() as late:
                 late.until("ready")
                 late.send(type="watch", source=0)
                 assert late.until("notice")["text"] == "127.0.0.1 has stopped."
             with MjpegServer([grey(200)], fps=20, port=port):
-                assert client.until("notice") == {"type": "notice", "text": "127.0.0.1 is back.", "is_error": False}
+                back = client.until("notice")
+                assert (back["text"], back["is_error"]) == ("127.0.0.1 is back.", False)
                 brightness = 0.0
                 while brightness != pytest.approx(200, abs=1):
                     client.send(type="ready")

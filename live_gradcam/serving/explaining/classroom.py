@@ -67,7 +67,8 @@ class Classroom:
                 self._leaving = {other for other in self._leaving if other.is_alive}  # in the middle of something
                 if len(self._inside) + len(self._leaving) >= MOST_TEACHERS:
                     raise UsageError(
-                        f"{MOST_TEACHERS} visitors teach already, and there is room for no more: try it again later"
+                        "{most} visitors teach already, and there is room for no more: try it again later",
+                        most=MOST_TEACHERS,
                     )
                 self._inside.add(teaching)
                 teaching.__enter__()

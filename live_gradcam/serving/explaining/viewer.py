@@ -29,7 +29,7 @@ from live_gradcam.serving.explaining.carrying import carried, take_over
 from live_gradcam.serving.explaining.classroom import Classroom
 from live_gradcam.serving.explaining.decoding import DecodedFrame, ViewerClock
 from live_gradcam.serving.explaining.telling import ready_of, state_of
-from live_gradcam.serving.messages import NEW_SOURCE, STILL, Reply, pack_answer, pack_text
+from live_gradcam.serving.messages import NEW_SOURCE, STILL, Reply, pack_answer, pack_notice, pack_text
 from live_gradcam.serving.options import ViewerOptions
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.commands import Argument, Command, CommandTable
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _MOST_NOTICES, _LONGEST_NOTICE = 20, 500
 #: The largest frame that is kept to be drawn, in bytes: of 1920x1080 pixels.
 _MOST_KEPT = 3 * 1920 * 1080
-_ENDED = "teaching stopped because of an error in the program: {}. Open the page again to teach"
+_ENDED = "teaching stopped because of an error in the program: {why}. Open the page again to teach"
 
 #: What a viewer can ask for here. What is shown, the page changes by itself.
 VIEWER_COMMANDS: CommandTable[Any] = CommandTable(*EXPLAINING, TEACH, *TEACHING)
@@ -112,7 +112,7 @@ class ViewerRun:
             UsageError: as many viewers teach as there is room for, or this one's teaching has ended.
         """
         if wanted and self.teaching.error is not None:
-            raise UsageError(_ENDED.format(first_line(self.teaching.error)))
+            raise UsageError(_ENDED, why=first_line(self.teaching.error))
         if wanted and self.teaching.session is None:
             self._classroom.admit(self.teaching)
         if not wanted:
@@ -136,7 +136,7 @@ class ViewerRun:
         try:
             VIEWER_COMMANDS.do(Command(name, argument), self)
         except UsageError as error:
-            self.notify(str(error), is_error=True)
+            self.notify(error.words, is_error=True, **error.values)
         return self._reply()
 
     def explain(self, frame: DecodedFrame) -> Reply:
@@ -200,9 +200,9 @@ class ViewerRun:
             return describe_fit(session.fit, session.tiles_for(self._awaited))
         return self.variants.compiling
 
-    def notify(self, text: str, *, is_error: bool = False) -> None:
-        """Tell the viewer something."""
-        self._notices.append(pack_text("notice", text=text[:_LONGEST_NOTICE], is_error=is_error))
+    def notify(self, words: str, *, is_error: bool = False, **values: str | int) -> None:
+        """Tell the viewer something: see `pack_notice`."""
+        self._notices.append(pack_notice(words[:_LONGEST_NOTICE], is_error=is_error, values=values))
 
     def _boxed(self, explained: LiveExplanation, *, is_still: bool) -> LiveExplanation:
         """With boxes of all maps where they are shown, and else of the first map, for the numbers."""
@@ -250,10 +250,10 @@ class ViewerRun:
             variants.failure = None
         teaching.tick()
         while (message := teaching.message()) is not None:
-            self.notify(message.text, is_error=message.is_error)
+            self.notify(message.words, is_error=message.is_error, **message.values)
         if teaching.error is not None and self.state.teaching:
             _log.error("teaching has ended", exc_info=teaching.error)
-            self.notify(_ENDED.format(first_line(teaching.error)), is_error=True)
+            self.notify(_ENDED, is_error=True, why=first_line(teaching.error))
             self.state.teaching = False
         if self.state.teaching and teaching.has_failed:
             self.state.teaching = False

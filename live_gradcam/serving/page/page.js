@@ -12,7 +12,7 @@ import { download, Film, snapshotFiles } from "./saving.js";
 import { isCameraAllowed, listCameras } from "./sources.js";
 import { Stage } from "./stage.js";
 import { Teaching } from "./teaching.js";
-import { setLanguage, t } from "./texts.js";
+import { said, setLanguage, t } from "./texts.js";
 import { Toolbar } from "./toolbar.js";
 import { Viewing } from "./viewing.js";
 import { amountOf, mapName } from "./views.js";
@@ -140,18 +140,18 @@ class Page {
 	}
 
 	text(message) {
-		const { type, text } = message;
+		const type = message.type;
 		if (type === "hello") this.greeted(message);
 		else if (type === "ready") this.networkReady(message);
 		else if (type === "state") this.stateChanged(message);
 		else if (type === "starting") this.notices.showBanner("starting", t("starting"));
-		else if (type === "notice") this.notices.say(text, message.is_error);
+		else if (type === "notice") this.notices.say(said(message), message.is_error);
 		else if (type === "error") {
 			if (message.id !== null) this.viewing.capture.answered(message.id);
-			this.notices.say(text, true);
+			this.notices.say(said(message), true);
 		} else if (type === "bye") {
 			if (!message.reconnect) this.transport.close();
-			this.notices.showBanner("connection", text);
+			this.notices.showBanner("connection", said(message));
 		}
 	}
 
@@ -300,7 +300,7 @@ class Page {
 		const { viewer = "", keeps = false } = this.hello ?? {}; // none while the server is away
 		const path = `/model?viewer=${encodeURIComponent(viewer)}`;
 		const answer = await this.transport.fetch(path).catch(() => null);
-		if (!answer?.ok) return this.notices.say(t("noModel", { why: answer ? await answer.text() : t("lost") }), true);
+		if (!answer?.ok) return this.notices.say(t("noModel", { why: answer ? said({ text: await answer.text() }) : t("lost") }), true);
 		const [, name] = /filename="?([^";]+)/.exec(answer.headers.get("Content-Disposition")) ?? [];
 		download(await answer.blob(), name ?? "taught.keras");
 		if (keeps) this.send("teach-save");

@@ -1,7 +1,7 @@
 // The panel of teaching: a button to hold for each class, names, counts, undo, and the model to take away.
 
 import { button, element, write } from "./dom.js";
-import { percent, t } from "./texts.js";
+import { percent, said, t } from "./texts.js";
 
 const NOTHING = 0; // the class of all that is none of the others
 
@@ -87,7 +87,7 @@ export class Teaching {
 		row.hold.setAttribute("aria-label", t("holdFor", { name: called, count }));
 		row.hold.classList.toggle("collecting", Boolean(known?.is_collecting));
 		write(row.count, String(count));
-		write(row.mark, known?.note ?? "");
+		write(row.mark, said({ text: known?.note ?? "" }));
 	}
 
 	/** Let a person type the name of a class. */

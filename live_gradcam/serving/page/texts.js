@@ -208,6 +208,49 @@ export const TEXTS = {
 	"key teach-save": ["download the model", "das Modell speichern"],
 };
 
+/** What the server says in English, word for word, in the other languages. A text that is not here stays English. */
+export const FROM_SERVER = {
+	// English: [German]
+	"The network stopped. Another one goes on.": ["Das Netz ist stehen geblieben. Ein anderes macht weiter."],
+	"the network is still starting: try again in a moment": ["Das Netz startet noch. Versuchen Sie es gleich noch einmal."],
+	"the picture is damaged: it cannot be decoded": ["Das Bild ist beschädigt und lässt sich nicht lesen."],
+	"{source} has stopped.": ["{source} ist stehen geblieben."],
+	"{source} is back.": ["{source} ist wieder da."],
+	"there are too many visitors at the moment: try again later": ["Im Moment sind zu viele Besucher da. Versuchen Sie es später noch einmal."],
+	"there is no room for more visitors: try it again later": ["Für mehr Besucher ist kein Platz. Versuchen Sie es später noch einmal."],
+	"as many classes are pinned as can be explained, {count}: take one away first": [
+		"Mehr als {count} Klassen lassen sich nicht gleichzeitig erklären. Nehmen Sie zuerst eine weg.",
+	],
+	"there is no other class to contrast it with": ["Es gibt keine andere Klasse zum Vergleichen."],
+
+	// --- teaching ---
+	"the network was started again, and what you taught is lost: teach it again": [
+		"Das Netz ist neu gestartet, und das Angelernte ist verloren. Lernen Sie es noch einmal an.",
+	],
+	"{most} visitors teach already, and there is room for no more: try it again later": [
+		"Es lernen schon {most} Besucher an, und für mehr ist kein Platz. Versuchen Sie es später noch einmal.",
+	],
+	"teaching stopped because of an error in the program: {why}. Open the page again to teach": [
+		"Das Anlernen ist an einem Fehler im Programm gescheitert: {why}. Öffnen Sie die Seite zum Anlernen noch einmal.",
+	],
+	"the network is not ready to be taught yet: wait a moment": ["Das Netz ist noch nicht bereit zum Anlernen. Warten Sie einen Moment."],
+	"collect pictures of a class first: then you can name it": ["Sammeln Sie zuerst Bilder einer Klasse, dann können Sie sie benennen."],
+	"another class is called {name} already": ["Eine andere Klasse heißt schon {name}."],
+	"class {index} is called {name}": ["Klasse {index} heißt {name}."],
+	"pictures of {name} taken back: {count}": ["Zurückgenommene Bilder von {name}: {count}"],
+	"there is no burst to take back": ["Es gibt nichts zurückzunehmen."],
+	"there is no room for more pictures: take some back, or go on with these": [
+		"Für mehr Bilder ist kein Platz. Nehmen Sie welche zurück, oder machen Sie mit diesen weiter.",
+	],
+	"writing {path} …": ["{path} wird geschrieben …"],
+	"written as {path}": ["Geschrieben als {path}"],
+	"fewer than two classes have pictures: collect some of a second one": [
+		"Weniger als zwei Klassen haben Bilder. Sammeln Sie welche von einer zweiten.",
+	],
+	"too few: hold it again": ["Zu wenige: noch einmal halten"],
+	"too few: hold it longer": ["Zu wenige: länger halten"],
+};
+
 export const LANGUAGES = { en: "English", de: "Deutsch" };
 
 const columns = Object.keys(LANGUAGES);
@@ -227,7 +270,17 @@ export function language() {
 /** A text by its key, with {names} replaced by values. */
 export function t(key, values = {}) {
 	const text = TEXTS[`${key} in ${place}`] ?? TEXTS[key];
-	return text[column].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+	return filled(text[column], values);
+}
+
+function filled(text, values) {
+	return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** A text of the server: `words` are its English with the {names} of `values`, where it has some. */
+export function said({ text, words = text, values = {} }) {
+	const own = FROM_SERVER[words]?.[column - 1];
+	return own ? filled(own, values) : text;
 }
 
 /** Whether there is such a text. */

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from live_gradcam.serving.messages import pack_text
+from live_gradcam.serving.messages import pack_notice, pack_text
 from live_gradcam.serving.server.links import StartLink, WorkerLostError
 from live_gradcam.serving.server.station import STARTING, Station
 from live_gradcam.serving.server.viewers import Explained
@@ -91,7 +91,7 @@ class Pool:
                 viewer.tell(pack_text("starting", text="The network stopped. It is starting again."))
                 continue
             frame = station.dismiss(viewer)
-            viewer.tell(pack_text("notice", text="The network stopped. Another one goes on.", is_error=True))
+            viewer.tell(pack_notice("The network stopped. Another one goes on.", is_error=True))
             self._emptiest(others).admit(viewer, frame)
 
     async def _poll(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.serving.messages import FrameBytes, pack_text
+from live_gradcam.serving.messages import FrameBytes, pack_notice, pack_text
 from live_gradcam.serving.server.links import Link, StartLink, WorkerLostError
 from live_gradcam.serving.server.turns import Turns
 from live_gradcam.serving.server.viewers import Explained
@@ -133,7 +133,7 @@ class Station:
         try:
             viewer.take(await self.call("command", viewer.name, name, argument))
         except LiveGradcamError as error:
-            viewer.tell(pack_text("notice", text=str(error), is_error=True))
+            viewer.tell(pack_notice(error.words, is_error=True, values=error.values))
 
     async def call(self, name: str, *arguments: Any) -> Any:
         """What a method of the worker gives.

@@ -18,6 +18,7 @@ from live_gradcam.serving.messages import (
     STILL,
     FrameBytes,
     id_of,
+    pack_notice,
     pack_text,
     watched_answer,
 )
@@ -179,8 +180,8 @@ class WatchedSource(Explained):
 
     def _outage_notice(self) -> bytes:
         is_out = self._outage_said
-        text = f"{self.title} has stopped." if is_out else f"{self.title} is back."
-        return pack_text("notice", text=text, is_error=is_out)
+        words = "{source} has stopped." if is_out else "{source} is back."
+        return pack_notice(words, is_error=is_out, values={"source": self.title})
 
     async def _draw(self) -> bytes:
         """The newest explained frame as a window shows it, a JPEG; nothing where the worker has none."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import json
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from chromium import DESKTOP, PHONE, STANDS_STILL, downloads, until
 from playwright.sync_api import Locator, Page
 
+import live_gradcam
+
 pytestmark = pytest.mark.slow
 
 ANSWER = "liveGradcam.stage.answer"
 STATE = "liveGradcam.state"
+
+_PACKAGE = Path(live_gradcam.__path__[0])
 
 
 class Person:
@@ -214,5 +222,23 @@ def test_both_languages_say_the_same_things(open_page):
     for key, (english, german) in texts.items():
         assert english, key
         assert german, key
-        slots = [sorted(part.split("}")[0] for part in text.split("{")[1:]) for text in (english, german)]
-        assert slots[0] == slots[1], key
+        assert _slots(english) == _slots(german), key
+
+
+def test_the_server_speaks_german(open_page):
+    """A notice in German; and each text that the page knows is one that the program says, word for word."""
+    page = open_page(locale="de-DE")
+    words, values = "class {index} is called {name}", {"index": 1, "name": "cup"}
+    for message in ({"text": "class 1 is called cup", "words": words, "values": values}, {"text": "something new"}):
+        page.evaluate(f"liveGradcam.text({json.dumps({'type': 'notice', **message})})")
+        german = "Klasse 1 heißt cup." if "words" in message else "something new"
+        assert page.locator(".notice.shown").inner_text() == german
+    texts = page.evaluate("import('/page/texts.js').then(({ FROM_SERVER }) => FROM_SERVER)")
+    nodes = [node for file in _PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    assert texts.keys() <= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    for english, (german,) in texts.items():
+        assert _slots(english) == _slots(german)
+
+
+def _slots(text: str) -> list[str]:
+    return sorted(part.split("}")[0] for part in text.split("{")[1:])
