@@ -17,6 +17,7 @@ from typer.models import OptionInfo
 from live_gradcam.addresses import address_of
 from live_gradcam.cli.marks import Added, FilesOnly, Flags
 from live_gradcam.cli.program import app
+from live_gradcam.cli.quick import QuickCommand
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.families import Choices
@@ -53,7 +54,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(for_typer)  # type: ignore[attr-defined]
     run.__annotations__ = {flag.name: flag.annotation for flag in for_typer}
     run.__doc__ = function.__doc__
-    app.command(name=function.__name__)(run)
+    app.command(name=function.__name__, cls=QuickCommand)(run)
     return function
 
 

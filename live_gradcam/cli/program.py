@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from live_gradcam.cli.quick import QuickGroup
+
 app = typer.Typer(
+    cls=QuickGroup,
     name="live-gradcam",
     help="See what an image classifier sees, and where: Grad-CAM on cameras, streams, videos and pictures.",
     no_args_is_help=True,

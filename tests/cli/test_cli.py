@@ -115,7 +115,7 @@ try:
 except SystemExit as end:
     assert end.code == 1
 assert "live_gradcam.surfaces.window" in sys.modules
-print(*sorted({"tensorflow", "keras", "av", "rich", "live_gradcam.cli.annotate"} & {*sys.modules}))
+print(*sorted({"tensorflow", "keras", "av", "rich", "pydantic", "live_gradcam.cli.annotate"} & {*sys.modules}))
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment())
     assert done.stdout == "\n"
