@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from live_gradcam.compiling import kept_files, xla_programs
 from live_gradcam.compiling.kept_files import KeptFile, KeptFiles, programs_folder
 from live_gradcam.compiling.runtime import compiled_folders
 from live_gradcam.files import cache_folder
@@ -40,10 +41,14 @@ class CacheContents:
     Attributes:
         folder: where it is.
         entries: the networks of each engine by name, then what XLA keeps.
+        most_of_networks: how much is kept of them at most, in bytes.
+        most_of_xla: likewise of what XLA keeps.
     """
 
     folder: Path
     entries: tuple[CacheEntry, ...]
+    most_of_networks: int = kept_files.MOST_BYTES
+    most_of_xla: int = xla_programs.MOST_BYTES
 
     @property
     def size(self) -> int:

@@ -33,6 +33,8 @@ def cache(
         if contents.entries:
             print_table(table)
         print(f"{contents.folder}: {_in_mebibytes(contents.size)} MiB of programs")
+        most = (f"{_in_mebibytes(size)} MiB" for size in (contents.most_of_networks, contents.most_of_xla))
+        print("At most {} of networks and {} of XLA are kept: what was used last.".format(*most))
     if clear:
         removed = clear_cache()
         if not is_stdout(json_path):

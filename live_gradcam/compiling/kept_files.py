@@ -12,11 +12,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from live_gradcam.files import cache_folder
 
@@ -26,7 +26,7 @@ Key = Mapping[str, Any]
 _FORMAT = b"live-gradcam kept 1"
 _ENDING = ".kept"
 #: How much is kept in all, in bytes: the files that were used last.
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 #: What was being written for so long, nobody writes any more.
 _ABANDONED_SECONDS = 3600.0
 #: How much of a file is read to say what it is.
@@ -53,6 +53,30 @@ class KeptFile:
     key: Key
 
 
+class UsedFile(NamedTuple):
+    """A file, with the second at which it was used last, and its size in bytes."""
+
+    used: float
+    size: int
+    path: Path
+
+
+def is_abandoned(status: os.stat_result) -> bool:
+    """Whether nobody writes a file any more that was begun."""
+    return time.time() - status.st_mtime > _ABANDONED_SECONDS
+
+
+def too_many(files: Iterable[UsedFile], most_bytes: int) -> Iterator[Path]:
+    """Of files that are too large together, those that were used longest ago, as many as have to go."""
+    oldest_first = sorted(files)
+    total = sum(file.size for file in oldest_first)
+    for file in oldest_first:
+        if total <= most_bytes:
+            break
+        yield file.path
+        total -= file.size
+
+
 class KeptFiles:
     """A folder of files that are kept.
 
@@ -61,7 +85,7 @@ class KeptFiles:
         most_bytes: how much is kept: where there is more, what was used longest ago is removed.
     """
 
-    def __init__(self, folder: Path | None = None, *, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, folder: Path | None = None, *, most_bytes: int = MOST_BYTES) -> None:
         self._folder = folder or programs_folder()
         self._most_bytes = most_bytes
 
@@ -112,16 +136,12 @@ class KeptFiles:
             with suppress(OSError):  # another process may have removed it
                 status = path.stat()
                 if path.suffix == _ENDING:
-                    found.append((status.st_mtime, status.st_size, path))
-                elif path.suffix == ".part" and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+                    found.append(UsedFile(status.st_mtime, status.st_size, path))
+                elif path.suffix == ".part" and is_abandoned(status):
                     path.unlink()
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._most_bytes:
-                break
+        for path in too_many(found, self._most_bytes):
             with suppress(OSError):
                 path.unlink()
-            total -= size
 
     def _path(self, key: Key) -> Path:
         return self._folder / f"{hashlib.sha256(_line(key)).hexdigest()[:32]}{_ENDING}"

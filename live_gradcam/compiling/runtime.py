@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import IO, Any, TextIO, TypeVar
 
 from live_gradcam.compiling import xla_programs
 from live_gradcam.errors import UsageError
@@ -61,9 +61,12 @@ def set_compiler_flags() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    if not any(character.isspace() for character in str(folder)) and xla_programs.has_room(folder):
+    if any(character.isspace() for character in str(folder)):
+        return
+    room = xla_programs.hold_room(folder)
+    if room is not None:
         _add_flag("TF_XLA_FLAGS", _CACHE_FLAG, str(folder))
-        _own_programs.add(folder)
+        _own_programs[folder] = room
 
 
 @lru_cache(maxsize=1)
@@ -114,20 +117,22 @@ def compiled_folders() -> list[Path]:
     return sorted(cache_folder().glob(f"{_COMPILED}*"))
 
 
-#: The folder into which XLA is told to write: empty where there is none. What lies elsewhere is not ours.
-_own_programs: set[Path] = set()
+#: The folder into which XLA is told to write, with the room that is held there: empty where there is none. What lies
+#: elsewhere is not ours.
+_own_programs: dict[Path, IO[bytes]] = {}
 #: The folders whose programs were looked at in this process.
 _looked_at: set[Path] = set()
 _looking = threading.Lock()
-#: How often XLA's programs were thrown away in this process.
-_thrown_away = 0
+#: How often XLA was helped where it had failed in this process.
+_generation = 0
 
 
 def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
     """What `compile_` returns. Programs that XLA keeps are looked at before, and vouched for afterwards.
 
     Where it fails and XLA keeps programs, they are thrown away and it is called once more: XLA fails for ever at some
-    that are damaged (by a full disk, or a machine that went down).
+    that are damaged (by a full disk, or a machine that went down). It fails where it cannot write one, too: on a disk
+    that has become full, room is given back that was held.
     """
     folder = _folder_in_use()
     with _looking:
@@ -137,24 +142,31 @@ def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
     try:
         compiled = compile_()
     except Exception:  # XLA's for a damaged file is of no type of its own
-        if folder is None or not _throw_programs_away(folder):
+        if folder is None or not _help(folder):
             raise
         compiled = compile_()
-    if folder is not None:
-        xla_programs.vouch(folder)
+    if folder is not None and xla_programs.vouch(folder):
+        xla_programs.make_room(compiled_folders())
     return compiled
 
 
 def generation() -> int:
-    """How often XLA's programs were thrown away: what is compiled again needs a name at which XLA has not failed."""
-    return _thrown_away
+    """How often XLA was helped: what is compiled again needs a name at which XLA has not failed."""
+    return _generation
 
 
-def _throw_programs_away(folder: Path) -> bool:
-    global _thrown_away
-    has_removed = xla_programs.remove_all(folder)
-    _thrown_away += has_removed
-    return has_removed
+def _help(folder: Path) -> bool:
+    """Do what may help where XLA has failed. Returns whether there was something to do."""
+    global _generation
+    xla_programs.remove_unfinished(folder)
+    held = _own_programs[folder]
+    if not held.closed and xla_programs.hold_room(folder) is None:
+        held.close()
+        is_helped = True
+    else:
+        is_helped = xla_programs.remove_all(folder)
+    _generation += is_helped
+    return is_helped
 
 
 def _folder_in_use() -> Path | None:

@@ -1,7 +1,8 @@
 """The folder in which XLA keeps what it has compiled, and whether that is whole.
 
 XLA runs what it reads there: of a file in which a bit has changed it may run a program that gives other numbers. So a
-file beside each program has its SHA-256, and what has none that fits is removed before XLA reads anything.
+file beside each program has its SHA-256, and what has none that fits is removed before XLA reads anything. XLA itself
+removes nothing, so that what was used longest ago is removed here, too.
 """
 
 from __future__ import annotations
@@ -10,24 +11,43 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from live_gradcam.compiling.kept_files import UsedFile, is_abandoned, too_many
+
+#: How much is kept in all, in bytes: the programs that were read last. A network takes about 5 MB. All are looked at at
+#: each start, a GiB in 0.7 s.
+MOST_BYTES = 256 << 20
 
 _SUFFIX = ".pb"
+#: What XLA calls a program while it writes it.
+_UNFINISHED = ".tmp"
 #: More than any program takes, in bytes: where there is less room, XLA fails at compiling.
 _ROOM = 32 << 20
 
 
-def has_room(folder: Path) -> bool:
-    """Whether XLA can write its programs into a folder."""
+def hold_room(folder: Path) -> IO[bytes] | None:
+    """Room on the disk for XLA's programs, held by a file that has no name and ends with the process.
+
+    Returns:
+        The file, whose closing gives the room back; None where XLA cannot write into the folder. On a disk that holds
+        nothing, the file is empty.
+    """
     try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, _ROOM)
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # it stays open
+    except OSError:
+        return None
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, _ROOM)
     except OSError as error:
-        return error.errno in (errno.EOPNOTSUPP, errno.EINVAL)  # what cannot be known
-    return True
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            file.close()
+            return None
+    return file
 
 
 def remove_damaged(folder: Path) -> None:
@@ -38,17 +58,42 @@ def remove_damaged(folder: Path) -> None:
                 remove(program)
 
 
-def vouch(folder: Path) -> None:
-    """Vouch for the programs that are new. What cannot be written is compiled again at the next start."""
+def vouch(folder: Path) -> bool:
+    """Vouch for the programs that are new. What cannot be written is compiled again at the next start.
+
+    Returns:
+        Whether there are any.
+    """
+    are_new = False
     for program in _programs(folder):
         voucher = _voucher(program)
         if not voucher.exists():
+            are_new = True
             part = voucher.with_suffix(f".{os.getpid()}.part")
             try:
                 part.write_text(_digest(program), "ascii")
                 os.replace(part, voucher)
             except OSError:
                 part.unlink(missing_ok=True)
+    return are_new
+
+
+def make_room(folders: Iterable[Path], *, most_bytes: int = MOST_BYTES) -> None:
+    """Remove the programs that were read longest ago, as far as there are too many in all folders together.
+
+    Where the disk does not note when a file is read, these are the oldest ones. What was never finished goes, too.
+    """
+    found = []
+    for path in [path for folder in folders for path in folder.glob("*")]:
+        with suppress(OSError):  # another process may have removed it
+            status = path.stat()
+            if path.suffix == _SUFFIX:
+                found.append(UsedFile(max(status.st_atime, status.st_mtime), status.st_size, path))
+            elif path.suffix == _UNFINISHED and is_abandoned(status):
+                path.unlink()
+    for program in too_many(found, most_bytes):
+        with suppress(OSError):
+            remove(program)
 
 
 def remove_all(folder: Path) -> bool:
@@ -57,6 +102,12 @@ def remove_all(folder: Path) -> bool:
     for program in programs:
         remove(program)
     return bool(programs)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the programs that XLA could not write to their end in this process, which has failed at one."""
+    for part in folder.glob(f"*-{os.getpid()}-*{_UNFINISHED}"):
+        part.unlink(missing_ok=True)
 
 
 def remove(program: Path) -> None:
@@ -79,4 +130,9 @@ def _has_voucher(program: Path) -> bool:
 
 
 def _digest(program: Path) -> str:
-    return hashlib.sha256(program.read_bytes()).hexdigest()
+    """Its SHA-256. That it is read for that is no use of it."""
+    status = program.stat()
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    with suppress(OSError):  # it is not ours to change
+        os.utime(program, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return digest

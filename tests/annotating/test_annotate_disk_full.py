@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from command_line import Running, finish
 from fake_engine import start_fake
+from small_disk import small_disk
 from video_files import make_video, numbered
 
 pytestmark = [
@@ -158,16 +158,8 @@ def test_the_other_files_of_a_batch_are_written(tmp_path: Path, small: Path, lar
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 300 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command: list[Any] = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    try:
+    with small_disk(tmp_path / "disk", "300k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("workers", [[], ["--workers", 2]])

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from command_line import SECONDS, Finished, begin, environment, run
+from small_disk import small_disk
 
 from live_gradcam.compiling.kept_files import KeptFiles
 
@@ -123,6 +124,37 @@ def test_a_disk_that_is_full(tmp_path: Path, explain: list[str], built: tuple[Pa
     small = answer_of(Finished(finished.returncode, finished.stdout, err))
     assert not [path for path in (tmp_path / "cache" / "live-gradcam").rglob("*") if path.suffix in (".part", ".pb")]
     assert_same(small, built[1])
+
+
+#: The command line, after whose start the disk of its cache has no room any more.
+_FILLS_UP = """
+import os
+from contextlib import suppress
+from live_gradcam.cli import main
+from live_gradcam.compiling.runtime import set_compiler_flags
+
+set_compiler_flags()
+with suppress(OSError), open(os.environ["XDG_CACHE_HOME"] + "/filler", "wb", buffering=0) as filler:
+    while True:
+        filler.write(bytes(4096))
+main()
+"""
+
+
+def test_a_disk_that_becomes_full_before_xla_writes(
+    tmp_path: Path, explain: list[str], built: tuple[Path, dict]
+) -> None:
+    with small_disk(tmp_path / "cache", "40m") as cache:
+        finished = subprocess.run(
+            [sys.executable, "-c", _FILLS_UP, *explain, "--engine", "xla"],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env=environment(XDG_CACHE_HOME=str(cache), MPLCONFIGDIR=str(tmp_path)),
+            check=False,
+        )
+        assert_same(answer_of(Finished(finished.returncode, finished.stdout, finished.stderr)), built[1])
+        assert not list(cache.rglob("*.tmp"))
 
 
 _READS_ONLY = """
