@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.kept.network import KeptNetwork
     from live_gradcam.attribution.options import ExplainerKeywords
     from live_gradcam.attribution.plan import Plan
-    from live_gradcam.attribution.sharing import Sharing
     from live_gradcam.compiling.tuning import Tuner
     from live_gradcam.networks.classifier import Classifier
 
@@ -66,16 +65,16 @@ class Explainer(Planned):
         self._follow(build_plan(classifier, ExplainerOptions().changed(**options)))
 
     @classmethod
-    def of_plan(cls, plan: Plan, sharing: Sharing | None = None, network: KeptNetwork | None = None) -> Explainer:
+    def of_plan(cls, plan: Plan, functions: Functions | None = None, network: KeptNetwork | None = None) -> Explainer:
         """An explainer that runs by a plan which is built already.
 
         Args:
             plan: from `building.build_plan`.
-            sharing: what tiles share, where that is known of the same network already.
+            functions: those of the plan, where they are there already.
             network: keeps what is compiled for the next start; None to keep nothing.
         """
         explainer = cls.__new__(cls)
-        explainer._follow(plan, sharing, network)
+        explainer._follow(plan, functions, network)
         return explainer
 
     @classmethod
@@ -97,18 +96,16 @@ class Explainer(Planned):
         explainer._runner = Runner(outline, network.functions(outline, build))
         return explainer
 
-    def _follow(self, plan: Plan, sharing: Sharing | None = None, network: KeptNetwork | None = None) -> None:
+    def _follow(self, plan: Plan, functions: Functions | None = None, network: KeptNetwork | None = None) -> None:
         from live_gradcam.attribution.functions import Functions
 
         self._outline: Outline = plan.outline
         self._plan: Plan | None = plan
         self._network: KeptNetwork | None = network
-
-        def build() -> Functions:
-            return Functions(plan, sharing)
-
-        functions = build() if network is None else network.functions(plan.outline, build, plan)
-        self._runner = Runner(plan.outline, functions)
+        built = functions or Functions(plan)
+        self._runner = Runner(
+            plan.outline, built if network is None else network.functions(plan.outline, lambda: built, plan)
+        )
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}
 
@@ -171,12 +168,13 @@ class Explainer(Planned):
         if kept is not None:
             return kept
         from live_gradcam.attribution.building import build_plan, vary_plan
+        from live_gradcam.attribution.functions import Functions
 
         plan = vary_plan(self.plan, options)
         if plan is None:
             plan = build_plan(self.classifier, options.changed(tune="remembered"))
             return Explainer.of_plan(plan, network=self._network)
-        return Explainer.of_plan(plan, self._runner.functions.built_sharing, self._network)
+        return Explainer.of_plan(plan, Functions(plan, self._runner.functions.built_sharing), self._network)
 
     def of_classifier(self, classifier: Classifier) -> Explainer:
         """A new explainer that differs in the classifier alone, one with the same layers and other weights."""

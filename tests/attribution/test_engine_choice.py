@@ -142,6 +142,44 @@ def test_the_fastest_is_taken_and_remembered_and_the_network_loaded_once(
         assert known_engine(replace(options, **other)) is None  # which is timed by itself
 
 
+@pytest.mark.usefixtures("without_onnx")
+@pytest.mark.parametrize("fastest", ["xla", "openvino"])
+def test_what_was_built_to_be_timed_is_used_and_kept_and_what_was_said_of_it_is_said_once(
+    options: SessionOptions,
+    timings: Timings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fastest: str,
+) -> None:
+    timings.milliseconds[fastest] = 0.1
+    compiled: list[str] = []
+    for name in ("xla", "openvino"):
+        engine = ENGINES.load(name)
+
+        def noting(*given: Any, name: str = name, compile_: Any = engine.compile) -> Any:
+            compiled.append(name)
+            return compile_(*given)
+
+        monkeypatch.setattr(engine, "compile", noting)
+    build = timed_engines.build_plan
+
+    def speaking(classifier: Any, wanted: Any) -> Any:
+        logging.getLogger("live_gradcam.of_a_test").warning("built for %s", wanted.compiling.engine)
+        return build(classifier, wanted)
+
+    monkeypatch.setattr(timed_engines, "build_plan", speaking)
+    answers = []
+    for _ in range(2):
+        caplog.clear()
+        session = start_session(options)
+        answers.append(session.explain(FRAME))
+        assert session.engine == fastest
+        assert compiled == ["xla", "openvino"]
+        assert [message for message in caplog.messages if "built" in message] == [f"built for {fastest}"]
+    np.testing.assert_array_equal(answers[0].logits, answers[1].logits)
+    np.testing.assert_array_equal(answers[0].heatmaps, answers[1].heatmaps)
+
+
 def test_with_tensorflow_alone_nothing_is_timed(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

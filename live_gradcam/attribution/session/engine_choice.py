@@ -19,7 +19,7 @@ from live_gradcam.compiling.runtime import is_busy
 from live_gradcam.errors import LiveGradcamError
 
 if TYPE_CHECKING:
-    from live_gradcam.attribution.session.timed_engines import TimedEngines
+    from live_gradcam.attribution.session.timed_engines import Built, TimedEngines
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
@@ -111,13 +111,18 @@ def _usual(options: SessionOptions, why: str) -> ChosenEngine:
     return ChosenEngine(Way(engine, options.precision), why)
 
 
-def timed_engine(classifier: Classifier, wanted: ExplainerOptions, options: SessionOptions) -> ChosenEngine:
+def timed_engine(
+    classifier: Classifier, wanted: ExplainerOptions, options: SessionOptions
+) -> tuple[ChosenEngine, Built | None]:
     """Time the engines, and remember the choice. It takes a few seconds, and what it takes to build them.
 
     Args:
         classifier: the network.
         wanted: what an explainer of it is to have, but for the engine and the precision.
         options: of the session.
+
+    Returns:
+        The choice, and what was built of it to be timed; None where it could not be.
 
     Raises:
         LiveGradcamError: as `Explainer`, of the usual engine.
@@ -138,7 +143,7 @@ def timed_engine(classifier: Classifier, wanted: ExplainerOptions, options: Sess
         if before is not None and not before.is_sure:
             chosen = replace(chosen, attempts=before.attempts + 1)
         remembered.write(key, chosen)
-    return chosen
+    return chosen, timed.built.get(chosen.way)
 
 
 def chosen_of(options: SessionOptions, timed: TimedEngines) -> ChosenEngine:

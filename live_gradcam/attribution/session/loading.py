@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.kept.network import KeptNetwork
     from live_gradcam.attribution.kept.records import NetworkRecord
+    from live_gradcam.attribution.session.timed_engines import Built
     from live_gradcam.networks.classifier import Classifier
 
 _log = logging.getLogger(__name__)
@@ -78,20 +79,28 @@ class Loading:
         """
         return self.classifier if self._known is None else self._known
 
-    def explainer(self, options: ExplainerOptions) -> Explainer:
+    def explainer(self, options: ExplainerOptions, built: Built | None = None) -> Explainer:
         """An explainer of it.
+
+        Args:
+            options: what is asked for.
+            built: the same, where it is there already.
 
         Raises:
             LiveGradcamError: as `Explainer`.
         """
         from live_gradcam.attribution.explainer import Explainer
 
-        if self._kept is None or self.guesses_pixels:  # a guess is compared with another one, which takes the network
-            from live_gradcam.attribution.building import build_plan
+        kept = None if self.guesses_pixels else self._kept  # a guess is compared with another, which takes the network
+        if kept is not None and self._known is not None and (opened := kept.open(options)) is not None:
+            return opened
+        if built is not None:
+            return built.explainer(kept)
+        if kept is not None:
+            return Explainer.of_plan(kept.build(options), network=kept)
+        from live_gradcam.attribution.building import build_plan
 
-            return Explainer.of_plan(build_plan(self.classifier, options))
-        kept = None if self._known is None else self._kept.open(options)
-        return kept or Explainer.of_plan(self._kept.build(options), network=self._kept)
+        return Explainer.of_plan(build_plan(self.classifier, options))
 
     @cached_property
     def classifier(self) -> Classifier:

@@ -63,16 +63,16 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
                     fit = "tiles"
                     if is_auto:
                         fit = most_accurate_fit(network, of_catalog=of_catalog, takes_tiles=may_be_tiles)
-        timed_s = 0.0
+        timed_s, built = 0.0, None
         if is_open(options):
             begun = time.perf_counter()
-            engine = timed_engine(loading.classifier, _asked_for(options, names, len(targets), fit), options)
+            engine, built = timed_engine(loading.classifier, _asked_for(options, names, len(targets), fit), options)
             options = engine.of(options)
             loading = Loading(options, let_tensorflow_talk=let_tensorflow_talk, before=loading)
             timed_s = time.perf_counter() - begun
         with loading.listening():
             with _timed(seconds, "build"):
-                explainer = loading.explainer(_asked_for(options, names, len(targets), fit))
+                explainer = loading.explainer(_asked_for(options, names, len(targets), fit), built)
             _part_tuning(seconds, "build", explainer.tune_s)
             with _timed(seconds, "compile"):
                 stream = (look() if look else None) or Stream()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from live_gradcam.attribution.building import build_plan
 from live_gradcam.attribution.explainer import Explainer
 from live_gradcam.attribution.fit_choice import Stream
+from live_gradcam.attribution.functions import Functions
 from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session.check_pictures import check_pictures
 from live_gradcam.attribution.session.chosen_engine import Way
@@ -22,6 +24,8 @@ from live_gradcam.choices import Precision
 from live_gradcam.errors import LiveGradcamError, first_line
 
 if TYPE_CHECKING:
+    from live_gradcam.attribution.kept.network import KeptNetwork
+    from live_gradcam.attribution.plan import Plan
     from live_gradcam.explanations.explanation import Explanation
     from live_gradcam.networks.classifier import Classifier
 
@@ -41,6 +45,32 @@ _STEADY = 1.3
 Name = TypeVar("Name", bound=Hashable)
 
 
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A network that was built to be timed.
+
+    Attributes:
+        plan: what it runs by.
+        functions: those of the plan, as far as they are compiled.
+        said: what was logged meanwhile, and nobody has heard.
+    """
+
+    plan: Plan
+    functions: Functions
+    said: Sequence[logging.LogRecord]
+
+    def explainer(self, network: KeptNetwork | None) -> Explainer:
+        """An explainer to be used. What was to be said of it is said now.
+
+        Args:
+            network: keeps what is compiled for the next start; None to keep nothing.
+        """
+        for record in self.said:
+            logging.getLogger(record.name).handle(record)
+        self.plan.written.tuner.seconds = 0.0  # those were a part of timing the engines
+        return Explainer.of_plan(self.plan, self.functions, network)
+
+
 class TimedEngines:
     """Ways to run a network, side by side. They are built when they are first needed.
 
@@ -48,12 +78,16 @@ class TimedEngines:
         classifier: the network.
         wanted: what an explainer of it is to have, but for the engine and the precision.
         ways: to run it. The first one is what the others have to agree with.
+
+    Attributes:
+        built: what was built of each way.
     """
 
     def __init__(self, classifier: Classifier, wanted: ExplainerOptions, ways: Sequence[Way]) -> None:
         self._classifier = classifier
         self._wanted = wanted
         self._ways = ways
+        self.built: dict[Way, Built] = {}
 
     @cached_property
     def explainers(self) -> dict[Way, Explainer]:
@@ -90,9 +124,12 @@ class TimedEngines:
 
     def _explainer(self, way: Way) -> Explainer:
         options = self._wanted.changed(engine=way.engine, precision=way.precision)
-        with _unheard():
-            explainer = Explainer.of_plan(build_plan(self._classifier, options))
+        with _unheard() as said:
+            plan = build_plan(self._classifier, options)
+            functions = Functions(plan)
+            explainer = Explainer.of_plan(plan, functions)
             explainer.warm_up(frame_size=Stream().frame_size)
+        self.built[way] = Built(plan, functions, said)
         return explainer
 
     @cached_property
@@ -173,18 +210,41 @@ def _frames(size: tuple[int, int]) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
-    """Nothing that this thread logs is heard: of a network that is only tried, it is said again where it is used."""
-    here = threading.get_ident()
+def _unheard() -> Iterator[list[logging.LogRecord]]:
+    """Nobody hears what this thread logs: of a network that is only tried. It is collected."""
+    here, logger = threading.get_ident(), logging.getLogger("live_gradcam")
+    said = _Said(here)
 
     def is_of_others(record: logging.LogRecord) -> bool:
         return record.thread != here
 
-    handlers = [handler for name in (None, "live_gradcam") for handler in logging.getLogger(name).handlers]
+    handlers = [*logging.getLogger().handlers, *logger.handlers]
+    logger.addHandler(said)
     for handler in handlers:
         handler.addFilter(is_of_others)
     try:
-        yield
+        yield said.records
     finally:
         for handler in handlers:
             handler.removeFilter(is_of_others)
+        logger.removeHandler(said)
+
+
+class _Said(logging.Handler):
+    """Collects what a thread logs.
+
+    Args:
+        thread: its number.
+
+    Attributes:
+        records: what it has logged.
+    """
+
+    def __init__(self, thread: int) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self._thread = thread
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.records.append(record)
