@@ -30,10 +30,6 @@ def two_dense_layers() -> keras.Model:
     return keras.Model(image, layers.Dense(5, activation="softmax", name="scores")(x))
 
 
-#: What pictures of one colour are told apart by; BGR.
-COLOURS = {"red": (30, 30, 200), "green": (30, 200, 30), "blue": (200, 30, 30)}
-
-
 def pooled_network(*convolutions: str) -> keras.Model:
     """A network that can be taught: convolutions of these names in front of a global pooling."""
     keras.utils.set_random_seed(3)

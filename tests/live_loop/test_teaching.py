@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from colours import COLOURS
 from fake_live import ThreadedSurface
 from frame_sources import GivenFrames
-from toy_networks import COLOURS, classifier_of, pooled_network, unpooled_network
+from toy_networks import classifier_of, pooled_network, unpooled_network
 
 from live_gradcam import LiveOptions, LiveSummary, SessionOptions, Teacher, live, load_classifier
 from live_gradcam.attribution.session import Session

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from toy_networks import COLOURS, classifier_of, pooled_network, unpooled_network
+from colours import COLOURS
+from school import School
+from toy_networks import classifier_of, pooled_network, unpooled_network
 
 from live_gradcam import load_classifier
 from live_gradcam.attribution.options import ExplainerOptions
@@ -23,9 +24,6 @@ from live_gradcam.fitting.teacher import Teacher
 from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_thread import Keeping
 from live_gradcam.serving.explaining import classroom as module
-from live_gradcam.serving.explaining.worker import Worker
-from live_gradcam.serving.messages import FrameBytes, parse_answer
-from live_gradcam.serving.options import ViewerOptions
 from live_gradcam.sources.frame import Frame
 
 
@@ -36,80 +34,19 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Class:
-    """Viewers of one worker, each with a clock that goes on."""
-
-    def __init__(self, model: Path, **options: Any) -> None:
-        session = SessionOptions(str(model), engine="graph", lowering=False, tune="off", fit="stretch")
-        self.worker = Worker(session, ViewerOptions(smooth=0, **options))
-        self.worker.start()
-        self.said: dict[str, list[dict[str, Any]]] = {}
-        self.state: dict[str, dict[str, Any]] = {}
-        self._draw, self._count = np.random.default_rng(5), 0
-
-    def open(self, viewer: str) -> None:
-        self.said[viewer] = []
-        self._hear(viewer, self.worker.open(viewer))
-
-    def _hear(self, viewer: str, texts: list[bytes]) -> None:
-        for message in map(json.loads, texts):
-            if message["type"] == "state":
-                self.state[viewer] = message["state"]
-            else:
-                self.said[viewer].append(message)
-
-    def do(self, viewer: str, name: str, argument: Any = None) -> None:
-        self._hear(viewer, self.worker.command(viewer, name, argument).texts)
-
-    def show(self, viewer: str, colour: str) -> dict[str, Any]:
-        """Show a frame of a colour. Returns what is said of it."""
-        self._count += 1
-        image = np.clip(np.array(COLOURS[colour]) + self._draw.integers(-20, 21, (24, 28, 3)), 0, 255)
-        jpeg = cv2.imencode(".jpg", image.astype(np.uint8))[1].tobytes()
-        frame = FrameBytes(self._count, 0, 0.1 * self._count, jpeg)
-        reply = self.worker.explain(viewer, self.worker.decode(frame))
-        self._hear(viewer, reply.texts)
-        assert reply.answer is not None, reply.texts
-        return parse_answer(reply.answer).facts
-
-    def names(self, viewer: str, colour: str) -> str:
-        return str(self.show(viewer, colour)["explanation"]["predictions"][0]["label"])
-
-    def wait(self, viewer: str, condition: Callable[[dict[str, Any]], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition(self.state[viewer]):
-            assert time.monotonic() < deadline, (self.state[viewer], self.said[viewer])
-            self._hear(viewer, self.worker.poll(viewer).texts)
-            time.sleep(0.02)
-
-    def begin(self, viewer: str) -> None:
-        self.do(viewer, "teach", True)
-        self.wait(viewer, lambda state: state["teaching_panel"]["is_ready"])
-
-    def collect(self, viewer: str, index: int, colour: str, count: int = 6) -> None:
-        before = self.counts(viewer).get(index, 0)
-        self.do(viewer, "teach-hold", index)
-        for _ in range(count):
-            self.show(viewer, colour)
-        self.do(viewer, "teach-release")
-        self.wait(viewer, lambda _: self.counts(viewer).get(index, 0) == before + count)
-
-    def counts(self, viewer: str) -> dict[int, int]:
-        return {row["index"]: row["count"] for row in self.state[viewer]["teaching_panel"]["rows"]}
-
-    def errors(self, viewer: str) -> list[str]:
-        return [message["text"] for message in self.said[viewer] if message.get("is_error")]
+def school_of(model: Path, **options: Any) -> School:
+    return School(SessionOptions(str(model), engine="graph", lowering=False, tune="off", fit="stretch"), **options)
 
 
 @pytest.fixture
-def room(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Class]:
+def room(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[School]:
     monkeypatch.setattr(Session, "fastest_callers", lambda self, frame_size, batch=1: 3)
-    room = Class(model)
+    room = school_of(model)
     yield room
     room.worker.stop()
 
 
-def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) -> None:
+def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: School) -> None:
     for viewer in ("one", "two", "other"):
         room.open(viewer)
     for viewer in ("one", "two"):
@@ -159,7 +96,7 @@ def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: Class) 
 
 
 @pytest.mark.slow
-def test_a_layer_is_compiled_while_heads_are_swapped(room: Class) -> None:
+def test_a_layer_is_compiled_while_heads_are_swapped(room: School) -> None:
     """What is compiled is compared with the network: heads that change meanwhile must not come in between."""
     for viewer in ("one", "two"):
         room.open(viewer)
@@ -181,7 +118,7 @@ def test_a_layer_is_compiled_while_heads_are_swapped(room: Class) -> None:
 
 
 @pytest.mark.slow
-def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_path: Path) -> None:
+def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: School, tmp_path: Path) -> None:
     room.open("one")
     with pytest.raises(UsageError, match="not ready to be taught yet"):
         room.worker.model("one")
@@ -202,7 +139,7 @@ def test_the_model_is_a_keras_file_that_knows_what_was_taught(room: Class, tmp_p
     assert np.asarray(classifier.model(pixels)).argmax(axis=1).tolist() == [0, 1]
 
 
-def test_nothing_is_written_where_nothing_may_be(room: Class, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_where_nothing_may_be(room: School, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     room.open("one")
@@ -218,7 +155,7 @@ def test_nothing_is_written_where_nothing_may_be(room: Class, tmp_path: Path, mo
 
 @pytest.mark.slow
 def test_models_are_kept_where_they_may_be(model: Path, tmp_path: Path) -> None:
-    room = Class(model, keep=tmp_path)
+    room = school_of(model, keep=tmp_path)
     room.open("one")
     room.begin("one")
     room.collect("one", 1, "red")
@@ -230,7 +167,7 @@ def test_models_are_kept_where_they_may_be(model: Path, tmp_path: Path) -> None:
     room.worker.stop()
 
 
-def test_no_more_viewers_teach_than_there_is_room_for(room: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_viewers_teach_than_there_is_room_for(room: School, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TEACHERS", 1)
     room.open("one")
     room.open("two")
@@ -244,7 +181,7 @@ def test_no_more_viewers_teach_than_there_is_room_for(room: Class, monkeypatch: 
     room.begin("two")
 
 
-def test_examples_have_an_end(room: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_have_an_end(room: School, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EXAMPLE_BYTES", 2000)
     room.open("one")
     room.begin("one")
@@ -260,7 +197,7 @@ def test_examples_have_an_end(room: Class, monkeypatch: pytest.MonkeyPatch) -> N
     room.collect("one", 1, "red", 2)
 
 
-def test_a_viewer_who_leaves_keeps_no_thread_and_no_examples(room: Class) -> None:
+def test_a_viewer_who_leaves_keeps_no_thread_and_no_examples(room: School) -> None:
     room.open("one")
     room.begin("one")
     room.collect("one", 1, "red")
@@ -274,7 +211,7 @@ def test_a_viewer_who_leaves_keeps_no_thread_and_no_examples(room: Class) -> Non
     assert room.counts("one") in ({}, {0: 0})
 
 
-def test_a_new_head_is_another_revision_and_also_without_a_frame(room: Class) -> None:
+def test_a_new_head_is_another_revision_and_also_without_a_frame(room: School) -> None:
     room.open("one")
     room.begin("one")
     room.collect("one", 1, "red")
@@ -293,7 +230,7 @@ def test_a_new_head_is_another_revision_and_also_without_a_frame(room: Class) ->
 def test_a_network_that_cannot_be_taught_says_so(tmp_path: Path) -> None:
     flat = tmp_path / "flat.keras"
     unpooled_network().save(flat)
-    room = Class(flat)
+    room = school_of(flat)
     room.open("one")
     assert [message["teachable"] for message in room.said["one"] if message["type"] == "ready"] == [False]
     room.do("one", "teach", True)
