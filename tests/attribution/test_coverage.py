@@ -75,15 +75,6 @@ def test_a_padding_that_stands_for_same_does_not_move_the_map(front) -> None:
     assert covered(model_of(*front)) is None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["ResNet50", "DenseNet121", "MobileNetV2", "NASNetMobile", "InceptionV3"])
-def test_the_maps_of_applications_cover_their_input(name: str) -> None:
-    size = (299, 299) if name == "InceptionV3" else (224, 224)
-    model = getattr(keras.applications, name)(weights=None)
-    network = flatten(model, size)
-    assert coverage_of(network, default_target(network).outputs[0]) is None
-
-
 def spot(size: tuple[int, int] = SIZE, rows=slice(66, 74), columns=slice(70, 90)) -> np.ndarray:
     frame = np.full((*size, 3), 20, np.uint8)
     frame[rows, columns] = 255
