@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from forked import IS_POSSIBLE, ForkedProcess, run_forked
@@ -69,3 +71,28 @@ def run(*arguments: Any, **changes: str) -> Finished:
     if not IS_POSSIBLE:
         return finish(start(*arguments, **changes))
     return Finished(*run_forked([str(argument) for argument in arguments], environment(**changes), SECONDS))
+
+
+def run_script(script: Path, *arguments: Any, with_tensorflow: bool = False, **changes: str) -> Finished:
+    """Run a script of Python to its end, where the libraries are imported already.
+
+    Args:
+        script: its path.
+        arguments: of it.
+        with_tensorflow: whether TensorFlow is imported already, too.
+        changes: for its environment.
+    """
+    words, shell = [str(argument) for argument in arguments], environment(**changes)
+    if IS_POSSIBLE:
+        return Finished(*run_forked(words, shell, SECONDS, script=str(script), with_tensorflow=with_tensorflow))
+    command = [sys.executable, script, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=shell, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def run_program(text: str, *arguments: Any, with_tensorflow: bool = False, **changes: str) -> Finished:
+    """Run a program of Python as `run_script` does."""
+    with tempfile.TemporaryDirectory(prefix="program-") as folder:
+        script = Path(folder, "program.py")
+        script.write_text(text, "utf-8")
+        return run_script(script, *arguments, with_tensorflow=with_tensorflow, **changes)

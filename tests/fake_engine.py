@@ -198,7 +198,7 @@ def start_fake(
         changes["PYTHONDONTWRITEBYTECODE"] = "1"
     shell = environment(FAKE_ENGINE_SECONDS=str(seconds), COLUMNS="200", **changes)
     if IS_POSSIBLE:
-        return ForkedProcess(words, shell, script=__file__, largest_file=largest_file)
+        return ForkedProcess(words, shell, script=__file__, with_tensorflow=False, largest_file=largest_file)
     return subprocess.Popen(
         [sys.executable, __file__, *words],
         stdout=subprocess.PIPE,

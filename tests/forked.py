@@ -3,8 +3,8 @@
 It imports nothing of ours. Each command is a fork of it, which imports the package and runs it as `python -m` does, to
 the interpreter's own end. TensorFlow has no threads before it first computes, and reads XLA's flags only then.
 
-Scripts that never need TensorFlow are forks of a second process, which has the other libraries alone: it starts and
-forks far quicker.
+What never needs TensorFlow is a fork of a second process, which has the other libraries alone: it starts and forks far
+quicker.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class ForkedProcess:
     Args:
         arguments: of the command, or of the script.
         environment: of the process.
-        script: a script to run in the place of the command, in a session of its own and without TensorFlow.
+        script: a script to run in the place of the command, in a session of its own.
+        with_tensorflow: whether TensorFlow is imported already, or only the other libraries.
         largest_file: how many bytes a file may have that the process writes; what it prints is a file too.
 
     Attributes:
@@ -53,6 +54,7 @@ class ForkedProcess:
         environment: dict[str, str],
         *,
         script: str | None = None,
+        with_tensorflow: bool = True,
         largest_file: int | None = None,
     ) -> None:
         self._arguments = arguments
@@ -60,7 +62,7 @@ class ForkedProcess:
         outputs = tuple(str(Path(self._folder.name, name)) for name in ("out", "err"))
         self._said: tuple[str, ...] | None = None
         self.returncode: int | None = None
-        self._server = _server(with_tensorflow=script is None)
+        self._server = _server(with_tensorflow=with_tensorflow)
         self._server.send((arguments, environment, os.getcwd(), outputs, script, largest_file))
         self.pid: int = self._server.recv()
         self._end = os.pidfd_open(self.pid)
@@ -107,8 +109,22 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def run_forked(arguments: list[str], environment: dict[str, str], seconds: float) -> tuple[int, str, str]:
+def run_forked(
+    arguments: list[str],
+    environment: dict[str, str],
+    seconds: float,
+    *,
+    script: str | None = None,
+    with_tensorflow: bool = True,
+) -> tuple[int, str, str]:
     """Run a `ForkedProcess` to its end.
+
+    Args:
+        arguments: as `ForkedProcess` takes them.
+        environment: as well.
+        seconds: how long it may take.
+        script: as well.
+        with_tensorflow: as well.
 
     Returns:
         Its exit code, and what it printed to stdout and to stderr.
@@ -116,7 +132,7 @@ def run_forked(arguments: list[str], environment: dict[str, str], seconds: float
     Raises:
         subprocess.TimeoutExpired: it took longer, and was killed.
     """
-    process = ForkedProcess(arguments, environment)
+    process = ForkedProcess(arguments, environment, script=script, with_tensorflow=with_tensorflow)
     try:
         out, err = process.communicate(seconds)
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import run
+from command_line import run, run_program
 from video_files import make_video
 
 pytestmark = pytest.mark.slow
@@ -86,6 +86,5 @@ np.testing.assert_allclose(explanation.evidence[0], mean.max(), rtol=1e-4)
 np.testing.assert_allclose(explanation.heatmaps[0], mean / mean.max(), atol=1e-4)
 print(explanation.method)
 """
-    environment = {**os.environ, **installed}
-    finished = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert (finished.returncode, finished.stdout) == (0, "sample-mean\n"), finished.stderr
+    finished = run_program(script, with_tensorflow=True, **installed)
+    assert (finished.code, finished.out) == (0, "sample-mean\n"), finished.err

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import environment
+from command_line import run_program
 from rich.console import Console
 
 from live_gradcam.annotating.batch import Progress
@@ -184,13 +182,13 @@ print(json.dumps([answers, heavy]))
 
 
 @pytest.mark.slow
-def test_wrong_arguments_are_a_line_each_without_tensorflow(tmp_path: Path) -> None:
+def test_wrong_arguments_are_a_line_each_without_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "in.mp4").write_text("not looked at")
     flags = json.dumps([flags for flags, _ in WRONG])
-    command = [sys.executable, "-c", _EACH, "in.mp4", flags]
-    finished = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment())
-    assert finished.stderr == ""
-    answers, heavy = json.loads(finished.stdout)
+    finished = run_program(_EACH, "in.mp4", flags)
+    assert (finished.code, finished.err) == (0, "")
+    answers, heavy = json.loads(finished.out)
     assert heavy == []
     assert len(answers) == len(WRONG)
     for (code, told), (given, message) in zip(answers, WRONG, strict=True):

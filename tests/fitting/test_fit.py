@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from command_line import run_program
 from keras import layers
 from video_files import make_video
 
@@ -217,7 +216,10 @@ def test_what_cannot_be_taught_further_is_refused_before_a_picture_is_decoded(tm
 
 
 @pytest.mark.slow
-def test_the_file_in_a_program_that_knows_keras_alone(fitted: Fitted, folder: Path, tmp_path: Path) -> None:
+def test_the_file_in_a_program_that_knows_keras_alone(
+    fitted: Fitted, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     fitted.save(tmp_path / "mine.keras")
     backbone = fitted.backbone
     pixels = np.stack([backbone.seen(cv2.imread(str(path))) for path in sorted(folder.glob("test/*/*.png"))])
@@ -226,7 +228,8 @@ def test_the_file_in_a_program_that_knows_keras_alone(fitted: Fitted, folder: Pa
         "import keras, numpy as np, sys; model = keras.models.load_model('mine.keras'); "
         "np.save('answers.npy', model(np.load('rgb.npy'))); assert 'live_gradcam' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    done = run_program(code, with_tensorflow=True)
+    assert done.code == 0, done.err
     rows = fitted.dataset.rows_of("test")
     np.testing.assert_allclose(np.load(tmp_path / "answers.npy"), fitted.held_out[rows], atol=1e-5)
     with zipfile.ZipFile(tmp_path / "mine.keras") as archive:

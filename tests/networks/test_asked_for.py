@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from command_line import environment
+from command_line import run_program
 from keras import layers, ops
 
 from live_gradcam import Explainer, load_classifier
@@ -106,15 +104,9 @@ def test_a_typo_is_refused_in_every_command_before_tensorflow_is_imported() -> N
     places = [["explain", "x.png"], ["annotate", "x.mp4"], ["evaluate", "x.png"], ["bench"], ["live"]]
     commands = [[*place, *wrong] for place in places for wrong in WRONG]
     commands += [["layers", "--layer", "heat_relu6"], ["models", "--explain-lowering", "--layer", "heat_relu6"]]
-    done = subprocess.run(
-        [sys.executable, "-c", _ONE_PROCESS.format(commands=commands)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stderr.splitlines()
+    done = run_program(_ONE_PROCESS.format(commands=commands))
+    assert done.code == 0, done.err
+    lines = done.err.splitlines()
     assert len(lines) == len(commands)
     for line, expected in zip(lines, [*WRONG.values()] * len(places), strict=False):
         assert expected in line

@@ -13,7 +13,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import environment
+from command_line import environment, run_program
 from keras import layers
 from other_packages import install
 
@@ -75,8 +75,10 @@ def install_source(folder: Path, name: str, content: str) -> Path:
 
 #: Runs commands one after the other in one process, and prints their exit codes and whether TensorFlow was imported.
 COMMANDS = """
-import json, sys
+import json, os, sys
 from live_gradcam.cli import app
+
+os.dup2(1, 2)
 
 for command in json.loads(sys.argv[1]):
     print(f"== {' '.join(command)}", flush=True)
@@ -89,18 +91,13 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-def answers(folder: Path | str, *commands: list[object], **changes: str) -> list[str]:
+def answers(folder: Path | str, *commands: list[object]) -> list[str]:
     """What each of the commands prints, to either stream."""
     texts = [[str(part) for part in command] for command in commands]
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, json.dumps(texts)],
-        env=environment(PYTHONPATH=f"{folder}:{Path(__file__).parents[2]}", **changes),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split("== ")[1:]
+    path = f"{folder}:{Path(__file__).parents[2]}"
+    done = run_program(COMMANDS, json.dumps(texts), PYTHONPATH=path)
+    assert done.code == 0, done
+    return done.out.split("== ")[1:]
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 import pillow_heif
 import pydicom
 import pytest
-from command_line import environment, run
+from command_line import AT_ONCE, Finished, run, run_program
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGExtended12Bit, SecondaryCaptureImageStorage, generate_uid
@@ -315,21 +313,20 @@ def test_a_folder_of_both(tmp_path: Path) -> None:
 def test_explain_reads_them(tmp_path: Path, coffee: np.ndarray) -> None:
     heic = _heic(tmp_path / "cup.heic", coffee)
     dicom = _dicom(tmp_path / "cup.dcm", np.ascontiguousarray(coffee[..., ::-1]), kind="RGB", bits=8)
-    finished = run("explain", heic, dicom, "--json", "-", "--tune", "off")
+    finished = run("explain", heic, dicom, "--json", "-", *AT_ONCE)
     assert (finished.code, finished.err) == (0, "")
     for record in json.loads(finished.out):
         assert record["predictions"][0]["label"] == "espresso"
 
 
-def _without(package: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+def _without(package: str, *arguments: Any) -> Finished:
     """Run the command line where a package is missing; the last line of its output is whether TensorFlow is loaded."""
     program = (
         f"import sys; sys.modules[{package!r}] = None; from live_gradcam.cli import main\n"
         "try: main()\n"
         "finally: print('tensorflow' in sys.modules)"
     )
-    command = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
+    return run_program(program, *arguments)
 
 
 @pytest.mark.slow
@@ -351,8 +348,8 @@ def test_what_to_install_is_said_at_once(
         [] if command == "evaluate" else ["-o", tmp_path / "out.png" if command == "explain" else tmp_path / "o.mp4"]
     )
     finished = _without(package, command, path.parent if in_a_folder else path, *options)
-    assert finished.returncode == 1
-    assert finished.stdout.splitlines() == ["False"]
+    assert finished.code == 1
+    assert finished.out.splitlines() == ["False"]
     said = f"live-gradcam: {path} is a {kind} picture: pip install 'live-gradcam[{extra}]' to read it\n"
-    assert finished.stderr == said
+    assert finished.err == said
     assert [found.name for found in tmp_path.iterdir()] == ["shots"]
