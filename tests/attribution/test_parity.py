@@ -50,17 +50,27 @@ def frames(reference: dict[str, np.ndarray]) -> list[np.ndarray]:
     return windows
 
 
+@pytest.fixture(scope="module")
+def explainers(lite0: Classifier, reference: dict[str, np.ndarray]) -> list[Explainer]:
+    """For each layer one that has variants by all methods.
+
+    As a graph and not rewritten, which takes the least time before the first map. That the other engines and the
+    rewritten network explain the same is tested in test_engines and test_lowering.
+    """
+    return [Explainer(lite0, layer=str(name), maps=1, engine="graph", lowering=False) for name in reference["layers"]]
+
+
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("method", REFERENCES)
 def test_the_map_is_pytorch_grad_cams(
-    lite0: Classifier, reference: dict[str, np.ndarray], frames: list[np.ndarray], method: str, layer: int
+    explainers: list[Explainer],
+    reference: dict[str, np.ndarray],
+    frames: list[np.ndarray],
+    method: str,
+    layer: int,
 ) -> None:
     maps = reference[REFERENCES[method]]
-    # As a graph and not rewritten, which takes the least time before the first map. That the other engines and the
-    # rewritten network explain the same is tested in test_backends and test_lowering.
-    explainer = Explainer(
-        lite0, method=method, layer=str(reference["layers"][layer]), maps=1, engine="graph", lowering=False
-    )
+    explainer = explainers[layer].variant(method=method, layer=str(reference["layers"][layer]))
     tolerance = TOLERANCES.get((method, layer), TOLERANCE)
     for name, frame, classes, raw_maps in zip(
         reference["names"], frames, reference["classes"], maps[:, layer], strict=True
@@ -90,10 +100,8 @@ def test_guided_backpropagation_is_pytorch_grad_cams(
     lite0: Classifier, reference: dict[str, np.ndarray], frames: list[np.ndarray]
 ) -> None:
     """Guided Grad-CAM is its strongest channel times the enlarged Grad-CAM; the reference has every third pixel."""
-    guided, grad_cam = (
-        Explainer(lite0, method=method, maps=1, engine="graph", lowering=False)
-        for method in ("guided-grad-cam", "grad-cam")
-    )
+    grad_cam = Explainer(lite0, maps=1, engine="graph", lowering=False)
+    guided = grad_cam.variant(method="guided-grad-cam", layer=grad_cam.layer)
     for frame, classes, gradients in zip(frames, reference["classes"], reference["guided_gradients"], strict=True):
         target = int(classes[0])
         actual = guided(frame, target=target)

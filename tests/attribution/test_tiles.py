@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -210,6 +212,12 @@ def test_a_square_frame_is_explained_as_ever(make) -> None:
     assert tiles.tiles == 1
 
 
+@lru_cache
+def explained_by(make: Callable[[], keras.Model]) -> Explainer:
+    """What explains a model, and has variants of the same network."""
+    return Explainer(classifier_of(make()), layer="maps", maps=2, engine="graph", tune="off")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "method"),
@@ -217,11 +225,8 @@ def test_a_square_frame_is_explained_as_ever(make) -> None:
     + [(flattened_model, method) for method in quick_methods() if not load_method(method).needs_pooled_head],
 )
 def test_with_every_method_each_tile_has_the_map_that_it_has_alone(make, method: str) -> None:
-    classifier = classifier_of(make())
-    alone = Explainer(classifier, method=method, maps=2, engine="graph", tune="off")
-    explanation = Explainer(classifier, method=method, maps=2, engine="graph", tune="off", fit="tiles")(
-        WIDE, target=[1, Target(2, 3)]
-    )
+    alone, tiled = (explained_by(make).variant(method=method, layer="maps", fit=fit) for fit in ("stretch", "tiles"))
+    explanation = tiled(WIDE, target=[1, Target(2, 3)])
     classes = np.array([[1, 2]], np.int32), np.array([[-1, 3]], np.int32)
     raw_maps = np.stack(
         [Functions(alone.plan).explain(1)(part[None], *classes)["raw_maps_0"][0] for part in parts_of(WIDE)]
