@@ -8,6 +8,8 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,7 +29,7 @@ import pytest
 from live_gradcam.compiling.runtime import set_compiler_flags
 
 if TYPE_CHECKING:  # the process that only shares out the tests need not wait for TensorFlow
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Playwright
 
@@ -44,8 +46,9 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 set_compiler_flags()  # as a program's first use of the package does
 
+_CACHE = Path(os.environ["XDG_CACHE_HOME"])
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+    atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 
 def pytest_collection_finish() -> None:
@@ -60,6 +63,21 @@ def lite0() -> Classifier:
     from live_gradcam import load_classifier
 
     return load_classifier("efficientnet-lite0")
+
+
+@pytest.fixture
+def lite0_is_loaded(lite0: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of this process that ask for the default network have it at once: to load it takes seconds."""
+    from live_gradcam import SessionOptions
+    from live_gradcam.attribution.session import loading
+
+    usual, load = SessionOptions(), loading.load
+
+    def at_once(options: SessionOptions, say: Callable[[str], None]) -> Classifier:
+        is_usual = (options.model, options.of_model()) == (usual.model, usual.of_model())
+        return lite0 if is_usual else load(options, say)
+
+    monkeypatch.setattr(loading, "load", at_once)
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +101,22 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def quick_network(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def quick_network() -> list[str]:
     """The flags for a network that starts in a moment and has nothing to say, for commands that are not about it.
 
-    It has five classes, a map that is not empty, and layers of the kinds whose forms are timed.
+    It has five classes, a map that is not empty, and layers of the kinds whose forms are timed. Processes that share
+    the tests share its file: what is kept for the next start is kept by the file's content.
     """
+    folder = _CACHE / "quick"
+    if not folder.exists():
+        own = Path(tempfile.mkdtemp(dir=_CACHE))
+        _write_quick_network(own)
+        with suppress(OSError):  # another process was first
+            own.rename(folder)
+    return ["-m", str(folder / "quick.keras"), "--labels", str(folder / "names.txt"), "--fit", "stretch"]
+
+
+def _write_quick_network(folder: Path) -> None:
     import keras
     from keras import layers
 
@@ -98,10 +127,8 @@ def quick_network(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     x = layers.Conv2D(16, 1, activation="relu")(x)
     x = layers.Conv2D(8, 3, strides=4, activation="relu")(x)
     scores = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    folder = tmp_path_factory.mktemp("quick")
     keras.Model(image, scores).save(folder / "quick.keras")
     (folder / "names.txt").write_text("red\ngreen\nblue\nyellow\ngrey\n", "utf-8")
-    return ["-m", str(folder / "quick.keras"), "--labels", str(folder / "names.txt"), "--fit", "stretch"]
 
 
 @pytest.fixture(scope="session")

@@ -344,11 +344,15 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_verbose_programs_are_told_how_long_the_start_took(caplog: pytest.LogCaptureFixture, lite0: Any) -> None:
+def test_verbose_programs_are_told_how_long_the_start_took(
+    caplog: pytest.LogCaptureFixture, quick_network: list[str]
+) -> None:
+    _, model, _, labels, *_ = quick_network
+    options = SessionOptions(model, labels=labels, tune="off", fit="stretch")
     with caplog.at_level(logging.INFO, "live_gradcam"):
-        session = sessions.start_session(SessionOptions(tune="off", fit="stretch"))
-    assert session.options == SessionOptions(tune="off", fit="stretch")
-    assert "efficientnet-lite0 · grad-cam" in caplog.text
+        session = sessions.start_session(options)
+    assert session.options == options
+    assert "quick.keras · grad-cam" in caplog.text
     other = session.variant(method="layercam", layer=session.layer)
     assert other.options is not None
     assert (other.options.method, other.options.layer, other.options.fit) == ("layercam", session.layer, "stretch")

@@ -222,7 +222,7 @@ def test_an_engine_that_does_not_start_in_two_workers(tmp_path: Path) -> None:
 #: With all that depends on the frames before: smoothing, boxes that are steady, maps that are held, groups of frames.
 #: Encoded so well that what is lost of the source's noise stays far below what `assert_same` allows.
 OPTIONS = ["--smooth", 0.4, "--box", "--stride", 3, "--batch", 2, "--start", 1, "--end", "8.5", "--threads", 1]
-OPTIONS += ["--crf", 12]
+OPTIONS += ["--crf", 12, "--tune", "off"]
 
 
 @pytest.fixture(scope="module")

@@ -305,7 +305,7 @@ def test_the_target_layer_is_found_inside_a_nested_backbone() -> None:
     x = base(layers.Rescaling(1 / 127.5, offset=-1)(outer), training=False)
     pool, scores = layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")
     model = keras.Model(outer, scores(layers.Dropout(0.2)(pool(x))))
-    explainer = Explainer(classifier_of(model, "raw"), maps=1)
+    explainer = Explainer(classifier_of(model, "raw"), maps=1, engine="graph", tune="off")
     assert explainer.layer == "mobilenetv2_1.00_96/out_relu"
     frame = noise(6, (96, 96))
     images = (frame[None, :, :, ::-1] / 127.5 - 1).astype(np.float32)

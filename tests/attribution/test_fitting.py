@@ -86,6 +86,7 @@ def test_a_network_of_the_catalogue_takes_tiles_unless_a_method_takes_many_passe
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lite0_is_loaded")
 def test_what_is_asked_for_is_done() -> None:
     for options, fit, tiles in (
         (SessionOptions(fit="stretch"), "stretch", 1),
@@ -94,13 +95,14 @@ def test_what_is_asked_for_is_done() -> None:
         (SessionOptions(method="guided-grad-cam"), "stretch", 1),
         (SessionOptions(methods=("grad-cam", "score-cam")), "stretch", 1),
     ):
-        explainer = start_session(SessionOptions(**{**vars(options), "engine": "graph", "tune": "off"})).explainer
+        explainer = start_session(replace(options, engine="graph", tune="off", lowering=False)).explainer
         assert (explainer.fit, explainer.tiles_for((720, 1280))) == (fit, tiles)
     with pytest.raises(UsageError, match="--tiles works with --fit tiles, and the fit is crop"):
         SessionOptions(fit="crop", tiles=3).check()
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lite0_is_loaded")
 def test_a_wide_picture_says_in_its_numbers_how_it_was_seen(tmp_path: Path) -> None:
     path, network = tmp_path / "wide.png", tmp_path / "seven.keras"
     image = keras.Input((56, 56, 3))

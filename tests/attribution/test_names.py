@@ -11,6 +11,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from command_line import AT_ONCE
 from keras import layers
 from skimage import data
 from typer.testing import CliRunner
@@ -205,12 +206,13 @@ def cat(tmp_path: Path) -> Path:
 
 
 def explained(*arguments: object) -> dict:
-    result = CliRunner().invoke(app, ["explain", *map(str, arguments), "--json", "-", "--engine", "graph"])
+    result = CliRunner().invoke(app, ["explain", *map(str, arguments), "--json", "-", *AT_ONCE])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lite0_is_loaded")
 def test_a_cat_is_a_cat(cat: Path) -> None:
     fine, everyday = explained(cat, "-k", "50"), explained(cat, "--names", "everyday")
     best = everyday["predictions"][0]
@@ -227,6 +229,7 @@ def test_a_cat_is_a_cat(cat: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lite0_is_loaded")
 def test_a_class_is_asked_for_by_an_everyday_name(cat: Path, tmp_path: Path) -> None:
     image = keras.Input((32, 32, 3))
     scores = layers.Dense(1000, activation="softmax")

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def explain(tmp_path_factory: pytest.TempPathFactory, chelsea: np.ndarray, quick_network: list[str]) -> list[str]:
     picture = tmp_path_factory.mktemp("picture") / "cat.png"
     cv2.imwrite(str(picture), chelsea[::2, ::2])
-    return ["explain", str(picture), *quick_network, "--json", "-"]
+    return ["explain", str(picture), *quick_network, "--tune", "off", "--json", "-"]
 
 
 @pytest.fixture(scope="module")

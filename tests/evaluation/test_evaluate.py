@@ -10,6 +10,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from command_line import AT_ONCE
 from keras import layers
 from scipy.stats import spearmanr
 from typer.testing import CliRunner
@@ -428,11 +429,12 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lite0_is_loaded")
 def test_the_command_gives_a_table_the_numbers_and_a_plot(tmp_path: Path, coffee: np.ndarray) -> None:
     picture, numbers, plot, boxes = (tmp_path / name for name in ("cup.png", "n.json", "curves.png", "boxes.json"))
     cv2.imwrite(str(picture), coffee)
     boxes.write_text('{"cup.png": [[60, 30, 480, 370]]}')
-    flags = ("--boxes", boxes, "--steps", 4, "--no-random-head", "--lowering", "off")
+    flags = ("--boxes", boxes, "--steps", 4, "--no-random-head", *AT_ONCE)
     done = run(picture, *flags, "--json", numbers, "-o", plot)
     assert done.exit_code == 0, done.output
     content = json.loads(numbers.read_text())
