@@ -42,6 +42,7 @@ def main() -> int:
     """Run, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000)
+    parser.add_argument("--height", type=int, default=360, help="of a frame, in pixels")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="what explains them")
     parser.add_argument("--no-record", action="store_true", help="encode nothing")
     arguments = parser.parse_args()
@@ -56,7 +57,8 @@ def main() -> int:
         name, is_live = "synthetic", True
 
         def frames(self) -> Iterator[Frame]:
-            for frame in itertools.islice(synthetic_frames((360, 640)), arguments.frames):
+            size = arguments.height, arguments.height * 16 // 9
+            for frame in itertools.islice(synthetic_frames(size), arguments.frames):
                 if frame.index % (arguments.frames // _SAMPLES) == 0:
                     memory.append(resident_mb())
                     print(f"{frame.index:6} frames: {memory[-1]:.1f} MB", flush=True)

@@ -36,7 +36,7 @@ KINDS = {
     "gif": ("gif", None),
 }
 #: Of the whole file.
-FRAMES = 50
+FRAMES = 30
 #: Of each kind of file.
 COPIES = 34
 #: How long one may take; it takes a tenth of a second.
@@ -46,7 +46,7 @@ _OUTPUTS = ("out.mp4", "out.mkv", "out.webm", "out.mp4", "out.mkv", "out.mp4", "
 
 
 def make_whole(path: Path) -> Path:
-    """Two seconds, with sound, some key frames and pictures that refer to later ones."""
+    """More than a second, with sound, some key frames and pictures that refer to later ones."""
     codec, sound = KINDS[path.suffix[1:]]
     options = {"libx264": {"g": "12", "bf": "2"}, "mpeg4": {"g": "12"}, "libvpx-vp9": {"g": "12", "cpu-used": "8"}}
     return make_video(
@@ -57,7 +57,7 @@ def make_whole(path: Path) -> Path:
         codec_options=options.get(codec),
         container_options={"movflags": "+faststart"} if path.suffix == ".mp4" else None,
         audio_codec=sound,
-        audio_seconds=2 if sound else 0,
+        audio_seconds=FRAMES / 25 if sound else 0,
     )
 
 

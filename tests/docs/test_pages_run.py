@@ -77,11 +77,11 @@ def save_network(path: Path, classes: int) -> None:
     keras.Model(image, layers.Dense(classes, activation="softmax")(x)).save(path)
 
 
-def save_video(path: Path, pictures: list[np.ndarray], rate: int) -> None:
+def save_video(path: Path, pictures: list[np.ndarray], rate: int | Fraction) -> None:
     height, width, _ = pictures[0].shape
     with VideoWriter(path, size=(height, width), frame_rate=Fraction(rate), time_base=Fraction(1, 1000)) as writer:
         for index, picture in enumerate(pictures):
-            writer.write(picture, Fraction(index, rate))
+            writer.write(picture, index / Fraction(rate))
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def all_files(tmp_path_factory: pytest.TempPathFactory, chelsea: np.ndarray, cof
         save_video(folder / path, [cat, cup] * 5, 10)
     for path, one in (("a.mp4", cup), ("b.mp4", cat)):
         save_video(folder / path, [np.uint8(one * random.uniform(0.2, 1, one.shape)) for _ in range(24)], 1)
-    save_video(folder / "talk.mp4", [cat, cup] * 65, 1)  # --end 2:00
+    save_video(folder / "talk.mp4", [cat, cup] * 17, Fraction(1, 4))  # --end 2:00
     (folder / "boxes.json").write_text('{"one": [[1, 1, 90, 60]], "talk.mp4": [[1, 1, 90, 60]]}', "utf-8")
     rows = [f"pictures/{name}/{index}.png" for name in ("cup", "phone") for index in range(4)]
     (folder / "cells.csv").write_text("path,class\n" + "".join(f"{row},{row.split('/')[1]}\n" for row in rows))

@@ -18,17 +18,16 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import SECONDS, Running, begin, environment, finish, run, start
+from command_line import AT_ONCE, SECONDS, Running, begin, environment, finish, run, run_script, start
 from keras import layers
 from mjpeg_server import MjpegServer
 from screen import Screen, virtual_screen, wait_until
+from video_files import make_video, moving
 
 from live_gradcam.flow.metrics import Durations, FrameRate, StageTimings, percentiles_ms
 from live_gradcam.live_loop.commands import COMMANDS
 
 pytestmark = pytest.mark.slow
-
-TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
 
 #: Of the streams: each frame is explained, whatever the test looks at.
 _FPS = 12
@@ -82,13 +81,14 @@ def test_a_stream_that_stops_keeps_what_was_recorded(
 
 
 def test_a_file_plays_to_its_end(tmp_path: Path, quick_network: list[str]) -> None:
-    finished = run("live", TOUR, "--headless", "--record", tmp_path / "x.mp4", *quick_network)
+    source = make_video(tmp_path / "in.mp4", [moving(index, height=180, width=320) for index in range(150)], rate=30)
+    finished = run("live", source, "--headless", "--record", tmp_path / "x.mp4", *quick_network)
     assert finished.code == 0, finished
     frames = recorded(tmp_path / "x.mp4")
     explained, dropped = int(finished.out.split()[0]), int(finished.out.split(", ")[1].split()[0])
     assert explained == len(frames)
-    assert explained + dropped == 360
-    assert frames[-1][0] == pytest.approx(12, abs=1)  # its own rate, however slow the machine
+    assert explained + dropped == 150
+    assert frames[-1][0] == pytest.approx(5, abs=1)  # its own rate, however slow the machine
 
 
 # --- sources that misbehave ---------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def brown_is_coffee(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("coffee")
     model.save(folder / "coffee.keras")
     (folder / "names.txt").write_text("coffee\ngrey\nblack\nblue\ngreen\nred\nwhite\n", "utf-8")
-    return ["-m", str(folder / "coffee.keras"), "--labels", str(folder / "names.txt"), "--fit", "stretch"]
+    return ["-m", str(folder / "coffee.keras"), "--labels", str(folder / "names.txt"), "--fit", "stretch", *AT_ONCE]
 
 
 class Live:
@@ -454,16 +454,10 @@ def test_the_picture_is_as_new_as_the_network_allows(screen: Screen) -> None:
 
 
 def test_frames_leak_nothing(quick_network: list[str]) -> None:
-    """The short form of benchmarks/soak.py."""
+    """The short form of benchmarks/soak.py: frames of 173 kB, of which 600 would be five times what is allowed."""
     script = Path(__file__).parents[2] / "benchmarks" / "soak.py"
-    run = subprocess.run(
-        [sys.executable, str(script), "--frames", "750", "--model", quick_network[1]],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    soak = run_script(script, "--frames", 750, "--height", 180, "--model", quick_network[1], with_tensorflow=True)
+    assert soak.code == 0, soak.out + soak.err
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------

@@ -50,9 +50,9 @@ def _opened(browser: Browser, address: str) -> Page:
     return page
 
 
-def test_the_page_names_the_cat_the_cup_and_the_tripod(camera_of_720p):
+def test_the_page_names_the_cat_the_cup_and_the_tripod(browser):
     with serving() as server:
-        page = _opened(camera_of_720p, server.address)
+        page = _opened(browser, server.address)
         for name in ("cat", "cup", "tripod"):
             page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
         page.close()
