@@ -176,7 +176,7 @@ def test_a_command_line_of_the_pages_works(
     command = program.commands[line.split()[0]]
     flags = {name: flag for flag in command.params for name in (*flag.opts, *flag.secondary_opts)}
     with pytest.raises(SystemExit) as ended:
-        app(with_small_inputs(line, flags))
+        program(with_small_inputs(line, flags))
     out, err = capfd.readouterr()
     assert not ended.value.code, err
     assert out or err or {*here.rglob("*")} - before
