@@ -64,7 +64,7 @@ def test_the_camera_in_a_cell(lab):
     # A click on a class is in Python.
     row = page.locator(".class").nth(2)
     row.click()
-    pinned = lab.until(f"{cam}.state.pinned[0]?.index ?? ''")
+    pinned = lab.until(f"{cam}.state.pinned[0]?.index.toString() ?? ''")
     seen = f"{cam}.viewing.trips.length"
     before = page.evaluate(seen)
     lab.until(f"{seen} > {before} + 3")
