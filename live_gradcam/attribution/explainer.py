@@ -102,9 +102,12 @@ class Explainer(Planned):
         self._outline: Outline = plan.outline
         self._plan: Plan | None = plan
         self._network: KeptNetwork | None = network
-        built = functions or Functions(plan)
+
+        def build() -> Functions:
+            return functions or Functions(plan)
+
         self._runner = Runner(
-            plan.outline, built if network is None else network.functions(plan.outline, lambda: built, plan)
+            plan.outline, build() if network is None else network.functions(plan.outline, build, plan)
         )
         #: With `fit="native"`, by input size.
         self._sized: dict[tuple[int, int], Explainer] = {}

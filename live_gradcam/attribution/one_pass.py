@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from live_gradcam.attribution.coverage import Coverage
-from live_gradcam.attribution.last_product import last_product
+from live_gradcam.attribution.last_product import LastProduct, last_product
 from live_gradcam.attribution.mean_gradient import OffsetPath
 from live_gradcam.attribution.methods.method import Method
 from live_gradcam.attribution.plain_gradients import plain_gradients
@@ -159,7 +159,7 @@ class OnePass:
         before = run(path.before, values)
         values = run(path.after, before)
         logits = self.logits(values)
-        last = last_product(logits) if self.scoring.is_of_logits else None
+        last = self._last_product(logits)
         reads_point = last is not None and last.input is before.get(path.point)
         if path.takes_rows and self.maps > 1 and not reads_point:
             return self._gradients_in_rows(path, before, target_classes, contrast_classes)
@@ -178,12 +178,16 @@ class OnePass:
         self, by: list[tf.Tensor], logits: tf.Tensor, classes: tf.Tensor, contrasts: tf.Tensor
     ) -> list[tf.Tensor]:
         """The gradients by these tensors of the scores of classes (n,), less those of their contrasts (n,)."""
-        last = last_product(logits) if self.scoring.is_of_logits else None
+        last = self._last_product(logits)
         if last is not None:
             gradients = tf.gradients(last.input, by, last.gradient(classes, contrasts))
             if all(gradient is not None for gradient in gradients):  # not the layer's own sums, which come after
                 return gradients
         return tf.gradients(self.scoring.score_of(logits, classes, contrasts), by)
+
+    def _last_product(self, logits: tf.Tensor) -> LastProduct | None:
+        """What a score's gradient begins at; None where it is not a column of a kernel."""
+        return last_product(logits) if self.scoring.is_of_logits else None
 
     def _gradients_in_rows(
         self,
