@@ -19,6 +19,7 @@ import tensorflow as tf
 from live_gradcam.compiling.activations import QUICK
 from live_gradcam.compiling.affine import Affine, affine_of, bias_of, is_plain, same_padding
 from live_gradcam.compiling.forms.form import strided
+from live_gradcam.compiling.once import unknown_one
 from live_gradcam.compiling.products import replaced
 from live_gradcam.networks.graph import Network, Operation
 
@@ -208,11 +209,10 @@ def compute_once(network: Network, keep: tuple[int, ...]) -> tuple[Network, int]
 
     XLA fuses cheap sums and products into each of their readers, and so computes the shifted products again for each:
     those of ConvNeXt three times, for a layer norm's mean, variance and result, those of MobileNetV3's blocks twice.
-    What holds a division counts as dear, and is computed once. The 1 is an argument of the program, which the compiler
-    does not know; x / 1 is x to the last digit. 0.88 of ConvNeXtTiny's time, and 0.7 of the time to compile it;
-    0.84 of MobileNetV3Large's together with the means.
+    `unknown_one` says why they are computed once after a division. 0.88 of ConvNeXtTiny's time, and 0.7 of the time to
+    compile it; 0.84 of MobileNetV3Large's together with the means.
     """
-    one = tf.constant(1.0)
+    one = unknown_one()
     inside: set[int] = set()  # values that are computed within their readers, shifted products and all
     operations: list[Operation] = []
     shapes = dict(network.shapes)

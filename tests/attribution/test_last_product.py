@@ -1,4 +1,4 @@
-"""A logit's gradient is read from the last dense layer's kernel: the same numbers, without the product."""
+"""A logit's gradient is read from the last layer's kernel: the same numbers, without the product."""
 
 from __future__ import annotations
 
@@ -23,15 +23,26 @@ def gradient_of(logits_of: str, classes: list[int], contrasts: list[int]) -> np.
     """The gradient by the kernel of logits that are made in this way; None where it is not read from there."""
     kernel = tf.constant(KERNEL.T if logits_of == "transposed" else KERNEL)
     bias, variable = tf.constant(BIAS), tf.Variable(KERNEL)
+    transposed, pointwise = tf.constant(KERNEL.T), tf.constant(KERNEL[np.newaxis, np.newaxis])
     makers = {
         "sums": lambda x: tf.identity(x @ kernel + bias),
         "bias added": lambda x: tf.nn.bias_add(x @ kernel, bias),
         "transposed": lambda x: tf.linalg.matmul(x, kernel, transpose_b=True),
         "variable": lambda x: x @ variable,
+        "kernel first": lambda x: tf.transpose(tf.linalg.matmul(transposed, x, transpose_b=True)) + bias,
+        "convolution": lambda x: tf.reshape(tf.nn.conv2d(x[:, None, None], pointwise, 1, "SAME") + bias, [-1, 4]),
         "activated": lambda x: tf.nn.relu(x @ kernel),
         "another product beside it": lambda x: x @ kernel + x @ kernel,
         "a kernel of the frame's": lambda x: x @ (kernel * tf.reduce_sum(x)),
+        "a bias of the frame's": lambda x: x @ kernel + tf.reduce_sum(x) * bias,
         "two columns of one unit": lambda x: tf.concat([-(x @ kernel), x @ kernel], axis=-1),
+        "two places": lambda x: tf.reshape(
+            tf.nn.conv2d(tf.reshape(x, [1, 1, 2, 3]), pointwise[:, :, :3], 1, "SAME"), [1, 8]
+        ),
+        "other rows": lambda x: tf.reshape(x @ kernel, [2, 2]),
+        "a kernel of three taps": lambda x: tf.reshape(
+            tf.nn.conv2d(x[:, None, None], tf.repeat(pointwise, 3, axis=0), 1, "SAME"), [-1, 4]
+        ),
     }
     found = []
 
@@ -42,10 +53,10 @@ def gradient_of(logits_of: str, classes: list[int], contrasts: list[int]) -> np.
         return x if last is None else last.gradient(tf.constant(classes), tf.constant(contrasts))
 
     result = gradient(tf.ones((len(classes), 6)))
-    return None if found[0] is None else result.numpy()
+    return None if found[0] is None else result.numpy().reshape(-1, 6)
 
 
-@pytest.mark.parametrize("logits_of", ["sums", "bias added", "transposed", "variable"])
+@pytest.mark.parametrize("logits_of", ["sums", "bias added", "transposed", "variable", "kernel first", "convolution"])
 def test_it_is_the_classs_column_less_the_contrasts(logits_of: str) -> None:
     gradient = gradient_of(logits_of, [2, 0, 3], [NO_CLASS, 1, 0])
 
@@ -60,7 +71,17 @@ def test_many_rows_are_read_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "logits_of", ["activated", "another product beside it", "a kernel of the frame's", "two columns of one unit"]
+    "logits_of",
+    [
+        "activated",
+        "another product beside it",
+        "a kernel of the frame's",
+        "a bias of the frame's",
+        "two columns of one unit",
+        "two places",
+        "other rows",
+        "a kernel of three taps",
+    ],
 )
 def test_what_is_no_plain_sum_is_differentiated(logits_of: str) -> None:
     assert gradient_of(logits_of, [2], [NO_CLASS]) is None
@@ -74,7 +95,22 @@ def flattened() -> keras.Model:
     return keras.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
-NETWORKS = {"pooled": lambda: pooled_network("maps"), "two dense": two_dense_layers, "flattened": flattened}
+def convolution_at_the_end() -> keras.Model:
+    """As MobileNet: the classes are 1 × 1 convolutions of the one place that is left."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((12, 14, 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="maps")(image)
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(layers.Conv2D(5, 1)(x))
+    return keras.Model(image, layers.Softmax()(x))
+
+
+NETWORKS = {
+    "convolution": convolution_at_the_end,
+    "pooled": lambda: pooled_network("maps"),
+    "two dense": two_dense_layers,
+    "flattened": flattened,
+}
 
 
 @pytest.mark.parametrize("maps", [1, 3])
@@ -85,14 +121,15 @@ def test_the_maps_are_those_of_a_tape(network: str, method: str, maps: int) -> N
     explanation = Explainer(classifier_of(model), layer="maps", method=method, maps=maps)(FRAME)
 
     to_maps = keras.Model(model.input, [model.get_layer("maps").output, model.output])
-    weights = [np.asarray(weight) for weight in model.layers[-1].weights]
+    (last,) = (index for index, layer in enumerate(model.layers) if layer.output.shape[-1] == 5 and layer.weights)
+    kernel, bias = (np.asarray(weight) for weight in model.layers[last].weights)
     with tf.GradientTape(persistent=True) as tape:
         activations, _ = to_maps(FRAME[np.newaxis, ..., ::-1].astype(np.float32) / 255, training=False)
         tape.watch(activations)
         values = activations
-        for layer in model.layers[model.layers.index(model.get_layer("maps")) + 1 : -1]:
+        for layer in model.layers[model.layers.index(model.get_layer("maps")) + 1 : last]:
             values = layer(values)
-        logits = values @ weights[0] + weights[1]
+        logits = tf.reshape(values, [1, -1]) @ kernel.reshape(-1, 5) + bias
         scores = [logits[0, target.index] for target in explanation.targets]
     assert len(scores) == maps
     for score, heatmap, evidence in zip(scores, explanation.heatmaps, explanation.evidence, strict=True):
@@ -103,14 +140,17 @@ def test_the_maps_are_those_of_a_tape(network: str, method: str, maps: int) -> N
         np.testing.assert_allclose(heatmap * evidence, expected, atol=1e-5 * max(expected.max(), 1e-3))
 
 
+@pytest.mark.parametrize("lowering", [True, False])
+@pytest.mark.parametrize("network", ["convolution", "pooled", "two dense"])
 @pytest.mark.parametrize(("score", "count"), [("logit", 0), ("margin", 1)])
 def test_only_other_scores_are_differentiated_as_sums(
-    score: Score, count: int, monkeypatch: pytest.MonkeyPatch
+    score: Score, count: int, network: str, lowering: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     differentiated = []
     score_of = Scoring.score_of
     monkeypatch.setattr(Scoring, "score_of", lambda *given: differentiated.append(1) or score_of(*given))
 
-    Explainer(classifier_of(pooled_network("maps")), layer="maps", engine="graph", lowering=False, score=score)(FRAME)
+    classifier = classifier_of(NETWORKS[network]())
+    Explainer(classifier, layer="maps", engine="graph", lowering=lowering, score=score)(FRAME)
 
     assert len(differentiated) == count
