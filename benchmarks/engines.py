@@ -11,7 +11,8 @@ class probabilities; those that say so give the Grad-CAM map too. Before anythin
 photograph are compared with those of the Keras model as it is. Each contestant lives in a process of its own, in which
 it is asked for a burst of frames, in turn with all others, and then left alone until its threads have stopped spinning.
 The first frames of a burst are not counted: they find the caches full of the others' numbers, and threads that sleep
-(`--settle 0` counts all: what a frame costs after an idle gap). Figures are medians.
+(`--settle 0` counts all: what a frame costs after an idle gap). Figures are medians. Ratios are medians over the
+rounds, of bursts that follow one another: what else the machine does for a while changes both.
 
 The extras `openvino` and `onnx` bring OpenVINO and ONNX Runtime; --chart takes matplotlib; pytorch-grad-cam and
 torchcam are measured where `grad-cam`, `torchcam` and `torchvision` are installed. VGG16 takes 2 GiB a contestant.
@@ -395,7 +396,8 @@ def report(network: str, times: dict[str, list[float]]) -> dict[str, Any]:
         shown = "with map" if CONTESTANTS[name].gives_map else ""
         title = CONTESTANTS[name].title
         print(f"  {title:36} {median:9.2f} ms  ({low:.2f} to {high:.2f})  {shown}")
-    ratios = {f"{a} ÷ {b}": medians[a] / medians[b] for a, b in RATIOS if a in medians and b in medians}
+    bursts = {name: np.median(np.reshape(values, (-1, BURST)), axis=1) for name, values in times.items()}
+    ratios = {f"{a} ÷ {b}": float(np.median(bursts[a] / bursts[b])) for a, b in RATIOS if bursts.keys() >= {a, b}}
     for title, ratio in ratios.items():
         print(f"  {title:48} {ratio:6.3f}" + (f"  (1/{1 / ratio:.1f})" if ratio < 0.5 else ""))
     print(flush=True)
