@@ -51,7 +51,7 @@ def _opened(browser: Browser, address: str) -> Page:
 
 
 def test_the_page_names_the_cat_the_cup_and_the_tripod(browser):
-    with serving() as server:
+    with serving("--engine", "graph", "--lowering", "off") as server:
         page = _opened(browser, server.address)
         for name in ("cat", "cup", "tripod"):
             page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
