@@ -146,6 +146,7 @@ def run(start: Start, folder: Path, screen: Screen) -> Taken:
     if start.is_cold:
         shutil.rmtree(cache, ignore_errors=True)
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "TF_CPP_MIN_LOG_LEVEL": "3", "DISPLAY": screen.display}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the package as it is installed has its bytecode
     command, nowhere = [sys.executable, *start.arguments], subprocess.DEVNULL
     begun = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
