@@ -382,6 +382,7 @@ RATIOS = (
     ("explained", "plain-xla"),
     ("explained", "eager-recipe"),
     ("explained", "forward"),
+    ("openvino-explained", "openvino"),
     ("openvino-explained", "openvino-forward"),
     ("onnxruntime-explained", "onnxruntime"),
 )

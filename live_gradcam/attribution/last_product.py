@@ -37,7 +37,7 @@ class LastProduct:
     is_transposed: bool
 
     def gradient(self, classes: tf.Tensor, contrasts: tf.Tensor) -> tf.Tensor:
-        """The gradient of each row's logit by the input, less that of what it is contrasted with, float32.
+        """The gradient of each row's logit by the input, less that of what it is contrasted with, of the input's shape.
 
         Args:
             classes: int32 (n,).
@@ -58,6 +58,8 @@ class LastProduct:
 
 def last_product(logits: tf.Tensor) -> LastProduct | None:
     """What logits (n, classes) are a product of, as they were traced; None where they are no such plain sums."""
+    if logits.dtype != tf.float32:  # nor, then, is the product: no cast is looked through
+        return None
     while True:
         operation = logits.op
         if operation.type in ("AddV2", "BiasAdd"):
@@ -108,4 +110,4 @@ def _is_of_layer(numbers: tf.Tensor) -> bool:
     operation = numbers.op
     if operation.type in _VIEWS:
         return all(_is_of_layer(given) for given in operation.inputs)
-    return operation.type in _NUMBERS and numbers.dtype in (tf.float32, tf.int32)
+    return operation.type in _NUMBERS

@@ -12,6 +12,7 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: 
 
 from browser_server import PageServer, serving
 from chromium import DESKTOP, VIDEO, go_to, launch, use_camera, write_calm_clip
+from command_line import AT_ONCE
 from playwright.sync_api import Browser, Page, Playwright
 
 #: Opens the page in a context of the browser: of its options, and what is added to the address.
@@ -38,8 +39,7 @@ def server(playwright: Playwright, quick_network: list[str]) -> Iterator[PageSer
 
     What a method and a layer need is not compiled: the page knows nothing of engines.
     """
-    quick = *quick_network, "--engine", "graph", "--lowering", "off"
-    with serving(VIDEO, *quick, "--allow-host", "classroom.test") as started:
+    with serving(VIDEO, *quick_network, *AT_ONCE, "--allow-host", "classroom.test") as started:
         yield started
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from browser_server import serving
 from chromium import STANDS_STILL, downloads, go_to, launch, until, use_camera, write_calm_clip
+from command_line import AT_ONCE
 from playwright.sync_api import Browser, Page
 
 from live_gradcam.drawing.overlay import Overlay
@@ -51,7 +52,7 @@ def _opened(browser: Browser, address: str) -> Page:
 
 
 def test_the_page_names_the_cat_the_cup_and_the_tripod(browser):
-    with serving("--engine", "graph", "--lowering", "off") as server:
+    with serving(*AT_ONCE) as server:
         page = _opened(browser, server.address)
         for name in ("cat", "cup", "tripod"):
             page.locator(".classes .name", has_text=name).first.wait_for(timeout=120_000)
