@@ -348,3 +348,34 @@ assert convert_impl.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
 assert sys.modules["openvino_telemetry"] is None
 """
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
+
+
+def test_ctrl_c_is_answered_after_another_thread_has_dropped_openvinos_functions() -> None:
+    """Each `openvino.Core` has a stack for signals that goes with it: of several, one that is gone may be in use."""
+    code = """
+import io, json, os, signal, threading
+import numpy as np
+import openvino
+from openvino import opset13
+from live_gradcam.compiling.engines.openvino import ENGINE, core
+
+pixels = opset13.parameter([2], np.float32)
+pixels.output(0).set_names({"pixels"})
+positive = opset13.relu(pixels)
+positive.output(0).set_names({"positive"})
+exported = io.BytesIO()
+core().compile_model(openvino.Model([positive], [pixels], "toy"), "CPU").export_model(exported)
+program = json.dumps({"arguments": ["pixels"], "results": ["positive"]}).encode() + b"\\n" + exported.getvalue()
+
+functions = [ENGINE.restore(memoryview(program), "f32") for _ in range(3)]
+assert functions[0](np.float32([-1, 2]))["positive"].tolist() == [0, 2]
+thread = threading.Thread(target=functions.clear)
+thread.start()
+thread.join()
+signal.signal(signal.SIGINT, lambda *_: print("answered"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert done.stdout == "answered\n"

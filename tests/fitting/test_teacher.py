@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -275,8 +276,9 @@ def test_what_lies_beside_the_file(saved: tuple[Teacher, Path]) -> None:
     assert len(list(path.with_name("colours.examples").glob("*/*/*.jpg"))) == 24
 
 
-def test_teaching_goes_on_from_the_file(saved: tuple[Teacher, Path]) -> None:
+def test_teaching_goes_on_from_the_file(saved: tuple[Teacher, Path], tmp_path: Path) -> None:
     teacher, path = saved
+    path = shutil.copytree(path.parent, tmp_path / "copy") / path.name
     again = Teacher.load(path)
     assert again.classes == teacher.classes
     np.testing.assert_array_equal(again.features, teacher.features)
@@ -342,7 +344,7 @@ def test_pictures_that_are_gone_or_elsewhere_are_not_missed(saved: tuple[Teacher
     copy.write_bytes(path.read_bytes())
     features_beside(copy).write_bytes(features_beside(path).read_bytes())
     again = Teacher.load(copy)
-    assert len(again.features) in (24, 25)
+    assert len(again.features) == 24
     again.save(tmp_path / "other.keras")
     assert not list((tmp_path / "other.examples").glob("*/*/*"))
 

@@ -128,7 +128,7 @@ def test_closing_it_waits_for_what_is_in_hand_and_drops_the_rest() -> None:
 
 
 _ENDLESS = """
-import itertools, threading
+import itertools, signal, threading
 from live_gradcam.flow.side_by_side import side_by_side
 
 def work(item):
@@ -137,6 +137,7 @@ def work(item):
     threading.Event().wait(0.001)
     return item
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what runs behind it
 try:
     for _ in side_by_side(work, itertools.count(), 2):
         pass

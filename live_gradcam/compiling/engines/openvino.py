@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 #: More than the names of a program's arguments and results take, in bytes.
 _LONGEST_LINE = 1 << 16
+_ONE_CORE = threading.Lock()
 
 
 class OpenVino:
@@ -33,10 +35,8 @@ class OpenVino:
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""
-        model = openvino_model(traced)
-        import openvino
-
-        return _Compiled(openvino.compile_model(model, "CPU", _settings(precision)), names, traced.structured_outputs)
+        model = core().compile_model(openvino_model(traced), "CPU", _settings(precision))
+        return _Compiled(model, names, traced.structured_outputs)
 
     def program_of(self, compiled: CompiledFunction) -> bytes:
         """See `KeepsFunctions`: a line with the names of arguments and results, and what OpenVINO gives."""
@@ -49,10 +49,9 @@ class OpenVino:
 
     def restore(self, program: memoryview, precision: Precision) -> CompiledFunction:
         """See `KeepsFunctions`."""
-        openvino = _openvino()
         line = bytes(program[:_LONGEST_LINE]).partition(b"\n")[0]
         names = json.loads(line)
-        model = openvino.Core().import_model(io.BytesIO(program[len(line) + 1 :]), "CPU", _settings(precision))
+        model = core().import_model(io.BytesIO(program[len(line) + 1 :]), "CPU", _settings(precision))
         return _Compiled(model, names["arguments"], names["results"])
 
 
@@ -94,6 +93,22 @@ def _openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def core() -> Any:
+    """The one `openvino.Core` of this process, which lives as long as the process.
+
+    The plugin of each gives the thread that loads it a stack for signals (`sigaltstack`) and unmaps it when it goes.
+    With several of them, or where another thread drops one, a thread is left with a stack that is gone, and Ctrl-C
+    ends the process with a segmentation fault.
+    """
+    with _ONE_CORE:
+        return _make_core()
+
+
+@functools.cache
+def _make_core() -> Any:
+    return _openvino().Core()
 
 
 def openvino_model(traced: Any) -> Any:

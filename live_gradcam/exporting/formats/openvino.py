@@ -34,9 +34,9 @@ import openvino
 
     def run(self, path: Path, pixels: np.ndarray) -> np.ndarray:
         """See `ExportFormat`. In 32 bits: a processor may be faster, and less exact, in 16."""
-        import openvino
+        from live_gradcam.compiling.engines.openvino import core
 
-        compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         (numbers,) = compiled(pixels).values()
         return numbers
 
