@@ -160,17 +160,21 @@ class OnePass:
         values = run(path.after, before)
         logits = self.logits(values)
         last = self._last_product(logits)
-        reads_point = last is not None and last.input is before.get(path.point)
-        if path.takes_rows and self.maps > 1 and not reads_point:
+        from_point = last if last is not None and last.input is before.get(path.point) else None
+        if path.takes_rows and self.maps > 1 and from_point is None:
             return self._gradients_in_rows(path, before, target_classes, contrast_classes)
         whole = self._whole(logits)
         targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
+        if self._takes_means and from_point is not None:
+            in_rows = from_point.gradient(*(tf.reshape(classes, [-1]) for classes in explained))
+            return _Head(values, whole, targets, {self.split.target: self._means_of_rows(in_rows, path)})
         layers = [path.point] if self._takes_means else list(self.split.targets)
         by = [values[layer] for layer in layers]
         rows = [self._gradients(by, logits, *(classes[:, k] for classes in explained)) for k in range(self.maps)]
         if self._takes_means:
-            return _Head(values, whole, targets, {self.split.target: self._means([row[0] for row in rows], path)})
+            means = [path.mean_gradient(tf.cast(gradient, tf.float32)) for (gradient,) in rows]
+            return _Head(values, whole, targets, {self.split.target: means})
         given = {layer: [self._as_map(layer, row[k]) for row in rows] for k, layer in enumerate(layers)}
         return _Head(values, whole, targets, given)
 
@@ -208,8 +212,7 @@ class OnePass:
         targets = chosen_classes(self.scoring.ranked(whole), target_classes)
         explained = self._of_tiles(targets), self._of_tiles(contrast_classes)
         (gradient,) = self._gradients([point], rows, *(tf.reshape(classes, [-1]) for classes in explained))
-        gradient = tf.reshape(gradient, [-1, self.maps, *gradient.shape[1:]])
-        given = {self.split.target: self._means(tf.unstack(gradient, axis=1), path)}
+        given = {self.split.target: self._means_of_rows(gradient, path)}
         made = {value for operation in path.after for value in operation.outputs}
         return _Head(values, whole, targets, given, {number: in_rows[number] for number in made})
 
@@ -221,8 +224,10 @@ class OnePass:
         """
         return self.method.asks_for == "mean gradient" and self.split.grids == (None,)
 
-    def _means(self, gradients: list[tf.Tensor], path: OffsetPath) -> list[tf.Tensor]:
-        return [path.mean_gradient(tf.cast(gradient, tf.float32)) for gradient in gradients]
+    def _means_of_rows(self, gradients: tf.Tensor, path: OffsetPath) -> list[tf.Tensor]:
+        """For each map the mean gradient (batch, 1, 1, channels), of gradients (batch · maps, …) by the point."""
+        means = path.mean_gradient(tf.cast(gradients, tf.float32))
+        return tf.unstack(tf.reshape(means, [-1, self.maps, *means.shape[1:]]), axis=1)
 
     def _as_map(self, layer: int, values: tf.Tensor) -> tf.Tensor:
         """A target layer's activations or gradients, float32 (batch, h, w, channels)."""
