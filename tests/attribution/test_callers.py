@@ -22,6 +22,7 @@ def explainer(**options: Any) -> Explainer:
     return Explainer(classifier_of(pooled_network("first", "last")), **{"maps": 1, "tune": "off", **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["graph", "onnxruntime", "xla"])
 @pytest.mark.parametrize("fit", ["stretch", "tiles"])
 def test_two_callers_get_the_answers_of_one_to_the_bit(engine: str, fit: str) -> None:
@@ -75,6 +76,7 @@ def test_callers_are_timed_for_what_is_explained_and_how(monkeypatch: pytest.Mon
     assert explain.trace_count == 2  # one for each size of batch
 
 
+@pytest.mark.slow
 def test_one_caller_where_others_may_not_call(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = Timed(monkeypatch)
     assert explainer(engine="graph", method="score-cam").fastest_callers(SIZE) == 1

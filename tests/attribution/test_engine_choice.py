@@ -115,6 +115,7 @@ def test_only_engines_that_are_installed_are_candidates(monkeypatch: pytest.Monk
 # --- what is chosen -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_fastest_is_taken_and_remembered_and_the_network_loaded_once(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +143,7 @@ def test_the_fastest_is_taken_and_remembered_and_the_network_loaded_once(
         assert known_engine(replace(options, **other)) is None  # which is timed by itself
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 @pytest.mark.parametrize("fastest", ["xla", "openvino"])
 def test_what_was_built_to_be_timed_is_used_and_kept_and_what_was_said_of_it_is_said_once(
@@ -180,6 +182,7 @@ def test_what_was_built_to_be_timed_is_used_and_kept_and_what_was_said_of_it_is_
     np.testing.assert_array_equal(answers[0].heatmaps, answers[1].heatmaps)
 
 
+@pytest.mark.slow
 def test_with_tensorflow_alone_nothing_is_timed(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,11 +219,13 @@ def test_nothing_is_timed_that_cannot_be_remembered(options: SessionOptions, mon
     assert (chosen.way.engine, chosen.why) == ("xla", "a choice for this network cannot be remembered")
 
 
+@pytest.mark.slow
 def test_a_model_of_a_program_runs_by_the_usual_engine(options: SessionOptions, timings: Timings) -> None:
     session = start_session(replace(options, model=keras.saving.load_model(options.model)))
     assert (session.engine, timings.timed) == ("xla", [])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_what_was_timed_before_is_used_where_nothing_new_is_to_be(options: SessionOptions, timings: Timings) -> None:
     start_session(options)
@@ -228,6 +233,7 @@ def test_what_was_timed_before_is_used_where_nothing_new_is_to_be(options: Sessi
     assert known_engine(replace(options, tune="full")) is None
 
 
+@pytest.mark.slow
 def test_an_engine_that_differs_or_fails_is_left_out_with_a_line_that_is_said_once(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -273,6 +279,7 @@ def test_of_engines_that_take_as_long_the_one_that_keeps_programs_is_taken(milli
     assert best_of({Way(name, "f32"): taken for name, taken in milliseconds.items()}) == Way(best, "f32")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_what_is_taught_takes_an_engine_that_takes_a_new_head(options: SessionOptions, timings: Timings) -> None:
     from live_gradcam.fitting.taught_session import start_teaching, teachable
@@ -286,6 +293,7 @@ def test_what_is_taught_takes_an_engine_that_takes_a_new_head(options: SessionOp
 # --- a busy machine -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_a_choice_that_was_disturbed_is_made_again_when_all_is_quiet(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch
@@ -302,6 +310,7 @@ def test_a_choice_that_was_disturbed_is_made_again_when_all_is_quiet(
     assert known_engine(options) == chosen
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_a_machine_that_is_never_quiet_times_a_few_times(options: SessionOptions, timings: Timings) -> None:
     timings.spread = 1.5
@@ -322,6 +331,7 @@ def test_times_on_a_busy_machine_are_not_sure(monkeypatch: pytest.MonkeyPatch) -
     assert not runtime.is_busy()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_a_choice_that_is_damaged_or_not_installed_any_more_is_made_again(
     options: SessionOptions, timings: Timings
@@ -379,6 +389,7 @@ def test_engines_are_timed_in_turn_with_new_frames_and_for_a_bounded_time(monkey
 # --- precision ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_bf16_takes_the_engine_that_gains_by_it(
     options: SessionOptions, timings: Timings, caplog: pytest.LogCaptureFixture
@@ -389,6 +400,7 @@ def test_bf16_takes_the_engine_that_gains_by_it(
     assert not any("bf16" in message for message in caplog.messages)
 
 
+@pytest.mark.slow
 def test_with_tensorflow_alone_bf16_is_timed_and_that_it_gains_nothing_is_said_at_every_start(
     options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -455,6 +467,7 @@ def test_auto_is_f32_with_a_line_where_nothing_can_be_compared(
     assert (chosen.way, chosen.notice) == (way, f"the precision is f32, not bf16: {why}")
 
 
+@pytest.mark.slow
 def test_auto_of_an_engine_that_was_asked_for_stays_with_it_and_compares_its_answers(
     options: SessionOptions, timings: Timings
 ) -> None:

@@ -27,6 +27,7 @@ def as_keras_says(classifier: Classifier, layer: str, *frames: np.ndarray) -> np
     return np.asarray(model(tf.constant(np.stack(frames)[..., ::-1] / 255, tf.float32), training=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "maps"), [("grad-cam", 1), ("grad-cam", 3), ("layercam", 3), ("eigen-cam", 1), ("recipro-cam", 3)]
 )
@@ -39,6 +40,7 @@ def test_features_are_what_the_last_dense_layer_reads(method: str, maps: int) ->
     np.testing.assert_allclose([one.features for one in found], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["early", "early,late"])
 def test_they_do_not_depend_on_the_target_layer(layer: str) -> None:
     classifier = classifier_of(pooled())
@@ -46,6 +48,7 @@ def test_they_do_not_depend_on_the_target_layer(layer: str) -> None:
     np.testing.assert_allclose(explanation.features, as_keras_says(classifier, "pool", FRAME)[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_of_tiles_they_are_the_mean() -> None:
     classifier = classifier_of(pooled())
     tiled = Explainer(classifier, fit="tiles", tiles=2, features=True)

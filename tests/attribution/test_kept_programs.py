@@ -88,6 +88,7 @@ def files_of(session: Session) -> Sequence[str]:
 # --- the same answers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -117,6 +118,7 @@ def test_a_second_start_loads_nothing_and_answers_the_same(
     assert loads == []
 
 
+@pytest.mark.slow
 def test_threads_that_need_a_function_at_the_same_time_restore_it_once(
     options: SessionOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ def test_threads_that_need_a_function_at_the_same_time_restore_it_once(
     assert restored == ["f32"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -167,6 +170,7 @@ def test_a_second_start_with_xla_traces_nothing_and_answers_the_same(
     np.testing.assert_allclose(answers[0].logits, plain.logits, atol=3e-2 if "precision" in changes else 1e-5)
 
 
+@pytest.mark.slow
 def test_with_xla_what_is_missing_is_built_then(options: SessionOptions, loads: list[str]) -> None:
     options = replace(options, engine="xla")
     start_session(options)
@@ -180,6 +184,7 @@ def test_with_xla_what_is_missing_is_built_then(options: SessionOptions, loads: 
     assert loads == []
 
 
+@pytest.mark.slow
 def test_what_was_not_timed_for_lack_of_time_is_not_kept(
     options: SessionOptions, loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +199,7 @@ def test_what_was_not_timed_for_lack_of_time_is_not_kept(
     assert len(loads) == 3
 
 
+@pytest.mark.slow
 def test_a_network_by_name_with_everyday_names(loads: list[str], chelsea: np.ndarray) -> None:
     options = SessionOptions("efficientnet-lite0", engine="openvino", names="everyday", classes=("cat>dog",), maps=2)
     answer = start_session(options).explain(chelsea)
@@ -205,6 +211,7 @@ def test_a_network_by_name_with_everyday_names(loads: list[str], chelsea: np.nda
     assert loads == []
 
 
+@pytest.mark.slow
 def test_a_class_that_is_asked_for_later_needs_no_new_program(options: SessionOptions, loads: list[str]) -> None:
     start_session(options)
     loads.clear()
@@ -213,6 +220,7 @@ def test_a_class_that_is_asked_for_later_needs_no_new_program(options: SessionOp
     assert loads == []
 
 
+@pytest.mark.slow
 def test_a_live_run_finds_its_fit_again(options: SessionOptions, loads: list[str]) -> None:
     options = replace(options, fit="auto", is_live=True)
     look = lambda: Stream((90, 160), 30.0)  # noqa: E731
@@ -225,6 +233,7 @@ def test_a_live_run_finds_its_fit_again(options: SessionOptions, loads: list[str
     assert loads == []
 
 
+@pytest.mark.slow
 def test_a_method_that_was_switched_to_is_there_the_next_time(options: SessionOptions, loads: list[str]) -> None:
     first = start_session(options).variant(method="hirescam", layer="early")
     answer = first.explain(FRAME)
@@ -237,6 +246,7 @@ def test_a_method_that_was_switched_to_is_there_the_next_time(options: SessionOp
 # --- what was not built before ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_built_then(options: SessionOptions, loads: list[str]) -> None:
     start_session(options)
     loads.clear()
@@ -250,6 +260,7 @@ def test_what_is_missing_is_built_then(options: SessionOptions, loads: list[str]
     assert session.plan.options == session.outline.options
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_not_compiled_before_is_compiled(options: SessionOptions) -> None:
     alone = start_session(options).explain(FRAME)
     pair = start_session(options).explainer.explain_batch([FRAME, FRAME[::-1]])
@@ -259,6 +270,7 @@ def test_a_batch_that_was_not_compiled_before_is_compiled(options: SessionOption
         assert_same(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"method": "score-cam"}, {"fit": "native"}, {"engine": "graph"}], ids=lambda changes: str(changes)
 )
@@ -274,6 +286,7 @@ def test_a_model_in_memory_and_random_weights_are_not_kept(options: SessionOptio
     assert list(KeptFiles().files()) == []
 
 
+@pytest.mark.slow
 def test_pixels_that_are_a_guess_are_compared_at_each_start(
     options: SessionOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -288,6 +301,7 @@ def test_pixels_that_are_a_guess_are_compared_at_each_start(
     assert list(KeptFiles().files()) == []
 
 
+@pytest.mark.slow
 def test_what_was_said_is_said_again(
     options: SessionOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture, loads: list[str]
 ) -> None:
@@ -305,6 +319,7 @@ def test_what_was_said_is_said_again(
 # --- what has changed ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_model_of_the_same_name_size_and_time_is_another(options: SessionOptions, loads: list[str]) -> None:
     first = start_session(options).explain(FRAME)
     path = Path(options.model)
@@ -321,6 +336,7 @@ def test_another_model_of_the_same_name_size_and_time_is_another(options: Sessio
     np.testing.assert_allclose(second.logits, expected.logits, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["labels.txt", "toy.labels.txt", "class_indices.json"])
 def test_other_labels_beside_the_model_are_read(options: SessionOptions, tmp_path: Path, name: str) -> None:
     options = replace(options, labels=None)
@@ -358,6 +374,7 @@ def _replace_by_another(path: Path) -> None:
     path.write_bytes(others[0].read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "damage"), [("network", _flip), ("outline", _cut), ("program", _replace_by_another)])
 def test_an_entry_that_is_damaged_is_built_again_and_says_nothing(
     options: SessionOptions, caplog: pytest.LogCaptureFixture, loads: list[str], kind: str, damage
@@ -375,6 +392,7 @@ def test_an_entry_that_is_damaged_is_built_again_and_says_nothing(
     assert len(loads) == 1  # it is whole again
 
 
+@pytest.mark.slow
 def test_a_whole_entry_that_says_nonsense_is_built_again(options: SessionOptions, loads: list[str]) -> None:
     answer = start_session(options).explain(FRAME)
     for kind, nonsense in (("network", b"[]"), ("outline", b'{"name": 3}'), ("program", b"{}\nno program")):
@@ -385,6 +403,7 @@ def test_a_whole_entry_that_says_nonsense_is_built_again(options: SessionOptions
         assert len(loads) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_fails_nothing(options: SessionOptions, tmp_path: Path) -> None:
     (tmp_path / "cache" / "live-gradcam").mkdir(parents=True)
     programs_folder().write_text("a file in the folder's place")

@@ -113,6 +113,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maps", [1, 3])
 @pytest.mark.parametrize("method", ["grad-cam", "hirescam"])
 @pytest.mark.parametrize("network", NETWORKS)

@@ -280,6 +280,7 @@ def test_eigen_cam_is_of_no_class() -> None:
 # --- pictures and files -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ablation_cam_is_the_share_of_the_score_that_goes_with_a_channel() -> None:
     model = two_dense_layers()
     explanation = Explainer(classifier_of(model), method="ablation-cam", maps=5, engine="graph")(FRAME)

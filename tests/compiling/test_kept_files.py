@@ -123,6 +123,7 @@ def test_a_disk_that_is_full_keeps_nothing_and_leaves_nothing_behind(kept: KeptF
     assert list((tmp_path / "kept").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_several_that_write_and_read_at_once_see_whole_files(kept: KeptFiles) -> None:
     contents = {bytes([number]) * 50_000 for number in range(4)}
     done = threading.Event()

@@ -92,6 +92,7 @@ def test_a_damaged_memory_is_timed_again(tmp_path: Path, content: str) -> None:
     assert tuner.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     tuner = Tuner("auto", tmp_path / "file")

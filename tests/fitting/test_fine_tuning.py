@@ -127,6 +127,7 @@ def test_the_command_says_by_what_it_was_measured(tuned: Fitted, capsys: pytest.
     assert lines[place + 1].startswith("val decided when training stopped, so its score is a little too good.")
 
 
+@pytest.mark.slow
 def test_every_fold_is_tested_by_blocks_that_never_saw_it(
     folder: Path, model: keras.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

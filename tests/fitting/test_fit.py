@@ -309,6 +309,7 @@ def test_files_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         check_model_path(tmp_path / "x.keras", overwrite=False)
 
 
+@pytest.mark.slow
 def test_features_are_computed_again_where_a_file_that_the_network_is_made_with_has_changed(
     folder: Path, model: keras.Model, tmp_path: Path
 ) -> None:

@@ -236,6 +236,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Teacher, Path]:
     return teacher, teacher.save(tmp_path_factory.mktemp("saved") / "colours.keras")
 
 
+@pytest.mark.slow
 def test_the_file_is_plain_keras_whose_map_is_gradient_tapes(saved: tuple[Teacher, Path]) -> None:
     teacher, path = saved
     model = keras.models.load_model(path)

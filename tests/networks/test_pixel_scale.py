@@ -134,6 +134,7 @@ def test_the_embedded_networks_own_weights_say_minus_one_to_one(lite0) -> None:
         stem.kernel.assign(kernel)
 
 
+@pytest.mark.slow
 def test_statistics_that_fit_no_scale_are_said_to(tmp_path: Path, caplog) -> None:
     model = trained(small(), "unit")
     for layer in model.layers:
@@ -259,6 +260,7 @@ class CountedPixels(np.ndarray):
         return super().std(*arguments, **options)
 
 
+@pytest.mark.slow
 def test_a_guess_holds_up_no_stream(tmp_path: Path, monkeypatch) -> None:
     begun, may_end, compare, threads = threading.Event(), threading.Event(), other_pixels.best_class_with, []
 
@@ -306,6 +308,7 @@ def saved_in(folder: Path, model: keras.Model) -> Path:
     return folder / "model.keras"
 
 
+@pytest.mark.slow
 def test_absurd_scores_are_said(tmp_path: Path, caplog) -> None:
     model = small(norm=False)
     model.layers[-1].set_weights([10_000 * weight for weight in model.layers[-1].get_weights()])
@@ -338,6 +341,7 @@ def test_teachable_machines_export_is_known(tmp_path: Path, caplog) -> None:
     np.testing.assert_allclose(explanation.probabilities, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_labels_beside_a_model_are_taken_where_their_number_is_right(tmp_path: Path, caplog) -> None:
     small(layers.Rescaling(1 / 255)).save(tmp_path / "leaf.keras")
     (tmp_path / "labels.txt").write_text("a\nb\n")

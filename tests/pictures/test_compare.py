@@ -22,6 +22,7 @@ def session() -> Session:
     return Session(Explainer(classifier, maps=1, **QUICK), (), {})
 
 
+@pytest.mark.slow
 def test_each_map_is_that_of_its_method_layer_and_class(session: Session) -> None:
     compared = compare(
         FRAME,
@@ -54,6 +55,7 @@ def test_each_map_is_that_of_its_method_layer_and_class(session: Session) -> Non
     assert [one["layer"] for one in compared.to_json()] == table["layer"].tolist()
 
 
+@pytest.mark.slow
 def test_one_thing_that_differs_is_named_alone_and_wraps(session: Session) -> None:
     compared = compare(FRAME, methods=["grad-cam", "hirescam", "layercam", "elementwise", "cam"], session=session)
     assert compared.columns == 4

@@ -182,6 +182,7 @@ def masked_frame(message: bytes) -> bytes:
     return b"\x82\xfe" + struct.pack(">H", len(message)) + bytes(4) + message
 
 
+@pytest.mark.slow
 def test_who_never_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "_PATIENCE_SECONDS", 1.0)
     monkeypatch.setattr(listening, "_SEND_BUFFER_BYTES", 4096)

@@ -374,6 +374,7 @@ def test_a_server_that_keeps_nothing_says_so() -> None:
         assert server.ask("/stream.mjpg")[0] == 404
 
 
+@pytest.mark.slow
 def test_the_page_is_there_before_the_network() -> None:
     with running_server(worker=FakeWorker(starting=1.0)) as server, server.client() as client:
         client.until("starting")

@@ -95,6 +95,7 @@ def test_frames_of_a_lost_worker_are_answered(pair: RunningServer) -> None:
         assert client.explained(30).facts["pinned"] == 5
 
 
+@pytest.mark.slow
 def test_the_only_worker_is_started_again() -> None:
     with running_server() as server, server.client() as client:
         first = process_of(client)
@@ -106,6 +107,7 @@ def test_the_only_worker_is_started_again() -> None:
         assert client.explained(44).facts["pinned"] == 4
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_ready_takes_its_share() -> None:
     """Viewers who come while the first worker starts are not all left to it."""
     with running_server(workers=2) as server, ExitStack() as stack:

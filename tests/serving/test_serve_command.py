@@ -71,6 +71,7 @@ def test_a_person_serves_and_stops(serving: subprocess.Popen[str]) -> None:
     assert serving.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_name_is_refused_at_once() -> None:
     finished = run("serve", "--view", "overly")
     assert finished.code == 2

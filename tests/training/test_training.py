@@ -82,6 +82,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     return Watched(train(callback), callback, maps, weights, folder)
 
 
+@pytest.mark.slow
 def test_the_training_comes_to_the_same_bit_for_bit(watched: Watched) -> None:
     plain, trained = train(), watched.trained
     for one, other in zip(

@@ -48,6 +48,7 @@ def options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SessionOptions:
     return options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["auto", "xla"])
 def test_what_is_taught_after_a_second_start_is_what_a_first_start_gives(
     options: SessionOptions, monkeypatch: pytest.MonkeyPatch, engine: str

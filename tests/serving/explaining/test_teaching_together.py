@@ -46,6 +46,7 @@ def room(model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[School]:
     room.worker.stop()
 
 
+@pytest.mark.slow
 def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: School) -> None:
     for viewer in ("one", "two", "other"):
         room.open(viewer)
@@ -257,6 +258,7 @@ def test_a_teacher_of_the_same_network_shares_what_is_compiled_and_nothing_else(
         assert not (bias == kernel).all()
 
 
+@pytest.mark.slow
 def test_another_layer_is_compiled_of_a_network_with_a_head_of_its_own() -> None:
     """What is compiled is compared with the network: a head that is swapped meanwhile would be taken for a mistake."""
     teacher = Teacher(classifier_of(pooled_network("early", "late")))

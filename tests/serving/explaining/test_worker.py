@@ -266,6 +266,7 @@ def test_a_clock_that_says_nothing_that_can_be_does_no_harm(worker: Worker, time
         assert sum(one["probability"] for one in explanation["predictions"]) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_method_is_compiled_behind_and_only_its_viewer_gets_it(worker: Worker) -> None:
     jpeg = picture()
     reply = worker.command("one", "method", "hirescam")
@@ -399,6 +400,7 @@ def test_frames_of_another_shape_wait_for_nobody_and_nobody_for_them(worker: Wor
     assert given.facts["explanation"]["region"] == [0, 0, 200, 200]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_compiled_for_frames_of_another_shape_is_told_and_waited_for_no_more(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
