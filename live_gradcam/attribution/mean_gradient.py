@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from live_gradcam.compiling.affine import Affine, AffineCall, affine_of, kind_of
+from live_gradcam.compiling.affine import Affine, AffineCall, affine_of, is_of, kind_of
 from live_gradcam.compiling.products import call_of
 from live_gradcam.networks.graph import Network, Operation, Shape
 from live_gradcam.networks.outputs import activation_of, only_moves_numbers
@@ -74,9 +74,7 @@ def offset_path(network: Network, split: SplitNetwork) -> OffsetPath:
     """Follow an offset of the target layer's channels into the head."""
     places = _places(network.shapes[split.target])
     chain = _chain(split)
-    passed = list(
-        takewhile(lambda operation: isinstance(operation.layer, (*_OFFSETS_PASS, keras.layers.Flatten)), chain)
-    )
+    passed = list(takewhile(lambda operation: is_of(operation.layer, *_OFFSETS_PASS, keras.layers.Flatten), chain))
     flattening = next((operation for operation in passed if _flattens_places(network, operation)), None)
     if flattening is not None:
         dense = chain[len(passed)] if len(passed) < len(chain) else None

@@ -97,14 +97,19 @@ def affine_of(layer: Any) -> Affine | None:
 def is_plain(layer: Any, *kinds: type) -> bool:
     """Whether a layer computes what its class says, from its weights as they are: in float32, NHWC, and nothing added.
 
-    Not so a subclass, or a layer that is quantized (its kernel is of another scale), has a LoRA update or a `call` of
-    its own: these are run by their own call.
+    Not so a layer that is quantized (its kernel is of another scale), has a LoRA update, or is none for `is_of`:
+    these are run by their own call.
     """
-    if type(layer) not in kinds or "call" in vars(layer):
+    if not is_of(layer, *kinds):
         return False
     plain_numbers = layer.dtype_policy.name == "float32" and getattr(layer, "quantization_mode", None) is None
-    changed = getattr(layer, "lora_enabled", False) or getattr(layer, "data_format", None) == "channels_first"
-    return plain_numbers and not changed
+    return plain_numbers and not getattr(layer, "lora_enabled", False)
+
+
+def is_of(layer: Any, *kinds: type) -> bool:
+    """Whether a layer does what one of these Keras classes says, of NHWC: no subclass, and no `call` of its own."""
+    is_kind = type(layer) in kinds and "call" not in vars(layer)
+    return is_kind and getattr(layer, "data_format", None) != "channels_first"
 
 
 def bias_of(layer: Any, outputs: int) -> np.ndarray:

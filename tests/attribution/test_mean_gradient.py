@@ -39,6 +39,26 @@ def dense(units: int, activation: str | None = None) -> layers.Dense:
     return layers.Dense(units, activation, kernel_initializer="random_normal", bias_initializer="random_normal")
 
 
+class Softest(layers.GlobalAveragePooling2D):
+    """Generalised mean pooling: a layer that is no mean, of a class that is one."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean((tf.nn.relu(inputs) + 0.1) ** 3, axis=(1, 2)) ** (1 / 3)
+
+
+class Squares(layers.AveragePooling2D):
+    """Pools squares."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return super().call(inputs**2)
+
+
+def of_its_own(layer: keras.Layer, call: Callable[[tf.Tensor], tf.Tensor]) -> keras.Layer:
+    """A layer with a `call` that replaces its class's."""
+    layer.call = call
+    return layer
+
+
 HEADS: dict[str, tuple[Head, tuple[int, ...]]] = {
     # the head, and the shape of what is differentiated by
     "global average": (lambda x: dense(4)(layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))), (5,)),
@@ -65,6 +85,24 @@ HEADS: dict[str, tuple[Head, tuple[int, ...]]] = {
     ),
     "two ways": (lambda x: dense(4)(layers.GlobalAveragePooling2D()(layers.Add()([x, layers.ReLU()(-x)]))), (*SIZE, 5)),
     "a flattening that is scaled": (lambda x: dense(4)(layers.Rescaling(2.0)(layers.Flatten()(x))), (*SIZE, 5)),
+    "a pooling of a subclass": (lambda x: dense(4)(Softest()(x)), (*SIZE, 5)),
+    "a pooling of a subclass, then a mean": (
+        lambda x: dense(4)(layers.GlobalAveragePooling2D()(Squares(2)(x))),
+        (*SIZE, 5),
+    ),
+    "a pooling with a call of its own": (
+        lambda x: dense(4)(of_its_own(layers.GlobalAveragePooling2D(), lambda x: tf.reduce_mean(x**2, axis=(1, 2)))(x)),
+        (*SIZE, 5),
+    ),
+    "a flattening in another order": (lambda x: dense(4)(layers.Flatten(data_format="channels_first")(x)), (*SIZE, 5)),
+    "a mean over other axes": (
+        lambda x: dense(4)(layers.GlobalAveragePooling2D(data_format="channels_first")(x)),
+        (*SIZE, 5),
+    ),
+    "a maximum over other axes": (
+        lambda x: dense(4)(layers.Flatten()(layers.MaxPooling2D(data_format="channels_first")(x))),
+        (*SIZE, 5),
+    ),
 }
 
 
