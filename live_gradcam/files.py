@@ -55,6 +55,15 @@ def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> 
     return path
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What a file or folder is, whatever its name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")

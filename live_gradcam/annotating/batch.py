@@ -12,6 +12,7 @@ from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.report import AnnotateSummary, Result
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.flow.stopping import StopRequest
+from live_gradcam.sources.times import frames_in_words
 
 #: What just happened: the network begins to start; it has started; a recording is a bit further; one is over.
 Stage = Literal["starting", "started", "annotating", "over"]
@@ -51,7 +52,7 @@ class Progress:
 
     def in_words(self, elapsed: float) -> list[str]:
         """How far the recording is after so many seconds of work: frames, their rate, and how long it will take yet."""
-        words = [f"{self.frames} frames", f"{self.rate(elapsed):.1f} FPS"]
+        words = [frames_in_words(self.frames), f"{self.rate(elapsed):.1f} FPS"]
         return words + ([f"{elapsed / self.share - elapsed:.0f} s to go"] if self.share else [])
 
 

@@ -48,7 +48,8 @@ class Provenance:
             source: the recording.
             options: from `made_with`.
         """
-        return Provenance(version("live-gradcam"), source.name, _fingerprint(source), options)
+        name = source.name.encode("utf-8", "backslashreplace").decode()  # one that is no UTF-8 has surrogates
+        return Provenance(version("live-gradcam"), name, _fingerprint(source), options)
 
     def text(self, *, complete: bool) -> str:
         """As it is written into a file, which is complete or was cut short."""

@@ -10,6 +10,7 @@ from live_gradcam.errors import LiveGradcamError
 from live_gradcam.listings import html_table
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.loss import Loss
+from live_gradcam.sources.times import frames_in_words
 
 #: Of the report's JSON. New fields may come under the same number.
 SCHEMA = 1
@@ -187,7 +188,7 @@ class Report:
         for result in self.results:
             frames, fps, notes = "", "", list(result.notes)
             if result.summary is not None:
-                frames, fps = f"{result.summary.frames} frames", f"{result.summary.fps:.1f} per second"
+                frames, fps = frames_in_words(result.summary.frames), f"{result.summary.fps:.1f} per second"
             notes += [str(what) for what in (result.damage, result.error) if what is not None]
             rows.append((str(result.job.source), str(result.job.output), result.status, frames, fps, "; ".join(notes)))
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections import deque
@@ -25,6 +26,9 @@ from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.files import writing
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.loss import Loss
+
+#: What a part is called.
+_PART = re.compile(r"\d{6}\.\w+")
 
 
 class NotCutError(Exception):
@@ -67,6 +71,7 @@ class SegmentedRecording:
         with open_recording(job.source, options) as reader:
             self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
         self._folder = job.output.with_name(f"{job.output.name}.parts")
+        _check_that_it_has_only_parts(self._folder)
         self._sidecars = OpenSidecars(job, options)
         self._sidecars.open()
         try:
@@ -208,3 +213,16 @@ class SegmentedRecording:
         """Remove what was written."""
         self._sidecars.discard()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _check_that_it_has_only_parts(folder: Path) -> None:
+    """Make sure that a folder is not there, or has nothing but what an earlier run left that was killed.
+
+    Raises:
+        OutputError: it has other files, or cannot be read.
+    """
+    with writing(folder):
+        if folder.exists() and not all(_PART.fullmatch(path.name) for path in folder.iterdir()):
+            raise OutputError(
+                f"{folder} has files of your own, and parts of the video are written there: choose another name with -o"
+            )

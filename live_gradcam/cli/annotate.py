@@ -35,7 +35,7 @@ from live_gradcam.cli.terminal import (
     write_json,
 )
 from live_gradcam.errors import UsageError
-from live_gradcam.sources.times import parse_rate, parse_time
+from live_gradcam.sources.times import frames_in_words, parse_rate, parse_time
 
 if TYPE_CHECKING:
     from live_gradcam.annotating.batch import Progress
@@ -199,7 +199,7 @@ def _print_result(result: "Result", *, quiet: bool) -> None:
         if summary is None:
             print(f"{output} is done already")
         else:
-            print(f"{output}: {summary.frames} frames in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
+            print(f"{output}: {frames_in_words(summary.frames)} in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
     for note in result.notes:
         complain(note)
     if result.damage is not None:

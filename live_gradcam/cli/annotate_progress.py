@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from live_gradcam.sources.times import frames_in_words
+
 if TYPE_CHECKING:
     from live_gradcam.annotating.batch import Progress
 
@@ -77,7 +79,7 @@ class AnnotateProgress:
             self._total = self._bars.add_task("all", total=progress.recordings, note="")
         if source not in self._tasks:
             self._tasks[source] = self._bars.add_task(source.name, total=progress.of_seconds, note="")
-        note = f"{progress.frames} frames  {progress.rate(seconds):.1f} FPS"
+        note = f"{frames_in_words(progress.frames)}  {progress.rate(seconds):.1f} FPS"
         self._bars.update(self._tasks[source], completed=progress.seconds, note=note)
         if self._total is not None:
             self._shares[source] = progress.share or 0.0

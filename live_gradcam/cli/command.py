@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -48,6 +50,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 _log.warning("%s", line)
             _check_names(flags, values)
             _refuse_addresses(function.__name__, flags, values)
+            _refuse_json_in_place_of_another(flags, values)
             _call(function, values)
 
     for_typer = [_for_typer(flag) for flag in flags.values()]
@@ -164,16 +167,46 @@ def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values:
             )
 
 
+def _refuse_json_in_place_of_another(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
+    """Make sure that the file of `--json` is no other file that is named: it is written last, and would replace it."""
+    json_path = values.get("json_path")
+    if json_path is None or str(json_path) == "-":
+        return
+    for name, value in values.items():
+        for path in value if isinstance(value, list) else [value]:
+            if name == "json_path" or not isinstance(path, Path) or not _is_same_file(path, json_path):
+                continue
+            other = next(iter(_spellings(flags[name])), "what is read")
+            raise UsageError(f"{json_path} is the file of --json and of {other} too: give another name")
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    from live_gradcam.files import identity
+
+    return path.absolute() == other.absolute() or (path.exists() and identity(path) == identity(other))
+
+
 def _is_of_another_package(address: str) -> bool:
     from live_gradcam.sources.opening import is_of_another_package
 
     return is_of_another_package(address)
 
 
+def _fault_of_stdout() -> OSError | None:
+    """Why stdout cannot be written, which nobody tries again then; None where it can."""
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error
+    return None
+
+
 @contextmanager
 def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
     try:
         yield
+        print(end="", flush=True)
     except LiveGradcamError as error:
         if debug:
             print_traceback()
@@ -186,6 +219,10 @@ def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             print_traceback()
+            raise typer.Exit(FAILED) from None
+        if isinstance(error, OSError) and (fault := _fault_of_stdout()) is not None:
+            if not isinstance(fault, BrokenPipeError):  # else who reads it has seen enough, as `head` has
+                complain(f"cannot write stdout: {fault.strerror}")
             raise typer.Exit(FAILED) from None
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         complain(f"unexpected {reason} (run it again with --debug for the details)")

@@ -16,6 +16,7 @@ from live_gradcam.annotating.batch import Progress
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.report import Report, Result
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.sources.times import frames_in_words
 
 _USUAL_SESSION, _USUAL_OPTIONS = SessionOptions(), AnnotateOptions()
 #: Seconds between two pictures of the bar.
@@ -217,7 +218,7 @@ def _line(result: Result) -> str:
     if summary is None:
         return f"{result.job.output}: it was done before"
     end = ", stopped early" if summary.stopped else ""
-    return f"{result.job.output}: {summary.frames} frames, {summary.fps:.1f} FPS{end}"
+    return f"{result.job.output}: {frames_in_words(summary.frames)}, {summary.fps:.1f} FPS{end}"
 
 
 def _played(path: Path, embed: bool | None) -> str:

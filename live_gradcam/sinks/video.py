@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -110,16 +111,16 @@ class _OpenVideo(VideoWriter):
 
     def _say(self, statement: str) -> None:
         """Write the file again, as it is but for the statement."""
-        finished = self.path.with_name(f"{self.path.name}.cut")
-        os.replace(part_path(self.path), finished)
+        aside = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.", suffix=".cut", dir=self.path.absolute().parent))
+        finished = aside / self.path.name
         try:
+            os.replace(part_path(self.path), finished)
             with VideoReader(finished) as reader:
                 extras = replace(_with(self._extras, statement), shift=Fraction(0))
                 companion = Companion(reader)
                 join([finished], self.path, time_base=self._pictures.time_base, companion=companion, extras=extras)
         finally:
-            with suppress(OSError):
-                finished.unlink()
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 #: Nothing is said of the machine: parts of several fit together.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from live_gradcam.sources.times import frames_in_words
+
 #: Seconds. A longer step forward is none that a recording makes: somebody has set its clock.
 LONGEST_PAUSE = Fraction(3600)
 _REORDERED_FRAMES = 16  # the most that H.264 holds back, so the furthest that a damaged one can come too late
@@ -32,7 +34,7 @@ class ClockFaults:
             places = "once" if self.jumps == 1 else f"{self.jumps} times"
             parts.append(f"its clock jumps {places}")
         if self.standing:
-            frames = "1 frame" if self.standing == 1 else f"{self.standing} frames"
+            frames = frames_in_words(self.standing)
             parts.append(f"its clock stands still for {frames}")
         return " and ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Times and frame rates as people write them, as exact numbers."""
+"""Times, frame rates and numbers of frames as people write them."""
 
 from __future__ import annotations
 
@@ -50,3 +50,8 @@ def parse_rate(value: str | float | Fraction, flag: str) -> Fraction:
     if not 0 < rate <= _HIGHEST_RATE:
         raise UsageError(f"{flag} {str(value)!r} is not a frame rate: give a number such as 25, 29.97 or 30000/1001")
     return rate
+
+
+def frames_in_words(count: int) -> str:
+    """A number of frames: "1 frame", "25 frames"."""
+    return "1 frame" if count == 1 else f"{count} frames"

@@ -210,6 +210,24 @@ def test_a_span_without_frames_with_two_workers(tmp_path: Path) -> None:
     assert (finished.code, os.listdir(out)) == (1, [])
 
 
+def test_what_is_where_the_parts_of_two_workers_go(tmp_path: Path) -> None:
+    """Parts of a run that was killed are removed; all else is kept, and the recording is not begun."""
+    source = make_source(tmp_path / "in.mp4")
+    parts = tmp_path / "out.mp4.parts"
+    parts.mkdir()
+    (parts / "000000.mp4").write_text("of a run that was killed")
+    (parts / "keep.txt").write_text("precious")
+    refused = finish(start_fake(*arguments(source, tmp_path, "--workers", 2)))
+    assert (refused.code, len(complaints(refused))) == (1, 1), refused.err
+    assert "out.mp4.parts has files of your own" in refused.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mp4.parts"]
+    assert (parts / "keep.txt").read_text() == "precious"
+    (parts / "keep.txt").unlink()
+    done = finish(start_fake(*arguments(source, tmp_path, "--workers", 2)))
+    assert done.code == 0, done.err
+    assert not parts.exists()
+
+
 def test_an_engine_that_does_not_start_in_two_workers(tmp_path: Path) -> None:
     source, out = make_source(tmp_path / "in.mp4", 50), tmp_path / "out"
     finished = finish(start_fake("annotate", source, "-o", out / "x.mp4", "--input-size", 64, "--workers", 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -482,6 +483,81 @@ def test_a_video_is_not_annotated_onto_itself(here, tmp_path: Path) -> None:
     before = video.read_bytes()
     assert_one_line(here("annotate", video, "-o", video, "--overwrite"), 1, "is the source itself")
     assert video.read_bytes() == before
+
+
+def test_no_source_is_lost_to_an_output(here, picture: Path, tmp_path: Path) -> None:
+    video = tiny_video(tmp_path / "in.mp4", frames=2)
+    unfinished = video.rename(tmp_path / "out.mp4.part")  # as a browser calls what it has not all of
+    one, other = (tiny_video(tmp_path / name, frames=2) for name in ("x.mp4", "x-gradcam.mp4"))
+    sources = unfinished, one, other, picture
+    before = [path.read_bytes() for path in sources]
+    for arguments, words in (
+        (["annotate", unfinished, "-o", tmp_path / "out.mp4"], "out.mp4 is written there first"),
+        (["annotate", one, other, "-o", tmp_path, "--overwrite"], "x-gradcam.mp4 is another source"),
+        (["explain", picture, "-o", picture, "--overwrite"], "is a source: choose another name"),
+    ):
+        assert_one_line(here(*arguments), 1, words)
+    assert [path.read_bytes() for path in sources] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [
+        (["annotate", "in.mp4", "-o", "out.mp4", "--json", "out.mp4"], "--output"),
+        (["annotate", "in.mp4", "-o", "out.mp4", "--csv", "numbers", "--json", "./numbers"], "--csv"),
+        (["annotate", "in.mp4", "-o", "out.mp4", "--json", "in.mp4", "--overwrite"], "what is read"),
+        (["explain", "chelsea.png", "--json", "link.png", "--overwrite"], "what is read"),
+        (["live", "in.mp4", "--headless", "--record", "out.mp4", "--json", "out.mp4"], "--record"),
+    ],
+)
+def test_the_file_of_json_replaces_no_other(
+    here, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], other: str
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    tiny_video(Path("in.mp4"), frames=2)
+    os.link("chelsea.png", "link.png")
+    before = sorted(path.name for path in Path().iterdir())
+    assert_one_line(here(*arguments), 2, f"is the file of --json and of {other} too")
+    assert sorted(path.name for path in Path().iterdir()) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such names")
+def test_names_that_are_no_utf_8(here, picture: Path, tmp_path: Path, quick_network: list[str]) -> None:
+    """The next recording of a folder is annotated too, and what was written before is read as it was."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in (b"caf\xe9.mp4", b"good.mp4"):
+        tiny_video(folder / "new.mp4", frames=2).rename(folder / os.fsdecode(name))
+    arguments = "annotate", folder, "-o", tmp_path / "out", *quick_network, "--json", tmp_path / "report.json"
+    assert here(*arguments).code == 0
+    assert sorted(map(os.fsencode, os.listdir(tmp_path / "out"))) == [b"caf\xe9-gradcam.mp4", b"good-gradcam.mp4"]
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert [one["source"] for one in report["files"]] == [str(path) for path in sorted(folder.iterdir())]
+    again = here(*arguments, "--resume")
+    assert (again.code, again.err.count("\n")) == (0, 0), again.err
+    own = picture.rename(picture.parent / os.fsdecode(b"caf\xe9.png"))
+    explained = here("explain", own, "--json", tmp_path / "report.json", "--overwrite", *quick_network)
+    assert explained.code == 0, explained.err
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["image"] == str(own)
+
+
+def test_stdout_that_has_not_all_letters_stops_nothing() -> None:
+    finished = finish(start("models", PYTHONIOENCODING="ascii"))
+    assert (finished.code, finished.err) == (0, "")
+    assert "\\xd7" in finished.out  # 224 × 224
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_stdout_that_is_closed_or_full_is_no_traceback() -> None:
+    process = start("models")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert (process.stderr.read(), process.wait()) == ("", 1)
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "live_gradcam", "models"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    assert (done.stderr, done.returncode) == ("live-gradcam: cannot write stdout: No space left on device\n", 1)
 
 
 def test_a_folder_that_cannot_be_written(here, picture: Path, tmp_path: Path) -> None:
