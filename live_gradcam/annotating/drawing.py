@@ -36,13 +36,18 @@ class Drawing:
         if size != image.shape[:2]:
             image, explanation = resized(image, explanation, size)
         if self._options.layout == PANELS:
-            picture = three_panels(image, explanation, self._overlay, boxes=self._options.boxes.drawn)
-            draw_hud(picture, Hud(full_scale=shown.full_scale, names_classes=False), explanation, self._overlay)
-            return picture
+            maps = (explanation.of_map(k) for k in range(len(explanation.targets)))
+            return np.concatenate([self._panels(image, one, shown.full_scale) for one in maps])
         view = "grid" if len(explanation.targets) > 1 else self._options.layout
         if view == "side-by-side":  # in a file there is room for both at full size
             return np.hstack([image.copy(), self._in_view("overlay", image, explanation, shown.full_scale)])
         return self._in_view(view, image, explanation, shown.full_scale)
+
+    def _panels(self, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
+        """The three panels of one map."""
+        picture = three_panels(image, explanation, self._overlay, boxes=self._options.boxes.drawn)
+        draw_hud(picture, Hud(full_scale=full_scale, names_classes=False), explanation, self._overlay)
+        return picture
 
     def _in_view(self, view: str, image: np.ndarray, explanation: Explanation, full_scale: float) -> np.ndarray:
         boxes = self._options.boxes.drawn

@@ -167,7 +167,7 @@ def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
 
 def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
     text_size, lines = text_size_for(image.shape[:2]), len(rows) + len(notes)
-    if image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
+    if not lines or image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
         return []
     text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (1.6 * lines + 2.1))))
     row, margin = round(1.6 * text_size), round(0.7 * text_size)

@@ -513,6 +513,22 @@ def test_layouts(tmp_path: Path, layout: str) -> None:
         assert archive["target"][1].tolist() == ([6, 7, 8, 9] if layout == "grid" else [6])
 
 
+def test_panels_of_several_classes(tmp_path: Path) -> None:
+    """A row for each, with its own map, under a line that is drawn as `explain` draws it."""
+    image = numbered(6, **WIDE)
+    source = make_video(tmp_path / "in.mp4", [image], codec_options={"crf": "1"})
+    engine = FakeEngine(targets=[7, 30])
+    annotated(source, tmp_path / "out.mp4", engine=engine, layout="panels", encoding=Encoding(crf=1))
+    (drawn,) = frames_of(tmp_path / "out.mp4")
+    (explanation,) = engine.explain_batch([image], 2)
+    expected = [three_panels(image, explanation.of_map(k), Overlay()) for k in range(2)]
+    assert drawn.shape == np.concatenate(expected).shape
+    for row, panels in zip(np.split(drawn, 2), expected, strict=True):
+        above_the_scale = slice(0, 200)
+        assert np.abs(row.astype(int) - panels)[above_the_scale].mean() < 4
+    assert np.abs(expected[0].astype(int) - expected[1])[:200].mean() > 4
+
+
 def test_a_grid_of_several_classes(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(4, **WIDE))
     engine = FakeEngine(targets=[7, 30])

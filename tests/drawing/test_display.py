@@ -620,3 +620,10 @@ def test_the_colour_map_and_its_weight_can_be_changed() -> None:
         overlay.next_colormap()
         seen.add(overlay.colormap)
     assert seen == set(COLORMAPS_TO_STEP_THROUGH) <= set(COLORMAPS)
+
+
+def test_nothing_is_darkened_where_nothing_is_said() -> None:
+    """As over panels, which have a title of their own."""
+    picture = np.full((240, 320, 3), 255, np.uint8)
+    draw_hud(picture, Hud(names_classes=False), None, Overlay())
+    assert (picture == 255).all()
