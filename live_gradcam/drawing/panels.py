@@ -11,7 +11,8 @@ from live_gradcam.drawing.text import put_text
 from live_gradcam.drawing.views import draw_boxes
 from live_gradcam.explanations.explanation import Explanation
 
-_SHORTEST_SIDE = 240
+#: What a small picture's shortest side is enlarged to, unless its longest becomes longer than this.
+_SHORTEST_SIDE, _LONGEST_SIDE = 240, 2048
 _GAP = 8
 
 
@@ -30,7 +31,7 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay, 
     panels = [overlay.blend(image, explanation), image, overlay.colours(explanation, image.shape[:2])]
     if boxes:
         draw_boxes(panels[0], explanation)
-    scale = _SHORTEST_SIDE / min(image.shape[:2])
+    scale = min(_SHORTEST_SIDE / min(image.shape[:2]), _LONGEST_SIDE / max(image.shape[:2]))
     if scale > 1:
         panels = [cv2.resize(panel, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for panel in panels]
     height, width = panels[0].shape[:2]

@@ -627,3 +627,11 @@ def test_nothing_is_darkened_where_nothing_is_said() -> None:
     picture = np.full((240, 320, 3), 255, np.uint8)
     draw_hud(picture, Hud(names_classes=False), None, Overlay())
     assert (picture == 255).all()
+
+
+@pytest.mark.parametrize(("size", "panel"), [((4, 3000), (4, 3000)), ((300, 2), (2048, 14)), ((60, 90), (240, 360))])
+def test_panels_of_a_long_and_narrow_picture_stay_small(size: tuple[int, int], panel: tuple[int, int]) -> None:
+    sheet = three_panels(np.zeros((*size, 3), np.uint8), explanation_of(np.ones((4, 4)), size), Overlay())
+    height, width = sheet.shape[:2]
+    assert (width - 2 * 8) // 3 == panel[1]
+    assert panel[0] < height < panel[0] + 100
