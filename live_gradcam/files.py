@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +64,24 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def check_replaces_no_source(path: Path, own: Path | None, sources: Mapping[tuple[int, int] | None, Path]) -> None:
+    """Make sure that a file to write is not one that is read.
+
+    Args:
+        path: the file to write.
+        own: the source that it is made of; None for one that is no file.
+        sources: all of them, by their `identity`.
+
+    Raises:
+        OutputError: it is one of them.
+    """
+    source = sources.get(identity(path))
+    if source is not None and source == own:
+        raise OutputError(f"{path} is the source itself: choose another name with -o")
+    if source is not None:
+        raise OutputError(f"{path} is another source: choose another name with -o")
+
+
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")
@@ -113,6 +131,23 @@ def _to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, all of it or nothing. A link, a device or a pipe is written to as it is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with writing(path):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_bytes(content)
+            return
+        try:
+            part_path(path).write_bytes(content)
+            publish(path)
+        finally:
+            remove_part(path)
 
 
 def remove_part(path: Path) -> None:

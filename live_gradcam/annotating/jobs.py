@@ -13,7 +13,7 @@ from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.sidecars.sidecar import Sidecar
 from live_gradcam.choices import SIDECARS
 from live_gradcam.errors import OutputError, UsageError
-from live_gradcam.files import RESULT, check_output, identity, part_path
+from live_gradcam.files import RESULT, check_output, check_replaces_no_source, identity, part_path
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import for_pictures_only
@@ -117,7 +117,9 @@ def check_jobs(
         OutputError: an output that exists, is a source, is a folder that was not written by this program, or cannot be
             written.
     """
-    sources = {found: job.source for job, _ in jobs if (found := identity(job.source)) is not None}
+    sources: dict[tuple[int, int] | None, Path] = {
+        found: job.source for job, _ in jobs if (found := identity(job.source)) is not None
+    }
     done = []
     for job, provenance in jobs:
         sink = options.encoding.of_file(job.output).sink
@@ -128,25 +130,16 @@ def check_jobs(
             continue
         replaces = overwrite or made is not None
         for path in (job.output, *job.sidecars.values()):
-            _check_that_no_source_is_lost(path, job.source, sources)
+            check_replaces_no_source(path, job.source, sources)
+            if (source := sources.get(identity(part_path(path)))) is not None:
+                raise OutputError(
+                    f"{source} is a source, and {path} is written there first: choose another name with -o"
+                )
         check_output(job.output, overwrite=replaces, folder=not sink.endings)
         sink.check_replaced(job.output)
         for name, path in job.sidecars.items():
             check_output(path, overwrite=replaces, folder=SIDECARS.load(name).is_folder(path))
     return done
-
-
-def _check_that_no_source_is_lost(path: Path, own: Path, sources: Mapping[tuple[int, int], Path]) -> None:
-    """Make sure that no recording is where a file is written, or where it grows until it is finished."""
-    for place in (path, part_path(path)):
-        source = sources.get(identity(place) or (0, 0))
-        if source is None:
-            continue
-        if place != path:
-            raise OutputError(f"{source} is a source, and {path} is written there first: choose another name with -o")
-        if source != own:
-            raise OutputError(f"{path} is another source: choose another name with -o")
-        raise OutputError(f"{path} is the source itself: choose another name with -o")
 
 
 def _recordings_of(source: Path) -> list[Path]:

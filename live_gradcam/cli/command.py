@@ -183,7 +183,7 @@ def _refuse_json_in_place_of_another(flags: dict[str, inspect.Parameter], values
 def _is_same_file(path: Path, other: Path) -> bool:
     from live_gradcam.files import identity
 
-    return path.absolute() == other.absolute() or (path.exists() and identity(path) == identity(other))
+    return (identity(path) or path.absolute()) == (identity(other) or other.absolute())
 
 
 def _is_of_another_package(address: str) -> bool:

@@ -36,6 +36,7 @@ from live_gradcam.cli.terminal import (
     start_session,
     write_json,
 )
+from live_gradcam.sources.times import frames_in_words
 
 if TYPE_CHECKING:
     from live_gradcam.drawing.overlay import Overlay
@@ -115,7 +116,9 @@ def live(
     summary = run_live(source, session=session, overlay=overlay, options=options, start=start_session)
     if not is_stdout(json_path):
         recorded = "".join(f", recorded in {path}" for path in summary.recordings)
-        print(f"{summary.frames} frames explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}")
+        print(
+            f"{frames_in_words(summary.frames)} explained at {summary.fps:.1f} FPS, {summary.dropped} dropped{recorded}"
+        )
     if json_path is not None:
         write_json(summary.to_json(), json_path)
     if summary.left_out:

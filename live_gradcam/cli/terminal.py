@@ -126,19 +126,14 @@ def is_stdout(path: Path | None) -> bool:
 
 def write_json(content: Any, path: Path) -> None:
     """Write JSON to a file, or to stdout for "-"."""
-    from live_gradcam.files import part_path, publish, remove_part, writing
+    from live_gradcam.files import write_whole
 
     text = json.dumps(masked_values(content), indent=2, ensure_ascii=False)
     if is_stdout(path):
         print(text)
         return
-    with writing(path):
-        try:
-            # A name that is no UTF-8 has surrogates, which JSON can say: \udce9.
-            part_path(path).write_bytes(f"{text}\n".encode("utf-8", "backslashreplace"))
-            publish(path)
-        finally:
-            remove_part(path)
+    # A name that is no UTF-8 has surrogates, which JSON can say: \udce9.
+    write_whole(path, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def check_json_path(path: Path | None, *, overwrite: bool) -> None:

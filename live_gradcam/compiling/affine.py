@@ -97,7 +97,7 @@ def affine_of(layer: Any) -> Affine | None:
 def is_plain(layer: Any, *kinds: type) -> bool:
     """Whether a layer computes what its class says, from its weights as they are: in float32, NHWC, and nothing added.
 
-    Not so a layer that is quantized (its kernel is of another scale), has a LoRA update, or is none for `is_of`:
+    Not so where `is_of` says no, or where a layer is quantized (its kernel is of another scale) or has a LoRA update:
     these are run by their own call.
     """
     if not is_of(layer, *kinds):

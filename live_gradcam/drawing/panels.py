@@ -20,7 +20,8 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay, 
     """Overlay, picture and heatmap of an explained picture side by side, under a line with the label.
 
     Args:
-        image: uint8 (height, width, 3), BGR. One smaller than 240 pixels is enlarged, so that the label fits.
+        image: uint8 (height, width, 3), BGR. One smaller than 240 pixels is enlarged, so that the label fits; one that
+            is long and narrow until its longer side has 2048.
         explanation: of that picture.
         overlay: draws the map.
         boxes: draw the map's boxes over the overlay, as the explanation has them.

@@ -14,10 +14,10 @@ from live_gradcam.attribution.session import Session, SessionOptions, start_sess
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
+from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
 from live_gradcam.explanations.boxes import with_boxes
 from live_gradcam.explanations.explanation import Explanation
-from live_gradcam.files import RESULT, check_output, identity
+from live_gradcam.files import RESULT, check_output, check_replaces_no_source, identity
 from live_gradcam.pictures.explained import ExplainedPicture
 from live_gradcam.pictures.given import Channels, Given, given, is_batch
 from live_gradcam.pictures.options import PictureOptions
@@ -190,7 +190,7 @@ def _plan_panels(pictures: Sequence[Given], output: Path | None, *, overwrite: b
     Raises:
         SourceError: as `check_files`.
         UsageError: two pictures whose panels would get the same name.
-        OutputError: a file that exists or cannot be written.
+        OutputError: a file that exists, is a source, or cannot be written.
     """
     check_files(pictures)
     if output is not None and len(pictures) == 1 and not output.is_dir():
@@ -198,12 +198,11 @@ def _plan_panels(pictures: Sequence[Given], output: Path | None, *, overwrite: b
     else:
         files = [(output or one.name.parent) / f"{one.name.stem}{RESULT}.png" for one in pictures]
     times = Counter(files)
-    sources = {identity(one.source) for one in pictures if one.source is not None} - {None}
-    for file in files:
+    sources = {identity(one.source): one.source for one in pictures if one.source is not None}
+    for file, picture in zip(files, pictures, strict=True):
         if times[file] > 1:
             raise UsageError(f"several pictures would be called {file}: explain those images one by one")
-        if identity(file) in sources:
-            raise OutputError(f"{file} is a source: choose another name with -o")
+        check_replaces_no_source(file, picture.source, sources)
         check_output(file, overwrite=overwrite)
     return files
 

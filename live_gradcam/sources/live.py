@@ -12,6 +12,7 @@ from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.options import SourceOptions
 from live_gradcam.sources.source import FrameSource
+from live_gradcam.sources.times import frames_in_words
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -47,7 +48,7 @@ class LiveSource(FrameSource):
             delivered, image = self._capture.read()
             now = time.monotonic()
             if not delivered or image is None:
-                raise SourceError(f"the source {self.name} stopped after {index} frames")
+                raise SourceError(f"the source {self.name} stopped after {frames_in_words(index)}")
             yield Frame(image, index, seconds_since(start, now), now)
             index += 1
 

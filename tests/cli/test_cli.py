@@ -489,12 +489,14 @@ def test_no_source_is_lost_to_an_output(here, picture: Path, tmp_path: Path) -> 
     video = tiny_video(tmp_path / "in.mp4", frames=2)
     unfinished = video.rename(tmp_path / "out.mp4.part")  # as a browser calls what it has not all of
     one, other = (tiny_video(tmp_path / name, frames=2) for name in ("x.mp4", "x-gradcam.mp4"))
-    sources = unfinished, one, other, picture
+    first = Path(shutil.copyfile(picture, picture.with_name("chelsea-gradcam.png")))
+    sources = unfinished, one, other, picture, first
     before = [path.read_bytes() for path in sources]
     for arguments, words in (
         (["annotate", unfinished, "-o", tmp_path / "out.mp4"], "out.mp4 is written there first"),
         (["annotate", one, other, "-o", tmp_path, "--overwrite"], "x-gradcam.mp4 is another source"),
-        (["explain", picture, "-o", picture, "--overwrite"], "is a source: choose another name"),
+        (["explain", picture, "-o", picture, "--overwrite"], "is the source itself"),
+        (["explain", picture, first, "-o", picture.parent, "--overwrite"], "chelsea-gradcam.png is another source"),
     ):
         assert_one_line(here(*arguments), 1, words)
     assert [path.read_bytes() for path in sources] == before
@@ -539,6 +541,23 @@ def test_names_that_are_no_utf_8(here, picture: Path, tmp_path: Path, quick_netw
     explained = here("explain", own, "--json", tmp_path / "report.json", "--overwrite", *quick_network)
     assert explained.code == 0, explained.err
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["image"] == str(own)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="links and pipes are another thing there")
+def test_json_goes_through_a_link_and_into_a_pipe(
+    here, picture: Path, tmp_path: Path, quick_network: list[str]
+) -> None:
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+    for name in ("link.json", "pipe"):
+        assert here("explain", picture, "--json", tmp_path / name, "--overwrite", *quick_network).code == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+    read = os.read(pipe, 1 << 16)
+    os.close(pipe)
+    assert json.loads(read)["image"] == json.loads((tmp_path / "real.json").read_text("utf-8"))["image"] == str(picture)
 
 
 def test_stdout_that_has_not_all_letters_stops_nothing() -> None:
