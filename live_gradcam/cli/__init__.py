@@ -6,6 +6,7 @@ Only the file of the command that is asked for is imported, so that it begins at
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -35,11 +36,22 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Ctrl-C and SIGTERM end it with the same exit code, also while it starts."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # who had it ignored goes on having it ignored
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):  # a name or an arrow that its encoding has not is no reason to stop
         sys.stdout.reconfigure(errors="backslashreplace")
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    program_with((asked,) if asked in COMMANDS else COMMANDS)()
+    try:
+        program_with((asked,) if asked in COMMANDS else COMMANDS)()
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(130)
+    except OSError as error:  # the help and the version are printed outside of a command
+        from live_gradcam.cli.terminal import FAILED, complain_of_stdout
+
+        if not complain_of_stdout(error):
+            raise
+        sys.exit(FAILED)
 
 
 def program_with(commands: tuple[str, ...]) -> Any:

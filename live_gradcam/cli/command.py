@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -20,7 +18,7 @@ from live_gradcam.addresses import address_of
 from live_gradcam.cli.marks import Added, FilesOnly, Flags
 from live_gradcam.cli.program import app
 from live_gradcam.cli.quick import QuickCommand
-from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, print_traceback, set_up_logging
+from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, complain_of_stdout, print_traceback, set_up_logging
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.families import Choices
 
@@ -192,16 +190,6 @@ def _is_of_another_package(address: str) -> bool:
     return is_of_another_package(address)
 
 
-def _fault_of_stdout() -> OSError | None:
-    """Why stdout cannot be written, which nobody tries again then; None where it can."""
-    try:
-        print(end="", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error
-    return None
-
-
 @contextmanager
 def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
     try:
@@ -220,9 +208,7 @@ def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
         if debug:
             print_traceback()
             raise typer.Exit(FAILED) from None
-        if isinstance(error, OSError) and (fault := _fault_of_stdout()) is not None:
-            if not isinstance(fault, BrokenPipeError):  # else who reads it has seen enough, as `head` has
-                complain(f"cannot write stdout: {fault.strerror}")
+        if complain_of_stdout(error):
             raise typer.Exit(FAILED) from None
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         complain(f"unexpected {reason} (run it again with --debug for the details)")

@@ -21,7 +21,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"live-gradcam {importlib.metadata.version('live-gradcam')}")
+        print(f"live-gradcam {importlib.metadata.version('live-gradcam')}", flush=True)
         raise typer.Exit
 
 

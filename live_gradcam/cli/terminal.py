@@ -87,6 +87,26 @@ def complain(message: str) -> None:
     print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
 
 
+def complain_of_stdout(error: Exception) -> bool:
+    """If an error came of stdout, which cannot be written, print why; nobody tries to write there again.
+
+    Where a pipe is closed, nothing is printed: who reads it has seen enough, as `head` has.
+
+    Returns:
+        Whether it came of that.
+    """
+    if not isinstance(error, OSError):
+        return False
+    try:
+        print(end="", flush=True)
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(fault, BrokenPipeError):
+            complain(f"cannot write stdout: {fault.strerror}")
+        return True
+    return False
+
+
 def renamed_flag(old: str, old_value: str | None, new: str, new_value: str | None) -> str | None:
     """The value of a flag that had another name before; a line on stderr names the new one.
 

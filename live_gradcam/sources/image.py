@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import SourceError
+from live_gradcam.sources.animation import is_animated
 from live_gradcam.sources.dicom import is_dicom, read_dicom
 from live_gradcam.sources.heic import is_heic, read_heic
 from live_gradcam.sources.levels import Extent, Levels, Pixels, on_white
@@ -163,15 +164,16 @@ def _decoded(content: bytes) -> Pixels | None:
     silence_opencv()
     encoded = np.frombuffer(content, np.uint8)
     image = _decode(encoded, cv2.IMREAD_UNCHANGED)
+    note = "is animated: only its first picture is read" if is_animated(content) else None
     if _has_opacity(image):
-        return Pixels(on_white(image))
+        return Pixels(on_white(image), note=note)
     is_deep = image is not None and image.dtype != np.uint8
     # Unlike IMREAD_UNCHANGED, these turn the picture as its EXIF says.
     image = _decode(encoded, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_deep else cv2.IMREAD_COLOR)
     if image is None:
         return None
     if not is_tiff(content):
-        return Pixels(image)
+        return Pixels(image, note=note)
     count = pages(content)
     # OpenCV turns what has its lowest value as white only where it has 8 bits.
     return Pixels(

@@ -144,6 +144,30 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
     assert len(answers) == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_starts_ends_it_as_later(
+    picture: Path, tmp_path: Path, quick_network: list[str], number: signal.Signals
+) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text("import pathlib, time\npathlib.Path(__file__).with_suffix('.seen').touch()\ntime.sleep(60)")
+    process = start("explain", picture, "--custom-objects", slow, *quick_network)
+    while not slow.with_suffix(".seen").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert finish(process) == Finished(130, "", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_command_line_is_imported_is_no_traceback(number: signal.Signals) -> None:
+    program = (
+        "import os, sys, live_gradcam.cli as cli\n"
+        f"cli.program_with = lambda commands: os.kill(os.getpid(), {int(number)}) or (lambda: None)\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_ctrl_c_finishes_what_was_explained_so_far(tmp_path: Path, quick_network: list[str]) -> None:
     output, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     process = begin("annotate", TOUR, "-o", output, "--jsonl", lines, *quick_network)
@@ -575,6 +599,15 @@ def test_stdout_that_is_closed_or_full_is_no_traceback() -> None:
     assert (process.stderr.read(), process.wait()) == ("", 1)
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "live_gradcam", "models"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+    assert (done.stderr, done.returncode) == ("live-gradcam: cannot write stdout: No space left on device\n", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize("asked", [["--help"], ["--version"], ["live", "--help"]])
+def test_help_for_a_stdout_that_is_full_is_no_traceback(asked: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "live_gradcam", *asked]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
     assert (done.stderr, done.returncode) == ("live-gradcam: cannot write stdout: No space left on device\n", 1)
 

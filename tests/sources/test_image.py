@@ -10,9 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from live_gradcam.errors import OutputError, SourceError
 from live_gradcam.sinks.image import write_image
+from live_gradcam.sources.animation import is_animated
 from live_gradcam.sources.image import read_image
 
 pytestmark = pytest.mark.versions
@@ -41,6 +43,33 @@ def test_a_photograph_comes_back(tmp_path: Path, ending: str, coffee: np.ndarray
     image = read_image(str(_store(tmp_path / f"photo.{ending}", coffee)))
     assert image.shape == coffee.shape
     assert np.abs(image.astype(int) - coffee).mean() < 3
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_animated_and_read_as_one_picture_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ending: str, mode: str, count: int
+) -> None:
+    path = tmp_path / f"moving.{ending}"
+    pictures = [Image.new(mode, (9, 5), color) for color in ("red", "lime", "blue")[:count]]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True)
+    image = read_image(path)
+    assert image.shape == (5, 9, 3)
+    np.testing.assert_allclose(image, np.broadcast_to([0, 0, 255], image.shape), atol=2)
+    told = [f"{path} is animated: only its first picture is read"] if count > 1 else []
+    assert caplog.messages == told
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+def test_what_is_animated_and_cut_short_is_no_other_error(tmp_path: Path, ending: str) -> None:
+    whole = tmp_path / f"moving.{ending}"
+    pictures = [Image.new("RGB", (9, 5), color) for color in ("red", "blue")]
+    pictures[0].save(whole, save_all=True, append_images=pictures[1:])
+    content = whole.read_bytes()
+    for length in range(1, len(content)):
+        is_animated(content[:length])  # raises nothing
+    assert is_animated(content)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
