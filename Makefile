@@ -48,25 +48,25 @@ docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/bin/pip:
-	$(PYTHON) -m venv $(VENV)
-	-$(PIP) uv
+	@$(PYTHON) -m venv $(VENV)
+	@-$(PIP) uv
 
 $(VENV)/installed: $(VENV)/bin/pip pyproject.toml constraints.txt
 	@echo "installing (TensorFlow is large: this can take some minutes)"
-	$(INSTALL) -e .
+	@$(INSTALL) -e .
 	@touch $@
 
 # The pictures of the demo of fit come with scikit-image.
 $(VENV)/installed-pictures: $(VENV)/installed
-	$(INSTALL) scikit-image
+	@$(INSTALL) scikit-image
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
-	$(INSTALL) -e '.[docs]'
+	@$(INSTALL) -e '.[docs]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(INSTALL) -e '.[docs,test]'
+	@$(INSTALL) -e '.[docs,test]'
 	@touch $@
 
 clean:
