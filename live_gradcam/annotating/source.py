@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -24,6 +24,8 @@ from live_gradcam.sources.source import OnPacket, Recording
 DEPTH = 6
 #: Seconds. So much sound before the pictures is only there for decoders to warm up.
 _WARMING_UP = Fraction(1, 10)
+#: Seconds before a start that are read for the frame that is shown there.
+_SHOWN_BEFORE = Fraction(10)
 
 
 def open_recording(path: Path, options: AnnotateOptions) -> Recording:
@@ -127,20 +129,45 @@ def frames_of(
     on_packet: OnPacket | None = None,
 ) -> Iterator[Frame]:
     """The frames of a part of a recording, as many per second as the options want; see `Recording.frames`."""
-    frames = reader.frames(start=start, end=end, on_packet=on_packet)
     if options.output_fps is None:
-        return frames
-    return resampled(frames, options.output_fps, Span(reader, options).begin, period=1 / reader.frame_rate)
+        return reader.frames(start=start, end=end, on_packet=on_packet)
+    if start is not None:  # the frame that is shown at the start may have come before it
+        frames = reader.frames(start=start - _SHOWN_BEFORE, end=end, on_packet=on_packet and _since(start, on_packet))
+    else:
+        frames = reader.frames(end=end, on_packet=on_packet)
+
+    def shown_until(last: Frame) -> Fraction:
+        until = last.pts + 1 / reader.frame_rate
+        if end is None:
+            return until
+        if reader.duration is not None and not reader.loss.missing_seconds:  # else nobody knows what comes after it
+            until = max(until, reader.begin + Fraction(reader.duration))
+        return min(until, end)
+
+    return resampled(frames, options.output_fps, Span(reader, options).begin, shown_until)
 
 
-def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, period: Fraction) -> Iterator[Frame]:
+def _since(start: Fraction, on_packet: OnPacket) -> OnPacket:
+    """The same receiver, for packets from a time on."""
+
+    def receive(packet: Any) -> None:
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None and time * packet.time_base >= start:
+            on_packet(packet)
+
+    return receive
+
+
+def resampled(
+    frames: Iterator[Frame], rate: Fraction, begin: Fraction, shown_until: Callable[[Frame], Fraction]
+) -> Iterator[Frame]:
     """Frames at another rate, each the newest at its time.
 
     Args:
-        frames: with times that increase.
+        frames: with times that increase; some may come before the beginning.
         rate: frames per second.
-        begin: the time of the first one, in seconds; before the first frame there is that.
-        period: how long the last frame is shown, in seconds.
+        begin: the time of the first one, in seconds; where no frame came before, it is the first.
+        shown_until: until when the last frame is shown, in seconds.
     """
     count = 0
     newest: Frame | None = None
@@ -149,6 +176,9 @@ def resampled(frames: Iterator[Frame], rate: Fraction, begin: Fraction, *, perio
             yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
             count += 1
         newest = frame
-    while newest is not None and (begin + count / rate < newest.pts + period or not count):
+    if newest is None:
+        return
+    until = shown_until(newest)
+    while begin + count / rate < until or (not count and newest.pts >= begin):
         yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
         count += 1

@@ -7,6 +7,7 @@ for it, is not either.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from live_gradcam.networks.graph import Network, Operation
 
+_log = logging.getLogger(__name__)
+
 #: By how much, in pixels of the input, a map may be off the whole of it.
 _NEGLIGIBLE = 0.5
 #: How much finer a map is that is moved to its place.
@@ -23,7 +26,10 @@ _FINER = 2
 
 
 class Extent(NamedTuple):
-    """A stretch of the network's input along an axis, in pixels; it may reach past its ends."""
+    """A stretch of the network's input along an axis, in pixels; it may reach past its ends.
+
+    Of a mirrored axis the end comes before the start.
+    """
 
     start: float
     end: float
@@ -67,7 +73,7 @@ class Coverage:
     def _fine_matrices(self, map_size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         if map_size not in self._made:
             height, width = (
-                min(length, round(_FINER * places * length / (extent.end - extent.start)) or 1)
+                min(length, round(_FINER * places * length / abs(extent.end - extent.start)) or 1)
                 for extent, length, places in zip(self.extents, self.input_size, map_size, strict=True)
             )
             self._made[map_size] = self.matrices(map_size, (height, width))
@@ -81,7 +87,7 @@ class Coverage:
 def _matrix(extent: Extent, length: int, places: int, after: int) -> np.ndarray:
     """float32 (after, places): what of each of a map's places goes into each of the whole input's, interpolated."""
     centres = (np.arange(after) + 0.5) * length / after
-    inside = (centres > extent.start) & (centres < extent.end)
+    inside = (centres > min(extent)) & (centres < max(extent))
     at = (centres - extent.start) * places / (extent.end - extent.start) - 0.5
     distances = np.abs(np.clip(at, 0, places - 1)[:, np.newaxis] - np.arange(places))
     return (np.maximum(0, 1 - distances) * inside[:, np.newaxis]).astype(np.float32)
@@ -99,13 +105,16 @@ def coverage_of(network: Network, target: int) -> Coverage | None:
     height, width = (side or 1 for side in network.shapes[network.input][:2])
     whole = Extent(0, height), Extent(0, width)
     extents = {network.input: whole}
+    maps = {network.input}  # what is one, and no tokens on the way from the input to it
     for operation in network.operations:
         read = [extents[value] for value in operation.inputs if value in extents]
         if not read:
             continue
         covered = min(read, key=lambda one: _missing(one, whole))
-        if _may_move(network, operation):
+        if maps.issuperset(operation.inputs) and _may_move(network, operation):
             covered = _moved(network, operation, covered)
+        if maps.intersection(operation.inputs):
+            maps.update(value for value in operation.outputs if len(network.shapes[value]) == 3)
         extents.update(dict.fromkeys(operation.outputs, covered))
         if target in operation.outputs:
             break
@@ -118,7 +127,7 @@ def coverage_of(network: Network, target: int) -> Coverage | None:
 def _missing(extents: Extents, whole: Extents) -> tuple[float, float]:
     """What ways that meet are ordered by: how much of the input is not covered, then how far it is from the whole."""
     shares = [
-        max(0.0, min(one.end, all_.end) - max(one.start, all_.start)) / all_.end
+        max(0.0, min(max(one), all_.end) - max(min(one), all_.start)) / all_.end
         for one, all_ in zip(extents, whole, strict=True)
     ]
     return 1 - shares[0] * shares[1], _distance(extents, whole)
@@ -132,19 +141,33 @@ def _distance(extents: Extents, whole: Extents) -> float:
 
 
 def _may_move(network: Network, operation: Operation) -> bool:
-    """Whether it makes a map of another height or width without weights, and is no pooling."""
+    """Whether it may take a map's pixels from other places: it has no weights, and is no pooling."""
     if len(operation.inputs) != 1 or len(operation.outputs) != 1 or getattr(operation.layer, "weights", None):
         return False
     before, after = network.shapes[operation.inputs[0]], network.shapes[operation.outputs[0]]
     if len(before) != 3 or len(after) != 3 or None in (*before, *after) or before[2] != after[2]:
         return False
-    return before != after and not _is_window(operation.layer)
+    if before[:2] == after[:2] and _stays_in_place(operation.layer):
+        return False
+    return not _is_window(operation.layer)
 
 
 def _is_window(layer: Any) -> bool:
     import keras
 
     return "Pool" in type(layer).__name__ or isinstance(layer, keras.layers.UpSampling2D)
+
+
+def _stays_in_place(layer: Any) -> bool:
+    """Whether it is known to leave each value where it is: most layers of Keras do."""
+    import keras
+
+    moving = (keras.layers.Permute, keras.layers.Reshape, keras.layers.Lambda)
+    return (
+        isinstance(layer, keras.Layer)
+        and type(layer).__module__.startswith("keras.")
+        and (not isinstance(layer, moving) and "call" not in vars(layer))
+    )
 
 
 def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
@@ -156,18 +179,25 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
 
     height, width, channels = (side or 1 for side in network.shapes[operation.inputs[0]])
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
-    pictures = (rows, columns, np.ones((height, width)))
-    images = [np.repeat(picture[np.newaxis, ..., np.newaxis], channels, axis=-1) for picture in pictures]
+    # Even pictures of a quarter and three quarters of the height and of the width say what becomes of these numbers.
+    quarters = [np.full((height, width), share * side) for side in (height, width) for share in (0.25, 0.75)]
+    images = [np.repeat(one[np.newaxis, ..., np.newaxis], channels, axis=-1) for one in (rows, columns, *quarters)]
     try:
         answers = [operation.call([tf.constant(image, tf.float32)])[0] for image in images]
     except Exception:  # it is for another type, say, and of the user's making
         return covered
-    of_rows, of_columns, ones = (np.asarray(tf.cast(answer, tf.float32))[0, ..., 0] for answer in answers)
-    inside = ones > 1 - 1e-3
+    pictures = [np.asarray(tf.cast(answer, tf.float32))[0, ..., 0] for answer in answers]
+    of_rows, inside = _as_coordinates(pictures[0], pictures[2], pictures[3], height)
+    of_columns, _ = _as_coordinates(pictures[1], pictures[4], pictures[5], width)
     if not inside.any():
         return covered
     row, column = int(np.argmax(inside.sum(axis=1))), int(np.argmax(inside.sum(axis=0)))
     lines = (of_rows[:, column], inside[:, column], height), (of_columns[row], inside[row], width)
+    if any(_is_even(values, are_inside) for values, are_inside, _ in lines):
+        _log.warning(
+            "%s turns the picture on its side, so the map lies on the picture as the network turned it", operation.name
+        )
+        return covered
     found = []
     for axis, ((values, are_inside, length), extent) in enumerate(zip(lines, covered, strict=True)):
         start, end = _line(values, are_inside, length)
@@ -177,6 +207,29 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
         scale = (extent.end - extent.start) / length
         found.append(Extent(extent.start + (start + before) * scale, extent.start + (end - after) * scale))
     return found[0], found[1]
+
+
+def _as_coordinates(picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a picture's pixels come from along an axis, and whether they come from anywhere.
+
+    An operation may also change values, such as scale them. It says itself how, at two of them.
+
+    Args:
+        picture: what became of the coordinates, (h, w).
+        low: what became of a quarter of the side, everywhere.
+        high: what became of three quarters of it.
+        side: the picture's height or width before.
+    """
+    change = high - low
+    inside = np.abs(change) > (1 - 1e-3) * np.abs(change).max(initial=1e-6)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(inside, side * (0.25 + 0.5 * (picture - low) / change), 0.0), inside
+
+
+def _is_even(values: np.ndarray, inside: np.ndarray) -> bool:
+    """Whether pixels along an axis, more than one, all come from one coordinate."""
+    there = values[inside]
+    return len(there) > 1 and float(np.ptp(there)) < _NEGLIGIBLE
 
 
 def _line(values: np.ndarray, inside: np.ndarray, length: int) -> tuple[float, float]:

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from live_gradcam.compiling.affine import Affine, AffineCall, affine_of, is_of, kind_of
 from live_gradcam.compiling.products import call_of
+from live_gradcam.networks.batching import keeps_images_apart
 from live_gradcam.networks.graph import Network, Operation, Shape
 from live_gradcam.networks.outputs import activation_of, only_moves_numbers
 from live_gradcam.networks.split import SplitNetwork
@@ -47,7 +48,7 @@ class OffsetPath:
         kernel: float32 (channels, outputs): what a dense layer on the way makes of an offset; None without one.
         places: the activations' height × width.
         takes_rows: whether rows that are not the batch's may be put through `after`: the point has no space left,
-            and nothing but it is read.
+            nothing but it is read, and no row has to do with another.
     """
 
     before: tuple[Operation, ...]
@@ -84,7 +85,7 @@ def offset_path(network: Network, split: SplitNetwork) -> OffsetPath:
         passed = passed[: passed.index(flattening)]
     point = passed[-1].outputs[0] if passed else split.target
     after = split.head[len(passed) :]
-    takes_rows = _places(network.shapes[point]) == 1 and _reads_only(point, after)
+    takes_rows = _places(network.shapes[point]) == 1 and _takes_rows(point, after)
     return OffsetPath(tuple(passed), after, point, None, places, takes_rows)
 
 
@@ -108,9 +109,12 @@ def is_pooled_head(network: Network, split: SplitNetwork) -> bool:
     )
 
 
-def _reads_only(point: int, after: Sequence[Operation]) -> bool:
+def _takes_rows(point: int, after: Sequence[Operation]) -> bool:
+    """Whether the operations read nothing but the point, and compute each row by itself."""
     made = {point, *(value for operation in after for value in operation.outputs)}
-    return all(made.issuperset(operation.inputs) for operation in after)
+    return all(made.issuperset(operation.inputs) for operation in after) and keeps_images_apart(
+        operation.layer for operation in after if not isinstance(operation.layer, Affine)
+    )
 
 
 def _chain(split: SplitNetwork) -> list[Operation]:
@@ -148,5 +152,6 @@ def _through_dense(
     activate = Operation(dense.name, activation, (total,), dense.outputs, lambda tensors: [activation(tensors[0])])
     channels = network.shapes[split.target][-1] or 0
     kernel = affine.kernel.reshape(-1, channels, affine.kernel.shape[-1]).sum(axis=0)
-    after = (activate, *split.head[len(passed) + 1 :])
-    return OffsetPath((*passed, linear), after, total, kernel, places, _reads_only(total, after))
+    rest = split.head[len(passed) + 1 :]
+    takes_rows = _takes_rows(dense.outputs[0], rest)
+    return OffsetPath((*passed, linear), (activate, *rest), total, kernel, places, takes_rows)

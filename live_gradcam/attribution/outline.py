@@ -28,6 +28,7 @@ class Outline:
         steps: the layers worth looking at one after the other, by name, with the size of each map; None where the plan
             has to be asked.
         weights: how many numbers the network's weights are; None where the plan has to be asked.
+        takes_batches: whether several frames may be explained in one pass.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Outline:
     rewrites: Mapping[str, int]
     steps: Mapping[str, str] | None = None
     weights: int | None = None
+    takes_batches: bool = True
 
     @property
     def tiles_may_share(self) -> bool:

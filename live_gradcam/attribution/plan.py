@@ -15,6 +15,7 @@ from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import Engine
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.explanations.vocabulary import Vocabulary
+from live_gradcam.networks.batching import takes_batches
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network
 from live_gradcam.networks.target_layer import layers_to_step_through
@@ -75,6 +76,7 @@ class Plan:
             maps=self.one_pass.maps,
             against=self.one_pass.method.against,
             rewrites=self.written.rewrites,
+            takes_batches=takes_batches(self.written.before),
         )
 
     @property

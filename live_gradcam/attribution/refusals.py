@@ -9,6 +9,7 @@ from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.choices import Score
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.vocabulary import Groups, Vocabulary
+from live_gradcam.networks.batching import takes_batches
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network
 from live_gradcam.networks.outputs import entries_of
@@ -28,6 +29,16 @@ def check_method(method: Method, network: Network, targets: tuple[int, ...], opt
         UsageError: as said above.
     """
     name, score = options.explained.method, options.explained.score
+    if not takes_batches(network):
+        if options.fitting.fit == "tiles":
+            raise UsageError(
+                "the network is made for one image at a time, and tiles are several: use another fit, such as crop"
+            )
+        if method.asks_for == "scores" or method.passes is not None:
+            raise UsageError(
+                f"{name} shows the network several images at a time, and it is made for one: use another method, such "
+                "as grad-cam"
+            )
     if method.passes is not None and options.fitting.fit == "tiles":
         raise UsageError(f"{name} takes many passes and does not work with tiles: use another fit, such as crop")
     if len(targets) > 1 and method.takes_one_layer:

@@ -112,6 +112,8 @@ class Runner:
             targets: the classes to explain, at most as many as there are maps; none for each frame's own top class.
             on_progress: called after each pass of a method that takes many passes.
         """
+        if len(frames) > 1 and not self._outline.takes_batches:
+            return [self.explain([frame], targets, on_progress)[0] for frame in frames]
         framing = self._outline.framing
         tilings = [framing.tiling((frame.shape[0], frame.shape[1])) for frame in frames]
         tiles = 1 if tilings[0] is None else tilings[0].count
@@ -181,11 +183,12 @@ class Runner:
             ValueError: not such an input.
         """
         framing = self._outline.framing
+        many = _MANY if self._outline.takes_batches else 1
         rest, results = iter(pixels), [np.zeros((0, len(self._outline.vocabulary.names)), np.float32)]
-        while group := list(islice(rest, _MANY)):
+        while group := list(islice(rest, many)):
             for one in group:
                 framing.check_seen(one)
-            filled_up = [framing.rows(one) for one in group + [group[-1]] * (_MANY - len(group))]
-            predicted = self.functions.predict(_MANY, len(filled_up[0]))(np.concatenate(filled_up))
+            filled_up = [framing.rows(one) for one in group + [group[-1]] * (many - len(group))]
+            predicted = self.functions.predict(many, len(filled_up[0]))(np.concatenate(filled_up))
             results.append(predicted["probabilities"][: len(group)])
         return np.concatenate(results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -95,17 +96,18 @@ def find_layers(network: Network, names: str | None) -> list[Operation]:
 
     Args:
         network: the network.
-        names: with commas; None for the last feature maps.
+        names: with commas; None for the last feature maps. A shared layer that is named twice is its last two calls.
 
     Raises:
         UsageError: there is no such layer.
         ModelError: there are no feature maps.
     """
-    from live_gradcam.networks.target_layer import default_targets, find_layer
+    from live_gradcam.networks.target_layer import default_targets, find_calls
 
     if names is None:
         return default_targets(network)
-    found = [find_layer(network, name.strip()) for name in names.split(",")]
+    wanted = Counter(name.strip() for name in names.split(","))
+    found = [call for name, count in wanted.items() for call in find_calls(network, name, count)]
     return sorted(found, key=network.operations.index)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from live_gradcam.errors import UsageError
 from live_gradcam.explanations.explanation import Target
 
 #: What to explain: a class, a contrast, several of them, or None for the top class.
@@ -24,8 +25,11 @@ def checked_targets(asked: Targets, *, classes: int, maps: int) -> list[Target]:
         maps: how many can be explained at a time.
 
     Raises:
+        UsageError: a text, which names no class here.
         ValueError: a class that does not exist, one that is contrasted with itself, or more than there are maps.
     """
+    if isinstance(asked, str):
+        raise UsageError(f"the class {asked!r} is a text: give its number, which is its place among the labels")
     listed = [] if asked is None else [asked] if isinstance(asked, (int, np.integer, Target)) else list(asked)
     targets = [one if isinstance(one, Target) else Target(int(one)) for one in listed]
     for one in targets:

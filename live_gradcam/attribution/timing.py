@@ -41,6 +41,8 @@ def _noise(count: int, size: tuple[int, int]) -> np.ndarray:
 
 def fastest_batch(explainer: Explainer, frame_size: tuple[int, int]) -> int:
     """How many frames of (height, width) pixels at a time take the least time each; of a fit that is not native."""
+    if not explainer.outline.takes_batches:
+        return 1
     seen = explainer.input_size_for(frame_size)
     tiles = f" {explainer.tiles_for(frame_size)} tiles" if explainer.fit == "tiles" else ""
     (image,) = _noise(1, seen)

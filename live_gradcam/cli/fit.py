@@ -178,7 +178,7 @@ def fit(
     overwrite: Overwrite = False,
 ) -> None:
     """Fit a network to your own classes, and say how good it is on pictures that it never saw."""
-    from live_gradcam.fitting.examples import check_lesson
+    from live_gradcam.fitting.examples import check_lesson, check_source
     from live_gradcam.fitting.fit import fit as fit_network
     from live_gradcam.fitting.fitted import check_model_path
 
@@ -196,9 +196,12 @@ def fit(
     if teachable:
         if output is None:
             raise UsageError("--teachable writes features beside the model: give -o MODEL.keras too")
-        check_lesson(output, overwrite=overwrite)
+        check_lesson(output, overwrite=overwrite, pictures=False)
+        for path in sources or []:
+            check_source(output, path)
         options = replace(options, teachable=True)
     check_json_path(json_path, overwrite=overwrite)
+    _refuse_files_in_the_way(output, report, json_path)
     source = _source(sources or [], from_videos=from_videos)
     with StageBars(terminal()) as on_progress:
         fitted = fit_network(
@@ -219,6 +222,23 @@ def fit(
         write_json(fitted.to_json(), json_path)
     if fitted.is_stopped:
         raise typer.Exit(INTERRUPTED)
+
+
+def _refuse_files_in_the_way(output: Path | None, report: Path | None, json_path: Path | None) -> None:
+    """Make sure that no file of a fit replaces another one: a report's folder is replaced as a whole."""
+    from live_gradcam.fitting.examples import features_beside
+    from live_gradcam.networks.card import card_beside
+    from live_gradcam.networks.labels import labels_file
+
+    json_file = None if is_stdout(json_path) else json_path
+    for file, flag in ((output, "-o"), (json_file, "--json")):
+        if file is not None and report is not None and file.resolve().is_relative_to(report.resolve()):
+            raise UsageError(f"{file} is in the folder of the report, which is written as a whole: give {flag} another")
+    if output is None or json_file is None:
+        return
+    for beside in (card_beside(output), labels_file(output), features_beside(output)):
+        if beside.resolve() == json_file.resolve():
+            raise UsageError(f"{json_file} is written beside the model: give --json another name")
 
 
 def _source(sources: list[Path], *, from_videos: bool) -> "Path | dict[str | Path, str] | None":

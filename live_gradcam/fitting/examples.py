@@ -21,6 +21,7 @@ import numpy as np
 
 from live_gradcam.errors import ModelError, UsageError, first_line
 from live_gradcam.files import check_output, part_path, publish, remove_part, writing
+from live_gradcam.networks.card import read_card
 
 #: Of the file of features. New arrays may come under the same number.
 SCHEMA = 1
@@ -79,14 +80,31 @@ def examples_beside(model: Path) -> Path:
     return model.with_name(f"{model.stem}.examples")
 
 
-def check_lesson(model: Path, *, overwrite: bool) -> None:
+def check_lesson(model: Path, *, overwrite: bool, pictures: bool = True) -> None:
     """Make sure that examples can be written beside a model's file.
+
+    Args:
+        model: the file.
+        overwrite: whether what is there may be replaced.
+        pictures: whether their pictures are written, too.
 
     Raises:
         OutputError: one of the files cannot be written, or exists and may not be overwritten.
     """
     check_output(features_beside(model), overwrite=overwrite)
-    check_output(examples_beside(model), overwrite=overwrite, folder=True)
+    if pictures:
+        check_output(examples_beside(model), overwrite=overwrite, folder=True)
+
+
+def check_source(model: Path, source: Path) -> None:
+    """Make sure that a model which is to be taught further is not fitted to the pictures that teaching replaces.
+
+    Raises:
+        UsageError: they lie in the folder of the model's examples.
+    """
+    folder = examples_beside(model)
+    if source.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"the pictures are in {folder}, which teaching {model} replaces: choose another name with -o")
 
 
 def lesson_of(model: str | Path, fit: str | None) -> Lesson | None:
@@ -98,26 +116,44 @@ def lesson_of(model: str | Path, fit: str | None) -> Lesson | None:
 
     Raises:
         UsageError: the examples were collected with another fit.
-        ModelError: they are damaged.
+        ModelError: they are damaged, or of another model.
     """
     path = Path(model)
     lesson = read_lesson(path) if path.suffix == ".keras" else None
+    if lesson is not None:
+        _check_classes(path, lesson)
     if lesson is not None and fit not in (None, lesson.fit):
         raise UsageError(f"the pictures were collected with --fit {lesson.fit}: use it, or leave --fit out")
     return lesson
 
 
+def _check_classes(model: Path, lesson: Lesson) -> None:
+    """Make sure that a lesson is of the classes that the model's card has: the model may have been replaced."""
+    card = read_card(model) if model.is_file() else None
+    taught = dict.fromkeys(lesson.names[one.target] for one in lesson.examples)
+    others = [name for name in taught if name is not None and card is not None and name not in card.classes]
+    if others:
+        raise ModelError(
+            f"{features_beside(model)} is of another model, with the class {others[0]!r}: remove it to teach {model}"
+        )
+
+
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def write_lesson(model: Path, lesson: Lesson) -> None:
+def write_lesson(model: Path, lesson: Lesson, *, pictures: bool = True) -> None:
     """Write examples beside a model's file, in the place of those that are there.
+
+    Args:
+        model: the file.
+        lesson: the examples.
+        pictures: whether the folder of pictures is replaced. A lesson without them leaves it as it is.
 
     Raises:
         OutputError: they cannot be written.
     """
     files = _file_names(lesson)
-    if any(files) or examples_beside(model).exists():
+    if pictures and (any(files) or examples_beside(model).exists()):
         _write_pictures(examples_beside(model), zip(lesson.examples, files, strict=True))
     path = features_beside(model)
     facts = {"schema": SCHEMA, "fit": lesson.fit, "names": lesson.names}

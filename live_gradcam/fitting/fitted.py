@@ -15,8 +15,9 @@ from live_gradcam.files import check_output, part_path, publish, remove_part, wr
 from live_gradcam.fitting.dataset import Dataset
 from live_gradcam.fitting.head import Head
 from live_gradcam.fitting.scores import Scores
-from live_gradcam.networks.card import Card, write_beside, write_card
+from live_gradcam.networks.card import Card, card_beside, write_beside, write_card
 from live_gradcam.networks.classifier import Classifier
+from live_gradcam.networks.labels import labels_file
 
 if TYPE_CHECKING:
     import keras
@@ -139,10 +140,10 @@ class Fitted:
         path = Path(path)
         if teachable:
             check_teachable(self.dataset)
-            check_lesson(path, overwrite=overwrite)
+            check_lesson(path, overwrite=overwrite, pictures=False)
         write_model(path, self.classifier.model, self.card, overwrite=overwrite)
         if teachable:
-            write_lesson(path, lesson_of_fit(self))
+            write_lesson(path, lesson_of_fit(self), pictures=False)
 
     def report(self, folder: str | Path, options: ReportOptions | None = None) -> Path:
         """Write what was found out as a page, with its pictures and figures: see `report.writing.write_report`.
@@ -197,15 +198,16 @@ def write_model(path: Path, model: keras.Model, card: Card, *, overwrite: bool) 
 
 
 def check_model_path(path: Path, *, overwrite: bool) -> None:
-    """Make sure that a network can be written as a file.
+    """Make sure that a network can be written as a file, with its card and the names of its classes beside it.
 
     Raises:
         UsageError: the name does not end in .keras.
-        OutputError: it cannot be written, or the disk has no room for it.
+        OutputError: one of the files cannot be written, or exists and may not be overwritten, or the disk has no room.
     """
     if path.suffix != ".keras":
         raise UsageError(f"the model is written as NAME.keras, and {path} is another name")
-    check_output(path, overwrite=overwrite)
+    for file in (path, card_beside(path), labels_file(path)):
+        check_output(file, overwrite=overwrite)
     with writing(path):
         free = shutil.disk_usage(path.parent).free
     if free < _ROOM:

@@ -75,6 +75,7 @@ class FitOptions:
         check_number("--folds", self.folds, least=2)
         check_number("--unfreeze", self.unfreeze, least=0)
         check_number("--epochs", self.epochs, least=1)
+        check_number("--seed", self.seed, least=0)
         if self.augment and not self.unfreeze:
             raise UsageError("--augment is for --unfreeze: pictures are varied only where blocks are trained")
         if self.every_fold and not self.unfreeze:

@@ -276,6 +276,15 @@ def find_layer(network: Network, name: str) -> Operation:
         UsageError: no such layer (the closest are suggested), several of that name, or one that gives neither a
             map nor tokens that make one up.
     """
+    return find_calls(network, name, 1)[0]
+
+
+def find_calls(network: Network, name: str, count: int) -> list[Operation]:
+    """The last `count` calls of a layer that the network shares, of all that it has: as `find_layer`, in running order.
+
+    Raises:
+        UsageError: as `find_layer`.
+    """
     named = [operation for operation in network.operations if operation.name == name]
     if not named:
         named = [operation for operation in network.operations if own_name(operation.name) == name]
@@ -291,4 +300,4 @@ def find_layer(network: Network, name: str) -> Operation:
             f"the layer {name!r} cannot be the target layer: its output {shape} is no map of features that leads to "
             "the prediction. See live-gradcam layers"
         )
-    return named[-1]
+    return [operation for operation in named if operation in candidates][-count:]

@@ -49,6 +49,8 @@ class Codec:
         options: more for the encoder.
         narrow_options: of these, what is otherwise for pictures narrower than 64 pixels.
         mp4_tag: what MP4 calls it, where FFmpeg would choose a name that players do not take.
+        most_fps: the most frames per second that the encoder lets a header say; None for any number. Frames have times
+            of their own, which may come faster.
     """
 
     encoder: str
@@ -61,6 +63,7 @@ class Codec:
     options: dict[str, str] = field(default_factory=dict)
     narrow_options: dict[str, str] = field(default_factory=dict)
     mp4_tag: str | None = None
+    most_fps: int | None = None
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """See `Sink`."""

@@ -160,6 +160,7 @@ AV1 = VideoSink(
         crf_range=range(64),
         presets=tuple(str(number) for number in range(14)),
         preset="10",
+        most_fps=240,
     ),
     (".mp4", ".m4v", ".mkv", ".webm"),
 )

@@ -226,6 +226,8 @@ class VideoWriter(FileWriter):
         codec: Codec = SINKS.load(self._encoding.codec or "").codec
         encoder = codec.encoder_for(padded, self._encoding)
         self.encoder = encoder.name
+        if codec.most_fps is not None:
+            frame_rate = min(frame_rate, Fraction(codec.most_fps))
         video: Any = output.add_stream(
             encoder.name, rate=frame_rate, options=encoder.options | (_AT_ONCE if self._crash_safe else {})
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from live_gradcam.sources.unfinished import why_unreadable
 
 _DEFAULT_RATE = Fraction(25)
 _SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 60), 1000
+#: So many frames' times say how fast they come, where the header does not.
+_FIRST_FRAMES = 100
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ITU-T H.273 transfer characteristics
 _WITH_TRANSPARENCY = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -81,12 +84,33 @@ def named_rate(stream: Any) -> Fraction | None:
     return named if named and _SLOWEST_RATE <= named <= _FASTEST_RATE else None
 
 
-def average_rate(stream: Any) -> Fraction:
-    """Frames per second: the average, unless the clock jumps so far that it says nothing."""
+def average_rate(stream: Any, path: Path) -> Fraction:
+    """Frames per second: the average, unless the clock jumps so far that it says nothing.
+
+    Browsers record WebM without a rate. FFmpeg then says how fine the clock is, 1000, and the first frames say more.
+    """
     average, guessed = stream.average_rate, stream.guessed_rate
     if average and guessed and average < _SLOWEST_RATE < guessed:
         return guessed
-    return average or guessed or _DEFAULT_RATE
+    rates = [rate for rate in (average, guessed) if rate]
+    ticks = [rate for rate in rates if stream.time_base and rate * stream.time_base == 1]
+    if ticks == rates and ticks:
+        return _rate_of_first_frames(path) or ticks[0]
+    return next((rate for rate in rates if rate not in ticks), _DEFAULT_RATE)
+
+
+def _rate_of_first_frames(path: Path) -> Fraction | None:
+    """Frames per second by the times of a file's first frames; None where they do not say it."""
+    with open_container(path) as container:
+        stream = picture_stream(container, path)
+        packets = islice(container.demux(stream), _FIRST_FRAMES)
+        try:
+            times = [packet.pts for packet in packets if packet.pts is not None]
+        except (av.error.FFmpegError, OSError):  # damaged; who reads it on says so
+            return None
+        if len(times) < 2 or max(times) == min(times):
+            return None
+        return (len(times) - 1) / ((max(times) - min(times)) * Fraction(stream.time_base))
 
 
 def decoder_of(stream: Any) -> Any:

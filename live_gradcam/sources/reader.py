@@ -76,7 +76,7 @@ class VideoReader(Recording):
         self._is_elementary = bool(self._container.format.flags & _NO_TIMESTAMPS)
         self._given_rate = rate if self._is_elementary else None
         named = named_rate(self._stream) if self._is_elementary else None
-        self.frame_rate = self._given_rate or named or average_rate(self._stream)
+        self.frame_rate = self._given_rate or named or average_rate(self._stream, self.path)
         self._tells_durations = rate is None and self._stream.codec_context.name in _TELL_DURATIONS
         self.notes = self._notes_on_rate(rate, named)
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate

@@ -456,6 +456,26 @@ def test_another_frame_rate_of_a_span(tmp_path: Path) -> None:
     assert shown(tmp_path / "out.mp4") == [(number, Fraction(k, 5)) for k, number in enumerate([25, 30, 35, 40, 45])]
 
 
+def test_another_frame_rate_of_a_span_shows_what_stands_there(tmp_path: Path) -> None:
+    ticks = [0, 100, 110, 120, 1000, 3000, 3010, 5000]
+    source = make_video(tmp_path / "in.mkv", pictures(8), ticks=ticks, time_base=Fraction(1, 1000))
+    annotated(
+        source, tmp_path / "out.mp4", output_fps=Fraction(10), start=Fraction(1, 2), end=Fraction(29, 10)
+    )  # the fourth frame is shown until 1 s, and the fifth until 3 s
+    expected = [3] * 5 + [4] * 19
+    assert shown(tmp_path / "out.mp4") == [(number, Fraction(k, 10)) for k, number in enumerate(expected)]
+
+
+def test_another_frame_rate_of_a_span_ends_before_its_end(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4", pictures(50), audio_codec="aac", audio_seconds=2)
+    annotated(source, tmp_path / "out.mp4", output_fps=Fraction(24), start=Fraction(37, 100), end=Fraction(177, 100))
+    numbers = [(37 * 24 + 100 * k) * 25 // 2400 for k in range(34)]
+    assert [number for number, _ in shown(tmp_path / "out.mp4")] == numbers
+    heard = [payload for _, payload in audio_packets(tmp_path / "out.mp4")]
+    whole = audio_packets(source)
+    assert heard == [payload for time, payload in whole if Fraction(37, 100) <= time < Fraction(177, 100)]
+
+
 # --- what is drawn ------------------------------------------------------------------------------------------------
 
 

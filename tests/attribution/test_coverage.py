@@ -50,6 +50,13 @@ def covered(model: keras.Model) -> tuple[tuple[float, float], ...] | None:
         ([lambda x: x[:, 32:, :96]], ((32, 96), (0, 96))),
         ([lambda x: x[:, ::2, 64::2]], ((0, 96), (64, 128))),
         ([lambda x: keras.ops.image.crop_images(x, 30, 8, target_height=50, target_width=80)], ((30, 80), (8, 88))),
+        ([lambda x: x[:, :, ::-1]], ((0, 96), (128, 0))),
+        ([lambda x: keras.ops.flip(x, 1)], ((96, 0), (0, 128))),
+        ([lambda x: x[:, ::-1], layers.Cropping2D(((60, 0), (0, 0)))], ((36, 0), (0, 128))),
+        ([lambda x: 2 * x[:, 32:, :96] - 1], ((32, 96), (0, 96))),  # two layers
+        ([layers.Lambda(lambda x: 2 * x[:, 32:, :96] - 1)], ((32, 96), (0, 96))),  # one
+        ([lambda x: 5 * x - 3, lambda x: keras.ops.silu(x)], None),
+        ([lambda x: x - keras.ops.mean(x)], None),
         ([layers.RandomCrop(64, 64)], None),  # at inference Keras leaves the picture as it is
         ([layers.RandomZoom(0.2), layers.RandomFlip()], None),
     ],
@@ -128,3 +135,23 @@ def test_without_relu_what_is_cut_off_is_not_the_hottest() -> None:
     heat = Explainer(classifier, maps=1, relu=False, tune="off", engine="graph")(spot(), target=0).heatmaps[0]
     assert (heat.min(), heat.max()) == (0, 1)
     assert heat[: heat.shape[0] // 2].max() == 0
+
+
+def test_the_map_of_a_mirrored_picture_lies_where_the_picture_is_bright() -> None:
+    model = model_of(lambda x: x[:, :, ::-1])
+    frame = np.full((*SIZE, 3), 10, np.uint8)
+    frame[16:32, 88:112] = 250
+    classifier = Classifier("mirrored", model, ("dark", "bright"), SIZE, PREPROCESSINGS["unit"])
+    heatmap = Explainer(classifier, engine="graph", tune="off", maps=1)(frame, target=1).heatmaps[0]
+    strongest = np.unravel_index(np.argmax(heatmap), heatmap.shape)
+    row, column = (place * side / places for place, side, places in zip(strongest, SIZE, heatmap.shape, strict=True))
+    assert 16 <= row <= 32
+    assert 88 <= column <= 112
+
+
+@pytest.mark.parametrize("size", [(96, 96), (96, 128)])
+def test_a_picture_that_is_turned_on_its_side_is_told(size: tuple[int, int], caplog: pytest.LogCaptureFixture) -> None:
+    assert covered(model_of(layers.Permute((2, 1, 3), name="turned"), size=size)) is None
+    assert caplog.messages == [
+        "turned turns the picture on its side, so the map lies on the picture as the network turned it"
+    ]

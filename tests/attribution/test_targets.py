@@ -107,6 +107,8 @@ def test_what_cannot_be_asked_for() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             explainer(FRAME, target=target)
+    with pytest.raises(UsageError, match="the class '12' is a text: give its number"):
+        explainer(FRAME, target="12")
 
 
 # --- several layers -----------------------------------------------------------------------------------------------

@@ -73,6 +73,78 @@ def _done(*arguments: object) -> None:
     assert ended.value.code == 0
 
 
+def _refused(capfd: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What a command says that fails in this process."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        app([*map(str, arguments)])
+    assert ended.value.code in (1, 2)
+    return capfd.readouterr().err
+
+
+@pytest.fixture
+def taught(folder: Path, tmp_path: Path) -> Path:
+    """A model's file, beside which there are pictures that it was taught."""
+    for name in ("noise", "stripes"):
+        shutil.copytree(folder / name, tmp_path / "mine.examples" / name)
+    (tmp_path / "mine.examples" / "noise" / "bad.png").unlink()
+    return tmp_path / "mine.keras"
+
+
+def test_pictures_that_a_network_was_taught_are_never_removed_by_a_fit(
+    folder: Path, taught: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    examples = taught.with_name("mine.examples")
+    pictures = sorted(examples.rglob("*.png"))
+    network = ("-m", quick_network[1], "--no-cache", "--overwrite")
+    said = _refused(capfd, "fit", examples, "-o", taught, "--teachable", *network)
+    assert f"the pictures are in {examples}, which teaching {taught} replaces: choose another name with -o" in said
+    _done("fit", folder, "-o", taught, "--teachable", *network)
+    assert sorted(examples.rglob("*.png")) == pictures
+    assert taught.with_name("mine.features.npz").is_file()
+
+
+def test_features_of_other_classes_are_not_taught_further(
+    folder: Path, tmp_path: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, others = tmp_path / "mine.keras", tmp_path / "others"
+    for old, new in (("noise", "a"), ("stripes", "b")):
+        shutil.copytree(folder / old, others / new)
+    _done("fit", folder, "-o", model, "--teachable", "-m", quick_network[1], "--no-cache")
+    _done("fit", others, "-o", model, "--overwrite", "-m", quick_network[1], "--no-cache")
+    said = _refused(capfd, "teach", folder / "noise", "-m", model, "--headless")
+    assert said == (
+        f"live-gradcam: {tmp_path / 'mine.features.npz'} is of another model, with the class 'noise': remove it to "
+        f"teach {model}\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["mine.labels.txt", "mine.card.json"])
+def test_files_beside_the_model_are_replaced_with_overwrite_alone(
+    folder: Path, tmp_path: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / name).write_text("of the user")
+    arguments = ("fit", folder, "-o", tmp_path / "mine.keras", "-m", quick_network[1], "--no-cache")
+    assert f"{tmp_path / name} exists already" in _refused(capfd, *arguments)
+    assert (tmp_path / name).read_text() == "of the user"
+    assert not (tmp_path / "mine.keras").exists()
+    _done(*arguments, "--overwrite")
+    assert (tmp_path / name).read_text() != "of the user"
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "old.keras"])
+def test_a_report_replaces_no_file_of_others(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    report = tmp_path / "report"
+    report.mkdir()
+    for file in ("index.html", "report.json", "calibration.png", name):
+        (report / file).write_text("x")
+    said = _refused(capfd, "fit", folder, "--report", report, "--overwrite")
+    assert f"{report} has other files than a report's" in said
+    assert (report / name).read_text() == "x"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
@@ -84,6 +156,16 @@ def _done(*arguments: object) -> None:
         (("{set}", "-o", "{tmp}/x.keras", "--fit", "tiles"), 2, "there is no fit 'tiles': use one of stretch, crop"),
         (("{set}", "-o", "{tmp}/x.keras", "--augment"), 2, "--augment is for --unfreeze"),
         (("{set}", "-o", "{tmp}/x.keras", "--every-fold"), 2, "--every-fold is for --unfreeze"),
+        (("{set}", "-o", "{tmp}/x.keras", "--seed", "-1"), 2, "--seed is -1: give a number from 0 on"),
+        (("{set}", "-o", "{tmp}/x.keras", "--report", "{tmp}"), 2, "{tmp}/x.keras is in the folder of the report"),
+        (("{set}", "-o", "{tmp}/r", "--report", "{tmp}/r"), 2, "the model is written as NAME.keras, and {tmp}/r is"),
+        (("{set}", "--json", "{tmp}/r/x.json", "--report", "{tmp}/r"), 2, "{tmp}/r/x.json is in the folder of the rep"),
+        (("{set}", "-o", "{tmp}/x.keras", "--json", "{tmp}/x.card.json"), 2, "{tmp}/x.card.json is written beside the"),
+        (
+            ("{set}", "-o", "{tmp}/x.keras", "--json", "{tmp}/x.labels.txt"),
+            2,
+            "{tmp}/x.labels.txt is written beside the",
+        ),
         (("{set}", "--teachable", "--json", "-"), 2, "--teachable writes features beside the model: give -o"),
         (("{set}", "-o", "{tmp}/x.keras", "--masks", "{set}"), 2, "--masks, --boxes, --swap-backgrounds and"),
         (("{set}", "-o", "{tmp}/x.keras", "--multi-label"), 2, "--multi-label needs a table: give --csv FILE with"),

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import layers
 from toy_networks import called
 
+from live_gradcam import Classifier, Explainer
 from live_gradcam.compiling.activations import QUICK, gelu, swish
 from live_gradcam.compiling.affine import Affine, affine_of
 from live_gradcam.compiling.comparison import check_images
@@ -22,6 +23,7 @@ from live_gradcam.compiling.lowering import describe_rewrites, in_bf16, lower
 from live_gradcam.compiling.products import FORMS, call_of
 from live_gradcam.compiling.tuning import Tuner
 from live_gradcam.networks.graph import Network, Operation, flatten, run
+from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.target_layer import find_layer
 
 SIZE = (17, 22)
@@ -123,6 +125,33 @@ def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kern
     lowered, rewrites = lower(network, keep=())
     assert rewrites == {"depthwise as shifted products": 1}
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["graph", "xla"])
+def test_a_dilated_convolution_after_the_target_layer_has_a_gradient(engine: str) -> None:
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*SIZE, 3))
+    maps = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu", name="maps")(image)
+    x = layers.Conv2D(5, 3, dilation_rate=2, padding="same")(maps)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    logits = layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, logits)
+    frame = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    classifier = Classifier("dilated", model, tuple("abcd"), SIZE, PREPROCESSINGS["unit"])
+    explainer = Explainer(classifier, layer="maps", engine=engine, tune="off", maps=1, relu=False, fit="stretch")
+    assert explainer.outline.rewrites, "the normalization was not folded"
+    found = explainer(frame, target=1)
+
+    both = keras.Model(image, [maps, logits])
+    with tf.GradientTape() as tape:
+        activations, scores = both(frame[None, ..., ::-1].astype("float32") / 255)
+        score = scores[0, 1]
+    gradient = tf.reduce_mean(tape.gradient(score, activations), axis=(1, 2), keepdims=True)
+    expected = tf.reduce_sum(activations * gradient, axis=-1)[0].numpy()
+    scaled = (expected - expected.min()) / (expected.max() - expected.min())
+    np.testing.assert_allclose(
+        tf.image.resize(scaled[..., None], found.heatmaps[0].shape)[..., 0], found.heatmaps[0], atol=2e-3
+    )
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

@@ -20,6 +20,7 @@ from live_gradcam.errors import UsageError
 from live_gradcam.sinks import video
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.sink import OpenSink, Pictures
+from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
 pytestmark = pytest.mark.versions
@@ -182,6 +183,21 @@ def test_no_encoder_writes_past_its_memory_for_narrow_pictures(tmp_path: Path) -
     checked = {**os.environ, "LD_PRELOAD": _MALLOC_DEBUG, "MALLOC_CHECK_": "3"}
     run = subprocess.run([sys.executable, "-c", _WRITE_NARROW, tmp_path], env=checked, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
+def test_slow_motion_is_written_whatever_an_encoder_calls_too_fast(tmp_path: Path, codec: str) -> None:
+    """SVT-AV1 takes no more than 240 frames per second. The frames have times of their own."""
+    path = tmp_path / "fast.mp4"
+    with VideoWriter(
+        path, size=(64, 64), frame_rate=Fraction(480), time_base=Fraction(1, 480), encoding=Encoding(codec)
+    ) as writer:
+        for index in range(24):
+            writer.write(numbered(index), Fraction(index, 480))
+    with VideoReader(path) as reader:
+        frames = list(reader.frames())
+    assert [frame.pts for frame in frames] == [Fraction(index, 480) for index in range(24)]
+    assert [number_of(frame.image) for frame in frames] == list(range(24))
 
 
 def test_the_default_codec_of_each_file(tmp_path: Path) -> None:

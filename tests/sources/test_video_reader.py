@@ -107,6 +107,27 @@ def test_a_file_without_times_has_its_frame_rate(tmp_path: Path) -> None:
     assert _numbers(frames) == list(range(30))
 
 
+def test_a_file_that_says_no_rate_has_that_of_its_frames(tmp_path: Path) -> None:
+    """As browsers record it, with times that are not quite even. FFmpeg says 1000, which is how fine the clock is."""
+    ticks = [round(1000 * i / 30) + 3 * (i * 7 % 4) for i in range(60)]
+    pictures = [numbered(i) for i in range(60)]
+    source = make_video(tmp_path / "in.webm", pictures, codec="libvpx", ticks=ticks, time_base=Fraction(1, 1000))
+    recorded = tmp_path / "recorded.webm"
+    with av.open(str(source)) as container, av.open(str(recorded), "w") as output:
+        stream = output.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(container.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                output.mux(packet)
+    with av.open(str(recorded)) as container:
+        stream = container.streams.video[0]
+        assert 1000 in (stream.average_rate, stream.guessed_rate)
+    with VideoReader(recorded) as reader:
+        assert float(reader.frame_rate) == pytest.approx(30, abs=0.5)
+        assert reader.expected_frames == pytest.approx(60, abs=1)
+        assert len(list(reader.frames())) == 60
+
+
 def test_recordings_put_together_go_on(tmp_path: Path) -> None:
     first, second = tmp_path / "1.ts", tmp_path / "2.ts"
     make_video(first, [numbered(i) for i in range(50)])

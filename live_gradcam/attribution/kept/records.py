@@ -68,6 +68,7 @@ def outline_to_bytes(outline: Outline) -> bytes:
         "rewrites": dict(outline.rewrites),
         "steps": None if outline.steps is None else dict(outline.steps),
         "weights": outline.weights,
+        "takes_batches": outline.takes_batches,
     }
     return json.dumps(content).encode()
 
@@ -88,6 +89,7 @@ def outline_from_bytes(content: memoryview, options: ExplainerOptions) -> Outlin
         rewrites=found["rewrites"],
         steps=found["steps"],
         weights=found["weights"],
+        takes_batches=found["takes_batches"],
     )
 
 

@@ -19,7 +19,8 @@ def tensorflows_product(affine: Affine) -> Product:
     if affine.kind == "depthwise":
         strides = [1, *affine.strides, 1]
         return lambda x: tf.nn.depthwise_conv2d(x, kernel, strides, padding, None, affine.dilation)
-    return lambda x: tf.nn.conv2d(x, kernel, affine.strides, padding, dilations=affine.dilation)
+    # As Keras calls it: where it is dilated, TensorFlow has a gradient on the CPU for the windows as a batch alone.
+    return lambda x: tf.nn.convolution(x, kernel, affine.strides, padding, dilations=affine.dilation)
 
 
 # --- by the transposed kernel: dense ------------------------------------------------------------------------------

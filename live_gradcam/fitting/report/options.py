@@ -60,7 +60,8 @@ def check_report(folder: str | Path, options: ReportOptions) -> None:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file: give a folder for the report")
         there = os.listdir(folder) if folder.exists() else []
-    if there and not {PAGE, FIGURES} <= set(there):
+    others = [name for name in there if name not in (PAGE, FIGURES) and not name.endswith(".png")]
+    if there and (others or not {PAGE, FIGURES} <= set(there)):
         raise OutputError(f"{folder} has other files than a report's: give a folder that is new or empty")
     if there and not options.overwrite:
         raise OutputError(f"{folder} has a report already: give another folder, or --overwrite to replace it")
