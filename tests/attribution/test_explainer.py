@@ -360,6 +360,7 @@ def test_a_saved_model_with_a_labels_file(tmp_path: Path, suffix: str) -> None:
     assert loaded.predictions[0].label == ("cat", "dog", "bird", "fish")[original.predictions[0].index]
 
 
+@pytest.mark.slow
 def test_a_grey_model_sees_the_luma() -> None:
     image = keras.Input((2, 2, 1))
     model = keras.Model(image, layers.Flatten()(layers.Conv2D(1, 1, name="maps")(image)))

@@ -59,6 +59,7 @@ def test_of_tiles_they_are_the_mean() -> None:
     np.testing.assert_allclose(tiled(wide).features, of_tiles.mean(axis=0), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nobody_pays_for_them_who_does_not_ask() -> None:
     assert Explainer(classifier_of(pooled()))(FRAME).features is None
 

@@ -171,6 +171,7 @@ def test_the_time_of_a_frame_is_measured_once_and_remembered(tmp_path: Path) -> 
     assert Tuner("auto", tmp_path).time("a network in 2", lambda: runs.append(1)) > 0
 
 
+@pytest.mark.slow
 def test_another_fit_shares_the_network_and_is_compiled_once() -> None:
     classifier = Classifier("toy", pooled_model(), ("a", "b", "c"), (32, 32), PREPROCESSINGS["unit"])
     frame = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)

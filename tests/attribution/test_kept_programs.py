@@ -349,6 +349,7 @@ def test_other_labels_beside_the_model_are_read(options: SessionOptions, tmp_pat
     assert start_session(options).vocabulary.classes == tuple(names)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_gone_is_an_error_as_ever(options: SessionOptions) -> None:
     start_session(options)
     Path(options.model).unlink()

@@ -160,6 +160,7 @@ def test_a_group_of_tiles_is_averaged_like_a_class() -> None:
     np.testing.assert_allclose(of_groups.probabilities[CAT], of_classes[:2].sum(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_finer_cam_compares_a_group_with_groups_and_a_class_with_classes() -> None:
     """Of three groups the two others are the similar ones: Σ_d P_d (z_G − z_d) / Σ_d P_d, z = log Σ exp."""
     classifier = toy()

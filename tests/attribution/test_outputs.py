@@ -88,6 +88,7 @@ def averaged(weigh, *heads) -> keras.Model:
     return keras.Model(image, weigh(members))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "units", "output"), [("softmax", 3, "classes"), ("sigmoid", 1, "classes"), ("sigmoid", 3, "labels")]
 )

@@ -192,6 +192,7 @@ def test_the_native_size_has_the_frames_shape(frame, shorter_side: int, expected
     assert native_size(frame, shorter_side=shorter_side) == expected
 
 
+@pytest.mark.slow
 def test_native_explains_the_whole_frame_in_its_own_shape() -> None:
     """As letterboxing into the size by hand: nothing is cropped, and a circle stays one."""
     frame = np.random.default_rng(6).integers(0, 256, (90, 160, 3), np.uint8)

@@ -50,6 +50,7 @@ def test_a_folder_becomes_a_model_file(folder: Path, tmp_path: Path) -> None:
     assert answer["predictions"][0]["label"] == "stripes"
 
 
+@pytest.mark.slow
 def test_names_that_look_like_markup_are_printed_as_they_are(
     folder: Path, tmp_path: Path, quick_network: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_model_with_a_card_and_without_one(tmp_path: Path, capsys: pytest.Capt
     ]
 
 
+@pytest.mark.slow
 def test_the_commands_take_the_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "cups.keras"
     two_dense_layers().save(path)

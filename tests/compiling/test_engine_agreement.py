@@ -85,6 +85,7 @@ def test_an_engine_explains_as_the_plain_model_does(engine: str, network: Callab
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["xla", "openvino"])
 def test_threads_may_explain_at_the_same_time(engine: str) -> None:
     explainer = Explainer(classifier_of(separable()), maps=1, engine=engine, tune="off")

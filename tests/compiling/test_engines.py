@@ -350,6 +350,7 @@ assert sys.modules["openvino_telemetry"] is None
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_answered_after_another_thread_has_dropped_openvinos_functions() -> None:
     """Each `openvino.Core` has a stack for signals that goes with it: of several, one that is gone may be in use."""
     code = """

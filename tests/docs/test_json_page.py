@@ -178,6 +178,7 @@ def test_annotate_and_its_sidecars(here: Here, folder: Path, tmp_path: Path) -> 
         assert set(arrays.files) == set(documented("Raw maps"))
 
 
+@pytest.mark.slow
 def test_fit(here: Here, folder: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for name in ("dark", "light"):

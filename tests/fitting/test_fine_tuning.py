@@ -103,6 +103,7 @@ def test_blocks_by_their_names_or_else_by_their_weights() -> None:
     assert [cut_before(flat, blocks).after[0].name for blocks in (1, 2)] == ["c2", "c1"]
 
 
+@pytest.mark.slow
 def test_training_helps_and_what_is_said_of_it_is_of_pictures_that_are_held_out(tuned: Fitted) -> None:
     curve = tuned.curve
     assert curve[0].loss is None

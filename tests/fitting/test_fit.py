@@ -75,6 +75,7 @@ def fitted(folder: Path, model: keras.Model) -> Fitted:
     return found
 
 
+@pytest.mark.slow
 def test_what_it_found(fitted: Fitted) -> None:
     assert fitted.dataset.classes == ("across", "down", "spots")
     assert fitted.dataset.counts("train") == {"across": 12, "down": 12, "spots": 12}
@@ -132,6 +133,7 @@ def test_another_head_on_the_same_network(fitted: Fitted, folder: Path) -> None:
     np.testing.assert_array_equal(fitted.classifier.model.get_layer("head").get_weights()[0], fitted.head.weights)
 
 
+@pytest.mark.slow
 def test_the_next_fit_finds_the_features(
     fitted: Fitted, folder: Path, model: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +253,7 @@ def test_numbers_as_json(fitted: Fitted) -> None:
     assert sum(first["held_out"]) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["labels", "values"])
 def test_labels_and_numbers(folder: Path, model: keras.Model, tmp_path: Path, task: str) -> None:
     shown = {"across": ("lines", 0), "down": ("lines;tall", 1), "spots": ("", 2)}
@@ -277,6 +280,7 @@ def test_labels_and_numbers(folder: Path, model: keras.Model, tmp_path: Path, ta
         assert loaded.output == "values"
 
 
+@pytest.mark.slow
 def test_videos_with_their_classes(model: keras.Model, tmp_path: Path) -> None:
     clips = {
         make_video(tmp_path / f"{name}.mp4", [stripes(kind, 7 * k + kind) for k in range(48)], rate=4): name

@@ -134,6 +134,7 @@ def test_blocks_are_the_same_for_all_classes_of_a_video() -> None:
     assert groups == tuple(f"a.mp4 part {block}" for block in range(1, 6) for _ in range(8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_labels_drawn_at_random_on_frames_give_no_good_accuracy(seed: int) -> None:
     targets = np.repeat(np.random.default_rng(seed).integers(0, 2, 60), 2)  # for two frames each

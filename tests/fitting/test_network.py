@@ -118,6 +118,7 @@ def test_networks_without_pooled_features_are_refused() -> None:
         Backbone(classifier_of(keras.Model(image, layers.GlobalAveragePooling2D()(image))))
 
 
+@pytest.mark.slow
 def test_another_head_is_seen_by_what_is_compiled_already() -> None:
     classifier = classifier_of(network())
     fitted = with_head(classifier, pooled_model(classifier), head(), ("x", "y", "z"))

@@ -87,6 +87,7 @@ def page(report) -> _Page:
     return _Page((report / "index.html").read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else(report, page):
     assert page.sources
     assert all(source.startswith("data:") for source in page.sources)

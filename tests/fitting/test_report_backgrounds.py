@@ -59,6 +59,7 @@ def at_surroundings(things, tmp_path_factory) -> tuple[dict[str, Any], Path]:
     return figures_of(things, AT_SURROUNDINGS, out), out
 
 
+@pytest.mark.slow
 def test_what_looks_at_the_object_stays_right(at_object):
     found = at_object["backgrounds"]
     assert found["objects"] == 8
@@ -66,6 +67,7 @@ def test_what_looks_at_the_object_stays_right(at_object):
     assert found["named_the_class_of_the_surroundings"] == 0
 
 
+@pytest.mark.slow
 def test_what_looks_at_the_surroundings_is_found_out(at_surroundings):
     """On the background, which is yellow, all is green things to it: half of them are."""
     figures, out = at_surroundings

@@ -415,6 +415,7 @@ def test_a_class_that_is_not_there_yet_cannot_be_pinned_when_teaching_has_stoppe
     taught_by(script, model, tmp_path, teaching=TeachingOptions())
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_taught_says_so_and_runs_on(tmp_path: Path) -> None:
     flat = tmp_path / "flat.keras"
     unpooled_network().save(flat)

@@ -223,6 +223,7 @@ def test_classes_of_a_card_are_known_before_the_model_is_loaded(model_file: Path
         check_names(model_file, ModelOptions(), classes=("fone",))
 
 
+@pytest.mark.slow
 def test_a_session_has_names_and_fit_of_the_file_alone(model_file: Path) -> None:
     write_card(model_file, CARD)
     session = start_session(SessionOptions(str(model_file), classes=("phone",), tune="off"))

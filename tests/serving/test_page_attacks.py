@@ -202,6 +202,7 @@ def test_who_never_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_who_never_asks_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "_SILENCE_SECONDS", 0.3)
     with running_server() as server:
@@ -217,6 +218,7 @@ def test_who_never_asks_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
             assert client.explained(20).facts["brightness"] == 20
 
 
+@pytest.mark.slow
 def test_viewers_that_come_and_go_leave_nothing(server: RunningServer) -> None:
     with undisturbed(server):
         for _ in range(60):

@@ -166,6 +166,7 @@ def test_the_newest_frame_takes_the_place_of_those_that_wait(server: RunningServ
         assert set(answered) <= {numbers[0], numbers[1], numbers[9]}
 
 
+@pytest.mark.slow
 def test_a_source_is_explained_once_for_all_who_watch(server: RunningServer) -> None:
     with server.client() as one, server.client() as other:
         for client in (one, other):
@@ -196,6 +197,7 @@ def test_a_source_is_explained_once_for_all_who_watch(server: RunningServer) -> 
         assert one.explained(30).facts["pinned"] == -1
 
 
+@pytest.mark.slow
 def test_who_does_not_draw_gets_no_more_frames(server: RunningServer) -> None:
     with server.client() as slow, server.client() as quick:
         slow.send(type="watch", source=0)
@@ -212,6 +214,7 @@ def test_who_does_not_draw_gets_no_more_frames(server: RunningServer) -> None:
             slow.connection.recv(0.3)
 
 
+@pytest.mark.slow
 def test_a_recording_begins_again(server: RunningServer) -> None:
     with server.client() as client:
         client.send(type="watch", source=0)

@@ -44,6 +44,7 @@ def process_of(client: Client) -> int:
     return int(client.until("ready")["process"])
 
 
+@pytest.mark.slow
 def test_viewers_are_shared_and_stay(pair: RunningServer) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(pair.client()) for _ in range(4)]
@@ -77,6 +78,7 @@ def test_the_viewers_of_a_lost_worker_go_on_with_another(pair: RunningServer) ->
         wait_for_another(pair, second)  # the lost one is started again
 
 
+@pytest.mark.slow
 def test_frames_of_a_lost_worker_are_answered(pair: RunningServer) -> None:
     """No frame in flight is left without an answer: else the page would wait for ever."""
     with pair.client() as client:
@@ -126,6 +128,7 @@ def test_a_worker_that_is_ready_takes_its_share() -> None:
         assert [client.explained(70).facts["brightness"] for client in clients] == [70] * 4
 
 
+@pytest.mark.slow
 def test_a_second_worker_that_does_not_start_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     worker = FakeWorker(only_one=str(tmp_path / "started"))
     told = "a network does not start, and is tried again: there is memory for one network alone"

@@ -149,6 +149,7 @@ def test_a_model_of_values_is_explained_without_a_truth() -> None:
     assert value == pytest.approx(float(model(IMAGES[:1])[0, 0]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pictures_of_a_dataset_are_the_first_ones() -> None:
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(5) % 4))
     of_array = epoch(sequential(), (IMAGES, np.arange(5) % 4), CallbackOptions(count=3))[1]
