@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from live_gradcam.sources.levels import Levels
 
 _LARGEST_BATCH = 64
+#: Of an output, in pixels.
+_LEAST_SIDE, _LARGEST_SIDE = 16, 16384
 _SMALLEST_INPUT, _LARGEST_INPUT = 32, 4096
 
 
@@ -49,6 +51,10 @@ def parse_output_size(text: str) -> tuple[int | None, int | None]:
     """(height, width) of "1280x720", "1280x" or "x720": None for the side that follows from the other."""
     width, separator, height = text.lower().partition("x")
     sides = [int(side) if side.isdecimal() else 0 if side else None for side in (width, height)]
-    if not separator or sides == [None, None] or any(side is not None and not 16 <= side <= 16384 for side in sides):
+    if not separator or sides == [None, None]:
         raise UsageError(f"the size {text!r} is not WIDTHxHEIGHT: give it like 1280x720, 1280x or x720")
+    if any(side is not None and not _LEAST_SIDE <= side <= _LARGEST_SIDE for side in sides):
+        raise UsageError(
+            f"the size {text!r} is not possible: each side has from {_LEAST_SIDE} to {_LARGEST_SIDE} pixels"
+        )
     return sides[1], sides[0]

@@ -74,7 +74,10 @@ class _StderrHandler(logging.Handler):
     """Logs to `sys.stderr` as it is at the time, which TensorFlow's start replaces for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(masked(self.format(record)), file=sys.stderr)
+        text = self.format(record)
+        if record.exc_info is None:  # a name in it may have several
+            text = " ".join(text.splitlines())
+        print(masked(text), file=sys.stderr)
 
 
 def print_traceback() -> None:

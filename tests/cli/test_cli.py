@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from command_line import AT_ONCE, Finished, begin, environment, finish, run, sta
 from keras import layers
 
 from live_gradcam.cli import app
+from live_gradcam.cli.terminal import set_up_logging
 from live_gradcam.explanations.boxes import SteadyBoxes, find_boxes
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
 from live_gradcam.networks.custom_objects import read_custom_objects
@@ -94,6 +96,7 @@ def test_help_needs_no_tensorflow() -> None:
     code = """
 import sys
 from live_gradcam.cli import app
+from live_gradcam.cli.terminal import set_up_logging
 for command in ([], ["live"], ["annotate"], ["explain"], ["bench"], ["models"], ["layers"], ["cameras"]):
     try:
         app([*command, "--help"])
@@ -582,6 +585,17 @@ def test_json_goes_through_a_link_and_into_a_pipe(
     read = os.read(pipe, 1 << 16)
     os.close(pipe)
     assert json.loads(read)["image"] == json.loads((tmp_path / "real.json").read_text("utf-8"))["image"] == str(picture)
+
+
+def test_what_is_logged_is_a_line_whatever_is_in_a_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("live_gradcam")
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))
+    set_up_logging()
+    logging.getLogger("live_gradcam.any").warning("nothing speaks for %s", "a cup\nof tea")
+    assert capsys.readouterr().err == "live-gradcam: nothing speaks for a cup of tea\n"
 
 
 def test_stdout_that_has_not_all_letters_stops_nothing() -> None:

@@ -41,6 +41,9 @@ def test_nobody_gets_in_without_the_token(server: RunningServer) -> None:
     for wrong in (TOKEN[:-1], f"{TOKEN}x", "", "%ff", TOKEN.upper()):
         assert ask(server, f"/?token={wrong}").status == 403
         assert ask(server, Authorization=f"Bearer {wrong}").status == 403
+    many = "/?" + "&".join(f"class={number}" for number in range(40))
+    assert ask(server, many, Authorization="Bearer wrong").status == 403
+    assert ask(server, many, Authorization=f"Bearer {TOKEN}").status == 200
     assert ask(server, Cookie=f"live-gradcam-{server.port}={TOKEN}").status == 403
     assert ask(server, Cookie="=;=;\x01").status == 403
     for headers in ({}, {"Authorization": "Bearer wrong"}):

@@ -12,7 +12,7 @@ from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.attribution.start import StartSession
-from live_gradcam.errors import LiveGradcamError, SourceError, UsageError, first_line
+from live_gradcam.errors import LiveGradcamError, UsageError, first_line
 from live_gradcam.explanations.as_json import picture_json
 from live_gradcam.explanations.boxes import with_boxes
 from live_gradcam.live_loop.steady import Networks
@@ -178,13 +178,12 @@ class Worker:
             What `picture_json` gives: the fields of `live-gradcam explain --json`.
 
         Raises:
-            UsageError: there is no such class, or there are more than can be explained.
-            SourceError: the picture is damaged.
+            UsageError: the picture is damaged, there is no such class, or there are more than can be explained.
         """
         session = self._session
         image = picture_of(jpeg)
         if image is None:
-            raise SourceError("the picture is damaged: it cannot be decoded")
+            raise UsageError("the picture is damaged: it cannot be decoded")
         vocabulary = session.vocabulary
         groups = groups_of(vocabulary.classes) if vocabulary.groups else None
         targets = tuple(find_target(name, vocabulary.classes, groups) for name in classes)

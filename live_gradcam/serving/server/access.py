@@ -79,9 +79,11 @@ class Rules:
 
     def has_token(self, scope: Scope, headers: Headers) -> bool:
         """Whether a request brings the token itself: in its address, or as programs do in a header."""
-        given = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=32).get("token", [""])[-1]
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        return _same(given, self.token) or (scheme.lower() == "bearer" and _same(bearer.strip(), self.token))
+        if scheme.lower() == "bearer" and _same(bearer.strip(), self.token):
+            return True
+        given = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=32).get("token", [""])[-1]
+        return _same(given, self.token)
 
     def _knows(self, scope: Scope, headers: Headers) -> bool:
         try:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from live_gradcam.attribution.session import Session, SessionOptions
-from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.boxes import BoxOptions
 from live_gradcam.explanations.explanation import Target
@@ -480,7 +480,7 @@ def test_a_picture_by_itself(worker: Worker) -> None:
         worker.explain_once(jpeg, ["gren"])
     with pytest.raises(UsageError, match="6 classes are asked for, and 5 can be explained at a time"):
         worker.explain_once(jpeg, ["0"] * 6)
-    with pytest.raises(SourceError, match="damaged"):
+    with pytest.raises(UsageError, match="damaged"):
         worker.explain_once(b"no picture")
 
 
