@@ -105,14 +105,17 @@ def coverage_of(network: Network, target: int) -> Coverage | None:
     height, width = (side or 1 for side in network.shapes[network.input][:2])
     whole = Extent(0, height), Extent(0, width)
     extents = {network.input: whole}
-    maps = {network.input}  # what is one, and no tokens on the way from the input to it
+    maps, pixels = {network.input}, {network.input}  # what is a map, with no tokens on the way; and not of features
     for operation in network.operations:
         read = [extents[value] for value in operation.inputs if value in extents]
         if not read:
             continue
         covered = min(read, key=lambda one: _missing(one, whole))
-        if maps.issuperset(operation.inputs) and _may_move(network, operation):
+        is_of_pixels = pixels.issuperset(operation.inputs)
+        if maps.issuperset(operation.inputs) and _may_move(network, operation, is_of_pixels=is_of_pixels):
             covered = _moved(network, operation, covered)
+        if is_of_pixels and (_has_no_weights(operation.layer) or _stays_pixels(operation.layer)):
+            pixels.update(operation.outputs)
         if maps.intersection(operation.inputs):
             maps.update(value for value in operation.outputs if len(network.shapes[value]) == 3)
         extents.update(dict.fromkeys(operation.outputs, covered))
@@ -140,16 +143,29 @@ def _distance(extents: Extents, whole: Extents) -> float:
 # --- what a layer does to places ----------------------------------------------------------------------------------
 
 
-def _may_move(network: Network, operation: Operation) -> bool:
-    """Whether it may take a map's pixels from other places: it has no weights, and is no pooling."""
-    if len(operation.inputs) != 1 or len(operation.outputs) != 1 or getattr(operation.layer, "weights", None):
+def _may_move(network: Network, operation: Operation, *, is_of_pixels: bool) -> bool:
+    """Whether it may take a map's pixels from other places: it has no weights, and is no pooling.
+
+    Features keep their places where the map keeps its size: networks flip and roll pictures, in front.
+    """
+    if len(operation.inputs) != 1 or len(operation.outputs) != 1 or not _has_no_weights(operation.layer):
         return False
     before, after = network.shapes[operation.inputs[0]], network.shapes[operation.outputs[0]]
     if len(before) != 3 or len(after) != 3 or None in (*before, *after) or before[2] != after[2]:
         return False
-    if before[:2] == after[:2] and _stays_in_place(operation.layer):
+    if before[:2] == after[:2] and (not is_of_pixels or _stays_in_place(operation.layer)):
         return False
     return not _is_window(operation.layer)
+
+
+def _has_no_weights(layer: Any) -> bool:
+    return not getattr(layer, "weights", None)
+
+
+def _stays_pixels(layer: Any) -> bool:
+    import keras
+
+    return isinstance(layer, keras.layers.Normalization)
 
 
 def _is_window(layer: Any) -> bool:

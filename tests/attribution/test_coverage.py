@@ -52,6 +52,7 @@ def covered(model: keras.Model) -> tuple[tuple[float, float], ...] | None:
         ([lambda x: keras.ops.image.crop_images(x, 30, 8, target_height=50, target_width=80)], ((30, 80), (8, 88))),
         ([lambda x: x[:, :, ::-1]], ((0, 96), (128, 0))),
         ([lambda x: keras.ops.flip(x, 1)], ((96, 0), (0, 128))),
+        ([layers.Normalization(mean=[1, 2, 3], variance=[4, 5, 6]), lambda x: x[:, ::-1]], ((96, 0), (0, 128))),
         ([lambda x: x[:, ::-1], layers.Cropping2D(((60, 0), (0, 0)))], ((36, 0), (0, 128))),
         ([lambda x: 2 * x[:, 32:, :96] - 1], ((32, 96), (0, 96))),  # two layers
         ([layers.Lambda(lambda x: 2 * x[:, 32:, :96] - 1)], ((32, 96), (0, 96))),  # one
