@@ -57,7 +57,8 @@ class Coverage:
             raw_maps: float32 (…, h, w).
 
         Returns:
-            float32 (…, h', w'), about twice as fine, so that interpolation loses little.
+            float32 (…, h', w'), about twice as fine, so that interpolation loses little. What is only mirrored keeps
+            its size and its numbers.
         """
         rows, columns = self._fine_matrices(raw_maps.shape[-2:])
         return rows @ raw_maps @ columns.T
@@ -71,6 +72,8 @@ class Coverage:
         return rows, columns
 
     def _fine_matrices(self, map_size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        if map_size not in self._made and self._only_mirrors:
+            self._made[map_size] = self.matrices(map_size, (map_size[0], map_size[1]))
         if map_size not in self._made:
             height, width = (
                 min(length, round(_FINER * places * length / abs(extent.end - extent.start)) or 1)
@@ -78,6 +81,11 @@ class Coverage:
             )
             self._made[map_size] = self.matrices(map_size, (height, width))
         return self._made[map_size]
+
+    @property
+    def _only_mirrors(self) -> bool:
+        whole = [(0.0, float(length)) for length in self.input_size]
+        return float(np.abs(np.sort(self.extents) - whole).max()) < _NEGLIGIBLE
 
     @cached_property
     def _made(self) -> dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]]:
