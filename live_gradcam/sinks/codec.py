@@ -51,6 +51,7 @@ class Codec:
         mp4_tag: what MP4 calls it, where FFmpeg would choose a name that players do not take.
         most_fps: the most frames per second that the encoder lets a header say; None for any number. Frames have times
             of their own, which may come faster.
+        least_side: the least height and width of pictures that the encoder takes, in pixels.
     """
 
     encoder: str
@@ -64,6 +65,7 @@ class Codec:
     narrow_options: dict[str, str] = field(default_factory=dict)
     mp4_tag: str | None = None
     most_fps: int | None = None
+    least_side: int = 2
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """See `Sink`."""

@@ -149,6 +149,7 @@ HEVC = VideoSink(
         options={"x265-params": _X265_PARAMS},
         narrow_options={"x265-params": f"{_X265_PARAMS}:cutree=0"},  # or x265 writes past its memory
         mp4_tag="hvc1",  # the only one that Apple's players take
+        least_side=16,
     ),
     (".mp4", ".m4v", ".mkv"),
 )
@@ -161,6 +162,7 @@ AV1 = VideoSink(
         presets=tuple(str(number) for number in range(14)),
         preset="10",
         most_fps=240,
+        least_side=4,
     ),
     (".mp4", ".m4v", ".mkv", ".webm"),
 )

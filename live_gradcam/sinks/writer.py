@@ -224,6 +224,11 @@ class VideoWriter(FileWriter):
     def _add_video(self, output: Any, frame_rate: Fraction) -> Any:
         padded = self._size[0] + self._padding[0], self._size[1] + self._padding[1]
         codec: Codec = SINKS.load(self._encoding.codec or "").codec
+        if min(padded) < codec.least_side:
+            raise OutputError(
+                f"{self._encoding.codec} takes no pictures of {padded[1]} × {padded[0]} pixels, only from "
+                f"{codec.least_side} a side on: use --codec h264, or a larger --size"
+            )
         encoder = codec.encoder_for(padded, self._encoding)
         self.encoder = encoder.name
         if codec.most_fps is not None:

@@ -16,7 +16,7 @@ import pytest
 from video_files import boxes, moving, number_of, number_of_moving, numbered
 
 from live_gradcam.choices import SINKS
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.sinks import video
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.sink import OpenSink, Pictures
@@ -183,6 +183,25 @@ def test_no_encoder_writes_past_its_memory_for_narrow_pictures(tmp_path: Path) -
     checked = {**os.environ, "LD_PRELOAD": _MALLOC_DEBUG, "MALLOC_CHECK_": "3"}
     run = subprocess.run([sys.executable, "-c", _WRITE_NARROW, tmp_path], env=checked, capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("codec", "least"), [("h264", 2), ("hevc", 16), ("av1", 4), ("vp9", 2)])
+def test_the_smallest_pictures_that_each_codec_takes(tmp_path: Path, codec: str, least: int) -> None:
+    def write(height: int) -> None:
+        one = Fraction(1)
+        with VideoWriter(
+            tmp_path / "x.mp4", size=(height, 64), frame_rate=one, time_base=one, encoding=Encoding(codec)
+        ) as writer:
+            writer.write(np.zeros((height, 64, 3), np.uint8), Fraction(0))
+
+    write(least)
+    with VideoReader(tmp_path / "x.mp4") as reader:
+        assert [frame.image.shape for frame in reader.frames()] == [(least, 64, 3)]
+    if least > 2:
+        with pytest.raises(
+            OutputError, match=f"{codec} takes no pictures of 64 × {least - 2} pixels, only from {least}"
+        ):
+            write(least - 2)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9"])
