@@ -18,6 +18,7 @@ from live_gradcam.sources import opening
 from live_gradcam.sources.clock import LONGEST_PAUSE
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.reader import within
 from live_gradcam.sources.source import OnPacket, Recording
 
 #: How many frames may wait between two stages: enough for an even flow, few enough for 4K frames in memory.
@@ -131,10 +132,8 @@ def frames_of(
     """The frames of a part of a recording, as many per second as the options want; see `Recording.frames`."""
     if options.output_fps is None:
         return reader.frames(start=start, end=end, on_packet=on_packet)
-    if start is not None:  # the frame that is shown at the start may have come before it
-        frames = reader.frames(start=start - _SHOWN_BEFORE, end=end, on_packet=on_packet and _since(start, on_packet))
-    else:
-        frames = reader.frames(end=end, on_packet=on_packet)
+    earlier = None if start is None else start - _SHOWN_BEFORE  # what is shown at the start may have come before it
+    frames = reader.frames(start=earlier, end=end, on_packet=on_packet and within(start, end, on_packet))
 
     def shown_until(last: Frame) -> Fraction:
         until = last.pts + 1 / reader.frame_rate
@@ -145,17 +144,6 @@ def frames_of(
         return min(until, end)
 
     return resampled(frames, options.output_fps, Span(reader, options).begin, shown_until)
-
-
-def _since(start: Fraction, on_packet: OnPacket) -> OnPacket:
-    """The same receiver, for packets from a time on."""
-
-    def receive(packet: Any) -> None:
-        time = packet.dts if packet.pts is None else packet.pts
-        if time is not None and time * packet.time_base >= start:
-            on_packet(packet)
-
-    return receive
 
 
 def resampled(

@@ -72,11 +72,11 @@ class Coverage:
         return rows, columns
 
     def _fine_matrices(self, map_size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        if map_size not in self._made and self._only_mirrors:
-            self._made[map_size] = self.matrices(map_size, (map_size[0], map_size[1]))
         if map_size not in self._made:
             height, width = (
-                min(length, round(_FINER * places * length / abs(extent.end - extent.start)) or 1)
+                places
+                if self._only_mirrors
+                else min(length, round(_FINER * places * length / abs(extent.end - extent.start)) or 1)
                 for extent, length, places in zip(self.extents, self.input_size, map_size, strict=True)
             )
             self._made[map_size] = self.matrices(map_size, (height, width))
@@ -219,7 +219,7 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
     lines = (of_rows[:, column], inside[:, column], height), (of_columns[row], inside[row], width)
     if any(_is_even(values, are_inside) for values, are_inside, _ in lines):
         _log.warning(
-            "%s turns the picture on its side, so the map lies on the picture as the network turned it", operation.name
+            "the layer %s swaps the height and width of the picture, and the map is not turned back", operation.name
         )
         return covered
     found = []

@@ -233,7 +233,9 @@ def _refuse_files_in_the_way(output: Path | None, report: Path | None, json_path
     json_file = None if is_stdout(json_path) else json_path
     for file, flag in ((output, "-o"), (json_file, "--json")):
         if file is not None and report is not None and file.resolve().is_relative_to(report.resolve()):
-            raise UsageError(f"{file} is in the folder of the report, which is written as a whole: give {flag} another")
+            raise UsageError(
+                f"{file} is in the folder of the report, which is replaced as a whole: give {flag} another folder"
+            )
     if output is None or json_file is None:
         return
     for beside in (card_beside(output), labels_file(output), features_beside(output)):

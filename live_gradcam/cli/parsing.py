@@ -55,6 +55,6 @@ def parse_output_size(text: str) -> tuple[int | None, int | None]:
         raise UsageError(f"the size {text!r} is not WIDTHxHEIGHT: give it like 1280x720, 1280x or x720")
     if any(side is not None and not _LEAST_SIDE <= side <= _LARGEST_SIDE for side in sides):
         raise UsageError(
-            f"the size {text!r} is not possible: each side has from {_LEAST_SIDE} to {_LARGEST_SIDE} pixels"
+            f"the size {text!r} is not possible: each side must have {_LEAST_SIDE} to {_LARGEST_SIDE} pixels"
         )
     return sides[1], sides[0]

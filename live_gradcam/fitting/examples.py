@@ -104,7 +104,9 @@ def check_source(model: Path, source: Path) -> None:
     """
     folder = examples_beside(model)
     if source.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"the pictures are in {folder}, which teaching {model} replaces: choose another name with -o")
+        raise UsageError(
+            f"the pictures are in {folder}, and teach replaces that folder with {model}: choose another name with -o"
+        )
 
 
 def lesson_of(model: str | Path, fit: str | None) -> Lesson | None:
@@ -134,7 +136,8 @@ def _check_classes(model: Path, lesson: Lesson) -> None:
     others = [name for name in taught if name is not None and card is not None and name not in card.classes]
     if others:
         raise ModelError(
-            f"{features_beside(model)} is of another model, with the class {others[0]!r}: remove it to teach {model}"
+            f"{features_beside(model)} belongs to another model, which has the class {others[0]!r}: remove it to teach "
+            f"{model}"
         )
 
 

@@ -226,8 +226,8 @@ class VideoWriter(FileWriter):
         codec: Codec = SINKS.load(self._encoding.codec or "").codec
         if min(padded) < codec.least_side:
             raise OutputError(
-                f"{self._encoding.codec} takes no pictures of {padded[1]} × {padded[0]} pixels, only from "
-                f"{codec.least_side} a side on: use --codec h264, or a larger --size"
+                f"{self._encoding.codec} takes no pictures of {padded[1]} × {padded[0]} pixels: each side must have "
+                f"{codec.least_side} at least, so use --codec h264, or a larger --size"
             )
         encoder = codec.encoder_for(padded, self._encoding)
         self.encoder = encoder.name

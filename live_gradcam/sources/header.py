@@ -93,10 +93,10 @@ def average_rate(stream: Any, path: Path) -> Fraction:
     if average and guessed and average < _SLOWEST_RATE < guessed:
         return guessed
     rates = [rate for rate in (average, guessed) if rate]
-    ticks = [rate for rate in rates if stream.time_base and rate * stream.time_base == 1]
-    if ticks == rates and ticks:
-        return _rate_of_first_frames(path) or ticks[0]
-    return next((rate for rate in rates if rate not in ticks), _DEFAULT_RATE)
+    of_frames = [rate for rate in rates if rate < _FASTEST_RATE or rate * (stream.time_base or 0) != 1]
+    if rates and not of_frames:
+        return _rate_of_first_frames(path) or rates[0]
+    return next(iter(of_frames), _DEFAULT_RATE)
 
 
 def _rate_of_first_frames(path: Path) -> Fraction | None:

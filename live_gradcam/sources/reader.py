@@ -138,7 +138,7 @@ class VideoReader(Recording):
             self._seek(start)
         count = 0
         packets = self._packets.all()
-        on_packet = _within(start, end, on_packet) if on_packet else None
+        on_packet = within(start, end, on_packet) if on_packet else None
         mended = 0
         picture: Any
         for picture in self._pictures(packets, on_packet):
@@ -162,7 +162,7 @@ class VideoReader(Recording):
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
         """The packets of `others` alone, from `start` to `end` (seconds)."""
         ready: list[av.Packet] = []
-        receive = _within(start, end, ready.append)
+        receive = within(start, end, ready.append)
         if not self.others:
             return
         try:
@@ -294,7 +294,7 @@ def _only_goes_forward(path: Path, size: int, changed: int) -> bool:
         return reader.key_times(None) is not None
 
 
-def _within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
+def within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
     """The same receiver, for packets of a span of time alone."""
 
     def receive(packet: Any) -> None:

@@ -147,7 +147,7 @@ WRONG: list[tuple[list[Any], str]] = [
     (["--picture-fps", "x"], "--picture-fps 'x' is not a frame rate"),
     (["--size", "big"], "the size 'big' is not WIDTHxHEIGHT"),
     (["--size", "x"], "the size 'x' is not WIDTHxHEIGHT"),
-    (["--size", "8x8"], "the size '8x8' is not possible: each side has from 16 to 16384 pixels"),
+    (["--size", "8x8"], "the size '8x8' is not possible: each side must have 16 to 16384 pixels"),
     (["--size", "1280"], "the size '1280' is not WIDTHxHEIGHT"),
     (["--crf", "52"], "--crf is 52: for h264 it is from 0 (best) to 51 (smallest)"),
     (["--codec", "av1", "--crf", "64"], "--crf is 64: for av1 it is from 0 (best) to 63 (smallest)"),

@@ -154,5 +154,5 @@ def test_the_map_of_a_mirrored_picture_lies_where_the_picture_is_bright() -> Non
 def test_a_picture_that_is_turned_on_its_side_is_told(size: tuple[int, int], caplog: pytest.LogCaptureFixture) -> None:
     assert covered(model_of(layers.Permute((2, 1, 3), name="turned"), size=size)) is None
     assert caplog.messages == [
-        "turned turns the picture on its side, so the map lies on the picture as the network turned it"
+        "the layer turned swaps the height and width of the picture, and the map is not turned back"
     ]

@@ -99,7 +99,10 @@ def test_pictures_that_a_network_was_taught_are_never_removed_by_a_fit(
     pictures = sorted(examples.rglob("*.png"))
     network = ("-m", quick_network[1], "--no-cache", "--overwrite")
     said = _refused(capfd, "fit", examples, "-o", taught, "--teachable", *network)
-    assert f"the pictures are in {examples}, which teaching {taught} replaces: choose another name with -o" in said
+    assert (
+        f"the pictures are in {examples}, and teach replaces that folder with {taught}: choose another name with -o"
+        in said
+    )
     _done("fit", folder, "-o", taught, "--teachable", *network)
     assert sorted(examples.rglob("*.png")) == pictures
     assert taught.with_name("mine.features.npz").is_file()
@@ -115,8 +118,8 @@ def test_features_of_other_classes_are_not_taught_further(
     _done("fit", others, "-o", model, "--overwrite", "-m", quick_network[1], "--no-cache")
     said = _refused(capfd, "teach", folder / "noise", "-m", model, "--headless")
     assert said == (
-        f"live-gradcam: {tmp_path / 'mine.features.npz'} is of another model, with the class 'noise': remove it to "
-        f"teach {model}\n"
+        f"live-gradcam: {tmp_path / 'mine.features.npz'} belongs to another model, which has the class 'noise': "
+        f"remove it to teach {model}\n"
     )
 
 

@@ -199,7 +199,8 @@ def test_the_smallest_pictures_that_each_codec_takes(tmp_path: Path, codec: str,
         assert [frame.image.shape for frame in reader.frames()] == [(least, 64, 3)]
     if least > 2:
         with pytest.raises(
-            OutputError, match=f"{codec} takes no pictures of 64 × {least - 2} pixels, only from {least}"
+            OutputError,
+            match=f"{codec} takes no pictures of 64 × {least - 2} pixels: each side must have {least} at least",
         ):
             write(least - 2)
 

@@ -128,6 +128,14 @@ def test_a_file_that_says_no_rate_has_that_of_its_frames(tmp_path: Path) -> None
         assert len(list(reader.frames())) == 60
 
 
+def test_a_file_whose_clock_counts_frames_has_the_rate_of_its_header(tmp_path: Path) -> None:
+    ticks = [0, 1, 2, 3, 8, 9, 14, 15]  # some were dropped
+    path = make_video(tmp_path / "in.avi", [numbered(i) for i in range(8)], codec="mpeg4", ticks=ticks)
+    with VideoReader(path) as reader:
+        assert reader.time_base == Fraction(1, 25)
+        assert reader.frame_rate == 25
+
+
 def test_recordings_put_together_go_on(tmp_path: Path) -> None:
     first, second = tmp_path / "1.ts", tmp_path / "2.ts"
     make_video(first, [numbered(i) for i in range(50)])
