@@ -110,6 +110,8 @@ def coverage_of(network: Network, target: int) -> Coverage | None:
         network: laid out flat.
         target: the number of the layer's activations.
     """
+    from live_gradcam.networks.target_layer import makes_features
+
     height, width = (side or 1 for side in network.shapes[network.input][:2])
     whole = Extent(0, height), Extent(0, width)
     extents = {network.input: whole}
@@ -122,7 +124,7 @@ def coverage_of(network: Network, target: int) -> Coverage | None:
         is_of_pixels = pixels.issuperset(operation.inputs)
         if maps.issuperset(operation.inputs) and _may_move(network, operation, is_of_pixels=is_of_pixels):
             covered = _moved(network, operation, covered)
-        if is_of_pixels and (_has_no_weights(operation.layer) or _stays_pixels(operation.layer)):
+        if is_of_pixels and not makes_features(operation.layer):
             pixels.update(operation.outputs)
         if maps.intersection(operation.inputs):
             maps.update(value for value in operation.outputs if len(network.shapes[value]) == 3)
@@ -156,7 +158,7 @@ def _may_move(network: Network, operation: Operation, *, is_of_pixels: bool) -> 
 
     Features keep their places where the map keeps its size: networks flip and roll pictures, in front.
     """
-    if len(operation.inputs) != 1 or len(operation.outputs) != 1 or not _has_no_weights(operation.layer):
+    if len(operation.inputs) != 1 or len(operation.outputs) != 1 or getattr(operation.layer, "weights", None):
         return False
     before, after = network.shapes[operation.inputs[0]], network.shapes[operation.outputs[0]]
     if len(before) != 3 or len(after) != 3 or None in (*before, *after) or before[2] != after[2]:
@@ -164,16 +166,6 @@ def _may_move(network: Network, operation: Operation, *, is_of_pixels: bool) -> 
     if before[:2] == after[:2] and (not is_of_pixels or _stays_in_place(operation.layer)):
         return False
     return not _is_window(operation.layer)
-
-
-def _has_no_weights(layer: Any) -> bool:
-    return not getattr(layer, "weights", None)
-
-
-def _stays_pixels(layer: Any) -> bool:
-    import keras
-
-    return isinstance(layer, keras.layers.Normalization)
 
 
 def _is_window(layer: Any) -> bool:
@@ -186,12 +178,9 @@ def _stays_in_place(layer: Any) -> bool:
     """Whether it is known to leave each value where it is: most layers of Keras do."""
     import keras
 
-    moving = (keras.layers.Permute, keras.layers.Reshape, keras.layers.Lambda)
-    return (
-        isinstance(layer, keras.Layer)
-        and type(layer).__module__.startswith("keras.")
-        and (not isinstance(layer, moving) and "call" not in vars(layer))
-    )
+    from live_gradcam.networks.batching import is_layer_of_keras
+
+    return is_layer_of_keras(layer) and not isinstance(layer, (keras.layers.Permute, keras.layers.Reshape))
 
 
 def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:

@@ -16,7 +16,7 @@ _OF_THE_USERS_MAKING = (keras.layers.Lambda,)
 
 def keeps_images_apart(layers: Iterable[Any]) -> bool:
     """Whether all are layers that Keras has, which compute each image of a batch by itself. False: nobody knows."""
-    return all(_is_keras_layer(layer) for layer in layers)
+    return all(is_layer_of_keras(layer) for layer in layers)
 
 
 def takes_batches(network: Network) -> bool:
@@ -30,6 +30,7 @@ def takes_batches(network: Network) -> bool:
     return network.batch != 1 or keeps_images_apart(operation.layer for operation in network.operations)
 
 
-def _is_keras_layer(layer: Any) -> bool:
-    is_ours_to_know = type(layer).__module__.startswith(_KERAS_LAYERS) and "call" not in vars(layer)
-    return is_ours_to_know and not isinstance(layer, _OF_THE_USERS_MAKING)
+def is_layer_of_keras(layer: Any) -> bool:
+    """Whether a layer does what Keras says of its class: no subclass, no function or `call` of the user's."""
+    is_known = type(layer).__module__.startswith(_KERAS_LAYERS) and "call" not in vars(layer)
+    return is_known and not isinstance(layer, _OF_THE_USERS_MAKING)

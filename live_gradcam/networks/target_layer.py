@@ -227,12 +227,17 @@ def _softmaxed(network: Network, operation: Operation) -> int:
     return math.prod(sizes[axis] or 0 for axis in (axes if isinstance(axes, (tuple, list)) else [axes]))
 
 
+def makes_features(layer: Any) -> bool:
+    """Whether what a layer makes of pixels are pixels no more: it has weights, other than for their scale."""
+    return bool(getattr(layer, "weights", None)) and not isinstance(layer, keras.layers.Normalization)
+
+
 def _has_weights_before(network: Network, operation: Operation) -> bool:
     """Whether a map is one of features, and not of pixels."""
     needed = set(operation.outputs)
     for other in reversed(network.operations):
         if needed.intersection(other.outputs):
-            if getattr(other.layer, "weights", None) and not isinstance(other.layer, keras.layers.Normalization):
+            if makes_features(other.layer):
                 return True
             needed.update(other.inputs)
     return False
