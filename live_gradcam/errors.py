@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 #: How many names are suggested for one that does not exist.
 _SUGGESTIONS = 3
@@ -35,6 +36,10 @@ class UsageError(LiveGradcamError):
     exit_code = 2
 
 
+class ArgumentError(UsageError, ValueError):
+    """A function of Python was given a frame, a class or a number that cannot be. Python has a ValueError for that."""
+
+
 class ModelError(LiveGradcamError):
     """A model, its weights or its labels cannot be used."""
 
@@ -56,8 +61,10 @@ def check_number(flag: str, number: int, *, least: int) -> None:
         least: the smallest that will do.
 
     Raises:
-        UsageError: it is smaller.
+        UsageError: it is smaller, or, from Python, something else.
     """
+    if not isinstance(number, Integral):
+        raise UsageError(f"{flag} is {number!r}: give a whole number from {least} on")
     if number < least:
         raise UsageError(f"{flag} is {number}: give a number from {least} on")
 

@@ -21,6 +21,7 @@ from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
 from live_gradcam.attribution.timing import fastest_batch, fastest_callers, time_of_frame
 from live_gradcam.choices import METHODS, Fit
+from live_gradcam.errors import ArgumentError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.listings import Listing
 
@@ -326,7 +327,7 @@ class Explainer(Planned):
             The predictions, and a heatmap each for the targets and then for the best other classes.
 
         Raises:
-            ValueError: not such a frame, or no such class.
+            ArgumentError: not such a frame, or no such class.
         """
         return self.explain_batch([frame], target=target, on_progress=on_progress)[0]
 
@@ -381,7 +382,7 @@ class Explainer(Planned):
             The frame's own predictions, with the smoothed heatmaps and their evidence.
         """
         if not self.relu:
-            raise ValueError("maps are smoothed after their ReLU: build the explainer with relu=True")
+            raise ArgumentError("maps are smoothed after their ReLU: build the explainer with relu=True")
         check_frame(frame)
         explainer = self.at_size(frame.shape[:2])
         explanation = explainer(frame, target=target)
@@ -415,6 +416,6 @@ class Explainer(Planned):
             float32 (n, classes), or with everyday names (n, classes + groups).
 
         Raises:
-            ValueError: not such an input.
+            ArgumentError: not such an input.
         """
         return self._runner.probabilities(pixels)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from live_gradcam.choices import Fit
+from live_gradcam.errors import ArgumentError
 from live_gradcam.explanations.explanation import Region
 from live_gradcam.explanations.fits import fit_frame, native_size
 from live_gradcam.explanations.tiles import Tiling, plan_tiling
@@ -61,7 +62,7 @@ class Framing:
         """A frame, uint8 (H, W, 3) BGR, as the network sees it: of `input_size_for` the frame.
 
         Raises:
-            ValueError: not such a frame.
+            ArgumentError: not such a frame.
         """
         check_frame(frame)
         height, width = frame.shape[:2]
@@ -77,17 +78,17 @@ class Framing:
         return tiling.cut(seen) if tiling else seen[None]
 
     def check_seen(self, pixels: np.ndarray) -> None:
-        """Raise a ValueError for pixels that are not as `framed` gives them."""
+        """Raise an ArgumentError for pixels that are not as `framed` gives them."""
         check_frame(pixels)
         expected = self.input_size if self.fit != "tiles" else self.input_size_for((pixels.shape[0], pixels.shape[1]))
         if pixels.shape[:2] != expected:
-            raise ValueError(f"the network's input is {expected}, not {pixels.shape[:2]}")
+            raise ArgumentError(f"the network's input is {expected}, not {pixels.shape[:2]}")
 
 
 def check_frame(frame: np.ndarray) -> None:
-    """Raise a ValueError for what is no uint8 (height, width, 3) of at least one pixel."""
+    """Raise an ArgumentError for what is no uint8 (height, width, 3) of at least one pixel."""
     if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise ValueError(f"a frame is a uint8 BGR array of shape (height, width, 3), not {found}")
+        raise ArgumentError(f"a frame is a uint8 BGR array of shape (height, width, 3), not {found}")
     if 0 in frame.shape:
-        raise ValueError(f"the frame is empty: {frame.shape}")
+        raise ArgumentError(f"the frame is empty: {frame.shape}")

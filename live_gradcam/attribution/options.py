@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -18,7 +19,7 @@ from live_gradcam.choices import (
     Tune,
 )
 from live_gradcam.compiling.compilation import check_engine
-from live_gradcam.errors import UsageError, did_you_mean
+from live_gradcam.errors import UsageError, check_number, did_you_mean
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -138,7 +139,7 @@ class ExplainerOptions:
 
         Raises:
             UsageError: a method, score, fit, engine, tune or precision that does not exist, an engine that is not
-                installed, or a number that is too small.
+                installed, or a number or a size that cannot be.
         """
         METHODS.check(self.explained.method)
         SCORES.check(self.explained.score)
@@ -146,6 +147,23 @@ class ExplainerOptions:
         FITS.check(self.fitting.fit)
         TUNES.check(self.compiling.tune)
         check_engine(self.compiling.engine, self.compiling.precision)
-        numbers = self.explained.topk, self.explained.maps, self.fitting.tiles
-        if any(number is not None and number < 1 for number in numbers):
-            raise UsageError("topk, maps and tiles must be at least 1")
+        numbers = {"topk": self.explained.topk, "maps": self.explained.maps, "tiles": self.fitting.tiles}
+        for name, number in numbers.items():
+            if number is not None:
+                check_number(name, number, least=1)
+        if self.fitting.input_size is not None:
+            check_input_size(self.fitting.input_size)
+
+
+def check_input_size(size: object) -> None:
+    """Refuse what is no (height, width) in pixels. From Python it can be anything.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if (
+        not isinstance(size, Sequence)
+        or len(size) != 2
+        or not all(isinstance(side, int) and side >= 1 for side in size)
+    ):
+        raise UsageError(f"the input size is {size!r}: give (height, width), such as (224, 224)")

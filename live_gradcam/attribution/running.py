@@ -180,7 +180,7 @@ class Runner:
             pixels: uint8 (height, width, 3), BGR, all of one size.
 
         Raises:
-            ValueError: not such an input.
+            ArgumentError: not such an input.
         """
         framing = self._outline.framing
         many = _MANY if self._outline.takes_batches else 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import ArgumentError, UsageError
 from live_gradcam.explanations.explanation import Target
 
 #: What to explain: a class, a contrast, several of them, or None for the top class.
@@ -26,7 +26,7 @@ def checked_targets(asked: Targets, *, classes: int, maps: int) -> list[Target]:
 
     Raises:
         UsageError: a text, which names no class here.
-        ValueError: a class that does not exist, one that is contrasted with itself, or more than there are maps.
+        ArgumentError: a class that does not exist, one that is contrasted with itself, or more than there are maps.
     """
     if isinstance(asked, str):
         raise UsageError(f"the class {asked!r} is a text: give its number, which is its place among the labels")
@@ -35,11 +35,11 @@ def checked_targets(asked: Targets, *, classes: int, maps: int) -> list[Target]:
     for one in targets:
         for index in (one.index, one.against):
             if index is not None and not 0 <= index < classes:
-                raise ValueError(f"there is no class {index}: the classes are 0 to {classes - 1}")
+                raise ArgumentError(f"there is no class {index}: the classes are 0 to {classes - 1}")
         if one.against == one.index:
-            raise ValueError(f"class {one.index} cannot be contrasted with itself")
+            raise ArgumentError(f"class {one.index} cannot be contrasted with itself")
     if len(targets) > maps:
-        raise ValueError(f"{len(targets)} classes need as many maps, and there are {maps}")
+        raise ArgumentError(f"{len(targets)} classes need as many maps, and there are {maps}")
     return targets
 
 

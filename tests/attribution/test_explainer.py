@@ -17,7 +17,7 @@ from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
 from live_gradcam.attribution.options import Compiling, Explained, ExplainerKeywords, ExplainerOptions, Fitting
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import ArgumentError, LiveGradcamError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -390,12 +390,35 @@ def load_grey():
     ],
 )
 def test_what_is_no_frame_is_refused(frame) -> None:
-    with pytest.raises(ValueError, match="frame"):
+    with pytest.raises(ArgumentError, match="frame"):
         Explainer(classifier_of(pooled_model()))(frame)
 
 
+def test_a_frame_that_is_refused_is_an_error_of_this_package_and_pythons_own() -> None:
+    explainer = Explainer(classifier_of(pooled_model()), engine="graph")
+    for error in (LiveGradcamError, UsageError, ValueError):
+        with pytest.raises(error, match=r"not float32 \(4, 4, 3\)"):
+            explainer(np.zeros((4, 4, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"topk": "5"}, "topk is '5': give a whole number from 1 on"),
+        ({"maps": 1.5}, "maps is 1.5: give a whole number from 1 on"),
+        ({"input_size": 10}, r"the input size is 10: give \(height, width\)"),
+        ({"input_size": "64"}, "the input size is '64'"),
+        ({"input_size": (64, 0)}, r"the input size is \(64, 0\)"),
+        ({"input_size": (64, 64, 3)}, "the input size is"),
+    ],
+)
+def test_numbers_of_another_kind_are_refused(keywords, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Explainer(classifier_of(pooled_model()), **keywords)
+
+
 def test_a_class_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="the classes are 0 to 3"):
+    with pytest.raises(ArgumentError, match="the classes are 0 to 3"):
         Explainer(classifier_of(pooled_model()))(noise(0), target=4)
 
 

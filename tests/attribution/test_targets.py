@@ -17,7 +17,7 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.resizing import resized
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.cli import app
-from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.errors import ArgumentError, ModelError, UsageError
 from live_gradcam.explanations.explanation import Target
 from live_gradcam.explanations.fits import fit_frame, native_size
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -105,7 +105,7 @@ def test_what_cannot_be_asked_for() -> None:
         (Target(3, 3), "class 3 cannot be contrasted with itself"),
         ([0, 1, 2], "3 classes need as many maps, and there are 2"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ArgumentError, match=message):
             explainer(FRAME, target=target)
     with pytest.raises(UsageError, match="the class '12' is a text: give its number"):
         explainer(FRAME, target="12")

@@ -345,7 +345,7 @@ def test_what_takes_many_passes_is_refused() -> None:
     explainer = Explainer(classifier_of(pooled_model()), fit="tiles", engine="graph")
     with pytest.raises(UsageError, match="guided-grad-cam takes many passes"):
         explainer.variant(method="guided-grad-cam", layer=explainer.layer)
-    with pytest.raises(UsageError, match="tiles must be at least 1"):
+    with pytest.raises(UsageError, match="tiles is 0: give a number from 1 on"):
         Explainer(classifier_of(pooled_model()), fit="tiles", tiles=0)
 
 

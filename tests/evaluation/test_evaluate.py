@@ -19,7 +19,7 @@ from video_files import cut, make_video, number_of, numbered
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
 from live_gradcam.cli import app
-from live_gradcam.errors import ModelError, SourceError, UsageError
+from live_gradcam.errors import ArgumentError, ModelError, SourceError, UsageError
 from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate, parse_methods
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import CENTRED_BLOB, RANDOM_MAP, Figures, mean_figures
@@ -327,7 +327,7 @@ def test_many_inputs_have_the_probabilities_that_each_has_alone() -> None:
     expected = sigmoid(logits[:, 0] - logits[:, 1])
     np.testing.assert_allclose(explainer.probabilities(pixels), np.stack([expected, 1 - expected], -1), atol=1e-6)
     assert explainer.probabilities(iter([])).shape == (0, 2)
-    with pytest.raises(ValueError, match="the network's input is"):
+    with pytest.raises(ArgumentError, match="the network's input is"):
         explainer.probabilities(np.zeros((1, 9, 8, 3), np.uint8))
 
 

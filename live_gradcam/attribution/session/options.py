@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from live_gradcam.attribution.options import check_input_size
 from live_gradcam.choices import (
     AUTO_ENGINE,
     AUTO_PRECISION,
@@ -131,8 +132,8 @@ class SessionOptions:
                 check_number(f"--{name}", number, least=1)
         if self.maps is not None:
             check_number("the number of maps", self.maps, least=1)
-        if self.input_size is not None and not _is_size(self.input_size):
-            raise UsageError(f"the input size is {self.input_size!r}: give (height, width), such as (224, 224)")
+        if self.input_size is not None:
+            check_input_size(self.input_size)
 
     def of_model(self) -> ModelOptions:
         """Those that say how the model is loaded.
@@ -182,13 +183,6 @@ class SessionOptions:
         """The options as plain values, by name, in the order in which files say how they came about."""
         name = str(self.model) if isinstance(self.model, (str, Path)) else self.model.name
         return asdict(replace(self, model=name))
-
-
-def _is_size(size: object) -> bool:
-    """Whether it is a height and a width in pixels; from Python it can be anything."""
-    if not isinstance(size, Sequence) or len(size) != 2:
-        return False
-    return all(isinstance(side, int) and side >= 1 for side in size)
 
 
 def too_slow(method: str) -> UsageError:
