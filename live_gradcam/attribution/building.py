@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,8 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network, flatten
 from live_gradcam.networks.split import SplitNetwork, split_at
+
+_log = logging.getLogger(__name__)
 
 
 def build_plan(classifier: Classifier, options: ExplainerOptions) -> Plan:
@@ -142,6 +145,8 @@ class _Model:
         logits = logits_like_the_model(as_called, classifier.output, check)
         if check is None:  # of another size than the model's: what hides there hides here
             logits = _as_at_its_own_size(classifier, as_called)
+        if logits.by_inverse and logits.activation == "softmax":
+            _log.info("%s does more after its softmax: its logits are logarithms of its probabilities", classifier.name)
         return cls(classifier, as_called, logits, check, pictures)
 
 

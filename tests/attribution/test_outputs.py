@@ -122,7 +122,9 @@ def test_probabilities_of_places_pooled_are_probabilities(activation: str, pool,
     classifier = load_classifier(model, preprocessing="unit")
     assert classifier.output == output
     assert not caplog.records
+    caplog.set_level(logging.INFO)
     explanation = Explainer(classifier, maps=1, relu=False, engine="graph", tune="off")(FRAME, target=1)
+    assert ("its logits are logarithms of its probabilities" in caplog.text) == (activation == "softmax")
     of_places, probabilities = (one.numpy()[0] for one in keras.Model(image, [places, model.output])(IMAGE))
     np.testing.assert_allclose(explanation.probabilities, probabilities, atol=1e-5)
     slope = 1 / probabilities[1] + (1 / (1 - probabilities[1]) if output == "labels" else 0)
