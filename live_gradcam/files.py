@@ -64,6 +64,11 @@ def identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file, which need not be there yet."""
+    return (identity(path) or path.resolve()) == (identity(other) or other.resolve())
+
+
 def check_replaces_no_source(path: Path, own: Path | None, sources: Mapping[tuple[int, int] | None, Path]) -> None:
     """Make sure that a file to write is not one that is read.
 

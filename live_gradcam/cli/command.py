@@ -167,21 +167,17 @@ def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values:
 
 def _refuse_json_in_place_of_another(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
     """Make sure that the file of `--json` is no other file that is named: it is written last, and would replace it."""
+    from live_gradcam.files import is_same_file
+
     json_path = values.get("json_path")
     if json_path is None or str(json_path) == "-":
         return
     for name, value in values.items():
         for path in value if isinstance(value, list) else [value]:
-            if name == "json_path" or not isinstance(path, Path) or not _is_same_file(path, json_path):
+            if name == "json_path" or not isinstance(path, Path) or not is_same_file(path, json_path):
                 continue
             other = next(iter(_spellings(flags[name])), "what is read")
             raise UsageError(f"{json_path} is the file of --json and of {other} too: give another name")
-
-
-def _is_same_file(path: Path, other: Path) -> bool:
-    from live_gradcam.files import identity
-
-    return (identity(path) or path.absolute()) == (identity(other) or other.absolute())
 
 
 def _is_of_another_package(address: str) -> bool:

@@ -91,9 +91,14 @@ def tuning_flags(
         ),
     ] = 0,
     epochs: Annotated[
-        int,
-        typer.Option("--epochs", min=1, metavar="N", help="Go through the pictures N times at most."),
-    ] = DEFAULT_OPTIONS.epochs,
+        int | None,
+        typer.Option(
+            "--epochs",
+            min=1,
+            metavar="N",
+            help=f"Go through the pictures N times at most. Without it: {DEFAULT_OPTIONS.epochs}.",
+        ),
+    ] = None,
     augment: Annotated[
         bool, typer.Option("--augment", help="Train on variants of the pictures too: parts, mirrored, lighter, darker.")
     ] = False,
@@ -106,6 +111,9 @@ def tuning_flags(
     ] = False,
 ) -> FitOptions:
     """What of the network itself is trained."""
+    if epochs is not None and not unfreeze:
+        raise UsageError("--epochs is for --unfreeze: pictures are gone through only where blocks are trained")
+    epochs = DEFAULT_OPTIONS.epochs if epochs is None else epochs
     return replace(options, unfreeze=unfreeze, epochs=epochs, augment=augment, every_fold=every_fold)
 
 
@@ -226,6 +234,7 @@ def fit(
 
 def _refuse_files_in_the_way(output: Path | None, report: Path | None, json_path: Path | None) -> None:
     """Make sure that no file of a fit replaces another one: a report's folder is replaced as a whole."""
+    from live_gradcam.files import is_same_file
     from live_gradcam.fitting.examples import features_beside
     from live_gradcam.networks.card import card_beside
     from live_gradcam.networks.labels import labels_file
@@ -239,7 +248,7 @@ def _refuse_files_in_the_way(output: Path | None, report: Path | None, json_path
     if output is None or json_file is None:
         return
     for beside in (card_beside(output), labels_file(output), features_beside(output)):
-        if beside.resolve() == json_file.resolve():
+        if is_same_file(beside, json_file):
             raise UsageError(f"{json_file} is written beside the model: give --json another name")
 
 

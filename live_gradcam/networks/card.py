@@ -20,7 +20,7 @@ from typing import Any
 
 from live_gradcam.choices import FITS, OUTPUTS, Output
 from live_gradcam.errors import ModelError, first_line
-from live_gradcam.files import part_path, publish, remove_part, writing
+from live_gradcam.files import part_path, publish, remove_part, write_whole, writing
 from live_gradcam.networks.class_names import class_name, is_shown
 from live_gradcam.networks.keras_reading import ZIP_SIGNATURE, first_bytes
 from live_gradcam.networks.labels import labels_file, text_of_labels
@@ -219,14 +219,6 @@ def write_beside(path: str | Path, card: Card) -> None:
         OutputError: one of them cannot be written.
     """
     path = Path(path)
-    texts = {
-        card_beside(path): json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n",
-        labels_file(path): text_of_labels(card.classes),
-    }
-    for file, text in texts.items():
-        try:
-            with writing(file):
-                part_path(file).write_text(text, "utf-8")
-                publish(file)
-        finally:
-            remove_part(file)
+    text = json.dumps(card.to_json(), indent=1, ensure_ascii=False) + "\n"
+    write_whole(card_beside(path), text.encode())
+    write_whole(labels_file(path), text_of_labels(card.classes).encode())

@@ -159,6 +159,7 @@ def test_a_report_replaces_no_file_of_others(
         (("{set}", "-o", "{tmp}/x.keras", "-m", "nonet"), 2, "there is no model 'nonet'"),
         (("{set}", "-o", "{tmp}/x.keras", "--fit", "tiles"), 2, "there is no fit 'tiles': use one of stretch, crop"),
         (("{set}", "-o", "{tmp}/x.keras", "--augment"), 2, "--augment is for --unfreeze"),
+        (("{set}", "-o", "{tmp}/x.keras", "--epochs", "10"), 2, "--epochs is for --unfreeze"),
         (("{set}", "-o", "{tmp}/x.keras", "--every-fold"), 2, "--every-fold is for --unfreeze"),
         (("{set}", "-o", "{tmp}/x.keras", "--seed", "-1"), 2, "--seed is -1: give a number from 0 on"),
         (("{set}", "-o", "{tmp}/x.keras", "--report", "{tmp}"), 2, "{tmp}/x.keras is in the folder of the report"),
