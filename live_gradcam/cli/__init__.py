@@ -1,11 +1,12 @@
 """The command line: each command parses, calls one function that a Python user can call too, and prints.
 
 One file a command. Nothing heavy is imported before a command computes: `--help` and wrong arguments answer at once.
-Only the file of the command that is asked for is imported, so that it begins at once too.
+Only the file of the command that is asked for is imported, and none to list the commands.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -17,22 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-#: All commands, each of which has a module of its name here.
-COMMANDS = (
-    "annotate",
-    "bench",
-    "cache",
-    "cameras",
-    "doctor",
-    "evaluate",
-    "explain",
-    "export",
-    "fit",
-    "live",
-    "models",
-    "serve",
-    "teach",
-)
+#: All commands, each with what the list of them says of it.
+COMMANDS = {
+    "annotate": "Write annotated copies of recordings, with their times, sound and subtitles.",
+    "bench": "Measure frames per second, and what Grad-CAM costs over the prediction.",
+    "cache": "List the compiled programs that are kept for the next start.",
+    "cameras": "List the cameras that open and deliver a picture.",
+    "doctor": "Show what this machine has, what is missing, and what would help.",
+    "evaluate": "Measure how faithful maps are: deletion, insertion, average drop, pointing game.",
+    "explain": "Explain pictures: overlay, picture and heatmap side by side.",
+    "export": "Write a model for other programs: ONNX, OpenVINO, SavedModel or TensorFlow Lite.",
+    "fit": "Fit a network to your own classes, and say how good it is.",
+    "live": "Explain a camera, a stream or a file as it comes.",
+    "models": "List the networks that come by name, or show what is known of one.",
+    "layers": "List a model's layers in the order in which they run.",
+    "serve": "Serve a page that explains the camera of whoever opens it.",
+    "teach": "Teach a network your own classes at the camera.",
+}
+#: Where a command is, where its module has another name.
+_MODULES = {"layers": "models"}
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        program_with((asked,) if asked in COMMANDS else COMMANDS)()
+        _program_for(asked)()
     except KeyboardInterrupt:  # before a command began
         sys.exit(130)
     except OSError as error:  # the help and the version are printed outside of a command
@@ -54,12 +58,27 @@ def main() -> None:
         sys.exit(FAILED)
 
 
+def _program_for(asked: str) -> Any:
+    """The program, with no more than what its first word needs.
+
+    Args:
+        asked: a command, or something else.
+    """
+    from live_gradcam.cli.program import listing
+
+    if asked in COMMANDS:
+        return program_with((asked,))
+    is_listing = asked in ("", "-h", "--help", "--version") or not asked.startswith("-")  # a command that there is not
+    is_completing = "_LIVE_GRADCAM_COMPLETE" in os.environ
+    return listing(COMMANDS) if is_listing and not is_completing else program_with(tuple(COMMANDS))
+
+
 def program_with(commands: tuple[str, ...]) -> Any:
     """The program, which knows these commands; each adds itself when its module is imported."""
     from live_gradcam.cli.program import app
 
     for command in commands:
-        import_module(f"{__name__}.{command}")
+        import_module(f"{__name__}.{_MODULES.get(command, command)}")
     return app
 
 
@@ -67,5 +86,5 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name == "app":
-            return program_with(COMMANDS)
+            return program_with(tuple(COMMANDS))
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

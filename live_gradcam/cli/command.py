@@ -15,6 +15,7 @@ import typer
 from typer.models import OptionInfo
 
 from live_gradcam.addresses import address_of
+from live_gradcam.cli import COMMANDS
 from live_gradcam.cli.marks import Added, FilesOnly, Flags
 from live_gradcam.cli.program import app
 from live_gradcam.cli.quick import QuickCommand
@@ -55,7 +56,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(for_typer)  # type: ignore[attr-defined]
     run.__annotations__ = {flag.name: flag.annotation for flag in for_typer}
     run.__doc__ = function.__doc__
-    app.command(name=function.__name__, cls=QuickCommand)(run)
+    app.command(name=function.__name__, cls=QuickCommand, short_help=COMMANDS[function.__name__])(run)
     return function
 
 

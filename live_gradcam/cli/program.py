@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -19,9 +19,22 @@ app = typer.Typer(
 )
 
 
+def listing(commands: Mapping[str, str]) -> typer.Typer:
+    """The program that only says which commands there are, and that there is no other.
+
+    Args:
+        commands: what each is for, by name.
+    """
+    for name, line in commands.items():
+        app.command(name, short_help=line)(lambda: None)
+    return app
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"live-gradcam {importlib.metadata.version('live-gradcam')}", flush=True)
+        from importlib.metadata import version
+
+        print(f"live-gradcam {version('live-gradcam')}", flush=True)
         raise typer.Exit
 
 

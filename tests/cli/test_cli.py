@@ -109,6 +109,29 @@ for command in ([], ["live"], ["annotate"], ["explain"], ["bench"], ["models"], 
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+def test_the_commands_are_listed_without_their_modules() -> None:
+    code = """
+import sys
+from live_gradcam.cli import COMMANDS, main
+sys.argv = ["live-gradcam", "--help"]
+try:
+    main()
+finally:
+    assert not {f"live_gradcam.cli.{command}" for command in COMMANDS} & set(sys.modules)
+"""
+    listed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    code = "import sys; from live_gradcam.cli import app; app(['--help'], prog_name='live-gradcam')"
+    whole = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert listed.stdout == whole.stdout
+
+
+def test_a_command_that_there_is_not_is_told_the_closest(tmp_path: Path) -> None:
+    finished = run("anotate")
+    assert (finished.code, finished.out) == (2, "")
+    assert "Did you mean 'annotate'?" in finished.err
+    assert run("--", "cache", XDG_CACHE_HOME=str(tmp_path)).code == 0
+
+
 def test_a_window_waits_for_nothing_that_its_first_picture_does_not_need() -> None:
     """The others' flags, what draws on a terminal, and what records. All is imported when there is no display."""
     code = """
@@ -175,6 +198,7 @@ def test_a_signal_while_it_starts_ends_it_as_later(
 def test_a_signal_while_the_command_line_is_imported_is_no_traceback(number: signal.Signals) -> None:
     program = (
         "import os, sys, live_gradcam.cli as cli\n"
+        "sys.argv = ['live-gradcam', 'cache']\n"
         f"cli.program_with = lambda commands: os.kill(os.getpid(), {int(number)}) or (lambda: None)\n"
         "cli.main()"
     )
