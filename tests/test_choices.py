@@ -98,6 +98,7 @@ def test_a_broken_package_stops_no_run_without_it(tmp_path: Path, quick_network:
         assert len(lines) == len(set(lines)), finished.err  # each is said once
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("broken")
 @pytest.mark.parametrize(
     "flags",

@@ -141,6 +141,7 @@ def test_the_maps_are_those_of_a_tape(network: str, method: str, maps: int) -> N
         np.testing.assert_allclose(heatmap * evidence, expected, atol=1e-5 * max(expected.max(), 1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lowering", [True, False])
 @pytest.mark.parametrize("network", ["convolution", "pooled", "two dense"])
 @pytest.mark.parametrize(("score", "count"), [("logit", 0), ("margin", 1)])

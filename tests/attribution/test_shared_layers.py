@@ -28,6 +28,7 @@ def classifier() -> Classifier:
     return Classifier("scales", model, tuple("abcd"), (32, 64), PREPROCESSINGS["unit"])
 
 
+@pytest.mark.slow
 def test_its_name_as_often_as_it_is_called_means_all_of_its_calls(classifier: Classifier) -> None:
     by_default = Explainer(classifier, engine="graph", tune="off", maps=1, fit="stretch")
     assert by_default.layer == "b/c,b/c"

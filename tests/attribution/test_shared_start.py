@@ -62,6 +62,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame_size", [(180, 320), (320, 180)], ids=["wide", "tall"])
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_shared_is_what_each_tile_has_alone(case: str, frame_size: tuple[int, int]) -> None:

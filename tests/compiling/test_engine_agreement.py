@@ -69,6 +69,7 @@ def by_tape(model: keras.Model, pixels: np.ndarray, target: int) -> tuple[np.nda
     return np.asarray(numbers)[0], np.maximum(np.sum(maps * weights, -1, dtype=np.float64)[0], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [separable, normed_by_layer, two_dense_layers])
 @pytest.mark.parametrize("engine", ENGINES.of_this_package)
 def test_an_engine_explains_as_the_plain_model_does(engine: str, network: Callable[[], keras.Model]) -> None:

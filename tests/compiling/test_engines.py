@@ -213,6 +213,7 @@ def image(*, tied: bool) -> np.ndarray:
     return np.maximum(np.round(values), 0) if tied else values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize(("size", "strides"), [(2, 2), (3, 2), (3, 1), (2, 3), ((2, 3), (1, 2)), (1, 1)])
 def test_a_pools_plain_gradient(size, strides, padding: str) -> None:

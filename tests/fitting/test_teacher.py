@@ -201,6 +201,7 @@ def test_a_hundred_heads_are_swapped_into_one_trace() -> None:
     assert held[1] - held[0] < 35_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "score"),
     [("grad-cam", "logit"), ("grad-cam", "margin"), ("grad-cam", "probability"), ("finer-cam", "logit")],
