@@ -160,6 +160,8 @@ def _pixel_scale(name: str, network: Network | None, say: Callable[[str], None])
     what = describe_scale(scale.name)
     if scale.why == "batch norms":
         say(f"{name}: pixels are scaled to {what}, as its batch norms expect. Change this with --preprocessing")
+    elif scale.why == "first layers":
+        say(f"{name}: pixels are scaled to {what}, as its first layers expect. Change this with --preprocessing")
     elif scale.why == "nearest":
         say(f"{name}: its batch norms fit no usual scale of pixels. {what} is closest: set yours with --preprocessing")
     elif scale.why == "guess":

@@ -47,6 +47,8 @@ _CANDIDATES = {
 _NORMS = 3
 #: By how much a scale has to fit better than the next one, and an order of channels than the usual one.
 _MARGIN, _MARGIN_OF_ORDER = 1.5, 1.25
+#: By how much pixels of 0…1 have to fit better what a model does to them than those of 0…255.
+_MARGIN_OF_FRONT = 3
 #: From this distance on a scale does not fit.
 _FITS_TO = 0.9
 #: Of how a scale is found: what was remembered by another one is found again.
@@ -61,8 +63,9 @@ class PixelScale:
 
     Attributes:
         name: of `PREPROCESSINGS`.
-        why: "inside": the model scales them itself; "batch norms": their statistics fit this scale and no other;
-            "nearest": they fit none, and this one best; "guess": what is usual.
+        why: "inside": the model scales them itself, from 0…255; "first layers": it does, from another range; "batch
+            norms": their statistics fit this scale and no other; "nearest": they fit none, and this one best; "guess":
+            what is usual.
     """
 
     name: str
@@ -77,8 +80,9 @@ def find_pixel_scale(network: Network) -> PixelScale:
     Args:
         network: laid out flat.
     """
-    if _scales_inside(network):
-        return PixelScale("raw", "inside")
+    front = _front(network)
+    if any(_scales(network, operation) for operation in front):
+        return PixelScale("unit", "first layers") if _expects_unit(network, front) else PixelScale("raw", "inside")
     norms = _first_norms(network)
     if not norms:
         return PixelScale(_usual(network), "guess")
@@ -139,20 +143,65 @@ def photographs() -> np.ndarray:
 _GREYS = (200.0, 37.0)
 
 
-def _scales_inside(network: Network) -> bool:
-    """Whether something is done to the pixels' values before the first layer with weights that are trained."""
-    pixels = {network.input}
+def _front(network: Network) -> list[Operation]:
+    """What is done to pixels before the first layers with weights that are trained."""
+    pixels, front = {network.input}, []
     for operation in network.operations:
         if not pixels.issuperset(operation.inputs) or isinstance(operation.layer, HeldStill):
             continue
-        if isinstance(operation.layer, keras.layers.Normalization):
-            return True
-        if getattr(operation.layer, "weights", None):
-            continue
-        if not _keeps_values(network, operation):
-            return True
-        pixels.update(operation.outputs)
-    return False
+        if isinstance(operation.layer, keras.layers.Normalization) or not getattr(operation.layer, "weights", None):
+            front.append(operation)
+            pixels.update(operation.outputs)
+    return front
+
+
+def _scales(network: Network, operation: Operation) -> bool:
+    """Whether an operation changes the pixels' values."""
+    return isinstance(operation.layer, keras.layers.Normalization) or not _keeps_values(network, operation)
+
+
+def _expects_unit(network: Network, front: Sequence[Operation]) -> bool:
+    """Whether a front makes numbers as networks have them of pixels of 0…1, and far from them of those of 0…255.
+
+    Networks have 0…1, −1…1, 0…255, this less its mean, or mean 0 and deviation 1. Only a front that multiplies and adds
+    is asked: of another one it is not known what it is for.
+    """
+    pixels = {network.input}.union(*(operation.outputs for operation in front))
+    rest = [operation for operation in network.operations if operation not in front]
+    read = pixels.intersection(*[{value for operation in rest for value in operation.inputs}])
+    mean, deviation = float(photographs().mean()), float(photographs().std())
+    usual = np.array(
+        [(mean / scale, deviation / scale) for scale in (1, 255)]
+        + [(2 * mean / 255 - 1, 2 * deviation / 255), (0, deviation), (0, 1)]
+    )
+    distances = np.zeros(2)  # of 0…255, and of 0…1
+    try:
+        greys = [run(front, {network.input: _filled(network, grey)}) for grey in (0.0, 127.5, 255.0)]
+    except Exception:  # it is for another type, or a function of the user's
+        return False
+    for value in read:
+        black, middle, white = (_of_channels(values[value]) for values in greys)
+        if not np.allclose(middle, (black + white) / 2, rtol=1e-3, atol=1e-4 * np.abs(white - black).max()):
+            return False
+        changes = black != white  # others may be coordinates, say
+        for place, scale in enumerate((1, 255)):
+            gain = np.abs(white - black)[changes] / 255 / scale
+            means = black[changes] + (white - black)[changes] * mean / 255 / scale
+            shift = np.abs(means[:, None] - usual[:, 0]) / usual[:, 1]
+            stretch = np.abs(np.log(gain[:, None] * deviation / usual[:, 1]))
+            distances[place] += (shift + stretch).min(axis=1).sum()
+    return bool(distances[0] > _MARGIN_OF_FRONT * distances[1])
+
+
+def _filled(network: Network, grey: float) -> tf.Tensor:
+    """Images of one grey as the network takes them."""
+    return tf.fill([network.batch or 1, *(side or 1 for side in network.shapes[network.input])], grey)
+
+
+def _of_channels(images: tf.Tensor) -> np.ndarray:
+    """The value of each channel of images of one grey, float64 (channels,): in the middle, where nothing is padded."""
+    values = np.asarray(tf.cast(images, tf.float32), np.float64)
+    return np.median(values.reshape(-1, values.shape[-1]), axis=0)
 
 
 def _keeps_values(network: Network, operation: Operation) -> bool:

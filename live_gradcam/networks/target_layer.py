@@ -13,6 +13,7 @@ from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.graph import Network, Operation
 from live_gradcam.networks.layer_names import no_such_layer, own_name
 from live_gradcam.networks.outputs import activation_of, only_moves_numbers
+from live_gradcam.networks.single import HeldStill
 from live_gradcam.networks.split import ancestors_of_output, grid_of, is_map
 
 #: Layers between the target layer and the classifier that only thin out, hide or pad the map.
@@ -58,16 +59,26 @@ _OF_A_TOKEN = (*_GOES_ON, keras.layers.Dense, keras.layers.EinsumDense, keras.la
 def candidate_layers(network: Network) -> list[Operation]:
     """The operations that may be the target layer.
 
-    Their output is a map larger than 1 × 1, or tokens that make one up (`token_grid`), on the way to the output.
+    Their output is a map larger than 1 × 1, or tokens that make one up (`token_grid`), on the way from the picture to
+    the output.
     """
-    ancestors = ancestors_of_output(network)
+    on_the_way = _on_the_way(network)
     return [
         operation
         for operation in network.operations
         if len(operation.outputs) == 1
-        and operation.outputs[0] in ancestors
+        and operation.outputs[0] in on_the_way
         and (is_map(network, operation.outputs[0]) or grid_of(network, operation.outputs[0]))
     ]
+
+
+def _on_the_way(network: Network) -> set[int]:
+    """The values that depend on the picture, and the output on them. What is made of a held input is none."""
+    of_picture = {network.input}
+    for operation in network.operations:
+        if of_picture.intersection(operation.inputs) and not isinstance(operation.layer, HeldStill):
+            of_picture.update(operation.outputs)
+    return of_picture & ancestors_of_output(network)
 
 
 def layers_to_step_through(network: Network) -> list[Operation]:
@@ -82,11 +93,11 @@ def layers_to_step_through(network: Network) -> list[Operation]:
         default = default_target(network)
     last_reader = {value: position for position, read in enumerate(network.operations) for value in read.inputs}
     last_reader[network.output] = len(network.operations)
-    ancestors = ancestors_of_output(network)
+    on_the_way = _on_the_way(network)
     steps = []
     open_values = {network.input}
     for position, operation in enumerate(network.operations):
-        open_values.update(ancestors.intersection(operation.outputs))
+        open_values.update(on_the_way.intersection(operation.outputs))
         open_values = {value for value in open_values if last_reader.get(value, -1) > position}
         if operation is default or (open_values == set(operation.outputs) and _ends_a_step(network, operation)):
             steps.append(operation)

@@ -21,6 +21,7 @@ from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.explanation import Prediction
 from live_gradcam.networks.graph import flatten
+from live_gradcam.networks.layer_names import own_name
 from live_gradcam.networks.outputs import last_activation, output_of
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from tests.command_line import run
@@ -465,6 +466,28 @@ def test_two_backbones_joined_late_are_both_looked_at(weights, heat, tmp_path: P
     middle = SIDE // 2
     sides = np.array([found[:, : middle - 2].mean(), found[:, middle + 2 :].mean()])  # in the middle they overlap
     assert sides / sides.max() == pytest.approx(heat, abs=1e-5)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_the_maps_of_a_held_picture_are_no_target(is_shared: bool, tmp_path: Path) -> None:
+    """Two pictures go through convolutions, and one of them is held: only the other one's maps are of what is shown."""
+    shown, held = keras.Input((SIDE, SIDE, 3), name="shown"), keras.Input((SIDE, SIDE, 3), name="held")
+    convolution = layers.Conv2D(3, 3, activation="relu", name="tower")
+    towers = [convolution, convolution if is_shared else layers.Conv2D(3, 3, activation="relu", name="other")]
+    pooled = [layers.GlobalAveragePooling2D()(tower(image)) for tower, image in zip(towers, (shown, held), strict=True)]
+    model = keras.Model([shown, held], layers.Dense(3)(layers.Concatenate()(pooled)))
+    spot = np.zeros((SIDE, SIDE, 3), np.float32)
+    spot[:8, :8] = 1
+    for value in (0.0, spot):
+        explainer = Explainer(classifier_of(model, tmp_path, feed={"held": value}), maps=1, tune="off", engine="graph")
+        assert own_name(explainer.layer) == "tower"
+        assert list(map(own_name, explainer.plan.steps)) == ["tower"]
+    with tf.GradientTape() as tape:
+        tape.watch(activations := convolution(IMAGE))
+        both = tf.concat([tf.reduce_mean(activations, (1, 2)), tf.reduce_mean(towers[1](spot[None]), (1, 2))], -1)
+        score = model.layers[-1](both)[0, 1]
+    expected = tf.nn.relu(tf.reduce_sum(activations * tf.reduce_mean(tape.gradient(score, activations), (1, 2)), -1))
+    np.testing.assert_allclose(explainer(FRAME, target=1).heatmaps[0], expected[0] / tf.reduce_max(expected), atol=1e-5)
 
 
 def test_gates_and_pictures_are_no_maps_of_their_own(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from live_gradcam.attribution.session import SessionOptions, start_session
 from live_gradcam.networks import pixel_scale
 from live_gradcam.networks.graph import Network, flatten
 from live_gradcam.networks.network_input import network_input
-from live_gradcam.networks.pixel_scale import PixelScale, find_pixel_scale
+from live_gradcam.networks.pixel_scale import PixelScale, find_pixel_scale, photographs
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 SIDE = 96
@@ -160,10 +160,37 @@ def test_statistics_that_fit_no_scale_are_said_to(tmp_path: Path, caplog) -> Non
         layers.Lambda(lambda x: x / 127.5 - 1),
         lambda x: x / 255,
         lambda x: layers.Rescaling(1 / 255)(layers.Resizing(SIDE, SIDE)(layers.RandomFlip()(x))),
+        lambda x: x - 110.0,
+        lambda x: x / 255 - 0.5,
+        lambda x: layers.Rescaling(1 / 255)(WithRows()(x)),
+        lambda x: keras.ops.log1p(x),  # of which it is not known what it is for
+        layers.Normalization(mean=50.0, variance=400.0),  # of dark pictures
     ],
 )
 def test_a_model_that_scales_pixels_itself_is_given_them_raw(front) -> None:
     assert found(small(front)) == PixelScale("raw", "inside")
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        layers.Rescaling(2.0, -1.0),
+        layers.Normalization(mean=[0.485, 0.456, 0.406], variance=[0.0524, 0.0502, 0.0506]),
+        layers.Normalization(mean=0.2, variance=0.01),  # of dark pictures
+        layers.Rescaling(255),
+        lambda x: (x - 0.5) * 2,
+        lambda x: layers.Rescaling(2.0, -1.0)(WithRows()(layers.ZeroPadding2D(2)(x))),
+    ],
+)
+def test_a_model_whose_own_scaling_is_of_0_to_1_is_given_that(front, tmp_path: Path, caplog) -> None:
+    model = small(front, norm=False)
+    assert found(model) == PixelScale("unit", "first layers")
+    classifier = load_classifier(model)
+    assert "pixels are scaled to 0…1, as its first layers expect" in caplog.text
+    frame = photographs()[0]
+    picture = cv2.resize(frame, (SIDE, SIDE))
+    shown = Explainer(classifier, engine="graph", tune="off")(picture).probabilities
+    np.testing.assert_allclose(shown, model(picture[None, ..., ::-1].astype(np.float32) / 255)[0], atol=1e-5)
 
 
 class WithRows(layers.Layer):
