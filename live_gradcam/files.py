@@ -87,6 +87,38 @@ def check_replaces_no_source(path: Path, own: Path | None, sources: Mapping[tupl
         raise OutputError(f"{path} is another source: choose another name with -o")
 
 
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep every other process of this user from writing the same file or folder meanwhile.
+
+    A process that is killed keeps nothing. Where the cache folder cannot be written, nobody is kept.
+
+    Raises:
+        OutputError: another process is writing it.
+    """
+    from filelock import FileLock, Timeout
+
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    lock = FileLock(cache_folder() / "writing" / f"{name}.lock", timeout=0, thread_local=False)
+    is_held = False
+    with suppress(OSError):
+        try:
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            is_held = True
+        except Timeout:
+            raise OutputError(
+                f"{path} is being written by another process: wait until it is done, or give another name"
+            ) from None
+    try:
+        yield
+    finally:
+        if is_held:
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()  # while it is held: nobody else can have it
+            lock.release()
+
+
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")

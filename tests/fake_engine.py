@@ -164,7 +164,7 @@ def annotated(
     wanted = AnnotateOptions(**{"layout": "raw", "encoding": Encoding(), **options})
     sidecars = {"jsonl": jsonl, "csv": csv, "heatmaps": heatmaps, "contact-sheet": contact_sheet}
     job = AnnotateJob(source, output, {name: path for name, path in sidecars.items() if path is not None})
-    planned = Planned(job, Provenance.of(source, made_with(SessionOptions(), wanted)))
+    planned = Planned.of(job, Provenance.of(source, made_with(SessionOptions(), wanted)))
     fake: Any = engine or FakeEngine()
     return annotate_recording(planned, fake, Batch([planned], wanted, stop or StopRequest(), on_progress))
 

@@ -89,8 +89,8 @@ def annotate(
     beside = {name: Path(path) for name, path in sidecars.items()}
     jobs = plan_jobs([Path(path) for path in paths], None if output is None else Path(output), options, beside)
     way = made_with(session_options, options)
-    planned = [Planned(job, Provenance.of(job.source, way)) for job in jobs]
-    are_done = check_jobs(planned, options, overwrite=overwrite, resume=resume)
+    planned = [Planned.of(job, Provenance.of(job.source, way)) for job in jobs]
+    are_done = check_jobs([(one.job, one.provenance) for one in planned], options, overwrite=overwrite, resume=resume)
     todo = [one for one, is_done in zip(planned, are_done, strict=True) if not is_done]
     batch = Batch(todo, options, stop or StopRequest(), on_progress)
     for job in (one.job for one, is_done in zip(planned, are_done, strict=True) if is_done):

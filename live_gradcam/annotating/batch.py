@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -10,7 +11,8 @@ from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.report import AnnotateSummary, Result
-from live_gradcam.errors import LiveGradcamError
+from live_gradcam.errors import LiveGradcamError, OutputError
+from live_gradcam.files import claimed, identity
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.times import frames_in_words
 
@@ -62,10 +64,34 @@ OnProgress = Callable[[Progress], None]
 
 
 class Planned(NamedTuple):
-    """A recording to annotate, and how its output comes about."""
+    """A recording to annotate.
+
+    Attributes:
+        job: what becomes what.
+        provenance: how its output comes about.
+        replaces: the identity of the output that was there before; None for none.
+    """
 
     job: AnnotateJob
     provenance: Provenance
+    replaces: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, job: AnnotateJob, provenance: Provenance) -> Planned:
+        """It as of now."""
+        return cls(job, provenance, identity(job.output))
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes from writing the output meanwhile.
+
+        Raises:
+            OutputError: another one is writing it, or has written it since this was planned.
+        """
+        with claimed(self.job.output):
+            if identity(self.job.output) != self.replaces:
+                raise OutputError(f"{self.job.output} was written by another process meanwhile: give another name")
+            yield
 
 
 class Batch:

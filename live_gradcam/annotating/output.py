@@ -35,7 +35,7 @@ class AnnotatedFile:
     _file: OpenSink
 
     def __init__(self, planned: Planned, reader: Recording, options: AnnotateOptions) -> None:
-        self.job, self._provenance = planned
+        self.job, self._provenance = planned.job, planned.provenance
         self._reader = reader
         self._options = options
         self._shift = Span(reader, options).shift

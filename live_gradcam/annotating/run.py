@@ -73,6 +73,7 @@ def annotate_recording(
     begun = time.perf_counter()
     job, options = planned.job, batch.options
     with ExitStack() as stack:
+        stack.enter_context(planned.claimed())
         source = opened or stack.enter_context(SourceAhead(job.source, options))
         reader = source.reader
         first = next(source.frames, None)

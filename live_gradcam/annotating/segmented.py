@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,15 @@ class SegmentedRecording:
         self._parts: list[Path] = []
         self._frames = 0
         self._encoder = ""
+        self._held = ExitStack()
         with open_recording(job.source, options) as reader:
             self._span, self._rate = Span(reader, options), float(options.output_fps or reader.frame_rate)
         self._folder = job.output.with_name(f"{job.output.name}.parts")
         _check_that_it_has_only_parts(self._folder)
+        self._held.enter_context(planned.claimed())
         self._sidecars = OpenSidecars(job, options)
-        self._sidecars.open()
         try:
+            self._sidecars.open()
             shutil.rmtree(self._folder, ignore_errors=True)
             with writing(self._folder):
                 self._folder.mkdir()
@@ -188,7 +191,7 @@ class SegmentedRecording:
         except BaseException:
             self.discard()
             raise
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._clear()
         return AnnotateSummary(
             frames=self._frames,
             explained=self._sidecars.frames,
@@ -212,7 +215,12 @@ class SegmentedRecording:
     def discard(self) -> None:
         """Remove what was written."""
         self._sidecars.discard()
+        self._clear()
+
+    def _clear(self) -> None:
+        """Let go of the output, and of the parts that it was made of."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
 
 def _check_that_it_has_only_parts(folder: Path) -> None:

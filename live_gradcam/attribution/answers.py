@@ -42,6 +42,9 @@ def explanation_of(
         targets: the classes that were asked for.
         is_signed: whether the strength of a map is its absolute value.
     """
+    is_undefined = not all(np.isfinite(one).all() for one in raw_maps)
+    if is_undefined:
+        raw_maps = [np.where(np.isfinite(one).all(axis=(-2, -1), keepdims=True), one, 0) for one in raw_maps]
     explained, vocabulary, probabilities = outline.options.explained, outline.vocabulary, answer["probabilities"]
     signs = None
     if is_signed:
@@ -66,6 +69,7 @@ def explanation_of(
         method=explained.method,
         layer=outline.layers.name,
         features=answer.get("features"),
+        is_undefined=is_undefined,
     )
 
 

@@ -55,6 +55,15 @@ class EmptyMaps:
                 return
             self._said.add(made_by)
         target = explanation.targets[0].label
+        if explanation.is_undefined:
+            _log.warning(
+                "the map is empty: at %s it is not a number (NaN), because the gradient for %s is 0 / 0 or infinite "
+                "there. Look at another layer with --layer, or use a method without gradients, such as --method "
+                "score-cam",
+                explanation.layer,
+                target,
+            )
+            return
         if explanation.against:
             _log.warning("the map is empty: at %s nothing speaks against %s", explanation.layer, target)
             return

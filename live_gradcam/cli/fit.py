@@ -1,5 +1,6 @@
 """`live-gradcam fit`."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -186,6 +187,7 @@ def fit(
     overwrite: Overwrite = False,
 ) -> None:
     """Fit a network to your own classes, and say how good it is on pictures that it never saw."""
+    from live_gradcam.files import claimed
     from live_gradcam.fitting.examples import check_lesson, check_source
     from live_gradcam.fitting.fit import fit as fit_network
     from live_gradcam.fitting.fitted import check_model_path
@@ -211,12 +213,17 @@ def fit(
     check_json_path(json_path, overwrite=overwrite)
     _refuse_files_in_the_way(output, report, json_path)
     source = _source(sources or [], from_videos=from_videos)
-    with StageBars(terminal()) as on_progress:
-        fitted = fit_network(
-            source, model=backbone.model, model_options=backbone.of_model(), options=options, on_progress=on_progress
-        )
-    if output is not None:
-        fitted.save(output, overwrite=overwrite, teachable=teachable)
+    with nullcontext() if output is None else claimed(output):
+        with StageBars(terminal()) as on_progress:
+            fitted = fit_network(
+                source,
+                model=backbone.model,
+                model_options=backbone.of_model(),
+                options=options,
+                on_progress=on_progress,
+            )
+        if output is not None:
+            fitted.save(output, overwrite=overwrite, teachable=teachable)
     if not is_stdout(json_path):
         print_fit(fitted, output)
     if report is not None:

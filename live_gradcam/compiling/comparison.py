@@ -106,7 +106,13 @@ def _raw_map(split: SplitNetwork, target: int, activations: tf.Tensor, gradients
 
 
 def _relative(expected: np.ndarray, actual: np.ndarray) -> float:
-    """The largest difference of any image's values, relative to the largest of that image's expected values."""
+    """The largest difference of any image's values, relative to the largest of that image's expected values.
+
+    What is infinite or no number on both sides is no difference.
+    """
     axes = tuple(range(1, expected.ndim))
-    largest = np.maximum(np.abs(expected).max(axis=axes), 1e-12)
-    return float((np.abs(actual.astype(np.float64) - expected).max(axis=axes) / largest).max())
+    largest = np.maximum(np.abs(np.where(np.isfinite(expected), expected, 0)).max(axis=axes), 1e-12)
+    is_same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
+    with np.errstate(invalid="ignore"):
+        apart = np.where(is_same, 0, np.abs(actual.astype(np.float64) - expected))
+    return float((apart.max(axis=axes) / largest).max())

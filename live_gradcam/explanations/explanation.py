@@ -101,6 +101,7 @@ class Explanation:
         method: the method's name.
         layer: the target layer's name; several with commas.
         features: float32 (d,): what the last dense layer reads, where the explainer was asked for it; else None.
+        is_undefined: whether a map was no number somewhere, as of a gradient of 0 / 0. It is left empty.
     """
 
     predictions: tuple[Prediction, ...]
@@ -120,6 +121,7 @@ class Explanation:
     method: str = ""
     layer: str = ""
     features: np.ndarray | None = None
+    is_undefined: bool = False
 
     def __repr__(self) -> str:
         best = ", ".join(f"{one.label} {one.amount(1)}" for one in self.predictions[:3])

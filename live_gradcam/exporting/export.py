@@ -19,7 +19,7 @@ from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
 from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, UsageError, first_line
 from live_gradcam.exporting.formats.export_format import ExportFormat
 from live_gradcam.exporting.readme import readme
-from live_gradcam.files import check_output, part_path, publish, remove_part, writing
+from live_gradcam.files import check_output, claimed, part_path, publish, remove_part, writing
 from live_gradcam.networks.card import Card, card_beside, write_beside
 from live_gradcam.networks.catalog import find_source, load_with_options
 from live_gradcam.networks.classifier import Classifier
@@ -254,20 +254,21 @@ def _outputs(folder: Path, name: str, members: dict[str, ExportFormat], *, overw
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     stage = part_path(folder / name)
-    try:
-        for file in _file_names(name, members):
-            check_output(folder / file, overwrite=overwrite, folder=(folder / file).is_dir() and overwrite)
-        with writing(folder):
-            shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
-            stage.mkdir()
-        yield stage
-        for file in _file_names(name, members):
-            with writing(folder / file):
-                remove_part(folder / file)
-                os.replace(stage / file, part_path(folder / file))
-                publish(folder / file)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if not was_there:
-            with suppress(OSError):  # it stays where something is in it
-                folder.rmdir()
+    with claimed(folder / name):
+        try:
+            for file in _file_names(name, members):
+                check_output(folder / file, overwrite=overwrite, folder=(folder / file).is_dir() and overwrite)
+            with writing(folder):
+                shutil.rmtree(stage, ignore_errors=True)  # of a run that was killed
+                stage.mkdir()
+            yield stage
+            for file in _file_names(name, members):
+                with writing(folder / file):
+                    remove_part(folder / file)
+                    os.replace(stage / file, part_path(folder / file))
+                    publish(folder / file)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+            if not was_there:
+                with suppress(OSError):  # it stays where something is in it
+                    folder.rmdir()

@@ -15,7 +15,7 @@ from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.sinks.accompaniment import name_of
 from live_gradcam.sinks.codec import refuse_quality
 from live_gradcam.sinks.encoding import Encoding
-from live_gradcam.sinks.image import write_image
+from live_gradcam.sinks.image import encode_image
 from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import Writer
 
@@ -91,7 +91,7 @@ class FolderWriter(Writer):
         """
         name = f"{self.frames_written:06d}.png"
         with writing(self.path):
-            write_image(self._part / name, image)
+            (self._part / name).write_bytes(encode_image(self._part / name, image))
             self._rows.writerow([name, f"{float(pts):.6f}"])
         self.frames_written += 1
 

@@ -8,20 +8,18 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import OutputError
-from live_gradcam.files import writing
+from live_gradcam.files import write_whole
 from live_gradcam.sources.silence import silence_opencv
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a picture, uint8 (height, width, 3) BGR, in the format of the path's ending.
+    """Write a picture, uint8 (height, width, 3) BGR, in the format of the path's ending: all of it or nothing.
 
     Raises:
         OutputError: the format is unknown or has no colours, or the file cannot be written.
     """
     path = Path(path)
-    encoded = encode_image(path, image)
-    with writing(path):
-        path.write_bytes(encoded)
+    write_whole(path, encode_image(path, image))
 
 
 def check_image_name(path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from live_gradcam.files import writing
+from live_gradcam.files import write_whole, writing
 from live_gradcam.training.maps import PictureMaps, TrainingMaps
 
 #: The run in TensorBoard, beside Keras' "train" and "validation".
@@ -63,7 +63,7 @@ class ToFolder:
             path = self._folder / name_of(one) / name
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(one.png)
+            write_whole(path, one.png)
 
     def close(self) -> None:
         """See `Outlet`."""

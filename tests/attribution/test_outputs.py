@@ -526,6 +526,33 @@ def test_an_empty_map_is_said_once_and_recorded(tmp_path: Path, caplog) -> None:
     assert against.empty == (False,)
 
 
+def test_a_map_that_is_no_number_is_left_empty_and_said_to_be_so(tmp_path: Path, caplog) -> None:
+    """The square root has an infinite gradient at 0, where the second channel is: 0 · ∞."""
+    kernel = np.zeros((1, 1, 3, 2), np.float32)
+    kernel[..., 0] = 1
+    image = keras.Input((SIDE, SIDE, 3), name="image")
+    convolution, dense = layers.Conv2D(2, 1, use_bias=False, name="target"), layers.Dense(3)
+    model = keras.Model(image, dense(keras.ops.sqrt(layers.GlobalAveragePooling2D()(convolution(image)))))
+    convolution.set_weights([kernel])
+    session = start_session(
+        SessionOptions(model=str(saved(model, tmp_path)), preprocessing="unit", tune="off", engine="graph")
+    )
+    caplog.clear()
+    explanation = session.explain(FRAME)
+    assert explanation.is_undefined
+    assert explanation.empty[0]
+    assert not explanation.heatmaps.any()
+    assert "the map is empty: at target it is not a number (NaN)" in caplog.text
+    assert len(caplog.records) == 1
+    json.dumps(explanation_json(replace(explanation, boxes=((),) * 5)), allow_nan=False)
+    plain = start_session(
+        SessionOptions(
+            model=str(saved(model, tmp_path)), preprocessing="unit", tune="off", engine="graph", method="eigen-cam"
+        )
+    )
+    assert not plain.explain(FRAME).is_undefined
+
+
 def test_a_prediction_of_a_value_has_no_per_cent() -> None:
     assert Prediction(0, "age", math.nan, value=58.1523).amount(1) == "58.15"
     assert Prediction(0, "cat", 0.1234).amount(1) == "12.3 %"
