@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,10 +11,13 @@ from live_gradcam.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from live_gradcam.networks.classifier import Classifier
+    from live_gradcam.networks.graph import Network
 
 
 def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
-    """The same classifier with its last kernel, of a dense layer or a convolution, shuffled: the user's is not changed.
+    """The same classifier with its last kernels, of dense layers or convolutions, shuffled: the user's is not changed.
+
+    There is one, unless several reach the classes by ways with no other kernel on them, as in an ensemble.
 
     The first step of Adebayo et al.'s cascading randomisation (see `faithfulness.rank_correlation`), with values drawn
     from the kernel's own distribution, without replacement.
@@ -24,7 +27,7 @@ def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
         seed: of the order.
 
     Raises:
-        ModelError: the model cannot be copied, or has no such layer.
+        ModelError: the model cannot be copied, or has no such layer, or one whose kernel is kept in parts.
     """
     import keras
 
@@ -36,12 +39,31 @@ def with_random_head(classifier: Classifier, *, seed: int = 0) -> Classifier:
         reason = f"evaluate it with --no-random-head: {first_line(error)}"
         raise ModelError(f"{classifier.name} cannot be copied, {reason}") from error
     model.set_weights(classifier.model.get_weights())
-    operations = flatten(model, classifier.input_size).operations
-    kernels = [operation.layer.kernel for operation in operations if hasattr(operation.layer, "kernel")]
-    if not kernels:
+    last = _last_with_kernel(flatten(model, classifier.input_size))
+    if not last:
         raise ModelError(
             f"{classifier.name} has no dense layer or convolution to make random: evaluate it with --no-random-head"
         )
-    values = keras.ops.convert_to_numpy(kernels[-1])
-    kernels[-1].assign(np.random.default_rng(seed).permutation(values.reshape(-1)).reshape(values.shape))
+    generator = np.random.default_rng(seed)
+    for layer in last:
+        if not isinstance(layer.kernel, keras.Variable):  # of LoRA, or of four bits
+            raise ModelError(
+                f"{classifier.name} cannot be made random, as the kernel of {layer.name} is kept in parts: evaluate it "
+                "with --no-random-head"
+            )
+        values = keras.ops.convert_to_numpy(layer.kernel)
+        layer.kernel.assign(generator.permutation(values.reshape(-1)).reshape(values.shape))
     return replace(classifier, model=model)
+
+
+def _last_with_kernel(network: Network) -> list[Any]:
+    """The layers with a kernel from which a way leads to the output that has no other one on it, in running order."""
+    open_values, found = {network.output}, []
+    for operation in reversed(network.operations):
+        if not open_values.intersection(operation.outputs):
+            continue
+        if not hasattr(operation.layer, "kernel"):
+            open_values.update(operation.inputs)
+        elif operation.layer not in found:
+            found.append(operation.layer)
+    return found[::-1]

@@ -87,7 +87,7 @@ def class_of(label: np.ndarray | None, classes: int) -> int | None:
         classes: how many there are.
 
     Returns:
-        Its index; None where there is no label, or one that names no class.
+        Its index; None where there is no label, or one that names no class, or several.
 
     Raises:
         UsageError: it cannot be a label of so many classes.
@@ -104,4 +104,5 @@ def class_of(label: np.ndarray | None, classes: int) -> int | None:
         raise UsageError(
             f"a label has {len(numbers)} numbers for {classes} classes: give a class, or one number for each"
         )
-    return int(numbers.argmax()) if numbers.any() else None
+    largest = np.flatnonzero(numbers == numbers.max())
+    return int(largest[0]) if len(largest) == 1 and numbers.any() else None

@@ -41,6 +41,16 @@ _CHECKED = 2
 _TOLERANCE = 1e-3
 #: Losses of numbers that are each true or not, by their names in Keras.
 _OF_EACH = ("binary_crossentropy", "binary_focal_crossentropy")
+#: Losses of values.
+_OF_VALUES = (
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "log_cosh",
+    "huber",
+    "poisson",
+)
 
 
 class ModelInTraining:
@@ -218,15 +228,18 @@ def _output_of(model: keras.Model, view: keras.Model, size: tuple[int, int], uni
     activation = last_activation(flatten(view, size))
     if activation == "linear" and _name_of_loss(model) in _OF_EACH:
         return "classes" if units == 1 else "labels"
+    if activation == "linear" and _name_of_loss(model) in _OF_VALUES:
+        return "values"
     return output_of(activation, units)
 
 
 def _name_of_loss(model: keras.Model) -> str | None:
     """The name in Keras of what the model is trained by; None for no loss, several, or one of the user's."""
     loss = getattr(model, "loss", None)
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", None)
     try:
-        known = keras.losses.get(name) if isinstance(name, str) else None
+        known: Any = keras.losses.get(loss) if isinstance(loss, str) else loss
     except ValueError:
         return None
-    return getattr(known, "name", None) or getattr(known, "__name__", None)
+    function = getattr(known, "fn", known)  # of an object of Keras
+    is_of_keras = getattr(function, "__module__", "").startswith("keras.")
+    return getattr(function, "__name__", None) if is_of_keras else None

@@ -345,6 +345,36 @@ def test_what_cannot_be_evaluated_is_said() -> None:
         with_random_head(Classifier("bare", pooled, ("a", "b", "c"), (8, 8), PREPROCESSINGS["unit"]))
 
 
+@pytest.mark.parametrize("is_turned", [True, False])
+def test_the_random_head_is_random_in_all_that_makes_the_classes(is_turned: bool) -> None:
+    """In whatever order a gate and the classes' own layer come, and of each member of an ensemble."""
+    image = keras.Input((8, 8, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 1, name="features")(image))
+    parts = [layers.Dense(3, name="classes")(x), layers.Dense(1, activation="sigmoid", name="gate")(x)]
+    product = layers.Multiply()(parts[::-1] if is_turned else parts)
+    answer = layers.Average()([layers.Softmax()(product), layers.Dense(3, activation="softmax", name="other")(x)])
+    classifier = Classifier("both", keras.Model(image, answer), ("a", "b", "c"), (8, 8), PREPROCESSINGS["unit"])
+    other = with_random_head(classifier).model
+    changed = {
+        name
+        for name in ("features", "classes", "gate", "other")
+        if not np.array_equal(other.get_layer(name).kernel, classifier.model.get_layer(name).kernel)
+    }
+    assert changed == {"classes", "gate", "other"}
+
+
+@pytest.mark.parametrize("kept", ["lora", "int4"])
+def test_a_kernel_that_is_kept_in_parts_is_told(kept: str) -> None:
+    classifier = toy([[3, -1], [0, 0.5], [-2, 4]])
+    head = classifier.model.get_layer("head")
+    if kept == "lora":
+        head.enable_lora(1)
+    else:
+        head.quantize("int4")
+    with pytest.raises(ModelError, match="the kernel of head is kept in parts: evaluate it with --no-random-head"):
+        with_random_head(classifier)
+
+
 # --- sources ------------------------------------------------------------------------------------------------------
 
 

@@ -15,12 +15,21 @@ from keras import layers
 from live_gradcam import EvaluationOptions, SessionOptions, evaluate
 from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
 from live_gradcam.evaluating.evaluate import Evaluations
+from live_gradcam.sources.labelled import class_of
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (4, 16, 12, 3), np.uint8)  # RGB
 PIXELS[0, 0, 0], PIXELS[0, 0, 1] = 0, 255
 FLOATS = PIXELS.astype(np.float32)
 QUICK = SessionOptions(engine="graph", lowering=False, tune="off", fit="stretch")
 OPTIONS = EvaluationOptions(steps=4, random_head=False)
+
+
+@pytest.mark.parametrize(
+    ("label", "index"),
+    [([0, 1, 0], 1), ([0.2, 0.2, 0.6], 2), ([0, 1, 1], None), ([0, 0, 0], None), ([2], 2), (None, None)],
+)
+def test_the_class_of_a_label(label: list[float] | None, index: int | None) -> None:
+    assert class_of(None if label is None else np.array(label), 3) == index
 
 
 def network(scale: float = 1.0, offset: float = 0.0, channels: int = 3) -> keras.Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
@@ -126,7 +127,15 @@ def largest(logits: np.ndarray) -> int:
         (1, None, keras.losses.BinaryCrossentropy(from_logits=True), [[0], [1]], [0, 1], lambda z: int(z[0] > 0)),
         (4, None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), [3, 1], [3, 1], largest),
         (4, "softmax", "categorical_crossentropy", np.eye(4)[[2, 0]], [2, 0], largest),
-        (4, "sigmoid", "binary_crossentropy", [[0, 1, 1, 0], [0, 0, 0, 0]], [1, None], largest),
+        (4, "sigmoid", "binary_crossentropy", [[0, 1, 0, 0], [0, 0, 0, 0]], [1, None], largest),
+        (
+            4,
+            None,
+            keras.losses.BinaryCrossentropy(from_logits=True),
+            [[0, 1, 1, 0], [0.1, 0.1, 0.7, 0.1]],
+            [None, 2],
+            largest,
+        ),
     ],
 )
 def test_labels_and_outputs_are_those_of_the_loss(units, activation, loss, labels, truths, predicted) -> None:  # type: ignore[no-untyped-def]
@@ -140,13 +149,16 @@ def test_labels_and_outputs_are_those_of_the_loss(units, activation, loss, label
         assert one.is_right is (None if truth is None else truth == predicted(of_picture))
 
 
-def test_a_model_of_values_is_explained_without_a_truth() -> None:
-    model = sequential(1, None)
-    model.compile(loss="mse")
-    _, maps = epoch(model, (IMAGES[:2], np.array([3.5, 1.25])))
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanAbsoluteError(), keras.losses.Huber()])
+def test_a_model_of_values_is_explained_without_a_truth(units: int, loss: Any) -> None:
+    model = sequential(units, None)
+    model.compile(loss=loss)
+    _, maps = epoch(model, (IMAGES[:2], np.array([[3.5, 1.25, 0.0], [1.0, 2.0, 3.0]])[:, :units]))
     assert [one.truth for one in maps.pictures] == [None, None]
-    value = maps.pictures[0].prediction.targets[0].value
-    assert value == pytest.approx(float(model(IMAGES[:1])[0, 0]), abs=1e-6)
+    found = maps.pictures[0].prediction
+    assert found.targets[0].value == pytest.approx(found.probabilities[found.target])
+    np.testing.assert_allclose(found.probabilities, model(IMAGES[:1])[0], atol=1e-6)
 
 
 @pytest.mark.slow
