@@ -17,7 +17,7 @@ from live_gradcam.compiling.affine import affine_of, kind_of
 from live_gradcam.compiling.products import replaced
 from live_gradcam.errors import UsageError
 from live_gradcam.networks.graph import Call, Network, Operation
-from live_gradcam.networks.outputs import Activation, is_mean_or_largest, last_activation, last_operation, output_of
+from live_gradcam.networks.outputs import Activation, joins_several, last_activation, last_operation, output_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def without_final_activation(
         output: what its numbers are; None for what its last layer says (`output_of`). A network whose numbers come
             from no activation gives logits, unless they are values.
         by_inverse: undo the activation by its inverse function, instead of leaving it out: for a layer that does more
-            than its class says, or hides it. So is the mean or the largest of several activations.
+            than its class says, or hides it. So are several activations that are joined (`joins_several`).
         as_variables: leave the last layer's weights as they are, variables that may change. Else they are copied.
 
     Raises:
@@ -73,7 +73,7 @@ def without_final_activation(
     """
     operation = last_operation(network)
     found = last_activation(network)
-    if operation is not None and is_mean_or_largest(operation.layer) and found != "linear":
+    if operation is not None and joins_several(operation.layer) and found != "linear":
         by_inverse = True
     units = network.shapes[network.output][-1] or 0
     if output is None:

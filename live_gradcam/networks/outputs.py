@@ -31,6 +31,8 @@ _OF_TENSORFLOW: dict[str, Activation] = {
 #: The names of Keras' layers that take the mean, or the largest, of several values or of a value's places.
 _MEANS = ("Average", "GlobalAveragePooling1D", "GlobalAveragePooling2D")
 _LARGEST = ("Maximum", "GlobalMaxPooling1D", "GlobalMaxPooling2D")
+#: What puts values side by side: a layer, and operations of `keras.ops` on symbolic tensors.
+_SIDE_BY_SIDE = ("Concatenate", "Stack")
 #: The names of operations of `keras.ops` on a symbolic tensor that change no number; Keras exports none of them.
 _MOVES = ("ExpandDims", "Ravel", "Reshape", "Squeeze")
 
@@ -93,12 +95,12 @@ def last_activation(network: Network, value: int | None = None) -> Activation | 
     """The activation that a network ends in, or a value in it; None for one that is not known here.
 
     The mean of softmaxes or of sigmoids, over an ensemble's members or over places, is of probabilities as they are, as
-    the largest of sigmoids is.
+    the largest of sigmoids is. So are sigmoids side by side.
     """
     operation = last_operation(network, value)
     if operation is None:
         return "linear"
-    if not is_mean_or_largest(operation.layer):
+    if not joins_several(operation.layer):
         return activation_of(operation.layer)
     before = {last_activation(network, one) for one in operation.inputs}
     is_mean = type(operation.layer).__name__ in _MEANS
@@ -106,11 +108,12 @@ def last_activation(network: Network, value: int | None = None) -> Activation | 
     return before.pop() if len(before) == 1 and before <= kept else "linear"
 
 
-def is_mean_or_largest(layer: Any) -> bool:
-    """Whether a layer is the mean or the largest of several values, or of a value's places."""
+def joins_several(layer: Any) -> bool:
+    """Whether a layer is the mean or the largest of several values, or of a value's places, or all side by side."""
     import keras
 
-    return isinstance(layer, keras.Layer) and type(layer).__name__ in (*_MEANS, *_LARGEST)
+    name = type(layer).__name__
+    return name in _SIDE_BY_SIDE or (isinstance(layer, keras.Layer) and name in (*_MEANS, *_LARGEST))
 
 
 def output_of(activation: Activation | None, units: int) -> Output:

@@ -18,7 +18,7 @@ from live_gradcam.networks.card import Card
 from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import labels_beside
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions
-from live_gradcam.networks.outputs import Activation, entries_of, last_activation, output_of
+from live_gradcam.networks.outputs import Activation, entries_of, last_activation, last_operation, output_of
 from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
@@ -117,30 +117,54 @@ def _output(
     name: str, network: Network | None, activation: Activation | None, units: int, say: Callable[[str], None]
 ) -> Output:
     output = output_of(activation, units)
-    gives_probabilities = units > 1 and network is not None and _gives_probabilities(network)
-    if activation is None and gives_probabilities:
-        return "classes"
+    if activation not in (None, "linear"):
+        return output
+    numbers = None if network is None or units == 1 else _numbers_of(network)
+    gives_probabilities = numbers is not None and _add_up_to_1(numbers)
     if activation is None:
+        if not gives_probabilities:
+            say(
+                f"{name} ends in an activation that is not known here, so its numbers are shown as values. If they are "
+                "probabilities, use --output-kind classes or labels"
+            )
+        return "classes" if gives_probabilities else output
+    if output != "classes" or gives_probabilities:
+        return output
+    last = None if network is None else last_operation(network)
+    is_layer_of_scores = last is None or bool(getattr(last.layer, "weights", None))
+    if numbers is not None and _are_shares(numbers) and not is_layer_of_scores:
         say(
-            f"{name} ends in an activation that is not known here, so its numbers are shown as values. If they are "
-            "probabilities, use --output-kind classes or labels"
+            f"{name} ends without softmax or sigmoid, but its {units} numbers lie between 0 and 1: they are shown as "
+            "probabilities of labels. If they are something else, use --output-kind classes or values"
         )
-    elif activation == "linear" and output == "classes" and not gives_probabilities:
-        say(
-            f"{name} ends without softmax or sigmoid, so its {units} numbers are used as logits of classes. If they "
-            "are something else, use --output-kind labels or values"
-        )
+        return "labels"
+    say(
+        f"{name} ends without softmax or sigmoid, so its {units} numbers are used as logits of classes. If they are "
+        "something else, use --output-kind labels or values"
+    )
     return output
 
 
-def _gives_probabilities(network: Network) -> bool:
-    """Whether a network's numbers add up to 1, so that a softmax is hidden in a layer that does not tell."""
+def _numbers_of(network: Network) -> tf.Tensor:
+    """A network's numbers for two photographs, (2, units), in its own type."""
     height, width, channels = (side or 1 for side in network.shapes[network.input])
     pictures = np.stack([cv2.resize(picture, (width, height)) for picture in photographs()[:2]])
     images = tf.constant(pictures[..., :channels], tf.float32) / 255
     each = [run(network.operations, {network.input: image})[network.output] for image in tf.split(images, len(images))]
-    numbers = np.asarray(tf.cast(tf.concat(each, axis=0), tf.float32))
-    return bool(numbers.min() >= 0 and np.allclose(numbers.sum(axis=-1), 1, atol=1e-3))
+    return tf.concat(each, axis=0)
+
+
+def _add_up_to_1(numbers: tf.Tensor) -> bool:
+    """Whether numbers add up to 1, so that a softmax is hidden in a layer that does not tell."""
+    tolerance = 1e-3 if numbers.dtype in (tf.float32, tf.float64) else 2e-2  # of few digits
+    sums = np.asarray(tf.reduce_sum(tf.cast(numbers, tf.float32), axis=-1))
+    return _are_shares(numbers) and np.allclose(sums, 1, atol=tolerance)
+
+
+def _are_shares(numbers: tf.Tensor) -> bool:
+    """Whether numbers lie between 0 and 1."""
+    found = np.asarray(tf.cast(numbers, tf.float32))
+    return bool(found.min() >= 0 and found.max() <= 1)
 
 
 def _labels_beside(path: Path, entries: int, say: Callable[[str], None]) -> tuple[str, ...] | None:

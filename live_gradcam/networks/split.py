@@ -13,6 +13,9 @@ import keras
 
 from live_gradcam.networks.graph import Network, Operation, Shape
 
+#: How many tokens can be in front of those of the patches.
+_LEADING = (0, 1, 2)
+
 
 @dataclass(frozen=True)
 class SplitNetwork:
@@ -69,7 +72,7 @@ def token_grid(shape: Shape, input_size: tuple[int, int]) -> tuple[int, int, int
         return None
     divisor = math.gcd(*input_size)
     height, width = (side // divisor for side in input_size)
-    for leading in (0, 1, 2):
+    for leading in _LEADING:
         patches = shape[0] - leading
         scale = math.isqrt(patches // (height * width)) if patches > 1 else 0
         if scale and patches == scale * height * scale * width:
@@ -115,6 +118,20 @@ def is_map(network: Network, value: int) -> bool:
 
 
 def grid_of(network: Network, value: int) -> tuple[int, int, int] | None:
-    """The grid that a value's tokens make up: see `token_grid`."""
+    """The grid that a value's tokens make up: that of the map that they were, else as `token_grid` has it."""
+    shape = network.shapes.get(value, ())
     height, width = network.shapes[network.input][:2]
-    return token_grid(network.shapes.get(value, ()), (height or 1, width or 1))
+    by_proportions = token_grid(shape, (height or 1, width or 1))
+    if len(shape) != 2 or shape[0] is None:
+        return by_proportions
+    needed = {value}
+    for operation in reversed(network.operations):
+        if not needed.intersection(operation.outputs):
+            continue
+        needed.update(operation.inputs)
+        if is_map(network, operation.outputs[0]):
+            rows, columns = network.shapes[operation.outputs[0]][:2]
+            leading = shape[0] - (rows or 0) * (columns or 0)
+            if leading in _LEADING:
+                return rows or 1, columns or 1, leading
+    return by_proportions

@@ -28,6 +28,15 @@ _NOT_A_TARGET = (
     keras.layers.Identity,
     keras.layers.Reshape,
 )
+#: The names of more pools: layers that older versions of Keras have not, and operations of `keras.ops`.
+_POOLS = (
+    "AdaptiveAveragePooling2D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
+    "AveragePool",
+    "MaxPool",
+)
 #: The names of what changes the order of axes: a layer, and operations of `keras.ops`, which exports none of them.
 _MOVE_AXES = ("Permute", "Moveaxis", "Swapaxes", "Transpose")
 
@@ -191,7 +200,8 @@ def _where_space_ends(network: Network) -> list[Operation]:
 
 
 def _is_no_target(operation: Operation) -> bool:
-    return isinstance(operation.layer, _NOT_A_TARGET) or _moves_axes(operation)
+    layer = operation.layer
+    return isinstance(layer, _NOT_A_TARGET) or type(layer).__name__ in _POOLS or _moves_axes(operation)
 
 
 def _moves_axes(operation: Operation) -> bool:

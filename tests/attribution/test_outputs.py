@@ -106,6 +106,33 @@ def test_the_mean_of_probabilities_is_one_of_probabilities(activation, units: in
     np.testing.assert_allclose(explanation.probabilities[-units:], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("join", [layers.Concatenate(), lambda each: keras.ops.concatenate(each, axis=-1)])
+def test_sigmoids_side_by_side_are_labels(join, caplog) -> None:
+    keras.utils.set_random_seed(0)
+    model = averaged(join, *(layers.Dense(units, activation="sigmoid") for units in (1, 2)))
+    classifier = load_classifier(model, preprocessing="unit")
+    assert classifier.output == "labels"
+    assert not caplog.records
+    explainer = Explainer(classifier, maps=1, engine="graph", tune="off")
+    np.testing.assert_allclose(explainer(FRAME).probabilities, model(IMAGE)[0], atol=1e-5)
+
+
+def test_numbers_from_0_to_1_that_no_activation_explains_are_shown_as_they_are(caplog) -> None:
+    heads = [layers.Dense(units, activation="softmax") for units in (2, 3)]
+    model = averaged(layers.Concatenate(), *heads)
+    classifier = load_classifier(model, preprocessing="unit")
+    assert classifier.output == "labels"
+    assert "its 5 numbers lie between 0 and 1: they are shown as probabilities of labels" in caplog.text
+    shown = Explainer(classifier, maps=1, engine="graph", tune="off")(FRAME).probabilities
+    np.testing.assert_allclose(shown, model(IMAGE)[0], atol=1e-5)
+
+
+def test_numbers_of_few_digits_that_add_up_to_1_are_not_said_to_be_logits(caplog) -> None:
+    heads = [layers.Dense(50, activation="softmax", dtype="bfloat16") for _ in "12"]
+    load_classifier(averaged(lambda members: 0.6 * members[0] + 0.4 * members[1], *heads), preprocessing="unit")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize(
     ("activation", "pool", "output"),
     [
@@ -148,10 +175,12 @@ def test_numbers_that_add_up_to_1_are_not_said_to_be_logits(caplog) -> None:
     def weighed(members):
         return 0.7 * members[0] + 0.3 * members[1]
 
+    keras.utils.set_random_seed(0)
     heads = [layers.Dense(3, activation="softmax") for _ in "12"]
     load_classifier(averaged(weighed, *heads), preprocessing="unit")
     assert not caplog.records
-    load_classifier(averaged(weighed, layers.Dense(3), layers.Dense(3)), preprocessing="unit")
+    logits = [layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=9)) for _ in "12"]
+    load_classifier(averaged(weighed, *logits), preprocessing="unit")
     assert "are used as logits" in caplog.text
 
 
@@ -476,6 +505,8 @@ def test_the_maps_of_a_held_picture_are_no_target(is_shared: bool, tmp_path: Pat
     towers = [convolution, convolution if is_shared else layers.Conv2D(3, 3, activation="relu", name="other")]
     pooled = [layers.GlobalAveragePooling2D()(tower(image)) for tower, image in zip(towers, (shown, held), strict=True)]
     model = keras.Model([shown, held], layers.Dense(3)(layers.Concatenate()(pooled)))
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(2).normal(size=weight.shape))
     spot = np.zeros((SIDE, SIDE, 3), np.float32)
     spot[:8, :8] = 1
     for value in (0.0, spot):

@@ -130,6 +130,26 @@ def test_the_default_target_is_the_last_map_before_space_is_given_up(model, expe
     assert name.rstrip("0123456789").rstrip("_") == expected.rstrip("0123456789").rstrip("_")
 
 
+@pytest.mark.parametrize(
+    "pool",
+    [
+        layers.MaxPooling2D(2),
+        lambda x: keras.ops.max_pool(x, 2, 2),
+        lambda x: keras.ops.average_pool(x, 2, 2),
+        *(
+            getattr(layers, name)(2)
+            for name in ("AdaptiveAveragePooling2D", "AdaptiveMaxPooling2D")
+            if hasattr(layers, name)
+        ),
+    ],
+)
+def test_a_pool_is_no_default_target_by_whatever_name(pool) -> None:
+    image = keras.Input((32, 32, 3))
+    x = pool(layers.Conv2D(4, 3, name="last_map")(image))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    assert default_target(flatten(model, (32, 32))).name == "last_map"
+
+
 def test_a_model_without_maps_says_so() -> None:
     model = keras.Sequential([keras.Input((32, 32, 3)), layers.Flatten(), layers.Dense(2)])
     with pytest.raises(ModelError, match="no spatial layer"):

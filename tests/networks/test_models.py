@@ -138,6 +138,22 @@ def test_tokens_make_up_a_grid_of_the_inputs_proportions(shape, input_size, grid
     assert token_grid(shape, input_size) == grid
 
 
+@pytest.mark.parametrize(("patch", "grid"), [((32, 8), (2, 8)), ((8, 32), (8, 2)), ((16, 16), (4, 4))])
+def test_tokens_of_patches_of_another_shape_have_the_grid_of_their_map(patch, grid) -> None:
+    image = keras.Input((64, 64, 3))
+    x = layers.Reshape((16, 8))(layers.Conv2D(8, patch, strides=patch, name="patches")(image))
+    x = layers.LayerNormalization(name="tokens")(ClassToken()(x))
+    model = keras.Model(image, layers.Dense(3, use_bias=False)(layers.GlobalAveragePooling1D()(x)))
+    frame = noise(3, (64, 64))
+    explainer = Explainer(classifier_of(model), layer="tokens", maps=1, relu=False, tune="off", engine="graph")
+    found = explainer(frame, target=1).heatmaps[0]
+    assert found.shape == grid
+    inner = keras.Model(image, model.get_layer("tokens").output)
+    tokens = inner(frame[None, ..., ::-1].astype(np.float32) / 255)[0, 1:]
+    raw = np.reshape(tokens @ model.layers[-1].kernel.value[:, 1:2] / 17, grid)
+    np.testing.assert_allclose(found, (raw - raw.min()) / np.ptp(raw), atol=1e-4)
+
+
 class ClassToken(layers.Layer):
     """Puts a learned token in front of the others."""
 
