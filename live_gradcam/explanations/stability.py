@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ class StableExplanation:
     Attributes:
         explanation: with smoothed predictions and maps. Its heatmaps are scaled to `full_scale`, not each to its own
             maximum; its evidence is that of the smoothed maps.
-        full_scale: the evidence that a heatmap's 1 stands for.
+        full_scale: the evidence that a heatmap's 1 stands for; of the first one, where there are contrasts too.
         frame_size: (height, width) of the frame that was explained, in pixels.
     """
 
@@ -50,12 +51,13 @@ class Stabilizer:
 
     Exponential by time, not by frame count: after `seconds`, a new picture has 1 − 1/e of the weight, at any frame
     rate. The scale of the colours is the largest recent evidence for the class that is shown: it rises at once and
-    falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence.
+    falls slowly, so that a frame with nothing to see stays pale instead of having its noise painted as evidence. Maps
+    of what is contrasted with a class have a scale of their own: a difference of two scores is far smaller than one.
 
     Args:
         vocabulary: the names.
         seconds: the time constant; 0 smooths nothing, and the scale still follows the evidence.
-        noise_floor: the evidence that the network finds in noise. The scale stays above it.
+        noise_floor: the evidence that the network finds in noise. The scale stays above it, but for contrasts.
 
     Attributes:
         seconds: the time constant; it may be changed at any time.
@@ -67,7 +69,7 @@ class Stabilizer:
         self._least_full_scale = _ABOVE_NOISE_FLOOR * noise_floor
         self._maps: dict[Target, _SmoothedMap] = {}
         self._probabilities: np.ndarray | None = None
-        self._full_scale = 0.0
+        self._full_scales: dict[int | None, float] = {}  # by what the maps' classes are contrasted with
         self._time = -math.inf
 
     @property
@@ -95,8 +97,6 @@ class Stabilizer:
             )
         ]
         self._forget(time)
-        released = self._full_scale * math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
-        self._time = time
         ranks = self._vocabulary.ranks(probabilities)
         shown = [
             position
@@ -105,12 +105,13 @@ class Stabilizer:
         ]
         order = [*range(pinned), *sorted(shown, key=lambda position: -ranks[explanation.targets[position].index])]
         evidence = np.array([raw_maps[position].max() for position in order], np.float32)
-        self._full_scale = max(released, float(evidence[0]), self._least_full_scale)
-        scale = self._full_scale or 1.0
+        contrasts = [explanation.explained[position].against for position in order]
+        self._follow(contrasts, evidence, time)
+        scales = np.array([self._full_scales[contrast] or 1.0 for contrast in contrasts], np.float32)[:, None, None]
         stable = replace(
             explanation,
             predictions=self._vocabulary.best(probabilities, len(explanation.predictions)),
-            heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / np.float32(scale), 0, 1),
+            heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / scales, 0, 1),
             targets=tuple(
                 self._vocabulary.prediction(explanation.targets[position].index, probabilities) for position in order
             ),
@@ -119,7 +120,17 @@ class Stabilizer:
             evidence=evidence,
             probabilities=probabilities,
         )
-        return StableExplanation(stable, self._full_scale, frame_size)
+        return StableExplanation(stable, self._full_scales[contrasts[0]], frame_size)
+
+    def _follow(self, contrasts: Sequence[int | None], evidence: np.ndarray, time: float) -> None:
+        """Have each scale follow the evidence of its first map."""
+        release = math.exp(-max(0.0, time - self._time) / RELEASE_SECONDS)
+        self._time = time
+        before, self._full_scales = self._full_scales, {}
+        for contrast, found in zip(contrasts, evidence, strict=True):
+            if contrast not in self._full_scales:
+                least = self._least_full_scale if contrast is None else 0.0
+                self._full_scales[contrast] = max(before.get(contrast, 0.0) * release, float(found), least)
 
     def _smooth_probabilities(self, probabilities: np.ndarray, time: float) -> np.ndarray:
         if self._probabilities is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from live_gradcam import Explainer
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
-from live_gradcam.explanations.stability import RELEASE_SECONDS, Stabilizer
+from live_gradcam.explanations.stability import RELEASE_SECONDS, Stabilizer, StableExplanation
 from live_gradcam.explanations.vocabulary import Vocabulary
 
 LABELS = ("cat", "dog", "cup")
@@ -72,6 +73,24 @@ def test_the_scale_stays_above_the_noise_floor() -> None:
     stable = stabilizer.stabilize(explanation_of([1, 0, 0], {0: 0.1}), SIZE, 0.0, pinned=1)
     assert stable.full_scale == pytest.approx(0.5)
     assert stable.explanation.heatmaps.max() == pytest.approx(0.2)
+
+
+def test_a_contrast_has_a_scale_of_its_own_without_the_noise_floor() -> None:
+    """ "Why a cat and not a dog" is a small difference of two large scores."""
+    stabilizer = Stabilizer(Vocabulary(LABELS), seconds=0, noise_floor=0.4)
+    dog = Prediction(1, "dog", 0.0)
+
+    def shown(time: float, evidence: dict[int, float], contrasts: tuple[Prediction | None, ...]) -> StableExplanation:
+        of_frame = replace(explanation_of([1, 0, 0], evidence), contrasts=contrasts)
+        return stabilizer.stabilize(of_frame, SIZE, time, pinned=len(evidence))
+
+    assert shown(0.0, {0: 0.9}, (None,)).full_scale == pytest.approx(0.9)
+    contrasted = shown(0.1, {0: 0.05, 2: 0.3}, (dog, None))
+    assert contrasted.full_scale == pytest.approx(0.05)
+    plain = 0.9 * math.exp(-0.1 / RELEASE_SECONDS)
+    assert contrasted.explanation.heatmaps.max(axis=(1, 2)) == pytest.approx([1, 0.3 / plain])
+    assert shown(0.2, {0: 0.01}, (dog,)).full_scale == pytest.approx(0.05 * math.exp(-0.1 / RELEASE_SECONDS))
+    assert shown(0.3, {0: 0.1}, (None,)).full_scale == pytest.approx(0.6)  # the floor
 
 
 def test_no_evidence_at_all_is_no_division_by_zero() -> None:
