@@ -88,7 +88,7 @@ def first_line(error: BaseException) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
     spellings: dict[str, list[str]] = {}
-    for candidate in known:
+    for candidate in dict.fromkeys(known):
         spellings.setdefault(_plain(candidate), []).append(candidate)
     wanted = _plain(name)
     containing = sorted((s for s in spellings if wanted in s), key=len) if wanted else []

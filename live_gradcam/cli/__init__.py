@@ -43,6 +43,11 @@ def main() -> None:
     """Run the command line. Ctrl-C and SIGTERM end it with the same exit code, also while it starts."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # who had it ignored goes on having it ignored
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("stdin", "stdout", "stderr"):  # one that is closed: what is opened next would take its number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - for as long as it runs
+    if os.environ.get("COLUMNS") == "0":  # a width that nobody knows: Rich would draw nothing
+        del os.environ["COLUMNS"]
     if isinstance(sys.stdout, TextIOWrapper):  # a name or an arrow that its encoding has not is no reason to stop
         sys.stdout.reconfigure(errors="backslashreplace")
     asked = sys.argv[1] if len(sys.argv) > 1 else ""

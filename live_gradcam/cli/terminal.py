@@ -3,12 +3,13 @@
 import json
 import logging
 import os
+import select
 import sys
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,17 +78,23 @@ class _StderrHandler(logging.Handler):
         text = self.format(record)
         if record.exc_info is None:  # a name in it may have several
             text = " ".join(text.splitlines())
-        print(masked(text), file=sys.stderr)
+        _print_on_stderr(masked(text))
 
 
 def print_traceback() -> None:
     """Print the traceback of the exception in hand, without passwords."""
-    print(masked(traceback.format_exc()), end="", file=sys.stderr)
+    _print_on_stderr(masked(traceback.format_exc()).rstrip())
 
 
 def complain(message: str) -> None:
     """Print a line on stderr, without passwords."""
-    print(masked(f"live-gradcam: {' '.join(message.split())}"), file=sys.stderr)
+    _print_on_stderr(masked(f"live-gradcam: {' '.join(message.split())}"))
+
+
+def _print_on_stderr(text: str) -> None:
+    """Print a text there. A stderr that cannot be written, such as on a full disk, stops nothing."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def complain_of_stdout(error: Exception) -> bool:
@@ -100,14 +107,26 @@ def complain_of_stdout(error: Exception) -> bool:
     """
     if not isinstance(error, OSError):
         return False
+    fault: OSError | None = error if isinstance(error, BrokenPipeError) and _nobody_reads_stdout() else None
     try:
         print(end="", flush=True)
-    except OSError as fault:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(fault, BrokenPipeError):
-            complain(f"cannot write stdout: {fault.strerror}")
-        return True
-    return False
+    except OSError as found:
+        fault = found
+    if fault is None:
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(fault, BrokenPipeError):
+        complain(f"cannot write stdout: {fault.strerror}")
+    return True
+
+
+def _nobody_reads_stdout() -> bool:
+    """Whether stdout is a pipe whose other end is closed. Python's buffer may be empty after what failed."""
+    if not hasattr(select, "poll"):  # on Windows
+        return False
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def renamed_flag(old: str, old_value: str | None, new: str, new_value: str | None) -> str | None:

@@ -242,7 +242,7 @@ def _put_finest(
 def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float) -> None:
     """The colours from no evidence to the strongest, with the number that the strongest stands for."""
     size = text_size_for(image.shape[:2])
-    margin, width, thickness = round(0.7 * size), 9 * size, max(4, size // 2)
+    margin, width, thickness = round(0.7 * size), 10 * size, max(4, size // 2)
     height = round(2.2 * size)
     if image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
         return

@@ -66,6 +66,8 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
         if source.is_dir():
             folder = look_into(source, is_ours)
             files += folder.take(folder.pictures, "pictures")
+        elif not source.is_file():  # a pipe would be waited for
+            raise SourceError(f"cannot read {source}: it is not a file")
         else:
             files.append(source)
     for file in files:

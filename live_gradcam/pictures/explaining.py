@@ -22,6 +22,7 @@ from live_gradcam.pictures.explained import ExplainedPicture
 from live_gradcam.pictures.given import Channels, Given, given, is_batch
 from live_gradcam.pictures.options import PictureOptions
 from live_gradcam.sinks.image import write_image
+from live_gradcam.sources.folders import check_exists
 from live_gradcam.sources.image import check_picture
 
 #: Called after each pass of a picture: (the picture's path, passes done, passes in all).
@@ -173,12 +174,15 @@ def check_files(pictures: Sequence[Given]) -> None:
     """Make sure that the files among some pictures are there, as far as it can be known without reading them.
 
     Raises:
-        SourceError: one does not exist, or needs a package to be read that is not there.
+        SourceError: one does not exist, or is no file, or needs a package to be read that is not there.
     """
     for source in (picture.source for picture in pictures):
         if source is not None:
-            if not source.is_file():
-                raise SourceError(f"there is no picture {source}")
+            check_exists(source, "picture")
+            if source.is_dir():
+                raise SourceError(f"{source} is a folder: give the pictures in it, such as {source / '*.png'}")
+            if not source.is_file():  # a pipe would be waited for
+                raise SourceError(f"cannot read {source}: it is not a file")
             check_picture(source)
 
 

@@ -78,6 +78,8 @@ class ProcessLink:
     async def close(self) -> None:
         """See `Link`."""
         self._receiving.cancel()
+        for future in self._open.values():  # nobody waits for them any more: no worker is lost
+            future.cancel()
         self._lose()
         self._process.kill()  # it has nothing to finish, and may be in the middle of a compilation
         await asyncio.get_running_loop().run_in_executor(None, self._process.join, _JOIN_SECONDS)
@@ -103,7 +105,8 @@ class ProcessLink:
 
 def _work(connection: socket.socket, make: MakeWorker, quiet: bool) -> None:
     """Of the process: do what is asked on a socket until its other end is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one handles Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):  # the process that started this one handles them, and ends it
+        signal.signal(number, signal.SIG_IGN)
     if quiet:  # a decoder complains there of visitors' pictures; warnings of ours are sent back
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     connection.setblocking(True)
