@@ -13,7 +13,7 @@ from pathlib import Path
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
 from live_gradcam.annotating.cluster import ClusterWorkers
 from live_gradcam.annotating.jobs import check_jobs, plan_jobs
-from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.options import PANELS, AnnotateOptions
 from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
 from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import Report
@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT_SESSION = SessionOptions()
 _DEFAULT_OPTIONS = AnnotateOptions()
+#: The layouts that show several classes, and the usual one, in whose place a grid is shown.
+_OF_SEVERAL_CLASSES = ("overlay", "grid", PANELS)
 _NO_SIDECARS: Mapping[str, str | PathLike[str]] = {}
 
 
@@ -122,6 +124,9 @@ def _check(session: SessionOptions | Session, options: AnnotateOptions, workers:
         check_cluster()
     elif workers is not None and workers < 1:
         raise UsageError(f"{workers} workers cannot do anything: give a number from 1 on")
+    wanted = session if isinstance(session, SessionOptions) else session.options
+    if wanted is not None and len(wanted.classes) > 1 and options.layout not in _OF_SEVERAL_CLASSES:
+        _log.warning("--layout %s shows one class: several classes are shown as a grid", options.layout)
     if isinstance(session, SessionOptions):
         session.check()
         return options.for_session(session)

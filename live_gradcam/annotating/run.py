@@ -191,5 +191,7 @@ def _draw_and_write(
 def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceError:
     """Why there is no frame."""
     if options.start is not None:
-        return SourceError(f"{job.source} has no readable frame after --start {float(options.start):g} s")
+        return SourceError(
+            f"{job.source} has no readable frame from --start {float(options.start):g} s on: give an earlier time"
+        )
     return SourceError(f"no frame of {job.source} can be read")

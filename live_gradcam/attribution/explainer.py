@@ -62,7 +62,11 @@ class Explainer(Planned):
 
     def __init__(self, classifier: Classifier, **options: Unpack[ExplainerKeywords]) -> None:
         from live_gradcam.attribution.building import build_plan
+        from live_gradcam.networks.classifier import Classifier
 
+        if not isinstance(classifier, Classifier):
+            found = repr(classifier) if isinstance(classifier, str) else type(classifier).__name__
+            raise ArgumentError(f"an explainer is made of load_classifier(...), and not of {found}")
         self._follow(build_plan(classifier, ExplainerOptions().changed(**options)))
 
     @classmethod

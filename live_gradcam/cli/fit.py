@@ -61,7 +61,10 @@ def example_flags(
     folds: Annotated[
         int,
         typer.Option(
-            "--folds", min=2, metavar="N", help="Test on N folds: each by a head that is fitted to the others."
+            "--folds",
+            min=2,
+            metavar="N",
+            help="Deal the examples to N folds. Test each by a head fitted to the others.",
         ),
     ] = 5,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Deal groups to folds in another way.")] = 0,

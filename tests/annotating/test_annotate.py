@@ -315,7 +315,7 @@ def test_a_span_without_frames(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(10))
     with pytest.raises(SourceError) as failure:
         annotated(source, tmp_path / "out.mp4", jsonl=tmp_path / "n.jsonl", start=Fraction(7))
-    assert str(failure.value) == f"{source} has no readable frame after --start 7 s"
+    assert str(failure.value) == f"{source} has no readable frame from --start 7 s on: give an earlier time"
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
     with pytest.raises(UsageError, match=r"^--end is 2 s, which is not after --start 2 s$"):
         AnnotateOptions(start=Fraction(2), end=Fraction(2))

@@ -79,6 +79,16 @@ def test_several_paths_into_a_folder_with_numbers(tmp_path: Path, starts: list[S
     assert [file["jsonl"] for file in report.to_json()["files"]] == [str(tmp_path / "out" / f"{n}.jsonl") for n in "ac"]
 
 
+@pytest.mark.parametrize(("layout", "is_told"), [("side-by-side", True), ("overlay", False), ("panels", False)])
+def test_a_layout_of_one_class_says_that_several_are_a_grid(
+    layout: str, is_told: bool, tmp_path: Path, starts: list[SessionOptions], caplog: pytest.LogCaptureFixture
+) -> None:
+    session = SessionOptions(classes=("class 1", "class 2"))
+    annotate(video(tmp_path / "a.mp4", 2), session=session, options=AnnotateOptions(layout=layout))
+    said = f"--layout {layout} shows one class: several classes are shown as a grid"
+    assert (said in caplog.text) is is_told
+
+
 def test_a_failing_recording_beside_a_good_one_with_a_ready_session(tmp_path: Path, fake: Any) -> None:
     (tmp_path / "bad.mp4").write_text("no video")
     images = [numbered(index, width=48, noise=20) for index in range(40)]

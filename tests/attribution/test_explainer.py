@@ -417,6 +417,12 @@ def test_numbers_of_another_kind_are_refused(keywords, message: str) -> None:
         Explainer(classifier_of(pooled_model()), **keywords)
 
 
+@pytest.mark.parametrize(("given", "named"), [("efficientnet-lite0", "'efficientnet-lite0'"), (3, "int")])
+def test_an_explainer_of_something_else_says_what_it_is_made_of(given, named: str) -> None:
+    with pytest.raises(UsageError, match=rf"made of load_classifier\(...\), and not of {named}"):
+        Explainer(given)
+
+
 def test_a_class_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ArgumentError, match="the classes are 0 to 3"):
         Explainer(classifier_of(pooled_model()))(noise(0), target=4)

@@ -38,7 +38,7 @@ def matrix(study: Study) -> Section:
         else "What was said by a head that never saw the picture. ",
         tag("span", "Choose a number to see its pictures.", class_="on-screen"),
     )
-    title = "What is taken for what" if fitted.dataset.task == "classes" else "What is found and missed"
+    title = "Which classes are confused" if fitted.dataset.task == "classes" else "What is found and missed"
     return Section("matrix", title, joined(text, *blocks))
 
 

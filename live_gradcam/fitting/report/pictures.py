@@ -93,7 +93,7 @@ def draw_mean_maps(means: Sequence[MeanMap], overlay: Overlay) -> np.ndarray:
     rows = -(-len(means) // columns)
     with quiet():
         figure = new_figure((2.3 * max(columns, 2), 2.6 * rows + 0.5))
-        figure.suptitle("Where it looks, on the mean", fontsize=12, weight="bold", color=INK)
+        figure.suptitle("Where it looks, on average", fontsize=12, weight="bold", color=INK)
         grid = np.ravel(figure.subplots(rows, columns, squeeze=False))
         for axes in grid[len(means) :]:
             axes.set_axis_off()

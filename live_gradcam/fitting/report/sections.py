@@ -122,7 +122,7 @@ def _cards(fitted: Fitted) -> Iterator[Html]:
         if scores.balanced_accuracy is not None:
             cards.append(_card(percent(scores.balanced_accuracy, 1), "balanced accuracy", "the mean over the classes"))
         if scores.ece is not None:
-            remark = "how far its certainty is from the truth"
+            remark = "how far its certainty is from how often it is right"
             cards.append(_card(percent(scores.ece, 1), "calibration error", remark))
         yield tag("div", *cards, class_="cards")
 
@@ -244,7 +244,7 @@ def mistakes(study: Study, overlay: Overlay) -> Section:
 
 
 def mean_maps(study: Study, overlay: Overlay) -> Section:
-    """Where it looks on the mean, class by class."""
+    """Where it looks on average, class by class."""
     figures = [
         tag(
             "figure",
@@ -254,11 +254,11 @@ def mean_maps(study: Study, overlay: Overlay) -> Section:
         for mean in study.mean_maps
     ]
     text = paragraph(
-        "The mean of the maps of each class, on the mean of its pictures. A bright corner, or the same strong spot in "
+        "The average of each class's maps, over the average of its pictures. A bright corner, or the same spot in "
         "every picture, may be a mark, a frame or a background that the class alone has. It is a hint to look closer, "
         "and proves nothing."
     )
-    return Section("maps", "Where it looks, on the mean", joined(text, tag("div", *figures, class_="maps")))
+    return Section("maps", "Where it looks, on average", joined(text, tag("div", *figures, class_="maps")))
 
 
 def on_object(study: Study) -> Section:
