@@ -83,7 +83,7 @@ def test_several_paths_into_a_folder_with_numbers(tmp_path: Path, starts: list[S
 def test_a_layout_of_one_class_says_that_several_are_a_grid(
     layout: str, is_told: bool, tmp_path: Path, starts: list[SessionOptions], caplog: pytest.LogCaptureFixture
 ) -> None:
-    session = SessionOptions(classes=("class 1", "class 2"))
+    session = SessionOptions(classes=("1", "2"))
     annotate(video(tmp_path / "a.mp4", 2), session=session, options=AnnotateOptions(layout=layout))
     said = f"--layout {layout} shows one class: several classes are shown as a grid"
     assert (said in caplog.text) is is_told
