@@ -201,7 +201,7 @@ def compare_maps(fitted: Fitted, model: str) -> dict[str, float]:
     rows = []
     for row in np.argsort(fitted.folds, kind="stable"):  # so that each head is put in once
         example = fitted.dataset.examples[row]
-        frame = read_frame(example)
+        frame = read_frame(example, fitted.dataset.levels)
         size = frame.shape[0], frame.shape[1]
         where = objects.of(example, size)
         if where is None or not isinstance(example.target, tuple):

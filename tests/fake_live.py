@@ -64,6 +64,7 @@ class FakeSession:
     maps: int = 1
     compiling: float = 0.0
     compiled_for: tuple[int, int] | None = None
+    card_levels: None = None
 
     def ready_for(self, frame_size: tuple[int, int]) -> FakeSession:
         time.sleep(self.compiling)

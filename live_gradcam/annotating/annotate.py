@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -26,6 +27,7 @@ from live_gradcam.choices import AUTO_PRECISION
 from live_gradcam.cluster import check_cluster
 from live_gradcam.errors import UsageError
 from live_gradcam.flow.stopping import StopRequest
+from live_gradcam.sources.levels import Levels
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +87,8 @@ def annotate(
     """
     begun = time.perf_counter()
     session_options = _check(session, options, workers)
+    if options.levels is None:
+        options = replace(options, levels=Levels.of_card(session_options.card_levels))
     paths = [sources] if isinstance(sources, (str, PathLike)) else list(sources)
     if not paths:
         raise UsageError("there is nothing to annotate: give a video, a picture, or a folder of them")

@@ -78,7 +78,8 @@ def plan_jobs(
             beside = {kind: sidecars[kind] / f"{name}{sidecar.ending}" for kind, sidecar in kinds.items()}
             jobs.append(AnnotateJob(source, output / f"{name}{RESULT}{ending}", beside))
     for job in jobs:
-        if options.levels is not None and not (is_of_another_package(job.source) or shows_pictures(job.source)):
+        is_for_all = options.levels is not None and options.levels.of == "all"
+        if is_for_all and not (is_of_another_package(job.source) or shows_pictures(job.source)):
             raise for_pictures_only(job.source)
         options.encoding.of_file(job.output)
         if options.output_fps is not None:

@@ -120,4 +120,6 @@ class AnnotateOptions:
         for name in ("source_fps", "levels"):  # as before there was a choice, so that --resume knows what was done then
             if plain[name] is None:
                 del plain[name]
+        if self.levels is not None and self.levels.of == "all":  # likewise
+            del plain["levels"]["of"]
         return {name: float(value) if isinstance(value, Fraction) else value for name, value in plain.items()}

@@ -11,8 +11,9 @@ from rich.table import Table
 
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
-from live_gradcam.cli.flags import JsonPath, Overwrite, backbone_flags
+from live_gradcam.cli.flags import JsonPath, Overwrite, PictureLevels, backbone_flags
 from live_gradcam.cli.marks import FilesOnly, Flags, chosen
+from live_gradcam.cli.parsing import parse_levels
 from live_gradcam.cli.stage_bars import StageBars
 from live_gradcam.cli.terminal import INTERRUPTED, check_json_path, is_stdout, print_table, terminal, write_json
 from live_gradcam.errors import UsageError
@@ -67,6 +68,7 @@ def example_flags(
             help="Deal the examples to N folds. Test each by a head fitted to the others.",
         ),
     ] = 5,
+    levels: PictureLevels = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Deal groups to folds in another way.")] = 0,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep features of pictures for the next fit.")
@@ -83,6 +85,7 @@ def example_flags(
         folds=folds,
         seed=seed,
         cache=cache,
+        levels=parse_levels(levels),
     )
 
 

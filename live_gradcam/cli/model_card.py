@@ -51,9 +51,12 @@ def _facts(classifier: Classifier) -> dict[str, str]:
 
 def _of_card(card: Card) -> dict[str, str]:
     """What the card alone says."""
+    from live_gradcam.sources.levels import Levels
+
     return {
         "backbone": card.backbone or "not known",
         "made": f"{card.created or 'at a time that is not known'}, with {card.made_with or 'another program'}",
+        **({"levels": str(levels)} if (levels := Levels.of_card(card.levels)) else {}),
         **{escape(part): _numbers(scores) for part, scores in card.scores.items()},
     }
 

@@ -38,7 +38,8 @@ class EvaluationOptions:
         every: of a video, one frame in so many; None for one per second.
         boxes: a JSON file with the boxes of the objects, for the pointing game; None to leave that out.
         random_head: compare with the maps of the network with a random head.
-        levels: which of a picture's values are black and white; None for what the file and the values say.
+        levels: which of a picture's values are black and white; None for what the model's card and the file say, or
+            else what its values are like.
 
     Raises:
         UsageError: a number that is not possible.
@@ -155,6 +156,7 @@ def evaluate(
         session, recipe = _for_dataset(dataset, session, model, options)
     files = plan_sources([Path(source) for source in given], options.levels)
     boxes = read_boxes(Path(options.boxes), files) if options.boxes else None
+    levels = options.levels or Levels.of_card(session.card_levels)
     methods = options.methods or (session.method,)
     if isinstance(session, SessionOptions):
         session = start(replace(session, method=methods[0], methods=methods))
@@ -165,7 +167,7 @@ def evaluate(
     failed: list[tuple[Path, LiveGradcamError]] = []
     for file in files:
         try:
-            for picture in read_pictures(file, options.every, options.levels):
+            for picture in read_pictures(file, options.every, levels):
                 evaluations.append(evaluator.evaluate(picture, on_progress=on_progress))
         except LiveGradcamError as error:
             failed.append((file, error))

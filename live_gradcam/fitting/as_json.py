@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.fitting.dataset import PARTS
@@ -23,6 +24,7 @@ def fit_json(fitted: Fitted) -> dict[str, Any]:
         "task": dataset.task,
         "classes": list(dataset.classes),
         "fit": fitted.backbone.fit,
+        "levels": None if dataset.levels is None else asdict(dataset.levels),
         "counts": {part: dataset.counts(part) for part in parts},
         "groups": len(set(fitted.groups.tolist()) - {-1}),
         "same_from_cosine": fitted.same,

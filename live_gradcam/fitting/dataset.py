@@ -15,6 +15,7 @@ from live_gradcam.choices import Output
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.video_frames import VideoFrames
 from live_gradcam.sources.image import read_image
+from live_gradcam.sources.levels import Levels
 
 #: What an example is for.
 Part = Literal["train", "val", "test"]
@@ -61,12 +62,14 @@ class Dataset:
         classes: their names in the order of the network's numbers; of "values" one name, that of the number.
         examples: in order of their files; frames of a video follow each other.
         left_out: files that are not used.
+        levels: which values of pictures are black and white, in all of them alike; None where no picture needs any.
     """
 
     task: Output
     classes: tuple[str, ...]
     examples: tuple[Example, ...]
     left_out: tuple[LeftOut, ...] = ()
+    levels: Levels | None = None
 
     @cached_property
     def targets(self) -> np.ndarray:
@@ -185,8 +188,12 @@ def _left_out_briefly(dataset: Dataset) -> str:
     return f". Not used: {len(files)} of the files, such as {files[0].path} ({files[0].why})"
 
 
-def read_frame(example: Example) -> np.ndarray:
+def read_frame(example: Example, levels: Levels | None = None) -> np.ndarray:
     """The pixels of an example, as `explain` and `annotate` read them.
+
+    Args:
+        example: which.
+        levels: those of its data set.
 
     Returns:
         uint8 (height, width, 3), BGR.
@@ -195,6 +202,6 @@ def read_frame(example: Example) -> np.ndarray:
         SourceError: the file cannot be read, or the video has no frame at that time.
     """
     if example.time is None:
-        return read_image(example.path)
+        return read_image(example.path, levels)
     with closing(VideoFrames()) as frames:
         return frames.at(example.path, example.time)

@@ -15,6 +15,7 @@ from live_gradcam.errors import LiveGradcamError, first_line
 from live_gradcam.fitting.dataset import Example
 from live_gradcam.flow.overlap import Ahead
 from live_gradcam.sources.image import read_image
+from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.opening import open_recording
 
 #: How many pictures are read ahead: what they hold is small, as each is fitted into the network's input at once.
@@ -28,13 +29,16 @@ Keep = Callable[[np.ndarray], np.ndarray]
 Read = tuple[int, np.ndarray | str]
 
 
-def read_all(examples: Sequence[Example], rows: Sequence[int], keep: Keep, *, ahead: int = _AHEAD) -> Iterator[Read]:
+def read_all(
+    examples: Sequence[Example], rows: Sequence[int], keep: Keep, *, levels: Levels | None, ahead: int = _AHEAD
+) -> Iterator[Read]:
     """The pixels of some examples, each when it is read.
 
     Args:
         examples: of a data set.
         rows: which of them. A video is read once for those that follow each other in the order of their times.
         keep: what is kept of a frame.
+        levels: those of the data set.
         ahead: how many pictures are read ahead.
 
     Returns:
@@ -48,7 +52,7 @@ def read_all(examples: Sequence[Example], rows: Sequence[int], keep: Keep, *, ah
                 yield from _results(waiting, 0)
                 yield from _of_video(members, keep)
             else:
-                waiting.append((row, readers.submit(_of_picture, example.path, keep)))
+                waiting.append((row, readers.submit(_of_picture, example.path, keep, levels)))
                 yield from _results(waiting, ahead)
         yield from _results(waiting, 0)
 
@@ -75,9 +79,9 @@ def _results(waiting: deque[tuple[int, Future[np.ndarray | str]]], left: int) ->
         yield row, future.result()
 
 
-def _of_picture(path: Path, keep: Keep) -> np.ndarray | str:
+def _of_picture(path: Path, keep: Keep, levels: Levels | None) -> np.ndarray | str:
     try:
-        return keep(read_image(path))
+        return keep(read_image(path, levels))
     except LiveGradcamError as error:
         return _in_short(error, path)
     except MemoryError:

@@ -6,7 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,8 @@ from live_gradcam.networks.card import Card
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model, find_source, identity_of, load_with_options
 from live_gradcam.networks.model_source import ModelOptions
 from live_gradcam.sources.kinds import Kind
+from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.shared_levels import shared_levels
 
 if TYPE_CHECKING:
     import keras
@@ -68,6 +70,7 @@ def fit(
     check_model(model, model_options)
     with run.timed("look"):
         dataset = read_dataset(source, options, lambda done, total: run.on_progress("look at files", done, total))
+        dataset = replace(dataset, levels=run.levels(dataset))
     if options.teachable:
         check_teachable(dataset)
     set_compiler_flags()
@@ -79,7 +82,7 @@ def fit(
 
             check_blocks(backbone, len(dataset.examples), options)
         with run.timed("features"):
-            cache = FeatureCache(_identity(model, model_options, backbone)) if options.cache else None
+            cache = FeatureCache(_identity(model, model_options, backbone, dataset)) if options.cache else None
             dataset, features = run.features(dataset, backbone, cache)
             check_groups(dataset)
         fitted = run.fitted(dataset, features, backbone)
@@ -111,6 +114,13 @@ class _Run:
         yield
         self.seconds[stage] = time.perf_counter() - start
 
+    def levels(self, dataset: Dataset) -> Levels | None:
+        """Which values are black and white in all pictures: their brightness may be what tells the classes apart."""
+        if self.options.levels is not None:
+            return replace(self.options.levels, of="pictures")
+        pictures = [example.path for example in dataset.examples if example.time is None]
+        return shared_levels(pictures, lambda done, total: self.on_progress("look at values", done, total))
+
     def features(self, dataset: Dataset, backbone: Backbone, cache: FeatureCache | None) -> tuple[Dataset, np.ndarray]:
         """The features of all examples; those that cannot be read are left out of the data set."""
         count = len(dataset.examples)
@@ -125,7 +135,8 @@ class _Run:
                 features[row] = kept[key]
 
         def frames() -> Iterator[np.ndarray]:
-            for done, (row, pixels) in enumerate(read_all(dataset.examples, missing, backbone.seen), 1):
+            read_each = read_all(dataset.examples, missing, backbone.seen, levels=dataset.levels)
+            for done, (row, pixels) in enumerate(read_each, 1):
                 self.on_progress("read pictures", count - len(missing) + done, count)
                 if isinstance(pixels, str):
                     unread[row] = pixels
@@ -198,7 +209,9 @@ def _backbone(model: str | Path | keras.Model, model_options: ModelOptions, opti
     return Backbone(classifier, chosen_fit(options.fit, classifier.fit))
 
 
-def _identity(model: str | Path | keras.Model, model_options: ModelOptions, backbone: Backbone) -> Mapping[str, object]:
+def _identity(
+    model: str | Path | keras.Model, model_options: ModelOptions, backbone: Backbone, dataset: Dataset
+) -> Mapping[str, object]:
     """All that the features of a picture depend on, besides the picture."""
     classifier = backbone.classifier
     return {
@@ -209,6 +222,7 @@ def _identity(model: str | Path | keras.Model, model_options: ModelOptions, back
         "input": classifier.input_size,
         "preprocessing": classifier.preprocessing,
         "fit": backbone.fit,
+        **({} if dataset.levels is None else {"levels": repr(dataset.levels)}),
         "versions": [importlib.metadata.version(name) for name in ("live-gradcam", "tensorflow", "keras")],
     }
 
@@ -263,4 +277,5 @@ def _card(dataset: Dataset, backbone: Backbone, scores: Mapping[str, Scores]) ->
         backbone=backbone.classifier.name,
         counts=dataset.counts("train"),
         scores={part: one.to_json() for part, one in scores.items()},
+        levels=None if dataset.levels is None else asdict(dataset.levels),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from live_gradcam.choices import FITS, OUTPUTS, Output
 from live_gradcam.errors import UsageError, check_number
 from live_gradcam.families import Choices
+
+if TYPE_CHECKING:
+    from live_gradcam.sources.levels import Levels
 
 #: How pictures can be made to fit a network that is fitted: it sees each of them once, at its own size.
 FitOfFitting = Literal["stretch", "crop", "letterbox"]
@@ -48,6 +51,8 @@ class FitOptions:
         cache: whether features are kept for the next time.
         teachable: whether the classes must be such that `teach` can go on from them.
         every_fold: whether blocks that are trained are tested on every fold, and not on one part alone.
+        levels: which values of pictures are black and white; None for what the files say, or else what the values of
+            all of them are like.
 
     Raises:
         UsageError: a number or a name that is not possible.
@@ -65,6 +70,7 @@ class FitOptions:
     cache: bool = True
     teachable: bool = False
     every_fold: bool = False
+    levels: Levels | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.every < float("inf"):

@@ -379,6 +379,7 @@ class Teacher:
             backbone=(self.base.card and self.base.card.backbone) or self.base.name,
             counts={one.name: one.count for one in taught},
             scores={} if scores is None else {"cross-validation": scores.to_json()},
+            levels=self.base.card.levels if self.base.card else None,
         )
         write_model(path, classifier.model, card, overwrite=overwrite)
         return path

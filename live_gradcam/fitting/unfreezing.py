@@ -168,7 +168,7 @@ def _activations(
         return variants(seen, options.seed) if options.augment else seen[None]
 
     def pictures() -> Iterator[np.ndarray]:
-        for row, kept in read_all(examples, range(count), keep):
+        for row, kept in read_all(examples, range(count), keep, levels=fitted.dataset.levels):
             if isinstance(kept, str):
                 raise SourceError(f"{examples[row].path} could be read before, and cannot be read now: {kept}")
             on_progress("run the first blocks", row + 1, count)

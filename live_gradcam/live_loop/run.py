@@ -27,6 +27,7 @@ from live_gradcam.live_loop.teaching import Teaching
 from live_gradcam.live_loop.teaching_commands import Keys
 from live_gradcam.live_loop.teaching_thread import Keeping
 from live_gradcam.sources.devices import camera_index
+from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.opening import open_source, text_of
 from live_gradcam.sources.source import FrameSource
 from live_gradcam.surfaces.surface import Surface, Wants
@@ -90,7 +91,8 @@ def live(
     state.teaching, state.smooth = options.teaching is not None, options.smooth
     output = options.teaching.output if options.teaching else None
     teaching = Teaching(Keeping(output, options.overwrite, options.snapshots))
-    frames = LiveFrames(source, options, wants, opener or (lambda uri: open_source(uri, options.reading)))
+    reading = replace(options.reading, levels=options.reading.levels or Levels.of_card(session.card_levels))
+    frames = LiveFrames(source, options, wants, opener or (lambda uri: open_source(uri, reading)))
     begin = _starter(session, wants, frames, start or sessions.start_session)
     if options.teaching is not None and isinstance(session, SessionOptions):
         begin = _teaching_starter(replace(session, maps=wants.maps), options.teaching, frames, teaching)

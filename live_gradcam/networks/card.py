@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import math
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,8 @@ VERSION = 1
 
 _METADATA = "metadata.json"
 _KEY = "live_gradcam"
+#: What levels may be for: `sources.levels.Which`.
+_LEVELS_ARE_OF = ("pictures", "whole", "fractions")
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,8 @@ class Card:
         scores: what was measured, by part ("cross-validation", "val", "test"): numbers and lists, as JSON has them.
         made_with: the program that made the model, with its version.
         created: when it was made: ISO 8601, in UTC.
+        levels: which values of pictures were black and white in training: the fields `low`, `high` and `of` of
+            `sources.levels.Levels`. None for what the file and the values say.
     """
 
     classes: tuple[str, ...]
@@ -69,6 +74,7 @@ class Card:
     scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     made_with: str = field(default_factory=this_version)
     created: str = field(default_factory=_now)
+    levels: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """The card as JSON has it, with the version of its fields."""
@@ -114,6 +120,7 @@ def _card_of(content: Any) -> Card:
         },
         _text(content.get("made_with", "")),
         _text(content.get("created", "")),
+        _levels(content.get("levels")),
     )
 
 
@@ -124,6 +131,15 @@ def _is_name(name: Any) -> bool:
 def _text(value: Any) -> str:
     """A text of the card without what does something to a terminal."""
     return "".join(filter(is_shown, str(value)))
+
+
+def _levels(content: Any) -> dict[str, Any] | None:
+    if content is None:
+        return None
+    low, high, of = float(content["low"]), float(content["high"]), content["of"]
+    if not (math.isfinite(low) and math.isfinite(high) and low < high) or of not in _LEVELS_ARE_OF:
+        raise ModelError(f"its levels {content!r} are not known here")
+    return {"low": low, "high": high, "of": of}
 
 
 def _text_or_none(value: Any) -> str | None:

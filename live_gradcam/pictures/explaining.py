@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, overload
@@ -24,6 +25,7 @@ from live_gradcam.pictures.options import PictureOptions
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.folders import check_exists
 from live_gradcam.sources.image import check_picture
+from live_gradcam.sources.levels import Levels
 
 #: Called after each pass of a picture: (the picture's path, passes done, passes in all).
 OnPass = Callable[[Path, int, int], None]
@@ -138,7 +140,8 @@ def explain_all(
     session = session or SessionOptions()
     if isinstance(session, SessionOptions):
         session.check()
-    several = given(pictures, channels, options.levels)
+    levels = options.levels or Levels.of_card(session.card_levels)
+    several = given(pictures, channels, levels)
     if not several:
         raise UsageError("there is nothing to explain: give a picture")
     panels: Sequence[Path | None] = [None] * len(several)
@@ -147,6 +150,7 @@ def explain_all(
     elif on_failed is None:  # otherwise a file that is not there is one that fails
         check_files(several)
     started = start(session) if isinstance(session, SessionOptions) else session
+    options = replace(options, levels=levels)
     return _explain_each(list(zip(several, panels, strict=True)), started, options, on_failed or _raise, on_pass)
 
 

@@ -74,6 +74,7 @@ def given(pictures: Any, channels: Channels, levels: Levels | None) -> list[Give
         pictures: files, arrays, PIL's images and tensors, or an array of (n, height, width, channels).
         channels: of arrays and tensors; an image of PIL knows its own.
         levels: which values are black and white; None for what the values say, in an array of several of all together.
+            Those of a model are for arrays as files have them, of 8 and 16 bits: what others hold is known.
 
     Raises:
         UsageError: there is no such order of channels, or something is no picture.
@@ -81,8 +82,7 @@ def given(pictures: Any, channels: Channels, levels: Levels | None) -> list[Give
     CHANNELS.check(channels)
     if hasattr(pictures, "__array__"):
         values = _array(pictures)
-        if levels is None:
-            levels = _levels_of(values)
+        levels = _taken(values, levels) or _levels_of(values)
         pictures = values
     return [_given(picture, number, channels, levels) for number, picture in enumerate(pictures)]
 
@@ -147,6 +147,7 @@ def _bgr(values: np.ndarray, channels: Channels, levels: Levels | None) -> np.nd
         raise UsageError(
             f"a picture has (height, width) or (height, width, channels), and an array of {values.shape} has not{hint}"
         )
+    levels = _taken(values, levels)
     if values.dtype != np.uint8 or levels is not None:
         values = (levels or _levels_of(values)).shades(values)
     if values.ndim == 2:
@@ -154,6 +155,14 @@ def _bgr(values: np.ndarray, channels: Channels, levels: Levels | None) -> np.nd
     if values.shape[2] == 4:
         values = on_white(values)
     return np.array(values[..., ::-1] if channels == "rgb" else values, order="C")
+
+
+def _taken(values: np.ndarray, levels: Levels | None) -> Levels | None:
+    """Some levels where they are for an array; None where they are not."""
+    if levels is None or levels.of == "all":
+        return levels
+    types = {"pictures": (np.uint8, np.uint16), "whole": (np.uint16,), "fractions": ()}[levels.of]
+    return levels if values.dtype in types else None
 
 
 def _levels_of(values: np.ndarray) -> Levels:

@@ -17,7 +17,8 @@ class PictureOptions:
     Attributes:
         overlay: draws the maps.
         boxes: which boxes there are, and whether they are drawn.
-        levels: which of a picture's values are black and white; None for what the file and the values say.
+        levels: which of a picture's values are black and white; None for what the model's card and the file say, or
+            else what its values are like.
         smooth_samples: over how many noisy copies of a picture its maps are averaged; 0 for the maps of itself.
         overwrite: whether files that exist may be replaced.
 

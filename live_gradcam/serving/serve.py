@@ -21,6 +21,7 @@ from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.serving.addresses import PageAddress, is_open, own_names, page_address
 from live_gradcam.serving.explaining.options import checked_session
 from live_gradcam.serving.options import ServeOptions, ViewerOptions
+from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.opening import open_source, text_of
 
 if TYPE_CHECKING:
@@ -129,8 +130,9 @@ def _service(
     from live_gradcam.serving.server.watching import WatchedSource
 
     watched = []
+    reading = replace(options.reading, levels=options.reading.levels or Levels.of_card(session.card_levels))
     for source in sources:
-        one = WatchedSource(source, partial(open_source, options=options.reading))
+        one = WatchedSource(source, partial(open_source, options=reading))
         one.open()
         stack.callback(one.feed.close)
         watched.append(one)

@@ -22,6 +22,8 @@ from live_gradcam.sources.tiff import is_tiff, is_white_at_zero, pages
 
 _log = logging.getLogger(__name__)
 
+#: How JPEG, GIF and BMP begin, which OpenCV reads as 8 bits.
+_OF_8_BITS = (b"\xff\xd8", b"GIF8", b"BM")
 _BEGINNING = 132  # DICOM's mark is the last four of these
 
 
@@ -44,6 +46,9 @@ def read_image(path: str | Path, levels: Levels | None = None) -> np.ndarray:
     pixels = read_pixels(path)
     if pixels.note:
         _log.warning("%s %s", path, pixels.note)
+    if said := pixels.too_light(levels):
+        _log.warning("%s %s", path, said)
+    levels = pixels.taken(levels)
     if levels is None and pixels.need_levels:
         extent = Extent.of(pixels.values)
         if not extent.is_plain:
@@ -101,6 +106,14 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
         return None
     opacity = _eight_bits(image[..., 3])
     return None if opacity.min() == 255 else np.ascontiguousarray(opacity)
+
+
+def may_need_levels(path: Path) -> bool:
+    """Whether a picture may have values that are not 8 bits, as far as a file's first bytes tell it."""
+    begin = beginning_of(path)
+    if begin.startswith(b"\x89PNG\r\n\x1a\n"):
+        return begin[24:25] == b"\x10"  # the bits of a channel
+    return not (begin.startswith(_OF_8_BITS) or begin[8:12] == b"WEBP" or is_heic(begin))
 
 
 def check_picture(path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,6 +14,9 @@ import numpy as np
 from live_gradcam.errors import UsageError
 
 _SHADES = 256
+#: What levels are for: all that is read, so that a video is refused; all pictures; or, of the pictures that have other
+#: values than 8 bits and whose files say nothing of it, those with whole numbers, or those with fractions.
+Which = Literal["all", "pictures", "whole", "fractions"]
 #: How many bits the sensors of cameras, X-ray detectors and microscopes give, and files hold.
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32, 64)
 
@@ -23,6 +28,7 @@ class Levels:
     Attributes:
         low: is black, as is all below it.
         high: is white, as is all above it.
+        of: what they are for.
 
     Raises:
         UsageError: `low` is not below `high`, or one of them is no number.
@@ -30,6 +36,7 @@ class Levels:
 
     low: float
     high: float
+    of: Which = "all"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -47,6 +54,11 @@ class Levels:
             return cls(float(low), float(high))
         except ValueError:
             raise UsageError(f"the levels {text!r} are not LOW:HIGH: give two numbers, like 0:4095") from None
+
+    @classmethod
+    def of_card(cls, levels: Mapping[str, Any] | None) -> Levels | None:
+        """Those that a model's card has, as `networks.card.Card.levels`; None for none."""
+        return None if levels is None else cls(**levels)
 
     def __str__(self) -> str:
         return f"{plain(self.low)}:{plain(self.high)}"
@@ -96,17 +108,18 @@ class Extent:
     @property
     def levels(self) -> Levels:
         """Of whole numbers from 0 on all that their bits can hold; of fractions of 1, 0 to 1; else from end to end."""
-        if self.least < 0 or (not self._is_whole and self.greatest > 1):
+        if self.least < 0 or (not self.is_whole and self.greatest > 1):
             return Levels(self.least, self.greatest if self.greatest > self.least else self.least + 1)
-        return Levels(0, 2**self._bits - 1 if self._is_whole else 1)
+        return Levels(0, 2**self._bits - 1 if self.is_whole else 1)
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing needs to be said: 8 bits, or 16 bits that are all in use."""
-        return self.dtype == np.uint8 or (self.dtype == np.uint16 and self._bits == 16)
+        """Whether nothing needs to be said: 8 bits, or 16 bits of which the highest is in use."""
+        return self.dtype == np.uint8 or (self.dtype == np.uint16 and self.greatest >= 2**15)
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
+        """Whether they are whole numbers by their type."""
         return np.issubdtype(self.dtype, np.integer)
 
     @property
@@ -114,7 +127,8 @@ class Extent:
         return next(depth for depth in _DEPTHS if self.greatest < 2**depth)
 
     def __str__(self) -> str:
-        bits = f" ({self._bits} of {8 * self.dtype.itemsize} bits)" if self._is_whole and self.least >= 0 else ""
+        is_part = self.is_whole and self.least >= 0 and self._bits < 8 * self.dtype.itemsize
+        bits = f" ({self._bits} of {8 * self.dtype.itemsize} bits)" if is_part else ""
         black, white = plain(self.levels.low), plain(self.levels.high)
         return (
             f"values from {plain(self.least)} to {plain(self.greatest)}{bits}: {black} is shown as black and {white} "
@@ -143,12 +157,33 @@ class Pixels:
         """Whether it is not known how they are to be shown: they are not 8 bits, and the file says nothing."""
         return self.values.dtype != np.uint8 and self.own_shades is None
 
+    def taken(self, levels: Levels | None) -> Levels | None:
+        """Some levels where they are for this picture; None where they are not."""
+        if levels is None or levels.of in ("all", "pictures"):
+            return levels
+        which = "whole" if np.issubdtype(self.values.dtype, np.integer) else "fractions"
+        return levels if self.need_levels and levels.of == which else None
+
+    def too_light(self, levels: Levels | None) -> str:
+        """What is to be said of a picture that does not look like those that levels were found for; "" for nothing."""
+        levels = self.taken(levels)
+        if levels is None or levels.of in ("all", "pictures"):
+            return ""
+        greatest = Extent.of(self.values).greatest
+        if greatest <= levels.high:
+            return ""
+        return (
+            f"has values up to {plain(greatest)}, and the model was fitted with {plain(levels.high)} as white; "
+            "--levels LOW:HIGH changes that"
+        )
+
     def shown(self, levels: Levels | None) -> np.ndarray:
         """The picture as a screen shows it, uint8 (height, width, 3), BGR.
 
         Args:
             levels: what is black and white; None for what is known, unless they need some.
         """
+        levels = self.taken(levels)
         if levels is not None:
             shades = levels.shades(self.values)
         else:

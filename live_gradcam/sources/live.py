@@ -65,5 +65,5 @@ def refuse_options_of_files(name: str, options: SourceOptions) -> None:
     """
     if options.source_fps is not None:
         raise UsageError(f"--source-fps is for files without times, and {name} is live: leave it out")
-    if options.levels is not None:
+    if options.levels is not None and options.levels.of == "all":
         raise UsageError(f"--levels is for pictures, and {name} is live: leave it out")

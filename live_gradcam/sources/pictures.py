@@ -21,6 +21,7 @@ from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import Extent, Levels
 from live_gradcam.sources.loss import Loss
 from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.shared_levels import extents_of
 from live_gradcam.sources.source import OnPacket, Recording
 
 _NUMBER = re.compile(r"%0?\d*d")
@@ -80,7 +81,9 @@ class PictureReader(Recording):
         pixels = read_pixels(file)
         if pixels.note:
             self._say(f"{file} {pixels.note}")
-        if self._levels is not None or not pixels.need_levels:
+        if said := pixels.too_light(self._levels):
+            self._say(f"{file} {said}")
+        if pixels.taken(self._levels) is not None or not pixels.need_levels:
             return pixels.shown(self._levels)
         if not self._extent.is_plain:
             self._say(f"{self.path} has {self._extent}")
@@ -98,13 +101,7 @@ class PictureReader(Recording):
 @lru_cache(maxsize=4)
 def _extent_of(files: tuple[tuple[Path, int], ...]) -> Extent:
     """The values of all pictures that need levels, of which there is one. Reads them all, once for a time of change."""
-    extents = []
-    for file, _ in files:
-        with suppress(LiveGradcamError):
-            pixels = read_pixels(file)
-            if pixels.need_levels:
-                extents.append(Extent.of(pixels.values))
-    return reduce(Extent.with_, extents)
+    return reduce(Extent.with_, (extent for _, extent in extents_of([file for file, _ in files])))
 
 
 def _changed(file: Path) -> int:

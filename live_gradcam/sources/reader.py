@@ -323,7 +323,7 @@ class _Videos:
             SourceError: there is no such file, or it is not a video.
             UsageError: an option is for pictures.
         """
-        if options.levels is not None:
+        if options.levels is not None and options.levels.of == "all":
             raise for_pictures_only(uri)
         return VideoReader(uri, rate=options.source_fps)
 

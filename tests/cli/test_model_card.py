@@ -21,6 +21,7 @@ CARD = Card(
     scores={"cross-validation": {"count": 12354, "balanced_accuracy": 0.93213, "confusion": [[1]]}},
     made_with="live-gradcam 0.1.0",
     created="2026-11-26T09:10:00+00:00",
+    levels={"low": 0, "high": 16_383, "of": "whole"},
 )
 
 
@@ -52,6 +53,7 @@ def test_a_model_with_a_card_and_without_one(tmp_path: Path, capsys: pytest.Capt
         "output 5 classes: one of them is right, and they add up to 1",
         "backbone efficientnet-lite0",
         "made 2026-11-26T09:10:00+00:00, with live-gradcam 0.1.0",
+        "levels 0:16383",
         "cross-validation count 12354, balanced accuracy 0.9321",
         "",
         "class examples",

@@ -19,7 +19,7 @@ def test_frames_of_one_video_in_any_order(tmp_path: Path) -> None:
     cv2.imwrite(str(still), numbered(99))
     examples = [Example(clip, (0,), "a", time=time) for time in (0.0, 1.0, 2.0, 3.0)]
     examples += [Example(still, (1,), "b"), Example(tmp_path / "no.png", (1,), "c")]
-    read = list(read_all(examples, [2, 3, 0, 1, 4, 5, 1], lambda frame: frame, ahead=0))
+    read = list(read_all(examples, [2, 3, 0, 1, 4, 5, 1], lambda frame: frame, levels=None, ahead=0))
     assert [row for row, _ in read] == [2, 3, 0, 1, 4, 5, 1]
     numbers = [number_of(frame) for _, frame in read if isinstance(frame, np.ndarray)]
     assert numbers == [20, 30, 0, 10, 99, 10]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -29,6 +30,7 @@ CARD = Card(
     scores={"cross-validation": {"accuracy": 0.94, "confusion": [[5, 1], [0, 6]]}},
     made_with="live-gradcam 0.1.0",
     created="2026-11-26T09:10:00+00:00",
+    levels={"low": 0, "high": 16_383, "of": "whole"},
 )
 
 
@@ -94,6 +96,20 @@ def test_a_new_card_says_when_and_with_what_it_was_made() -> None:
         ({"task": "boxes"}, "its task 'boxes' is not known here"),
         ({"fit": ["crop"]}, "its fit ['crop'] is not known here"),
         ({"preprocessing": "magic"}, "its preprocessing 'magic' is not known here"),
+        (
+            {"levels": {"low": 5, "high": 5, "of": "whole"}},
+            "its levels {'low': 5, 'high': 5, 'of': 'whole'} are not known",
+        ),
+        (
+            {"levels": {"low": 0, "high": 1e999, "of": "whole"}},
+            "its levels {'low': 0, 'high': inf, 'of': 'whole'} are not",
+        ),
+        (
+            {"levels": {"low": 0, "high": 5, "of": "some"}},
+            "its levels {'low': 0, 'high': 5, 'of': 'some'} are not known",
+        ),
+        ({"levels": {"low": 0, "high": 5}}, "it is no card"),
+        ({"levels": "0:5"}, "it is no card"),
         ({"counts": {"cat": "many"}}, "it is no card"),
         ({"counts": {"cat": float("inf")}}, "it is no card"),
         ({"scores": [1]}, "it is no card"),
@@ -129,6 +145,12 @@ def test_a_damaged_card_in_the_file_leaves_the_one_beside_it(model_file: Path) -
     write_beside(model_file, CARD)
     assert read_card(model_file, said.append) == CARD
     assert len(said) == 1
+
+
+def test_a_card_from_before_there_were_levels() -> None:
+    content = CARD.to_json()
+    del content["levels"]
+    assert Card.from_json(content) == replace(CARD, levels=None)
 
 
 def test_what_is_unknown_in_a_card_is_left_out() -> None:

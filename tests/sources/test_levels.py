@@ -63,12 +63,24 @@ def test_colours_of_twelve_bits_keep_their_hue(tmp_path: Path) -> None:
     assert read_image(path).tolist() == [[[255, 128, 1], [0, 64, 187]]]
 
 
-@pytest.mark.parametrize("values", [[0, 16_384, 65_535], [0, 0, 40_000]])
+@pytest.mark.parametrize("values", [[0, 16_384, 65_535], [0, 0, 40_000], [0, 1, 32_768]])
 def test_nothing_is_said_of_sixteen_bits_in_use(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, values: list[int]
 ) -> None:
     assert shades_of(_png(tmp_path / "deep.png", values)) == [value >> 8 for value in values]
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("greatest", [16_384, 16_800, 32_767])
+def test_sixteen_bits_are_a_guess_where_the_highest_is_not_in_use(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, greatest: int
+) -> None:
+    path = _png(tmp_path / "deep.png", [0, greatest])
+    assert shades_of(path) == [0, greatest >> 8]
+    assert caplog.messages == [
+        f"{path} has values from 0 to {greatest}: 0 is shown as black and 65535 as white; --levels LOW:HIGH changes "
+        "that"
+    ]
 
 
 def test_all_black(tmp_path: Path) -> None:
@@ -281,7 +293,7 @@ def test_explain_sees_a_dark_picture_as_the_same_in_eight_bits(
 @pytest.mark.slow
 def test_wrong_levels_are_told_at_once(tmp_path: Path) -> None:
     picture = _png(tmp_path / "deep.png", [1, 2])
-    for command in ("explain", "annotate", "evaluate"):
+    for command in ("explain", "annotate", "evaluate", "fit"):
         finished = run(command, picture, "--levels", "9:3")
         assert (finished.code, finished.out) == (2, "")
         assert finished.err == (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from live_gradcam.choices import (
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.errors import ModelError, UsageError, check_number
 from live_gradcam.networks.asked_for import check_names
+from live_gradcam.networks.card import read_card
 from live_gradcam.networks.catalog import DEFAULT_MODEL, find_entry
 from live_gradcam.networks.model_source import ModelOptions
 
@@ -84,6 +85,14 @@ class SessionOptions:
     def is_of_catalog(self) -> bool:
         """Whether the model is one of the catalogue's, by its name."""
         return find_entry(self.model) is not None
+
+    @property
+    def card_levels(self) -> Mapping[str, Any] | None:
+        """Which values of pictures were black and white when the network was fitted; None where no card says it."""
+        if self.is_of_catalog or not isinstance(self.model, (str, Path)) or not Path(self.model).exists():
+            return None
+        card = read_card(self.model, lambda _: None)  # what is wrong with it is said when the model is loaded
+        return None if card is None else card.levels
 
     def check(self) -> None:
         """Refuse what is wrong before anything slow starts. Does not import TensorFlow.

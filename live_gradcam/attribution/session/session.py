@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.fit_choice import FitGuess, Stream
 from live_gradcam.attribution.notices import Notice
@@ -209,6 +209,11 @@ class Session(Planned):
     def model(self) -> str:
         """The network's name."""
         return self.outline.name
+
+    @property
+    def card_levels(self) -> Mapping[str, Any] | None:
+        """See `SessionOptions.card_levels`."""
+        return None if self.options is None else self.options.card_levels
 
     @property
     def outline(self) -> Outline:

@@ -32,6 +32,7 @@ from live_gradcam.fitting.masks import Object, Objects
 from live_gradcam.fitting.report.cutting import at_most, laid_on, without_object
 from live_gradcam.fitting.report.mistakes import groups_of, rows_of_class, spread
 from live_gradcam.sources.image import read_image
+from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.pictures import pictures_of
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def cut_outs(dataset: Dataset, objects: Objects, on_progress: Callable[[int, int
         int(row): index for index in range(len(dataset.classes)) for row in spread(rows_of_class(dataset, index), most)
     }
     found = []
-    read = read_all(dataset.examples, list(of_row), lambda frame: frame, ahead=WHOLE_AHEAD)
+    read = read_all(dataset.examples, list(of_row), lambda frame: frame, levels=dataset.levels, ahead=WHOLE_AHEAD)
     with closing(objects):
         for number, (row, image) in enumerate(read, 1):
             where = None
@@ -208,8 +209,12 @@ def _at_most(image: np.ndarray, where: Object) -> tuple[np.ndarray, Object]:
     return small, Object(opacity, where.by)
 
 
-def read_backgrounds(folder: Path) -> list[np.ndarray]:
+def read_backgrounds(folder: Path, levels: Levels | None = None) -> list[np.ndarray]:
     """Pictures without any object: uint8 (h, w, 3) BGR. Those that cannot be read are left out.
+
+    Args:
+        folder: where they are.
+        levels: those of the data set that they are laid behind.
 
     Raises:
         SourceError: the folder has no pictures, or none that can be read.
@@ -217,7 +222,7 @@ def read_backgrounds(folder: Path) -> list[np.ndarray]:
     found = []
     for file in pictures_of(folder):
         try:
-            image = read_image(file)
+            image = read_image(file, levels)
         except SourceError:
             continue
         found.append(at_most(image, _LONGEST))

@@ -88,7 +88,7 @@ def study(fitted: Fitted, options: ReportOptions, on_progress: OnProgress) -> St
         UsageError: as `find_objects`.
     """
     objects = find_objects(fitted.dataset.examples, options.masks, options.boxes)
-    backgrounds = [] if options.backgrounds is None else read_backgrounds(options.backgrounds)
+    backgrounds = [] if options.backgrounds is None else read_backgrounds(options.backgrounds, fitted.dataset.levels)
     explain = HeldOutExplainer(fitted)
     cells = cells_of(fitted)
     looking = _Looking(fitted, objects, explain, worst_mistakes(fitted, options.worst))
@@ -138,8 +138,9 @@ class _Looking:
         """Look at the examples, and keep small pictures of some rows. Those that are gone by now are left out."""
         folds = self._fitted.folds
         rows = sorted({*self._classes_of, *self._mistakes_of, *small}, key=lambda row: (int(folds[row]), row))
-        examples = self._fitted.dataset.examples
-        read = read_all(examples, rows, lambda frame: frame, ahead=WHOLE_AHEAD)
+        dataset = self._fitted.dataset
+        examples = dataset.examples
+        read = read_all(examples, rows, lambda frame: frame, levels=dataset.levels, ahead=WHOLE_AHEAD)
         with closing(self._objects):
             for number, (row, frame) in enumerate(read, 1):
                 if isinstance(frame, str):
