@@ -15,10 +15,11 @@ from live_gradcam.evaluating.curves import write_curves
 from live_gradcam.evaluating.dataset import read_dataset, recipe_of
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import Evaluation, Figures, mean_figures
-from live_gradcam.evaluating.pictures import plan_sources, read_boxes, read_pictures
+from live_gradcam.evaluating.pictures import pictures_among, plan_sources, read_boxes, read_pictures
 from live_gradcam.networks.preprocessing import Preprocessing
 from live_gradcam.sources.labelled import is_dataset
 from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.shared_levels import shared_levels
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,7 @@ class EvaluationOptions:
         boxes: a JSON file with the boxes of the objects, for the pointing game; None to leave that out.
         random_head: compare with the maps of the network with a random head.
         levels: which of a picture's values are black and white; None for what the model's card and the file say, or
-            else what its values are like.
+            else what the values of all pictures are like.
 
     Raises:
         UsageError: a number that is not possible.
@@ -156,7 +157,7 @@ def evaluate(
         session, recipe = _for_dataset(dataset, session, model, options)
     files = plan_sources([Path(source) for source in given], options.levels)
     boxes = read_boxes(Path(options.boxes), files) if options.boxes else None
-    levels = options.levels or Levels.of_card(session.card_levels)
+    levels = options.levels or Levels.of_card(session.card_levels) or shared_levels(pictures_among(files))
     methods = options.methods or (session.method,)
     if isinstance(session, SessionOptions):
         session = start(replace(session, method=methods[0], methods=methods))

@@ -78,6 +78,11 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
     return files
 
 
+def pictures_among(files: Sequence[Path]) -> list[Path]:
+    """Those files that are read as pictures."""
+    return [file for file in files if _is_picture(file)]
+
+
 def read_pictures(path: Path, every: int | None, levels: Levels | None = None) -> Iterator[Picture]:
     """A picture, or frames of a video.
 

@@ -26,6 +26,7 @@ from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.folders import check_exists
 from live_gradcam.sources.image import check_picture
 from live_gradcam.sources.levels import Levels
+from live_gradcam.sources.shared_levels import shared_levels
 
 #: Called after each pass of a picture: (the picture's path, passes done, passes in all).
 OnPass = Callable[[Path, int, int], None]
@@ -150,6 +151,9 @@ def explain_all(
     elif on_failed is None:  # otherwise a file that is not there is one that fails
         check_files(several)
     started = start(session) if isinstance(session, SessionOptions) else session
+    files = [one.source for one in several if one.source is not None]
+    if levels is None and len(files) > 1:
+        levels = shared_levels(files)
     options = replace(options, levels=levels)
     return _explain_each(list(zip(several, panels, strict=True)), started, options, on_failed or _raise, on_pass)
 

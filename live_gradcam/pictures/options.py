@@ -18,7 +18,7 @@ class PictureOptions:
         overlay: draws the maps.
         boxes: which boxes there are, and whether they are drawn.
         levels: which of a picture's values are black and white; None for what the model's card and the file say, or
-            else what its values are like.
+            else what the values of all files of a call are like.
         smooth_samples: over how many noisy copies of a picture its maps are averaged; 0 for the maps of itself.
         overwrite: whether files that exist may be replaced.
 

@@ -109,11 +109,14 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
 
 
 def may_need_levels(path: Path) -> bool:
-    """Whether a picture may have values that are not 8 bits, as far as a file's first bytes tell it."""
+    """Whether a picture may have values that are not 8 bits, as far as a file's first bytes tell it.
+
+    What is no file, such as a pipe, can be read once only, and so is not read to know it.
+    """
     begin = beginning_of(path)
     if begin.startswith(b"\x89PNG\r\n\x1a\n"):
         return begin[24:25] == b"\x10"  # the bits of a channel
-    return not (begin.startswith(_OF_8_BITS) or begin[8:12] == b"WEBP" or is_heic(begin))
+    return bool(begin) and not (begin.startswith(_OF_8_BITS) or begin[8:12] == b"WEBP" or is_heic(begin))
 
 
 def check_picture(path: Path) -> None:

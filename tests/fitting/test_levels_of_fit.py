@@ -198,6 +198,9 @@ def test_evaluate_reads_pictures_as_the_fit_did(
     options = EvaluationOptions(steps=1, random_head=False)
     evaluate([folder / "a" / "0.png", folder / "b" / "plain.png"], session=session, options=options)
     assert found == [32, 77]
+    found.clear()  # without a card the pictures share a scale
+    evaluate([folder / "a" / "0.png", folder / "b" / "0.png"], session=replace(session, options=None), options=options)
+    assert found == [32, 32]
 
 
 def test_annotate_and_live_open_pictures_as_the_fit_did(

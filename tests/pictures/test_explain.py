@@ -19,6 +19,7 @@ from toy_session import LABELS, toy_session
 from live_gradcam import (
     BoxOptions,
     ExplainedPicture,
+    Levels,
     LiveGradcamError,
     OutputError,
     Overlay,
@@ -42,6 +43,28 @@ def session() -> Session:
 @pytest.fixture(scope="module")
 def explained(session: Session) -> ExplainedPicture:
     return explain(RGB, session=session)
+
+
+def test_files_of_one_call_share_a_scale(session: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    paths = []
+    for name, top in (("a", 16_000), ("b", 16_800)):
+        paths.append(tmp_path / f"{name}.png")
+        cv2.imwrite(str(paths[-1]), np.array([[8192, top], [0, 8192]], np.uint16))
+    cv2.imwrite(str(tmp_path / "plain.png"), np.full((2, 2), 77, np.uint8))
+    caplog.clear()
+    images = [one.image[..., 0].tolist() for one in explain([*paths, tmp_path / "plain.png"], session=session)]
+    assert images == [[[32, 62], [0, 32]], [[32, 65], [0, 32]], [[77, 77], [77, 77]]]
+    assert caplog.messages == [
+        "2 pictures have values from 0 to 16800: 0 is shown as black and 65535 as white; --levels LOW:HIGH changes that"
+    ]
+    options = PictureOptions(levels=Levels(0, 16_383))
+    images = [one.image[0, :, 0].tolist() for one in explain(paths, session=session, options=options)]
+    assert images == [[128, 250], [128, 255]]
+    assert explain(paths[0], session=session).image[0, :, 0].tolist() == [128, 250]  # alone, with a line
+    assert caplog.messages[1:] == [
+        f"{paths[0]} has values from 0 to 16000 (14 of 16 bits): 0 is shown as black and 16383 as white; --levels "
+        "LOW:HIGH changes that"
+    ]
 
 
 def test_one_picture_is_explained_the_same_whatever_it_comes_in(

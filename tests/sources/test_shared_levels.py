@@ -62,6 +62,8 @@ def test_fractions_share_one_too(tmp_path: Path, dtype: type) -> None:
 
 def test_what_is_surely_8_bits_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = [_file(tmp_path / f"a{ending}", [0, 9], np.uint8) for ending in (".png", ".jpg", ".bmp", ".webp")]
+    plain.append(tmp_path / "no file.png")
+    plain[-1].mkdir()
     assert not any(map(may_need_levels, plain))
     monkeypatch.setattr(sharing, "read_pixels", lambda path: pytest.fail(f"{path} is read"))
     assert shared_levels(plain) is None
