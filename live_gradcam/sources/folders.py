@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,8 @@ class Folder:
         left_out = self._describe_all_but(taken)
         if not taken:
             others = f": only {left_out}" if left_out else ""
-            raise SourceError(f"the folder {self.path} has no {kind} in it{others}")
+            remedy = f". Give its folders: {self.path}{os.sep}*{os.sep}" if self.folders else ""
+            raise SourceError(f"the folder {self.path} has no {kind} in it{others}{remedy}")
         if left_out:
             _log.warning("not used from the folder %s: %s", self.path, left_out)
         return taken

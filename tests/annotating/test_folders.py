@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -159,14 +160,31 @@ def test_a_folder_with_nothing_to_take_says_what_there_is(tmp_path: Path) -> Non
         plan_jobs([tmp_path], None, AnnotateOptions())
     assert str(failure.value) == f"the folder {tmp_path} has no videos or pictures in it"
     (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(SourceError) as failure:
+        plan_jobs([tmp_path], None, AnnotateOptions())
+    assert str(failure.value) == (
+        f"the folder {tmp_path} has no videos or pictures in it: only 1 other file (notes.txt)"
+    )
     (tmp_path / "sub").mkdir()
     with pytest.raises(SourceError) as failure:
         plan_jobs([tmp_path], None, AnnotateOptions())
     assert str(failure.value) == (
-        f"the folder {tmp_path} has no videos or pictures in it: only 1 folder (sub); 1 other file (notes.txt)"
+        f"the folder {tmp_path} has no videos or pictures in it: only 1 folder (sub); 1 other file (notes.txt). "
+        f"Give its folders: {tmp_path}{os.sep}*{os.sep}"
     )
-    with pytest.raises(SourceError, match=r"has no pictures in it: only 1 folder \(sub\); 1 other file"):
+
+
+def test_a_folder_of_class_folders_is_given_by_its_folders(tmp_path: Path) -> None:
+    for name in ("brick", "grass"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").touch()
+    with pytest.raises(SourceError) as failure:
         plan_sources([tmp_path])
+    assert str(failure.value) == (
+        f"the folder {tmp_path} has no pictures in it: only 2 folders (brick, grass). Give its folders: "
+        f"{tmp_path}{os.sep}*{os.sep}"
+    )
+    assert plan_sources(sorted(tmp_path.iterdir())) == [tmp_path / "brick" / "0.png", tmp_path / "grass" / "0.png"]
 
 
 @pytest.mark.slow
