@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
@@ -78,7 +78,23 @@ def read_pixels(path: str | Path) -> Pixels:
             raise SourceError(f"cannot read {path}: {error}") from error
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read")
-    return pixels
+    return _with_what_is_no_number(pixels, path)
+
+
+def _with_what_is_no_number(pixels: Pixels, path: str | Path) -> Pixels:
+    """The same, with a note where values are NaN or infinite.
+
+    Raises:
+        SourceError: all are.
+    """
+    if pixels.own_shades is not None or not np.issubdtype(pixels.values.dtype, np.floating):
+        return pixels
+    count = np.count_nonzero(~np.isfinite(pixels.values))
+    if count == pixels.values.size:
+        raise SourceError(f"{path} has no values that are numbers: all are NaN or infinite")
+    if count == 0 or pixels.note is not None:
+        return pixels
+    return replace(pixels, note=f"has values that are no numbers (NaN or infinite), {count} of {pixels.values.size}")
 
 
 def read_opacity(path: str | Path) -> np.ndarray | None:
