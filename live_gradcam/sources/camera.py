@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from live_gradcam.errors import SourceError
 from live_gradcam.sources.devices import camera_index, driver_number
@@ -41,7 +43,16 @@ class _Cameras:
         if not capture.isOpened():
             raise SourceError(f"camera {index} does not open: {_why_not(index)}")
         _ask_for(capture, options.camera)
-        return LiveSource(capture, uri)
+        return LiveSource(_pictures(capture), capture.release, uri)
+
+
+def _pictures(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    """What a camera shows, until a read fails."""
+    while True:
+        delivered, image = capture.read()
+        if not delivered or image is None:
+            return
+        yield image
 
 
 def _ask_for(capture: cv2.VideoCapture, options: CameraOptions) -> None:

@@ -40,7 +40,7 @@ def open_container(path: Path) -> Any:
         raise SourceError(f"{path} is not a video that can be read ({why})") from error
 
 
-def picture_stream(container: Any, path: Path) -> Any:
+def picture_stream(container: Any, path: str | Path) -> Any:
     """The first stream of pictures that is not the cover of an album.
 
     Raises:

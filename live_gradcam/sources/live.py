@@ -1,12 +1,12 @@
-"""What OpenCV reads as it comes: the frames of an open camera or stream."""
+"""What is read as it comes: the frames of an open camera or stream."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
-import cv2
+import numpy as np
 
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.sources.frame import Frame
@@ -23,18 +23,20 @@ def seconds_since(start: float, now: float) -> Fraction:
 
 
 class LiveSource(FrameSource):
-    """A camera or stream that OpenCV has opened.
+    """A camera or stream that is open.
 
     Args:
-        capture: is open.
+        pictures: what it shows, as it comes, until it stops; see `FrameSource.frames`.
+        close: gives the device or the connection back.
         name: what messages call it.
     """
 
     is_live = True
 
-    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
+    def __init__(self, pictures: Iterable[np.ndarray], close: Callable[[], object], name: str) -> None:
         self.name = name
-        self._capture = capture
+        self._pictures = pictures
+        self._close = close
 
     def frames(self) -> Iterator[Frame]:
         """The frames as they come, each with the time since the first was asked for.
@@ -44,17 +46,15 @@ class LiveSource(FrameSource):
         """
         start = time.monotonic()
         index = 0
-        while True:
-            delivered, image = self._capture.read()
+        for image in self._pictures:
             now = time.monotonic()
-            if not delivered or image is None:
-                raise SourceError(f"the source {self.name} stopped after {frames_in_words(index)}")
             yield Frame(image, index, seconds_since(start, now), now)
             index += 1
+        raise SourceError(f"the source {self.name} stopped after {frames_in_words(index)}")
 
     def close(self) -> None:
         """Give the device or the connection back."""
-        self._capture.release()
+        self._close()
 
 
 def refuse_options_of_files(name: str, options: SourceOptions) -> None:

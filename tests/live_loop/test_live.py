@@ -147,21 +147,28 @@ def test_what_was_recorded_until_a_kill_plays(tmp_path: Path, coffee: np.ndarray
     assert frames[-1][1].shape == coffee.shape
 
 
-def test_a_stream_that_changes_its_size_is_recorded_in_one_size(
-    tmp_path: Path, coffee: np.ndarray, chelsea: np.ndarray, quick_network: list[str]
+def test_a_stream_that_is_turned_is_recorded_in_one_size_between_bars(
+    tmp_path: Path, coffee: np.ndarray, quick_network: list[str]
 ) -> None:
     recording = tmp_path / "x.mp4"
     with MjpegServer([coffee], fps=_FPS) as server:
-        process = start_recording(server, recording, *quick_network)
+        process = start_recording(server, recording, "--record-clean", *quick_network)
         time.sleep(1)
-        server.show([chelsea])
-        time.sleep(1)
+        server.show([np.rot90(coffee).copy()])
+        time.sleep(2)
         process.send_signal(signal.SIGINT)
         finished = finish(process)
     assert (finished.code, finished.err) == (130, "")
     frames = recorded(recording)
     assert {picture.shape for _, picture in frames} == {coffee.shape}
-    assert np.abs(frames[-1][1].astype(int) - frames[0][1]).mean() > 20
+    height, width = coffee.shape[:2]
+    inner = height * height // width
+    bar = (width - inner) // 2
+    last = frames[-1][1]
+    assert last[:, : bar - 4].max() < 16
+    assert last[:, bar + inner + 4 :].max() < 16
+    small = cv2.resize(np.rot90(coffee), (inner, height), interpolation=cv2.INTER_AREA)
+    assert difference(last[:, bar : bar + inner], small) < 8
 
 
 # --- the window ---------------------------------------------------------------------------------------------------

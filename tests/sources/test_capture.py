@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from frame_sources import GivenFrames
@@ -625,8 +626,39 @@ def test_a_stream_that_changes_its_size() -> None:
     with MjpegServer([np.full((48, 64, 3), 90, np.uint8)], fps=50) as server, NewestFrame(server.url) as newest:
         assert newest.take(_PATIENCE).image.shape == (48, 64, 3)
         server.show([np.full((96, 80, 3), 200, np.uint8)])
-        larger = _take_until(newest, lambda frame: abs(frame.image.mean() - 200) < 3)
-        assert larger.image.shape == (48, 64, 3)  # OpenCV keeps the size that the stream began with
+        other = _take_until(newest, lambda frame: abs(frame.image.mean() - 200) < 3)
+        assert other.image.shape == (96, 80, 3)
+
+
+def test_a_stream_that_is_turned_keeps_the_shape_of_what_it_shows() -> None:
+    with MjpegServer([_circle(360, 640)], fps=50) as server, NewestFrame(server.url) as newest:
+        assert _extent(newest.take(_PATIENCE).image) == (201, 201)
+        server.show([_circle(640, 240)])
+        turned = _take_until(newest, lambda frame: frame.image.shape != (360, 640, 3))
+        assert turned.image.shape == (640, 240, 3)
+        assert _extent(turned.image) == (201, 201)
+        assert newest.capture.reconnects == 0
+
+
+def _circle(height: int, width: int) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    return cv2.circle(image, (width // 2, height // 2), 100, (255, 255, 255), cv2.FILLED)
+
+
+def _extent(image: np.ndarray) -> tuple[int, int]:
+    """(height, width) of what is white in a picture."""
+    rows, columns = np.nonzero(image[:, :, 0] > 127)
+    return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+
+
+@pytest.mark.slow
+def test_a_stream_without_a_picture_that_can_be_decoded_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "READ_TIMEOUT_MS", 500)
+    with MjpegServer([numbered(0)], fps=50) as server, NewestFrame(server.url) as newest:
+        newest.take(_PATIENCE)
+        server.send_garbage()
+        with pytest.raises(SourceError, match=r"stopped after \d+ frames?$"):
+            _take_all(newest, [])
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import av
 import numpy as np
 import pytest
 from command_line import run
+from turning_sender import SIZE, TURNED_SIZE
 from video_files import make_video, number_of, numbered
 
 from live_gradcam.sources import stream
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.slow
 
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _SERVER = Path(__file__).parents[1] / "gstreamer_rtsp.py"
+_TURNING = Path(__file__).parents[1] / "turning_sender.py"
 _PACKAGES = "gir1.2-gst-rtsp-server-1.0 python3-gi"
 _PATIENCE = 120
 _RATE = 25
@@ -281,3 +284,33 @@ def _captured_while_sent(port: int) -> Iterator[tuple[Capture, Queue[Frame]]]:
         yield opened
     finally:
         captured.__exit__(None, None, None)
+
+
+# --- another size on the way ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _turning(address: str, container_format: str) -> Iterator[subprocess.Popen[str]]:
+    """A camera that is turned when it is told a line."""
+    command = [sys.executable, str(_TURNING), address, container_format]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("scheme", "container_format"), [("udp", "mpegts"), ("rtsp", "rtsp")])
+def test_a_stream_that_is_turned_keeps_the_shape_of_what_it_shows(
+    scheme: str, container_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{scheme}://127.0.0.1:{_free_port()}/stream"
+    listening = {"rtsp_flags": "prefer_tcp+listen", "listen_timeout": str(_PATIENCE)}  # FFmpeg as the server
+    monkeypatch.setattr(stream, "OPTIONS", listening)
+    monkeypatch.setattr(stream, "_OPEN_TIMEOUT_MS", 1000 * _PATIENCE)
+    with _turning(address, container_format) as camera, _captured(address) as (source, frames):
+        assert {frame.image.shape for frame in _take(frames, 10)} == {(*SIZE, 3)}
+        print("turn", file=camera.stdin, flush=True)
+        shapes = [frame.image.shape for frame in _take(frames, 3 * _RATE)]
+        assert source.reconnects == 0
+    assert list(dict.fromkeys(shapes)) == [(*SIZE, 3), (*TURNED_SIZE, 3)]
