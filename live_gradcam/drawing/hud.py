@@ -23,8 +23,12 @@ _TARGET_BAR = (60, 180, 250)
 _FINEST_SIZE, _LEAST_FINEST = 0.85, 3
 #: Of the panel in heights of a letter. A longer note makes it wider, so that nothing is cut off.
 _PANEL_WIDTH = 19
-#: Where all of the text does not fit, letters get smaller, down to this height in pixels.
-_SMALLEST = 8
+#: Where all of the text does not fit, letters get smaller, down to this height in pixels. Then the last lines are left
+#: out; but the keys stand closer, down to this part of the height.
+_SMALLEST, _CLOSEST = 8, 0.9
+_NO_ROOM_FOR_KEYS = "too small for the keys"
+#: The height of a line of the panel and of what is around all of them, in heights of a letter.
+_LINE, _AROUND = 1.6, 2.1
 #: The notes at the bottom take up to so many lines, and if they need more than one, letters of this share of the size.
 _BOTTOM_LINES, _BOTTOM_SIZE = 3, 0.8
 
@@ -166,10 +170,12 @@ def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
 
 
 def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
-    text_size, lines = text_size_for(image.shape[:2]), len(rows) + len(notes)
+    text_size, lines = text_size_for(image.shape[:2]), _lines_within(image.shape[0])
+    rows, notes = rows[:lines], notes[: max(0, lines - len(rows))]
+    lines = len(rows) + len(notes)
     if not lines or image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
         return []
-    text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (1.6 * lines + 2.1))))
+    text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (_LINE * lines + _AROUND))))
     row, margin = round(1.6 * text_size), round(0.7 * text_size)
     widest = max((text_width(note, text_size) for note in notes), default=0)
     width = min(image.shape[1] - 2 * margin, max(_PANEL_WIDTH * text_size, widest + margin))
@@ -187,6 +193,11 @@ def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, note
         put_text(panel, note, (margin // 2, baseline), text_size, max_width=width - margin)
         baseline += row
     return areas
+
+
+def _lines_within(height: int) -> int:
+    """How many lines of the smallest letters a panel has room for in so many pixels."""
+    return max(0, int((height / _SMALLEST - _AROUND) / _LINE))
 
 
 def draw_title(strip: np.ndarray, prediction: Prediction, text_size: int, *, is_target: bool) -> None:
@@ -264,6 +275,8 @@ def _draw_recording(image: np.ndarray, text: str) -> None:
     size = text_size_for(image.shape[:2])
     margin, height = round(0.7 * size), round(1.6 * size)
     width = text_width(text, size) + round(2.2 * size)
+    if width + 2 * margin > image.shape[1] // 2:  # the panel is beside it, so the dot alone has to say it
+        text, width = "", round(1.8 * size)
     if image.shape[1] < width + 2 * margin or image.shape[0] < 2 * height:
         return
     panel = image[margin : margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
@@ -327,6 +340,8 @@ def _draw_help(image: np.ndarray, keys: Sequence[tuple[str, str]]) -> None:
     )
     size = max(_SMALLEST, min(size, int(size * width / (widest + 3 * size))))
     row, margin = min(1.7 * size, (height - size) / (len(keys) + 1)), size
+    if row < _CLOSEST * size:
+        return _draw_line(image, _NO_ROOM_FOR_KEYS, place=0.5)
     panel_height = min(height, round(row * len(keys) + size))
     names_width = max(text_width(name, size, bold=True) for name, _ in keys) + size
     helps_width = max(text_width(what, size) for _, what in keys)

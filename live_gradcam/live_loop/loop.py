@@ -175,7 +175,7 @@ class LiveRun:
 
     def _show(self, scene: Scene) -> None:
         if self._wants.pictures == "clean":
-            scene = replace(scene, picture=scene.frame.image, areas=())
+            scene = replace(scene, picture=scene.frame.image, areas=(), redraw=None)
         self._shown, self._shown_at = scene, time.monotonic()
         self._surface.show(scene)
 

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import BarArea, Hud, draw_hud
-from live_gradcam.drawing.views import compose, mirrored
+from live_gradcam.drawing.views import compose, mirrored, resized
 from live_gradcam.explanations.boxes import SteadyBoxes
 from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.explanations.fits import shrink
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.live_loop.texts import Texts
 from live_gradcam.sources.frame import Frame
@@ -49,10 +50,16 @@ class Presenter:
         if explained is not None and self._state.boxes:
             explained = self.boxed(explained, maps=None if self._state.view == "grid" else 1)
         hud = self._texts.hud(explained)
-        picture, areas = frame.image, list[BarArea]()
-        if drawn:
-            picture, areas = self._draw(frame.image, explained.explanation if explained else None, hud, dimmed=dimmed)
-        return Scene(picture, areas, frame, explained, hud, self._state.to_json())
+        state = self._state.to_json()
+        if not drawn:
+            return Scene(frame.image, (), frame, explained, hud, state)
+
+        def draw(size: tuple[int, int]) -> tuple[np.ndarray, list[BarArea]]:
+            explanation = explained.explanation if explained else None
+            return self._draw(*_at_size(frame.image, explanation, size), hud, dimmed=dimmed)
+
+        picture, areas = draw((frame.image.shape[0], frame.image.shape[1]))
+        return Scene(picture, areas, frame, explained, hud, state, draw)
 
     def boxed(self, explained: LiveExplanation, *, maps: int | None = None) -> LiveExplanation:
         """An explained frame with steady boxes, of all its maps or of the first ones."""
@@ -77,6 +84,17 @@ class Presenter:
         if dimmed:
             picture = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED))
         return picture, areas + draw_hud(picture, hud, explanation, overlay)
+
+
+def _at_size(
+    image: np.ndarray, explanation: Explanation | None, size: tuple[int, int]
+) -> tuple[np.ndarray, Explanation | None]:
+    """A frame at (height, width), and its explanation."""
+    if image.shape[:2] == size:
+        return image, explanation
+    if explanation is None:
+        return shrink(image, size[1], size[0]), None
+    return resized(image, explanation, size)
 
 
 def _as_in_a_mirror(image: np.ndarray, explanation: Explanation | None) -> tuple[np.ndarray, Explanation | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,10 @@ class LiveExplanation:
         return 0.0 if self.stable is None else self.stable.full_scale
 
 
+#: Draws a scene at another (height, width): the picture, and where a click on it means a class.
+Redraw = Callable[[tuple[int, int]], tuple[np.ndarray, Sequence[BarArea]]]
+
+
 @dataclass(frozen=True)
 class Scene:
     """What there is to see at a moment. Nobody changes it, so other threads may keep it.
@@ -55,6 +59,8 @@ class Scene:
         explained: the newest explanation, which may be of an earlier frame; None before the first one.
         hud: the text, for a surface that draws itself.
         state: what a person has chosen, for JSON: see `LiveState.to_json`.
+        redraw: draws it smaller, with text that is legible at that size, for a surface that has less room than the
+            picture takes. It is called in `Surface.show`, if at all; None where the picture is not drawn.
     """
 
     picture: np.ndarray
@@ -63,3 +69,4 @@ class Scene:
     explained: LiveExplanation | None
     hud: Hud
     state: Mapping[str, Any]
+    redraw: Redraw | None = None

@@ -595,6 +595,24 @@ def test_no_line_is_cut(width: int, said: Hud, monkeypatch: pytest.MonkeyPatch) 
     assert cut == []
 
 
+def test_what_has_no_room_in_a_small_picture_is_left_out_and_nothing_is_drawn_over_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(
+        hud, "put_text", lambda panel, text, origin, size, **_: shown.append((text, panel.shape[0] - origin[1], size))
+    )
+    notes = tuple(f"note {number}" for number in range(12))
+    explanation = explanation_of(np.ones((1, 1)), (90, 160))
+    draw_hud(np.zeros((90, 160, 3), np.uint8), Hud(notes=notes, recording="REC 00:07"), explanation, Overlay())
+    said = [text for text, _, _ in shown if text]
+    assert said == ["75 %", "class 1", "20 %", "class 0", "5 %", "class 2", "note 0", "note 1"]  # no REC: only its dot
+    assert all(below >= 0 for _, below, _ in shown)  # no line is cut across
+    shown.clear()
+    draw_hud(np.zeros((90, 160, 3), np.uint8), Hud(help=COMMANDS.help), explanation, Overlay())
+    assert [text for text, _, _ in shown] == ["too small for the keys"]
+
+
 def test_little_and_nothing_is_said_where_that_is_wanted() -> None:
     explanation = explanation_of(np.ones((1, 1)), (720, 1280))
     inked = []

@@ -407,6 +407,18 @@ def test_the_hud_a_click_another_size_and_escape(
         shot = screen.shot()
         shown = shot[150:750, :900]  # 900 × 600, in its own shape, between bars
         assert difference(cv2.resize(live.snapshot()["shown"], (900, 600))[300:500], shown[300:500]) < 12
+        live.window.resize(300, 200)
+        time.sleep(1)
+        live.window.click(60, 40)  # on the third bar of letters of 8 pixels, where there were 12 before
+        pinned = live.snapshot_when(lambda snapshot: snapshot["target_label"] == first["predictions"][2]["label"])
+        assert pinned["shown"].shape == coffee.shape
+        live.window.press("t", "d")
+        server.show([np.rot90(coffee).copy()])
+        turned = live.snapshot_when(lambda snapshot: snapshot["clean"].shape == (600, 400, 3))["shown"]
+        time.sleep(1)
+        below = slice(266, 292), slice(90)  # of 200 × 300: under all text, beside the scale of the colours
+        shown, expected = screen.shot()[below], cv2.resize(turned, (200, 300), interpolation=cv2.INTER_AREA)[below]
+        assert difference(expected, shown) < 12
         live.end(lambda: live.window.press("Escape"))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from command_line import SECONDS, run
@@ -21,11 +22,12 @@ from screen import Screen, virtual_screen
 
 from live_gradcam import LiveOptions, LiveSummary, SessionOptions, live
 from live_gradcam.choices import SURFACES
+from live_gradcam.drawing.hud import BarArea, Hud
 from live_gradcam.live_loop import frames
 from live_gradcam.live_loop.commands import COMMANDS
 from live_gradcam.live_loop.teaching_commands import ALL_COMMANDS
 from live_gradcam.sources.frame import Frame
-from live_gradcam.surfaces import probe
+from live_gradcam.surfaces import probe, window
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.none import NoSurface
 from live_gradcam.surfaces.scene import Scene
@@ -159,6 +161,103 @@ def test_a_window_wants_all_that_a_person_can_see() -> None:
     assert Window().wants == Wants()
 
 
+class _Toolkit:
+    """What `Window` uses of OpenCV's windows.
+
+    Attributes:
+        room: (width, height) of the window's picture.
+        shown: the newest picture.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room = (400, 114)  # as Qt says before there is a picture
+        self.shown = np.zeros((0, 0, 3), np.uint8)
+        for name in ("namedWindow", "setMouseCallback"):
+            monkeypatch.setattr(window.cv2, name, lambda *_: None)
+        monkeypatch.setattr(window, "let_qt_have_its_events", lambda: None)
+        monkeypatch.setattr(window.cv2, "resizeWindow", lambda _, *size: setattr(self, "room", size))
+        monkeypatch.setattr(window.cv2, "getWindowImageRect", lambda _: (0, 0, *self.room))
+        monkeypatch.setattr(window.cv2, "imshow", lambda _, picture: setattr(self, "shown", picture))
+        monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *_: 1)
+        monkeypatch.setattr(window.cv2, "pollKey", lambda: -1)
+
+
+def _scene(height: int, width: int) -> Scene:
+    """A white picture with a class in its upper half; drawn at another size it is grey."""
+
+    def draw(size: tuple[int, int], grey: int = 100) -> tuple[np.ndarray, list[BarArea]]:
+        return np.full((*size, 3), grey, np.uint8), [BarArea(0, 0, size[1], size[0] // 2, 7)]
+
+    picture, areas = draw((height, width), 255)
+    frame = Frame(picture, 0, Fraction(0), 0.0)
+    return Scene(picture, areas, frame, None, Hud(), {}, draw)
+
+
+def _clicked(opened: Window, x: int, y: int) -> list[Command]:
+    opened._on_mouse(cv2.EVENT_LBUTTONDOWN, x, y, 0, None)
+    return list(opened.commands())
+
+
+def test_a_window_shows_the_picture_as_it_is_at_its_first_size_and_where_it_is_larger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    toolkit, opened = _Toolkit(monkeypatch), Window()
+    opened.open(COMMANDS)
+    for frame_size, room in (((360, 640), (640, 360)), ((1080, 1920), (1600, 900)), ((719, 1001), (1001, 719))):
+        scene = _scene(*frame_size)
+        for _ in range(2):
+            opened.show(scene)
+            assert toolkit.room == room
+            assert toolkit.shown is scene.picture
+        toolkit.room = (2 * room[0], 2 * room[1])
+        opened.show(scene)
+        assert toolkit.shown is scene.picture
+        toolkit.room = room
+
+
+def test_a_window_made_smaller_has_the_picture_drawn_for_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    toolkit, opened, scene = _Toolkit(monkeypatch), Window(), _scene(720, 1280)
+    opened.open(COMMANDS)
+    opened.show(scene)
+    toolkit.room = (320, 180)
+    opened.show(scene)
+    np.testing.assert_array_equal(toolkit.shown, np.full((180, 320, 3), 100))
+    assert _clicked(opened, 160, 80) == [Command("pin", 7)]
+    assert _clicked(opened, 160, 100) == []
+    toolkit.room = (320, 400)  # higher than the picture, which is between bars
+    opened.show(scene)
+    assert toolkit.shown.shape == (400, 320, 3)
+    assert (toolkit.shown[110:290] == 100).all()
+    assert not toolkit.shown[:110].any()
+    assert not toolkit.shown[290:].any()
+    assert _clicked(opened, 160, 115) == [Command("pin", 7)]
+    assert _clicked(opened, 160, 105) == _clicked(opened, 160, 205) == []
+
+
+def test_a_window_keeps_the_shape_of_a_picture_that_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    toolkit, opened = _Toolkit(monkeypatch), Window()
+    opened.open(COMMANDS)
+    opened.show(_scene(720, 1280))
+    opened.show(_scene(1280, 480))
+    assert toolkit.room == (338, 900)  # as much as a screen has room for
+    toolkit.room = (1280, 720)  # a window manager that gives windows their sizes gave it another one
+    opened.show(_scene(1280, 480))
+    height, width = toolkit.shown.shape[:2]
+    assert width / height == pytest.approx(1280 / 720, abs=0.01)
+    rows, columns = np.nonzero(toolkit.shown[:, :, 0])
+    assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(480 / 1280, abs=0.01)
+
+
+def test_a_scene_is_drawn_smaller_with_text_in_a_size_of_its_own() -> None:
+    found: list[Scene] = []
+    shown_on(ThreadedSurface(lambda surface: found.append(surface.wait_for(lambda scene: scene.areas))))
+    picture, areas = found[0].redraw((90, 160))
+    assert (found[0].picture.shape, picture.shape) == ((360, 640, 3), (90, 160, 3))
+    first = found[0].areas[0].bottom - found[0].areas[0].top
+    small = areas[0].bottom - areas[0].top
+    assert (first, small) == (18, 13)  # of letters of 11 and 8 pixels: not a quarter of it
+
+
 def test_the_commands_that_surfaces_give_by_themselves_exist() -> None:
     names = {row.name: row for row in COMMANDS}
     assert names["quit"].argument == ""
@@ -170,7 +269,7 @@ def test_the_commands_that_surfaces_give_by_themselves_exist() -> None:
 
 _MODULE = '''
 """A surface that prints what it sees, as a stranger's package adds it."""
-from live_gradcam.surfaces import probe
+from live_gradcam.surfaces import probe, window
 from live_gradcam.surfaces.commands import Command
 from live_gradcam.surfaces.surface import Wants
 
