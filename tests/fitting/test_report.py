@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,6 +27,7 @@ from live_gradcam.fitting.report.sections import average_precision, baseline, he
 from live_gradcam.fitting.report.words import counted, percent
 from live_gradcam.fitting.report.writing import write_report
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLASSES = ("<b>&", 'greens "x"')
 #: What the heads said of 8 pictures, four of each class: one red thing and two green ones are mistakes.
 SAID = np.array(
@@ -85,6 +87,17 @@ class _Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(report) -> _Page:
     return _Page((report / "index.html").read_text("utf-8"))
+
+
+@pytest.mark.slow
+def test_the_page_is_as_wide_as_any_window(report, playwright):
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    shown = browser.new_page()
+    shown.goto((report / "index.html").as_uri())
+    for width in (320, 360, 480, 481, 1280):
+        shown.set_viewport_size({"width": width, "height": 800})
+        assert shown.evaluate("document.documentElement.scrollWidth") == width
+    browser.close()
 
 
 @pytest.mark.slow
