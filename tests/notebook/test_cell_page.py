@@ -40,9 +40,9 @@ def test_the_style_says_nothing_of_the_notebook_around_the_cell():
 
 def test_sizes_are_those_of_the_cell():
     style = cell_style()
-    assert "@container (max-width: 46rem) and (orientation: portrait) {" in style
+    assert "@container (max-width: 30rem) and (max-height: 27rem) {" in style
     assert (
-        "@container ((max-width: 46rem) and (orientation: portrait)) or "
+        "@container ((max-width: 60rem) and (orientation: portrait)) or "
         "((max-height: 32rem) and (orientation: landscape)) {"
     ) in style
     assert "position: relative; height: 100cqh; overflow: hidden" in style

@@ -20,7 +20,8 @@ export class Toolbar {
 			const click = () => (isPanel ? this.toggle(name) : act(name));
 			this.buttons[name] = button("tool", name, name === "help" ? "keys" : name, click, attributes);
 		}
-		this.root = element("nav.tools", { label: "tools" }, ...Object.values(this.buttons));
+		const all = Object.values(this.buttons); // in two groups: where there is no room for both, one stands below the other
+		this.root = element("nav.tools", { label: "tools" }, element("div", {}, ...all.slice(0, 4)), element("div", {}, ...all.slice(4)));
 		this.title = element("h2");
 		this.body = element("div.body");
 		const close = element("button.close", { label: "close", click: () => this.toggle(this.open) }, icon("close"));
