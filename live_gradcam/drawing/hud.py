@@ -14,6 +14,8 @@ from live_gradcam.drawing.teaching_panel import TeachingPanel, draw_teaching
 from live_gradcam.drawing.text import darken, put_text, text_size_for, text_width
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
+#: What stands in place of the classes where a network is taught, and was taught nothing yet.
+UNTAUGHT = "nothing taught yet"
 #: For what matters less; on the dark panel it is legible over any picture.
 _PALE = (200, 200, 200)
 _RED = (60, 60, 250)

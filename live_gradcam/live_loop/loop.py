@@ -238,7 +238,7 @@ class LiveRun:
 
     @property
     def explanation(self) -> Explanation | None:
-        """The newest explanation; None before the first, and of a black frame."""
+        """The newest explanation; None before the first, of a black frame, and where nothing is taught yet."""
         return self._frames.explained.explanation if self._frames.explained else None
 
     @property

@@ -80,7 +80,7 @@ class ExplainedRun(Protocol):
 
     @property
     def explanation(self) -> Explanation | None:
-        """The newest explanation; None before the first, and of a black frame."""
+        """The newest explanation; None before the first, of a black frame, and where nothing is taught yet."""
 
     @property
     def teaching(self) -> Lessons:

@@ -133,7 +133,8 @@ class SteadyExplainer:
         """Explain a frame.
 
         Args:
-            frame: its time is `captured_at`. A frame that is black all over is not explained.
+            frame: its time is `captured_at`. A frame that is black all over is not explained, nor is any while the
+                network is taught and nothing is taught yet.
             is_still: the frame is a picture by itself: nothing is smoothed.
         """
         variants = self.choose()
@@ -141,7 +142,7 @@ class SteadyExplainer:
             return self._explain(frame, self._take_over(variants), is_still=is_still)
 
     def _explain(self, frame: Frame, session: Session, *, is_still: bool) -> LiveExplanation:
-        stable = None
+        stable, is_untaught = None, self.is_taught and self._teaching.is_empty
         size = (frame.image.shape[0], frame.image.shape[1])
         stabilizer = self._stabilizer
         if stabilizer is None or is_still or size != self._size:
@@ -150,7 +151,9 @@ class SteadyExplainer:
         self._stabilizer = None if is_still else stabilizer
         if frame.image.any():
             stable = self._explained(frame, session, stabilizer)
-        return LiveExplanation(frame, stable, session.model, session.method, session.layer)
+        if is_untaught:
+            stable = None  # it is sure of "nothing", whatever the frame shows
+        return LiveExplanation(frame, stable, session.model, session.method, session.layer, is_untaught)
 
     def _new_stabilizer(self, session: Session, size: tuple[int, int]) -> Stabilizer:
         vocabulary = self.vocabulary

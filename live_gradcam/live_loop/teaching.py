@@ -21,7 +21,7 @@ from live_gradcam.errors import UsageError
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.fitting.taught_class import TaughtClass
 from live_gradcam.fitting.taught_head import LEAST_BURSTS, UNITS
-from live_gradcam.live_loop.teaching_thread import Keeping, Message, Swap, TeachingThread, vocabulary_of
+from live_gradcam.live_loop.teaching_thread import Keeping, Message, Swap, TeachingThread, swap_of
 from live_gradcam.sources.frame import Frame
 
 if TYPE_CHECKING:
@@ -78,12 +78,14 @@ class Teaching:
         session: the session of the network that is taught; None while there is none.
         last: the class of which examples were collected last; None before the first.
         vocabulary: what the head that is used now can name.
+        is_empty: whether that head was fitted to no examples, and so has nothing to say of a frame.
     """
 
     def __init__(self, keeping: Keeping = _USUAL, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.session: Session | None = None
         self.last: int | None = None
         self.vocabulary = Vocabulary(())
+        self.is_empty = True
         self._clock = clock
         self._teacher: Teacher | None = None
         self._head: Head | None = None
@@ -141,7 +143,7 @@ class Teaching:
     def take(self, teacher: Teacher, session: Session) -> None:
         """Teach a network that is ready."""
         self._thread.take(teacher)
-        self._use(Swap(teacher.head(), vocabulary_of(teacher)))
+        self._use(swap_of(teacher))
         self._teacher = teacher
         self.session = session
 
@@ -334,7 +336,7 @@ class Teaching:
         return newest is not None
 
     def _use(self, newest: Swap) -> None:
-        self._head, self.vocabulary = newest
+        self._head, self.vocabulary, self.is_empty = newest
 
     def see(self, frame: Frame, features: np.ndarray | None) -> None:
         """Take a frame as an example, if it is to be one.

@@ -38,10 +38,17 @@ _STANDS_BACK = 10
 
 
 class Swap(NamedTuple):
-    """A head, and what it can name."""
+    """A head, and what it can name.
+
+    Attributes:
+        head: the head.
+        vocabulary: what it can name.
+        is_empty: whether it was fitted to no examples: then it is sure of "nothing", whatever it sees.
+    """
 
     head: Head
     vocabulary: Vocabulary
+    is_empty: bool
 
 
 class Message(NamedTuple):
@@ -195,7 +202,7 @@ class TeachingThread:
         teacher = self._taught
         kept = teacher.rename(index, name)
         self.classes, self.is_unsaved = teacher.classes, True
-        self.swaps.put(Swap(self._head or teacher.head(), vocabulary_of(teacher)))
+        self.swaps.put(swap_of(teacher, self._head))
         self._say("class {index} is called {name}", index=index, name=kept)
 
     def save(self) -> None:
@@ -235,8 +242,9 @@ class TeachingThread:
     def _fit(self) -> None:
         teacher = self._taught
         self.classes = teacher.classes
-        self._head = teacher.head()
-        self.swaps.put(Swap(self._head, vocabulary_of(teacher)))
+        swap = swap_of(teacher)
+        self._head = swap.head
+        self.swaps.put(swap)
         self._is_untested = True
 
     def _test(self) -> None:
@@ -262,10 +270,16 @@ class TeachingThread:
             message.log()
 
 
-def vocabulary_of(teacher: Teacher) -> Vocabulary:
-    """What a teacher's head can name; units without a class are hidden."""
+def swap_of(teacher: Teacher, head: Head | None = None) -> Swap:
+    """A teacher's head, and what it can name; units without a class are hidden.
+
+    Args:
+        teacher: the teacher.
+        head: the head as it was fitted last; None to fit it now.
+    """
     names = tuple(one.name for one in teacher.classes)
-    return Vocabulary(names, hidden=frozenset(range(UNITS)) - frozenset(teacher.listed))
+    vocabulary = Vocabulary(names, hidden=frozenset(range(UNITS)) - frozenset(teacher.listed))
+    return Swap(head or teacher.head(), vocabulary, is_empty=not teacher.shown)
 
 
 def _stand_back() -> None:

@@ -6,8 +6,7 @@ import time
 
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.compiling.compilation import describe_way
-from live_gradcam.drawing.hud import Hud
-from live_gradcam.explanations.explanation import Explanation
+from live_gradcam.drawing.hud import UNTAUGHT, Hud
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.recording import Recorder
@@ -63,8 +62,8 @@ class Texts:
         now = time.monotonic()
         explanation = explained.explanation if explained else None
         return Hud(
-            notes=self._notes(explained, explanation) if explained and explanation else (),
-            minimal_note=f"{self._status.rate.fps:.1f} FPS" if explanation else "",
+            notes=self._notes(explained) if explained else (),
+            minimal_note=self._minimal_note(explained),
             banner=self._banner(now),
             notice=self._compiling() or (self._notice if now < self._notice_until else None),
             recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
@@ -76,18 +75,27 @@ class Texts:
             teaching=self._teaching.panel(self._state.naming) if self._state.teaching else None,
         )
 
-    def _notes(self, explained: LiveExplanation, explanation: Explanation) -> list[str]:
-        status = self._status
+    def _minimal_note(self, explained: LiveExplanation | None) -> str:
+        if explained is None or not (explained.explanation or explained.is_untaught):
+            return ""
+        return UNTAUGHT if explained.is_untaught else f"{self._status.rate.fps:.1f} FPS"
+
+    def _notes(self, explained: LiveExplanation) -> list[str]:
+        status, explanation = self._status, explained.explanation
+        if explanation is None and not explained.is_untaught:
+            return []
         dropped = status.dropped(self._frames.to_explain.replaced)
         notes = [
+            *([UNTAUGHT] if explained.is_untaught else []),
             f"{status.rate.fps:.1f} FPS · camera {self._frames.rate.fps:.1f}",
             f"latency {self._metrics.latency_ms:.0f} ms · {dropped} dropped",
             explained.model,
             f"{explained.method} · {explained.layer}",
-            f"fit: {describe_fit(explanation.fit, explanation.tiles)}",
+            *([f"fit: {describe_fit(explanation.fit, explanation.tiles)}"] if explanation else []),
             *self._engine(),
-            f"pinned: {explanation.targets[0].label}" if self._state.pinned else "top class",
         ]
+        if explanation is not None:
+            notes.append(f"pinned: {explanation.targets[0].label}" if self._state.pinned else "top class")
         age = self._frames.map_age
         if age is not None:
             notes.append(f"map {1e3 * age:.0f} ms old")
@@ -114,7 +122,8 @@ class Texts:
             return "starting the network"
         if self._state.paused:
             return "PAUSED"
-        if self._frames.explained is not None and self._frames.explained.explanation is None:
+        explained = self._frames.explained
+        if explained is not None and explained.explanation is None and not explained.is_untaught:
             return "BLACK PICTURE"
         return None
 

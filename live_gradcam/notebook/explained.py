@@ -57,8 +57,8 @@ def explanation_of(facts: dict[str, Any], maps: bytes, size: tuple[int, int] | N
             often smaller than the camera's picture.
 
     Returns:
-        Without the scores of all classes, which the page does not get. None for a black frame, and while something is
-        compiled.
+        Without the scores of all classes, which the page does not get. None for a black frame, while nothing is taught
+        yet, and while something is compiled.
     """
     said = facts["explanation"]
     if said is None:

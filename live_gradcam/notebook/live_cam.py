@@ -97,7 +97,7 @@ class LiveCam:
 
     @property
     def explanation(self) -> Explanation | None:
-        """The newest explanation, in pixels of the frame that the browser sent; None before the first, and of black.
+        """The newest explanation, in pixels of the frame that the browser sent; None where there is none.
 
         It is what the view shows: smoothed over time, the heatmaps with steps of 1/255 on the scale of the colours.
         The scores of all classes are not in it.

@@ -20,10 +20,12 @@ class LiveExplanation:
 
     Attributes:
         frame: as the source gave it.
-        stable: its explanation, smoothed over time; None for a frame that is black all over.
+        stable: its explanation, smoothed over time; None for a frame that is black all over, or one of a network
+            that was taught nothing yet.
         model: the network's name.
         method: the method's name.
         layer: the target layer.
+        is_untaught: whether the network is being taught, and was taught nothing yet.
     """
 
     frame: Frame
@@ -31,15 +33,16 @@ class LiveExplanation:
     model: str
     method: str
     layer: str
+    is_untaught: bool = False
 
     @property
     def explanation(self) -> Explanation | None:
-        """The smoothed explanation; None for a black frame."""
+        """The smoothed explanation; None where there is none."""
         return None if self.stable is None else self.stable.explanation
 
     @property
     def full_scale(self) -> float:
-        """The evidence that a heatmap's 1 stands for; 0 for a black frame."""
+        """The evidence that a heatmap's 1 stands for; 0 where there is no explanation."""
         return 0.0 if self.stable is None else self.stable.full_scale
 
 

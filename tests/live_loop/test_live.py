@@ -363,9 +363,9 @@ def test_every_key_does_what_the_help_says(
         assert recorded(recording)
 
         try_key("l")
-        live.snapshot_when(lambda snapshot: [one["label"] for one in snapshot["predictions"]] == ["nothing"])
+        live.snapshot_when(lambda snapshot: "predictions" not in snapshot)  # for nothing is taught yet
         press("l")
-        live.snapshot_when(lambda snapshot: len(snapshot["predictions"]) == 5)
+        live.snapshot_when(lambda snapshot: len(snapshot.get("predictions", ())) == 5)
 
         try_key("space")
         paused = live.snapshot()

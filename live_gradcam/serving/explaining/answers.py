@@ -28,6 +28,7 @@ def facts_of(explained: LiveExplanation) -> dict[str, Any]:
         "model": explained.model,
         "method": explained.method,
         "layer": explained.layer,
+        "is_untaught": explained.is_untaught,
         "full_scale": round(explained.full_scale, 6),
         "against": explanation is not None and explanation.against,
         "maps": _shape_of(explanation),

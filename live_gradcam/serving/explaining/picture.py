@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.attribution.fit_choice import describe_fit
-from live_gradcam.drawing.hud import Hud, draw_hud
+from live_gradcam.drawing.hud import UNTAUGHT, Hud, draw_hud
 from live_gradcam.drawing.views import compose, mirrored
 from live_gradcam.live_loop.state import LiveState
 from live_gradcam.surfaces.scene import LiveExplanation
@@ -40,7 +40,9 @@ def _drawn(explained: LiveExplanation, state: LiveState, rate: float) -> np.ndar
     image, explanation = explained.frame.image, explained.explanation
     if explanation is None:
         picture = np.asarray(cv2.flip(image, 1)) if state.mirror else image.copy()
-        draw_hud(picture, Hud(banner="BLACK PICTURE", level=state.hud), None, state.overlay)
+        notes, banner = ([UNTAUGHT], None) if explained.is_untaught else ([], "BLACK PICTURE")
+        hud = Hud(notes, minimal_note="".join(notes), banner=banner, level=state.hud)
+        draw_hud(picture, hud, None, state.overlay)
         return picture
     if state.mirror:
         image, explanation = mirrored(image, explanation)

@@ -60,7 +60,7 @@ class ViewerRun:
         teaching: what the viewer teaches the network.
         explained: the newest explained frame, with its boxes; None before the first, and of a frame that is too large
             to be kept.
-        explanation: the newest explanation; None before the first, and of a black frame.
+        explanation: the newest explanation; None before the first, of a black frame, and where nothing is taught yet.
     """
 
     def __init__(self, networks: Networks, classroom: Classroom, options: ViewerOptions) -> None:

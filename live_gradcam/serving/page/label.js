@@ -89,8 +89,7 @@ export class Label {
 		const { explanation } = answer;
 		if (!explanation) {
 			if (this.state?.compiling) return; // which the banner says
-			write(this.name, t("black"));
-			return write(this.amount, "");
+			return this.empty(t(answer.is_untaught ? "untaught" : "black"));
 		}
 		const name = mapName(answer);
 		const target = explanation.predictions.find(({ index }) => index === explanation.target);
@@ -172,8 +171,14 @@ export class Label {
 	/** Nothing is seen any more, or not yet. */
 	clear() {
 		this.late = null;
-		write(this.name, t("nothingYet"));
+		this.empty(t("nothingYet"));
+		for (const node of [this.made, this.rates]) write(node, "");
+	}
+
+	/** Say why no class is named. */
+	empty(text) {
+		write(this.name, text);
 		for (const row of this.rows) row.root.hidden = true;
-		for (const node of [this.amount, this.made, this.rates, this.weakest, this.strongest]) write(node, "");
+		for (const node of [this.amount, this.weakest, this.strongest]) write(node, "");
 	}
 }

@@ -11,7 +11,7 @@ import { fileButton, HelpPanel, LookPanel, MethodPanel, privacy, sourceButtons, 
 import { download, Film, snapshotFiles } from "./saving.js";
 import { isCameraAllowed, listCameras } from "./sources.js";
 import { Stage } from "./stage.js";
-import { Teaching } from "./teaching.js";
+import { hasPictures, Teaching } from "./teaching.js";
 import { said, setLanguage, t } from "./texts.js";
 import { Toolbar } from "./toolbar.js";
 import { Viewing } from "./viewing.js";
@@ -341,7 +341,7 @@ class Page {
 		this.root.classList.toggle("open", name !== null);
 		const { teaching, teaching_panel: panel } = this.state ?? {};
 		if (name === "teach" && !teaching) this.send("teach", true);
-		if (before === "teach" && name === null && teaching && !panel?.rows.length) this.send("teach", false); // nothing is lost
+		if (before === "teach" && name === null && teaching && !hasPictures(panel)) this.send("teach", false); // nothing is lost
 		if (name === "source") this.devicesChanged();
 	}
 
@@ -353,7 +353,7 @@ class Page {
 		const table = maps.signed ? null : this.tables.of(answer, this.look.colormap);
 		this.label.show(answer, { table, latency: this.viewing.latency, timings: this.look.timings });
 		const target = explanation?.predictions.find(({ index }) => index === explanation.target);
-		this.notices.showCaption(explanation ? `${mapName(answer)} ${target ? amountOf(target) : ""}` : "");
+		this.notices.showCaption(explanation ? `${mapName(answer)} ${target ? amountOf(target) : ""}` : answer.is_untaught ? t("untaught") : "");
 	}
 
 	/** Show on all controls what is so now. */

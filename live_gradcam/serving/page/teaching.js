@@ -5,6 +5,11 @@ import { percent, said, t } from "./texts.js";
 
 const NOTHING = 0; // the class of all that is none of the others
 
+/** Whether there are pictures of any class. */
+export function hasPictures(panel) {
+	return Boolean(panel?.rows.some(({ count }) => count));
+}
+
 export class Teaching {
 	/** @param {object} actions `command(name, argument)`, `hold(index)`, `release()`, `download()` */
 	constructor(actions) {
@@ -39,7 +44,7 @@ export class Teaching {
 		});
 		const accuracy = panel.accuracy === null ? t("noAccuracy") : t("accuracy", { percent: percent(panel.accuracy) });
 		write(this.note, panel.is_ready ? accuracy : t("preparing"));
-		this.undo.disabled = panel.rows.length === 0;
+		this.undo.disabled = !hasPictures(panel);
 		this.save.disabled = !panel.can_save;
 	}
 

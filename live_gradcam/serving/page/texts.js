@@ -132,6 +132,7 @@ export const TEXTS = {
 	// --- classes ---
 	classes: ["What the network sees", "Was das Netz sieht"],
 	nothingYet: ["Nothing yet", "Noch nichts"],
+	untaught: ["Nothing taught yet", "Nichts angelernt"],
 	black: ["The picture is black", "Das Bild ist schwarz"],
 	topClass: ["Explains the top class. Tap a class to keep it.", "Erklärt die beste Klasse. Tippen Sie eine Klasse an, um sie zu behalten."],
 	explains: ["Explains {names}", "Erklärt {names}"],
@@ -160,7 +161,7 @@ export const TEXTS = {
 	hold: ["Hold to collect", "Halten zum Sammeln"],
 	holdFor: ["Hold to collect pictures of {name}, {count} pictures", "Halten, um Bilder von {name} zu sammeln, {count} Bilder"],
 	nameOf: ["Name of class {index}", "Name der Klasse {index}"],
-	newClass: ["a new class", "eine neue Klasse"],
+	newClass: ["a new class", "neue Klasse"],
 	nothingClass: ["nothing", "nichts"],
 	accuracy: ["Accuracy on pictures not seen before: {percent}", "Trefferquote auf neuen Bildern: {percent}"],
 	noAccuracy: ["Hold the button of each class twice. Then the accuracy can be tested.", "Halten Sie den Knopf jeder Klasse zweimal gedrückt. Dann lässt sich die Trefferquote prüfen."],

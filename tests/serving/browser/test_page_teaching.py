@@ -20,6 +20,11 @@ def test_two_things_are_taught_and_the_model_is_taken_away(open_page, tmp_path):
     page = open_page()
     page.get_by_role("button", name="Teach").click()
     until(page, f"{PANEL}?.is_ready")
+    # What was taught nothing is not sure of anything, and has nothing to take back.
+    until(page, "document.querySelector('.seen').innerText === 'Nothing taught yet'")
+    assert page.locator(".heading").inner_text().strip() == "Nothing taught yet"
+    assert page.locator(".classes button:visible").count() == 0
+    assert page.get_by_role("button", name="Undo").is_disabled()
     page.locator(".hold").first.hover()
     page.mouse.down()
     until(page, f"{_count(1)} >= 5")
@@ -32,6 +37,7 @@ def test_two_things_are_taught_and_the_model_is_taken_away(open_page, tmp_path):
     page.keyboard.press("Enter")
     until(page, f"{PANEL}.rows.some(({{ name }}) => name === 'first thing')")
     page.locator(".seen").click()  # away from the field
+    assert page.get_by_role("button", name="Undo").is_enabled()
     page.keyboard.down("2")
     until(page, f"{_count(2)} >= 5")
     page.keyboard.up("2")
@@ -65,3 +71,11 @@ def test_a_finger_teaches(open_page):
     # Both at once: the last picture may still be counted between two looks.
     text, count = page.evaluate(f"[document.querySelector('.taught li .count').innerText, {_count(1)}]")
     assert text == str(count)
+
+
+def test_a_panel_that_is_closed_ends_a_lesson_without_pictures(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Teach").click()
+    until(page, f"{PANEL}?.is_ready")
+    page.get_by_role("button", name="Close").click()
+    until(page, "!liveGradcam.state.teaching")

@@ -57,7 +57,9 @@ class School:
         return parse_answer(reply.answer).facts
 
     def names(self, viewer: str, colour: str) -> str:
-        return str(self.show(viewer, colour)["explanation"]["predictions"][0]["label"])
+        """What a colour is called; nothing while nothing is taught."""
+        explanation = self.show(viewer, colour)["explanation"]
+        return "" if explanation is None else str(explanation["predictions"][0]["label"])
 
     def wait(self, viewer: str, condition: Callable[[dict[str, Any]], object]) -> None:
         deadline = time.monotonic() + 60

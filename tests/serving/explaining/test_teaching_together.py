@@ -54,7 +54,9 @@ def test_two_viewers_teach_at_once_and_each_gets_their_own_answers(room: School)
         room.do(viewer, "teach", True)
     room.begin("one")
     room.begin("two")
-    assert room.names("one", "red") == "nothing"
+    untaught = room.show("one", "red")
+    assert (untaught["is_untaught"], untaught["explanation"], untaught["maps"]["count"]) == (True, None, 0)
+    assert not room.show("other", "red")["is_untaught"]
     plan = {"one": {"red": 1, "green": 2}, "two": {"red": 2, "green": 1, "blue": 3}}
     for colour in COLOURS:  # in turns, so that one collects between the other's frames
         for viewer, classes in plan.items():
