@@ -15,7 +15,7 @@ from live_gradcam.attribution.session import Session, SessionOptions, start_sess
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
-from live_gradcam.errors import LiveGradcamError, SourceError, UsageError
+from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
 from live_gradcam.explanations.boxes import with_boxes
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.files import RESULT, check_output, check_replaces_no_source, identity
@@ -205,6 +205,8 @@ def _plan_panels(pictures: Sequence[Given], output: Path | None, *, overwrite: b
         OutputError: a file that exists, is a source, or cannot be written.
     """
     check_files(pictures)
+    if output is not None and output.exists() and not (output.is_file() or output.is_dir()):
+        raise OutputError(f"{output} is no file: give the name of a picture, such as cup-map.png")
     if output is not None and len(pictures) == 1 and not output.is_dir():
         files = [output if output.suffix else output.with_name(f"{output.name}.png")]
     else:

@@ -111,6 +111,9 @@ class ServeOptions:
             raise UsageError(
                 "--workers are processes of this machine, and --cluster uses others: leave one of them out"
             )
+        for host in self.hosts:
+            if "/" in host:
+                raise UsageError(f"--allow-host {host} is an address: give the name alone, such as cam.example.org")
         if self.token is not None:
             _check_token(self.token)
         self._check_certificate()

@@ -67,6 +67,10 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, quick_network: list[s
     for command in ("explain", "evaluate"):
         finished = run(command, pipe, *quick_network)
         assert (finished.code, finished.err) == (1, f"live-gradcam: cannot read {pipe}: it is not a file\n")
+    picture, null = tmp_path / "a.png", os.devnull
+    picture.write_bytes(b"")
+    finished = run("explain", picture, "-o", null, *quick_network)
+    assert finished.err == f"live-gradcam: {null} is no file: give the name of a picture, such as cup-map.png\n"
     finished = run("explain", folder, *quick_network)
     assert finished.err == f"live-gradcam: {folder} is a folder: give the pictures in it, such as {folder}/*.png\n"
     assert finished.code == 1

@@ -88,6 +88,10 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
             ServeOptions(workers=2, cluster="local"),
             "--workers are processes of this machine, and --cluster uses others",
         ),
+        (
+            ServeOptions(hosts=("http://x.example/path",)),
+            "--allow-host http://x.example/path is an address: give the name alone",
+        ),
         (ServeOptions(workers=0), "--workers is 0: give a number from 1 on"),
         (ServeOptions(viewer=ViewerOptions(smooth=-1)), "--smooth is -1 s: give a time from 0 on"),
         (ServeOptions(viewer=ViewerOptions(colormap="plaid")), "there is no colour map 'plaid'"),
