@@ -17,6 +17,8 @@ from live_gradcam.explanations.fits import shrink
 
 _BOX_COLOUR, _BOX_RIM = (255, 255, 255), (0, 0, 0)
 _GAP = 2
+#: Of a grid: what REC takes above the rows, and the notes below them, in heights of a letter.
+_ABOVE_ROWS, _BELOW_ROWS = 2.3, 4.5
 
 
 #: What draws a view: of the frame, its explanation, what draws the maps, and whether boxes are drawn. It gives the
@@ -113,22 +115,29 @@ def _side_by_side(
 def _grid(
     image: np.ndarray, explanation: Explanation, overlay: Overlay, boxes: bool
 ) -> tuple[np.ndarray, list[BarArea]]:
-    """A pane for each class, with its own map, name and probability."""
+    """A pane for each class, with its own map, name and probability.
+
+    The rows are in the middle, but leave room for the notes below them, where there is any, and for REC above.
+    """
     canvas = np.zeros_like(image)
     height, width = image.shape[:2]
     count = len(explanation.targets)
     columns = math.ceil(math.sqrt(count))
-    cell_height, cell_width = height // math.ceil(count / columns), width // columns
-    text_size = round(0.8 * text_size_for((height, width)))
+    rows, letter = math.ceil(count / columns), text_size_for((height, width))
+    cell_height, cell_width = height // rows, width // columns
+    text_size = round(0.8 * letter)
     strip = 2 * text_size
     if cell_height <= 2 * strip or cell_width <= _GAP:
         return image.copy(), []
     small, small_explanation = _fitted(image, explanation, (cell_height - strip - _GAP, cell_width - _GAP))
-    top, left = (cell_height - strip - small.shape[0]) // 2, (cell_width - small.shape[1]) // 2
+    row_height = strip + small.shape[0] + _GAP
+    spare = height - rows * row_height
+    top = min(spare // 2, max(round(_ABOVE_ROWS * letter), spare - round(_BELOW_ROWS * letter)))
+    left = (cell_width - small.shape[1]) // 2
     areas = []
     for position, target in enumerate(explanation.targets):
         row, column = divmod(position, columns)
-        x, y = column * cell_width + left, row * cell_height + top
+        x, y = column * cell_width + left, row * row_height + top
         of_class = small_explanation.of_map(position)
         blended = overlay.blend(small, of_class)
         if boxes:

@@ -358,6 +358,18 @@ def test_the_grid_has_a_map_a_class_and_a_click_finds_the_class() -> None:
         assert (left_is_plain, right_is_plain) == (not hot_left, hot_left)
 
 
+@pytest.mark.parametrize("size", [(720, 1280), (360, 640)])
+def test_the_rows_of_a_grid_leave_room_for_rec_and_the_notes(size: tuple[int, int]) -> None:
+    image, explanation = explained_picture(size)
+    heatmaps, letter = np.concatenate([explanation.heatmaps] * 3)[:5], text_size_for(size)
+    several = replace(explanation, heatmaps=heatmaps, targets=(explanation.targets * 3)[:5], evidence=np.ones(5))
+    _, areas = compose("grid", image, several, Overlay())
+    assert min(area.top for area in areas) >= 2.3 * letter - 1
+    assert max(area.bottom for area in areas) <= size[0] - 4.5 * letter + 1
+    _, (left, right) = compose("grid", image, explanation, Overlay())  # one row is in the middle
+    assert left.top == right.top == pytest.approx(size[0] - left.bottom, abs=3)
+
+
 @pytest.mark.parametrize("region", [Region(0, 0, 160, 90), Region(35, 0, 90, 90), Region(0, -35, 160, 160)])
 def test_the_map_goes_with_the_picture_into_the_mirror(region: Region) -> None:
     image, explanation = explained_picture()
