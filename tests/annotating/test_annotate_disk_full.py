@@ -69,7 +69,7 @@ def test_a_folder_of_pictures(tmp_path: Path, large: Path) -> None:
     process = start_fake("annotate", large, "-o", output, "--codec", "png", largest_file=20_000)
     finished = finish(process)
     assert finished.code == 1
-    assert finished.err == f"live-gradcam: cannot write {output}.part/000000.png: {TOO_LARGE}\n"
+    assert finished.err == f"live-gradcam: cannot write {output}: {TOO_LARGE}\n"
     assert os.listdir(tmp_path) == []
 
 

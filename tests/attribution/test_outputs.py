@@ -150,7 +150,7 @@ def test_probabilities_of_places_pooled_are_probabilities(activation: str, pool,
     classifier = load_classifier(model, preprocessing="unit")
     assert classifier.output == output
     assert not caplog.records
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "live_gradcam")
     explanation = Explainer(classifier, maps=1, relu=False, engine="graph", tune="off")(FRAME, target=1)
     assert ("its logits are logarithms of its probabilities" in caplog.text) == (activation == "softmax")
     of_places, probabilities = (one.numpy()[0] for one in keras.Model(image, [places, model.output])(IMAGE))
