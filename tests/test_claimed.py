@@ -64,6 +64,7 @@ def test_without_a_cache_that_can_be_written_nobody_is_kept(tmp_path: Path, monk
         pass
 
 
+@pytest.mark.slow
 def test_no_command_writes_what_another_one_writes(tmp_path: Path, quick_network: list[str]) -> None:
     video, model = tmp_path / "v.mp4", quick_network[1]
     make_video(video, [numbered(0)] * 3)

@@ -103,6 +103,7 @@ def _retimed(source: Path, target: Path, later: Callable[[Fraction], float | Fra
 # --- it begins anywhere -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source_ending", "begin"),
     [

@@ -46,6 +46,7 @@ def test_a_line_that_finds_no_room_is_no_error_of_its_own(monkeypatch: pytest.Mo
         complain("something is wrong")
 
 
+@pytest.mark.slow
 def test_who_reads_no_further_is_told_nothing(tmp_path: Path, quick_network: list[str]) -> None:
     """The pipe is closed before anything is written. A table goes there in one piece, and is gone from the buffer."""
     command = shlex.join([sys.executable, "-m", "live_gradcam", "layers", *quick_network[:2]])

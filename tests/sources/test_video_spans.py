@@ -111,6 +111,7 @@ def _spans(frames: Sequence[Frame]) -> list[tuple[Fraction | None, Fraction | No
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "kind", "audio"), _FILES)
 def test_a_span_is_that_part_of_the_whole(
     tmp_path: Path, ending: str, kind: tuple[str, str, dict[str, str]], audio: str | None
