@@ -15,6 +15,7 @@ from live_gradcam.cli.terminal import complain
 from live_gradcam.errors import did_you_mean
 from tests.command_line import environment, run
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="streams and pipes are another thing there")
 LIST = [sys.executable, "-m", "live_gradcam", "models"]
 
 
