@@ -320,10 +320,11 @@ def find_calls(network: Network, name: str, count: int) -> list[Operation]:
         raise no_such_layer(name, [operation.name for operation in candidates])
     if len(full_names) > 1:
         raise UsageError(f"several layers are called {name!r}: give the full name, one of {', '.join(full_names)}")
-    if named[-1] not in candidates:
+    calls = [operation for operation in named if operation in candidates]
+    if not calls:
         shape = tuple(network.shapes[named[-1].outputs[0]])
         raise UsageError(
             f"the layer {name!r} cannot be the target layer: its output {shape} is no map of features that leads to "
             "the prediction. See live-gradcam layers"
         )
-    return [operation for operation in named if operation in candidates][-count:]
+    return calls[-count:]

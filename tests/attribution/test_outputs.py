@@ -513,12 +513,26 @@ def test_the_maps_of_a_held_picture_are_no_target(is_shared: bool, tmp_path: Pat
         explainer = Explainer(classifier_of(model, tmp_path, feed={"held": value}), maps=1, tune="off", engine="graph")
         assert own_name(explainer.layer) == "tower"
         assert list(map(own_name, explainer.plan.steps)) == ["tower"]
+    named = explainer.variant(method="grad-cam", layer=explainer.layer)
+    np.testing.assert_array_equal(named(FRAME, target=1).heatmaps, explainer(FRAME, target=1).heatmaps)
     with tf.GradientTape() as tape:
         tape.watch(activations := convolution(IMAGE))
         both = tf.concat([tf.reduce_mean(activations, (1, 2)), tf.reduce_mean(towers[1](spot[None]), (1, 2))], -1)
         score = model.layers[-1](both)[0, 1]
     expected = tf.nn.relu(tf.reduce_sum(activations * tf.reduce_mean(tape.gradient(score, activations), (1, 2)), -1))
     np.testing.assert_allclose(explainer(FRAME, target=1).heatmaps[0], expected[0] / tf.reduce_max(expected), atol=1e-5)
+
+
+def test_a_shared_layer_that_is_called_last_on_the_held_picture_can_be_named(tmp_path: Path) -> None:
+    shown, held = keras.Input((SIDE, SIDE, 3), name="shown"), keras.Input((SIDE, SIDE, 3), name="held")
+    tower = layers.Conv2D(3, 3, activation="relu", name="tower")
+    pooled = [layers.GlobalAveragePooling2D()(tower(image)) for image in (held, shown)]
+    classifier = classifier_of(
+        keras.Model([shown, held], layers.Dense(3)(layers.Concatenate()(pooled))), tmp_path, feed={"held": 0.5}
+    )
+    usual, named = (Explainer(classifier, layer=layer, tune="off", engine="graph") for layer in (None, "tower"))
+    assert named.layer == usual.layer
+    np.testing.assert_array_equal(named(FRAME).heatmaps, usual(FRAME).heatmaps)
 
 
 def test_gates_and_pictures_are_no_maps_of_their_own(tmp_path: Path) -> None:
