@@ -178,7 +178,7 @@ def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, note
     if not lines or image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
         return []
     text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (_LINE * lines + _AROUND))))
-    row, margin = round(1.6 * text_size), round(0.7 * text_size)
+    row, margin = round(_LINE * text_size), round(0.7 * text_size)
     widest = max((text_width(note, text_size) for note in notes), default=0)
     width = min(image.shape[1] - 2 * margin, max(_PANEL_WIDTH * text_size, widest + margin))
     height = min(image.shape[0] - 2 * margin, row * lines + margin)

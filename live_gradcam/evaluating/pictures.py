@@ -12,7 +12,7 @@ from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.explanations.faithfulness import ObjectBox
 from live_gradcam.explanations.object_boxes import read_object_boxes
 from live_gradcam.files import RESULT
-from live_gradcam.sources.folders import check_exists, look_into
+from live_gradcam.sources.folders import check_exists, check_is_file, look_into
 from live_gradcam.sources.image import check_picture, read_image
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import Levels, for_pictures_only
@@ -66,9 +66,8 @@ def plan_sources(sources: Sequence[Path], levels: Levels | None = None) -> list[
         if source.is_dir():
             folder = look_into(source, is_ours)
             files += folder.take(folder.pictures, "pictures")
-        elif not source.is_file():  # a pipe would be waited for
-            raise SourceError(f"cannot read {source}: it is not a file")
         else:
+            check_is_file(source)
             files.append(source)
     for file in files:
         if _is_picture(file):

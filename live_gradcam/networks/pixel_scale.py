@@ -26,6 +26,7 @@ from live_gradcam.networks.graph import Network, Operation, run
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 from live_gradcam.networks.single import HeldStill
+from live_gradcam.networks.target_layer import makes_features
 
 #: How pixels are scaled, in words.
 SCALES = {
@@ -149,7 +150,7 @@ def _front(network: Network) -> list[Operation]:
     for operation in network.operations:
         if not pixels.issuperset(operation.inputs) or isinstance(operation.layer, HeldStill):
             continue
-        if isinstance(operation.layer, keras.layers.Normalization) or not getattr(operation.layer, "weights", None):
+        if not makes_features(operation.layer):
             front.append(operation)
             pixels.update(operation.outputs)
     return front
@@ -168,8 +169,9 @@ def _expects_unit(network: Network, front: Sequence[Operation]) -> bool:
     """
     pixels = {network.input}.union(*(operation.outputs for operation in front))
     rest = [operation for operation in network.operations if operation not in front]
-    read = pixels.intersection(*[{value for operation in rest for value in operation.inputs}])
-    mean, deviation = float(photographs().mean()), float(photographs().std())
+    read = pixels.intersection(value for operation in rest for value in operation.inputs)
+    natural = photographs()
+    mean, deviation = float(natural.mean()), float(natural.std())
     usual = np.array(
         [(mean / scale, deviation / scale) for scale in (1, 255)]
         + [(2 * mean / 255 - 1, 2 * deviation / 255), (0, deviation), (0, 1)]

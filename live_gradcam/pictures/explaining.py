@@ -23,7 +23,7 @@ from live_gradcam.pictures.explained import ExplainedPicture
 from live_gradcam.pictures.given import Channels, Given, given, is_batch
 from live_gradcam.pictures.options import PictureOptions
 from live_gradcam.sinks.image import write_image
-from live_gradcam.sources.folders import check_exists
+from live_gradcam.sources.folders import check_exists, check_is_file
 from live_gradcam.sources.image import check_picture
 from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.shared_levels import shared_levels
@@ -189,8 +189,7 @@ def check_files(pictures: Sequence[Given]) -> None:
             check_exists(source, "picture")
             if source.is_dir():
                 raise SourceError(f"{source} is a folder: give the pictures in it, such as {source / '*.png'}")
-            if not source.is_file():  # a pipe would be waited for
-                raise SourceError(f"cannot read {source}: it is not a file")
+            check_is_file(source)
             check_picture(source)
 
 

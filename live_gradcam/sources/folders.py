@@ -109,6 +109,16 @@ def check_exists(source: Path, called: str) -> None:
         raise SourceError(f"there is no {called} {source}")
 
 
+def check_is_file(path: Path) -> None:
+    """Make sure that a path that is there is no pipe and no device, which would be waited for.
+
+    Raises:
+        SourceError: it is one.
+    """
+    if not path.is_file():
+        raise SourceError(f"cannot read {path}: it is not a file")
+
+
 def listed(paths: list[Path]) -> str:
     """The names of some files: "a.png, b.png, c.png, …"."""
     return ", ".join([*(path.name for path in paths[:_NAMED]), *["…"] * (len(paths) > _NAMED)])
