@@ -14,6 +14,19 @@ _AT_ONE_TIME = 2  # frames: two half pictures have the same time in some files; 
 
 
 @dataclass(frozen=True)
+class ClockJump:
+    """Where a recording's clock is set to another time.
+
+    Attributes:
+        pts: seconds, the time that the file gives the first frame after it.
+        offset: seconds, to be added to the file's times from there on.
+    """
+
+    pts: Fraction
+    offset: Fraction
+
+
+@dataclass(frozen=True)
 class ClockFaults:
     """What the clock of a recording does that time does not.
 
@@ -39,15 +52,30 @@ class ClockFaults:
         return " and ".join(parts)
 
 
+@dataclass(frozen=True)
+class _BeforeJump:
+    """A clock before it was set back: its offset and last time, how many jumps it had made, and how many frames."""
+
+    offset: Fraction
+    last: Fraction
+    jumps: int
+    frames: int
+
+
 class Clock:
     """Makes times that always increase of those that a file has, which stay as they are wherever they do.
 
     Where the file's clock jumps or stands still, the frames go on at the usual step. A clock jumps where it is set
-    back, or forward by more than an hour: recordings were put together, or somebody set the camera's clock.
+    back, or forward by more than an hour: recordings were put together, or somebody set the camera's clock. Where
+    packets are lost, decoders hand out some frames far too late: the clock seems to be set back for them, and goes on.
 
     Args:
         tick: seconds, the shortest step.
         period: seconds, the usual step.
+
+    Attributes:
+        jumps: where the clock was set to another time so far.
+        frames: how many times were given.
     """
 
     def __init__(self, *, tick: Fraction, period: Fraction) -> None:
@@ -57,15 +85,19 @@ class Clock:
         self._last: Fraction | None = None
         self._given: Fraction | None = None
         self._at_one_time = 1
-        self._jumps = self._standing = 0
+        self._standing = 0
+        self._before: _BeforeJump | None = None
+        self.jumps: list[ClockJump] = []
+        self.frames = 0
 
     @property
     def faults(self) -> ClockFaults:
         """What the clock did so far."""
-        return ClockFaults(self._jumps, self._standing)
+        return ClockFaults(len(self.jumps), self._standing)
 
     def next(self, pts: Fraction | None) -> Fraction:
         """The time of the next frame, which the file says is shown at `pts`, in seconds; None if it does not say."""
+        self.frames += 1
         if self._last is None:
             self._last = pts or Fraction(0)
         elif pts is None:
@@ -88,11 +120,27 @@ class Clock:
 
     def _go(self, last: Fraction, pts: Fraction) -> None:
         """A frame has another time than the one before."""
-        time = pts + self._offset
         stood, self._at_one_time = self._at_one_time > _AT_ONE_TIME, 1
-        if time < last - _REORDERED_FRAMES * self._period or time > last + LONGEST_PAUSE:
-            self._jumps += not stood  # one that stood goes on from there: that is no jump
-            self._last = last + self._period
-            self._offset = self._last - pts
-        else:
+        if self._before is not None and self._goes_on(self._before, last, pts):
+            self._offset = self._before.offset
+            del self.jumps[self._before.jumps :]
+            self._before = None
+        time = pts + self._offset
+        if last - _REORDERED_FRAMES * self._period <= time <= last + LONGEST_PAUSE:
             self._last = max(time, last + self._tick)
+            return
+        if time < last and self._before is None:
+            self._before = _BeforeJump(self._offset, last, len(self.jumps), self.frames)
+        self._last = last + self._period
+        self._offset = self._last - pts
+        if not stood:  # one that stood goes on from there: that is no jump
+            self.jumps.append(ClockJump(pts, self._offset))
+
+    def _goes_on(self, before: _BeforeJump, last: Fraction, pts: Fraction) -> bool:
+        """Whether a frame comes where the clock was before it was set back, and not where it is now."""
+        if self.frames - before.frames > _REORDERED_FRAMES:
+            self._before = None
+            return False
+        step, other = pts + before.offset - before.last, pts + self._offset - last
+        near = 2 * self._period
+        return 0 < step <= near < abs(other)

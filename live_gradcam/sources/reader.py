@@ -30,6 +30,7 @@ from live_gradcam.sources.header import (
     picture_stream,
     seconds_of,
 )
+from live_gradcam.sources.joints import Joints
 from live_gradcam.sources.levels import for_pictures_only
 from live_gradcam.sources.loss import Loss
 from live_gradcam.sources.options import SourceOptions
@@ -138,14 +139,14 @@ class VideoReader(Recording):
             self._seek(start)
         count = 0
         packets = self._packets.all()
-        on_packet = within(start, end, on_packet) if on_packet else None
+        joints = Joints(clock, self.frame_rate, within(start, end, on_packet)) if on_packet else None
         mended = 0
         picture: Any
-        for picture in self._pictures(packets, on_packet):
+        for picture in self._pictures(packets, joints):
             is_counted = picture.pts is None or (self._is_elementary and not self._tells_durations)
             pts = clock.next(None if is_counted else picture.pts * picture.time_base)
             if end is not None and pts >= end:
-                self._pass_on(packets, end, on_packet)
+                self._pass_on(packets, end, joints)
                 self.clock = clock.faults
                 self.loss = Loss(self._packets.corrupt, 0.0, mended, self._packets.marked)
                 return
@@ -153,6 +154,8 @@ class VideoReader(Recording):
                 mended += picture.is_corrupt
                 yield Frame(to_bgr(picture, stretch), count, pts, time.monotonic())
                 count += 1
+        if joints is not None:
+            joints.end()
         self.clock = clock.faults
         missing = 0.0
         if not clock.faults.jumps:  # the header counts the jumps too
@@ -204,13 +207,13 @@ class VideoReader(Recording):
         places = [(key, bisect_left(times, key) - begin) for key in sorted(keys)]
         return [(key * self.time_base, frames) for key, frames in places if frames >= 0]
 
-    def _pictures(self, packets: Iterator[av.Packet | None], on_packet: OnPacket | None) -> Iterator[av.VideoFrame]:
+    def _pictures(self, packets: Iterator[av.Packet | None], joints: Joints | None) -> Iterator[av.VideoFrame]:
         """Decode the packets of the pictures, and hand on the others."""
         deinterlacer = Deinterlacer()
         for packet in packets:
             if packet is not None and packet.stream is not self._stream:
-                if on_packet is not None:
-                    on_packet(packet)
+                if joints is not None:
+                    joints.next(packet)
                 continue
             if self._decodes_from_key_frame and packet is not None and not packet.is_keyframe:
                 continue
@@ -266,17 +269,18 @@ class VideoReader(Recording):
             count += packet.is_keyframe
         return count
 
-    def _pass_on(self, packets: Iterator[av.Packet | None], end: Fraction, on_packet: OnPacket | None) -> None:
+    def _pass_on(self, packets: Iterator[av.Packet | None], end: Fraction, joints: Joints | None) -> None:
         """Hand on what belongs to the time before `end` and comes in the file after its pictures."""
-        if on_packet is None or not self.others:
+        if joints is None or not self.others:
             return
         for packet in packets:
             if packet is None:
-                return
+                break
             if packet.stream in self.others:
-                on_packet(packet)
+                joints.next(packet)
             elif packet.dts is not None and packet.dts * packet.time_base > end + _INTERLEAVED_SECONDS:
-                return
+                break
+        joints.end()
 
 
 @lru_cache(maxsize=64)

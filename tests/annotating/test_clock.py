@@ -59,9 +59,23 @@ def _click_time(path: Path) -> float:
     return float(loudest.pts * loudest.time_base) + float(samples.argmax()) / loudest.sample_rate
 
 
-def _with_a_click(path: Path, count: int, *, sound_is_earlier: float = 0.0, codec: str = "aac") -> Path:
+def _click_times(path: Path) -> list[float]:
+    """When a file's sound becomes loud."""
+    times: list[float] = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()).max(axis=0) > 0.3)
+            if loud.size:
+                time = float(frame.pts * frame.time_base) + float(loud[0]) / frame.sample_rate
+                times += [time] if not times or time > times[-1] + 0.1 else []
+    return times
+
+
+def _with_a_click(
+    path: Path, count: int, *, sound_is_earlier: float = 0.0, sound_is_longer: float = 0.0, codec: str = "aac"
+) -> Path:
     """Numbered pictures at 25 frames per second; sound that is silent but for a click, `_CLICK` after the first one."""
-    samples = np.zeros((2, round((count / 25 + sound_is_earlier) * _RATE)), np.float32)
+    samples = np.zeros((2, round((count / 25 + sound_is_earlier + sound_is_longer) * _RATE)), np.float32)
     samples[:, round((_CLICK + sound_is_earlier) * _RATE)] = 0.9
     with av.open(str(path), "w") as container:
         video: Any = container.add_stream("libx264", rate=25, options={"bf": "0", "g": "12"})
@@ -251,6 +265,33 @@ def test_several_workers_tell_of_a_jump_too(tmp_path: Path) -> None:
     assert [time for _, time in _numbers_and_times(tmp_path / "out.mp4")] == [i * _PERIOD for i in range(100)]
 
 
+@pytest.mark.parametrize("sound_is_longer", [-0.3, 0.2])
+@pytest.mark.parametrize("ending", ["mp4", "webm"])
+def test_recordings_that_are_put_together_keep_their_sound(tmp_path: Path, ending: str, sound_is_longer: float) -> None:
+    part = _with_a_click(tmp_path / "part.ts", 50, sound_is_longer=sound_is_longer).read_bytes()
+    (tmp_path / "in.ts").write_bytes(part * 6)
+    summary = annotated(tmp_path / "in.ts", tmp_path / f"out.{ending}")
+    assert summary.clock == ClockFaults(jumps=5)
+    assert _click_times(tmp_path / f"out.{ending}") == pytest.approx([2 * k + _CLICK for k in range(6)], abs=0.032)
+    pictures = [(k % 50, k * _PERIOD) for k in range(300)]
+    assert _numbers_and_times(tmp_path / f"out.{ending}") == pictures
+
+
+def test_what_a_decoder_hands_out_late_after_a_hole_leaves_the_clock_alone(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (200, 48, 64, 3), np.uint8)
+    whole = make_video(tmp_path / "whole.ts", list(noise), codec_options={"bf": "3", "g": "12", "b-adapt": "0"})
+    content, packet = whole.read_bytes(), 188
+    count = len(content) // packet
+    begin, end = count * 5 // 16 * packet, (count * 5 // 16 + count // 12) * packet
+    (tmp_path / "in.ts").write_bytes(content[:begin] + content[end:])
+    with VideoReader(tmp_path / "in.ts") as reader:
+        times = [frame.pts for frame in reader.frames()]
+    assert len(times) < 200
+    assert reader.clock == ClockFaults()
+    with VideoReader(whole) as reader:
+        assert times[-1] == [frame.pts for frame in reader.frames()][-1]
+
+
 def test_sound_whose_clock_is_another_one_begins_with_the_pictures(tmp_path: Path) -> None:
     whole = _with_a_click(tmp_path / "whole.mkv", 50)
     source = tmp_path / "in.mkv"
@@ -313,6 +354,8 @@ def _clocked(*times: float | None) -> tuple[list[float], ClockFaults]:
         ([1, 1, 1.1], [1, 1.001, 1.1], ClockFaults()),  # two half pictures
         ([1, 1, 1, 1, 1.5], [1, 1.001, 1.101, 1.201, 1.5], ClockFaults(standing=2)),  # and is right again
         ([1, 0.9, 1.1], [1, 1.001, 1.1], ClockFaults()),  # one that comes too late
+        ([4, 7, 5, 7.1, 5.1, 5.2, 7.2], [4, 7, 7.1, 7.101, 7.201, 7.301, 7.302], ClockFaults()),  # three, and far
+        ([4, 7, 5, 5.1, 7, 7.1], [4, 7, 7.1, 7.2, 9.1, 9.2], ClockFaults(jumps=1)),  # a pause after a jump
     ],
 )
 def test_what_a_clock_makes_of_times(told: list[float | None], expected: list[float], faults: ClockFaults) -> None:
