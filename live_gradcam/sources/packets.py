@@ -13,6 +13,9 @@ import av
 from live_gradcam.sources.wholeness import breaks
 
 _TOLERATED_SECONDS = 0.1  # headers round
+_SHORTENED = (
+    "avi"  # FFmpeg's name of the format whose duration it shortens to what is there of a file; it counts frames
+)
 _MARKED_AHEAD = 3  # so many packets before the one after a break is the one that FFmpeg marks as damaged, at most
 
 
@@ -102,6 +105,8 @@ class PacketReader:
             return duration or 0.0
         if self._stream.frames and count >= self._stream.frames:
             return 0.0
+        if self._stream.frames and self._container.format.name == _SHORTENED:
+            duration = max(duration, float(self._stream.frames * self._stream.time_base))
         if self._stream.duration:
             first = float(begin)
             end = float(self._ends.get(self._stream.index, 0))

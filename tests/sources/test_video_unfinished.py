@@ -102,3 +102,22 @@ def test_it_is_one_line_before_tensorflow_starts(tmp_path: Path) -> None:
     (line,) = finished.err.splitlines()
     assert line.startswith(f"live-gradcam: {path} is not a video that can be read (its index (moov) is missing: ")
     assert [found.name for found in tmp_path.iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(("codec", "sound"), [("mjpeg", None), ("mpeg4", "libmp3lame")])
+def test_an_avi_that_was_cut_short_counts_what_its_header_promises(
+    tmp_path: Path, codec: str, sound: str | None
+) -> None:
+    images = [moving(index) for index in range(75)]
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = make_video(
+        tmp_path / "a.avi", images, codec=codec, pix_fmt=pixels, audio_codec=sound, audio_seconds=3 if sound else 0
+    )
+    content = path.read_bytes()
+    for share in (1, 0.5):
+        path.write_bytes(content[: round(len(content) * share)])
+        with VideoReader(path) as reader:
+            count = sum(1 for _ in reader.frames())
+        missing = reader.loss.missing_seconds
+        assert missing == (0 if share == 1 else pytest.approx(3 - count / 25, abs=0.09))
+        assert share == 1 or 0 < count < 60
