@@ -90,6 +90,7 @@ class VideoReader(Recording):
         self.chapters: list[Any] = self._container.chapters()
         self.hdr = hdr_of(self._stream)
         self._decodes_from_key_frame = False
+        self._pixel_widths = _PixelWidths(pixel_width(self._stream))
 
     def _notes_on_rate(self, given: Fraction | None, named: Fraction | None) -> list[str]:
         """Which rate was taken where the file has no times, or why the given one was not."""
@@ -134,7 +135,6 @@ class VideoReader(Recording):
             on_packet: is given the packets of `others` as they come by, from `start` to `end`.
         """
         clock = Clock(tick=self.time_base, period=1 / self.frame_rate)
-        stretch = pixel_width(self._stream)
         if start is not None:
             self._seek(start)
         count = 0
@@ -152,7 +152,7 @@ class VideoReader(Recording):
                 return
             if start is None or pts >= start:
                 mended += picture.is_corrupt
-                yield Frame(to_bgr(picture, stretch), count, pts, time.monotonic())
+                yield Frame(to_bgr(picture, self._pixel_widths.at(picture.pts)), count, pts, time.monotonic())
                 count += 1
         if joints is not None:
             joints.end()
@@ -224,6 +224,8 @@ class VideoReader(Recording):
                 self._packets.corrupt += 1
                 continue
             for picture in decoded:
+                if picture.key_frame:
+                    self._pixel_widths.note(pixel_width(self._decoder), picture.pts)
                 yield from deinterlacer.next(picture)
         yield from deinterlacer.rest()
 
@@ -281,6 +283,36 @@ class VideoReader(Recording):
             elif packet.dts is not None and packet.dts * packet.time_base > end + _INTERLEAVED_SECONDS:
                 break
         joints.end()
+
+
+class _PixelWidths:
+    """How wide pixels are (see `pixel_width`): broadcasts change it at a key frame, with as many pixels as before.
+
+    What the container says of all its frames counts more than what they say.
+
+    Args:
+        width: of the stream as a whole.
+    """
+
+    def __init__(self, width: Fraction) -> None:
+        self._width = width
+        self._said: Fraction | None = None
+        self._container_decides = False
+        self._changes: list[tuple[int | None, Fraction]] = []
+
+    def note(self, width: Fraction, pts: int | None) -> None:
+        """Take what the decoder says at a key frame, which is shown at `pts`, in ticks; others come out before it."""
+        if self._said is None:
+            self._container_decides = width != self._width
+        elif width != self._said and not self._container_decides:
+            self._changes.append((pts, width))
+        self._said = width
+
+    def at(self, pts: int | None) -> Fraction:
+        """The width of the next picture, which is shown at `pts`, in ticks."""
+        while self._changes and (pts is None or self._changes[0][0] is None or pts >= self._changes[0][0]):
+            _, self._width = self._changes.pop(0)
+        return self._width
 
 
 @lru_cache(maxsize=64)

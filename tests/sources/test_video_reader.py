@@ -274,6 +274,20 @@ def test_pixels_become_square(tmp_path: Path, aspect: Fraction, rotation: int, s
     assert np.abs(_middles(image) - _middles(np.rot90(_quarters(), rotation // 90))).max() <= 6
 
 
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_pixels_whose_shape_changes_on_the_way_become_square(tmp_path: Path, codec: str) -> None:
+    """From 4:3 to 16:9, as broadcasts do it between a film and the news."""
+    parts = []
+    for aspect in (Fraction(16, 15), Fraction(64, 45)):
+        part = make_video(
+            tmp_path / "part.ts", [_quarters(96, 120)] * 12, codec=codec, pixel_aspect=aspect, codec_options={"bf": "2"}
+        )
+        parts.append(part.read_bytes())
+    (tmp_path / "tv.ts").write_bytes(b"".join(parts))
+    widths = [frame.image.shape[1] for frame in _read(tmp_path / "tv.ts")[0]]
+    assert widths == [128] * 12 + [171] * 12
+
+
 # --- what is not a video ------------------------------------------------------------------------------------------
 
 
