@@ -352,7 +352,7 @@ def _describe_tuning(fitted: "Fitted") -> str:
         return (
             f"training the last blocks made nothing better in {len(fitted.curve) - 1} epochs: the network is as it was"
         )
-    line = f"training the last blocks: held-out loss {before.val_loss:.3f} → {best.val_loss:.3f}"
+    line = f"training the last blocks: held-out loss {before.val_loss:.4g} → {best.val_loss:.4g}"
     if before.val_accuracy is not None and best.val_accuracy is not None:
         line += f", accuracy {before.val_accuracy:.3f} → {best.val_accuracy:.3f}"
     return f"{line} ({epochs})"
@@ -372,10 +372,12 @@ def _describe(scores: "Scores") -> str:
         "balanced accuracy": scores.balanced_accuracy,
         "calibration error": scores.ece,
         "log loss": scores.log_loss,
-        "mean error": scores.mean_error,
         "R²": scores.r2,
     }
-    return ", ".join(f"{name} {number:.3f}" for name, number in shown.items() if number is not None)
+    figures = [f"{name} {number:.3f}" for name, number in shown.items() if number is not None]
+    if scores.mean_error is not None:  # in the values' own unit
+        figures.insert(0, f"mean error {scores.mean_error:.4g}")
+    return ", ".join(figures)
 
 
 def _describe_left_out(fitted: "Fitted") -> list[str]:

@@ -7,6 +7,11 @@ from typing import Any
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
 
+def rounded(number: float) -> float:
+    """A number in any unit with seven digits in all: a float32 has no more. Small ones keep theirs, as 2.5e-07."""
+    return float(f"{number:.7g}")
+
+
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """Predictions, target and boxes of an explained frame.
 
@@ -35,13 +40,12 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
 
 def _prediction_json(prediction: Prediction) -> dict[str, Any]:
     finest = {} if prediction.finest is None else {"finest": _prediction_json(prediction.finest)}
-    amount = "probability" if prediction.value is None else "value"
-    return {
-        "index": prediction.index,
-        "label": prediction.label,
-        amount: round(getattr(prediction, amount), 6),
-        **finest,
-    }
+    amount = (
+        {"probability": round(prediction.probability, 6)}
+        if prediction.value is None
+        else {"value": rounded(prediction.value)}
+    )
+    return {"index": prediction.index, "label": prediction.label, **amount, **finest}
 
 
 def _map_json(explanation: Explanation) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def _map_json(explanation: Explanation) -> dict[str, Any]:
         "target_label": target.label,
         "contrast": contrast.index if contrast else None,
         "contrast_label": contrast.label if contrast else None,
-        "evidence": round(float(explanation.evidence[0]), 6),
+        "evidence": rounded(explanation.evidence[0]),
         "empty": explanation.empty[0],
         "box": boxes[0] if boxes else None,
         "boxes": boxes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from live_gradcam.explanations.as_json import rounded
 from live_gradcam.fitting.dataset import PARTS
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _example_json(fitted: Fitted, row: int) -> dict[str, Any]:
     target = example.target
     names = [fitted.dataset.classes[index] for index in target] if isinstance(target, tuple) else target
     fold = int(fitted.folds[row])
+    are_values = fitted.dataset.task == "values"
     return {
         "path": str(example.path),
         "time": example.time,
@@ -56,5 +58,5 @@ def _example_json(fitted: Fitted, row: int) -> dict[str, Any]:
         "group": example.group,
         "fold": None if fold < 0 else fold,
         "target": names,
-        "held_out": [round(float(number), 6) for number in fitted.held_out[row]],
+        "held_out": [rounded(number) if are_values else round(float(number), 6) for number in fitted.held_out[row]],
     }

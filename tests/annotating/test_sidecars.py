@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -171,6 +172,19 @@ def test_maps_of_another_resolution_are_brought_to_the_first_ones(tmp_path: Path
     heatmaps = read_arrays(tmp_path / f"x{suffix}")["heatmaps"]
     np.testing.assert_array_equal(heatmaps[0], explained(0).heatmaps)
     np.testing.assert_array_equal(heatmaps[1], np.full((2, 3, 4), 0.5))
+
+
+def test_small_numbers_keep_their_digits(tmp_path: Path) -> None:
+    """Of a regression in a small unit: six places after the point would leave nothing of it."""
+    value = Prediction(0, "concentration", math.nan, value=2.4987654e-07)
+    small = replace(explained(0, maps=1), predictions=(value,), targets=(value,), evidence=np.float32([3.9700001e-08]))
+    files = {"jsonl": tmp_path / "x.jsonl", "csv": tmp_path / "x.csv"}
+    with Sidecars(**files) as written:
+        written.write(0, Fraction(0), small)
+    line = json.loads(files["jsonl"].read_text())
+    assert (line["predictions"][0]["value"], line["evidence"]) == (2.498765e-07, 3.97e-08)
+    (row,) = csv.DictReader(files["csv"].open(newline=""))
+    assert (float(row["top1_value"]), float(row["evidence"])) == (2.498765e-07, 3.97e-08)
 
 
 def test_a_record_is_made_once_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from fitting.toy_fit import AT_OBJECT, OBJECT, SIDE, toy_fit, write_pictures
 
 from live_gradcam.cli import main
+from live_gradcam.cli.fit import print_fit
 from live_gradcam.errors import OutputError, SourceError, UsageError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
 from live_gradcam.fitting.dataset import Dataset, Example, read_frame
@@ -334,6 +335,22 @@ def test_labels_have_what_makes_sense_for_them(folder, tmp_path):
     assert figures["average_precision"]["cross-validation"][1] == pytest.approx(expected, abs=1e-4)
     assert figures["mistakes"][0]["maps"] == [CLASSES[1]]
     assert figures["mistakes"][0]["path"].endswith("1.png")  # of which it was said with 5 % alone
+
+
+@pytest.mark.slow
+def test_values_in_a_small_unit_keep_their_digits(folder, tmp_path, capsys):
+    examples = [
+        Example(one.path, 1e-7 * row, one.group) for row, one in enumerate(write_pictures(folder, CLASSES), start=1)
+    ]
+    said = np.array([[one.target] for one in examples], np.float32) + np.float32(2.5e-9)
+    fitted = toy_fit(examples, [AT_OBJECT[:, :1]], classes=("size",), held_out=said, task="values")
+    page = write_report(fitted, tmp_path / "report", ReportOptions(worst=1))
+    figures = json.loads(page.with_name("report.json").read_text("utf-8"))
+    one = figures["examples"][2]
+    assert (one["target"], one["held_out"]) == (pytest.approx(3e-7), [pytest.approx(3.025e-7, rel=1e-6)])
+    assert figures["mistakes"][0]["loss"] == pytest.approx(2.5e-9, rel=1e-4)
+    print_fit(fitted, None)
+    assert "mean error 2.5e-09, R² 1.000" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.explanations.as_json import rounded
 from live_gradcam.files import part_path, publish, remove_part, writing
 from live_gradcam.fitting.as_json import fit_json
 from live_gradcam.fitting.report import sections
@@ -181,6 +182,6 @@ def _mistake_json(found: Study, number: int) -> dict[str, Any]:
         "time": example.time,
         "fold": int(found.fitted.folds[mistake.row]),
         "maps": [classes[index] for index in mistake.targets],
-        "loss": round(mistake.loss, 6),
+        "loss": rounded(mistake.loss),
         "file": f"mistake-{number + 1:02d}.png",
     }

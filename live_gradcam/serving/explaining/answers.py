@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from live_gradcam.drawing.overlay import contrast_of
-from live_gradcam.explanations.as_json import explanation_json
+from live_gradcam.explanations.as_json import explanation_json, rounded
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.surfaces.scene import LiveExplanation
 
@@ -29,7 +29,7 @@ def facts_of(explained: LiveExplanation) -> dict[str, Any]:
         "method": explained.method,
         "layer": explained.layer,
         "is_untaught": explained.is_untaught,
-        "full_scale": round(explained.full_scale, 6),
+        "full_scale": rounded(explained.full_scale),
         "against": explanation is not None and explanation.against,
         "maps": _shape_of(explanation),
     }

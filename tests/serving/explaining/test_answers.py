@@ -50,6 +50,12 @@ def test_detail_with_signs_is_a_contrast_of_both_signs() -> None:
     assert facts["explanation"]["region"] == [10, 0, 360, 360]
 
 
+def test_a_small_scale_keeps_its_digits() -> None:
+    frame = Frame(np.zeros((360, 640, 3), np.uint8), 0, 0, 0.0)  # type: ignore[arg-type]
+    stable = StableExplanation(explanation_of([[[1.0]]]), 3.97e-08, (360, 640))
+    assert facts_of(LiveExplanation(frame, stable, "m", "g", "l"))["full_scale"] == 3.97e-08
+
+
 def test_a_map_of_what_speaks_against_says_so() -> None:
     frame = Frame(np.zeros((360, 640, 3), np.uint8), 0, 0, 0.0)  # type: ignore[arg-type]
     stable = StableExplanation(explanation_of([[[1.0]]], against=True), 1.0, (360, 640))
