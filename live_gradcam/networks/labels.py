@@ -290,6 +290,22 @@ def find_target(name: str, labels: tuple[str, ...], groups: Groups | None) -> Ta
     return target
 
 
+def notes_on_numbers(asked_for: Sequence[str], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """A line for each number that is asked for and is the label of one class and the index of another.
+
+    Args:
+        asked_for: the classes, as the user writes them.
+        labels: the names in class order.
+    """
+    each = [name for one in asked_for for name in ([one] if one in labels else map(str.strip, one.split(">")))]
+    return tuple(
+        f"-c {name} is the class called {name}, which has the index {labels.index(name)}. Write +{name} for the class "
+        f"with the index {name}, which is called {labels[int(name)]}"
+        for name in dict.fromkeys(each)
+        if name.isdecimal() and labels.count(name) == 1 and int(name) < len(labels) and labels[int(name)] != name
+    )
+
+
 def is_everyday_alone(name: str, labels: tuple[str, ...], groups: Groups) -> bool:
     """Whether a name is that of a group of classes, and of no class."""
     return any(_plain(name) == _plain(group) for group in groups.names) and not any(
@@ -305,7 +321,8 @@ def find_class(name: str, labels: tuple[str, ...], groups: Groups | None = None)
     """The index of the class, or of the group of classes, that the user means.
 
     Args:
-        name: a class index ("281") or a label, in any case, with spaces, hyphens or underscores.
+        name: a label, in any case, with spaces, hyphens or underscores, or a class index ("281"). Of a number that is
+            both, the label is meant; with a sign ("+1") it is the index, unless a label has that sign too.
         labels: the names in class order.
         groups: whose names go before those of classes; a group's index is the number of classes plus its own.
 
@@ -314,6 +331,8 @@ def find_class(name: str, labels: tuple[str, ...], groups: Groups | None = None)
     """
     names = labels + (groups.names if groups else ())
     if name.lstrip("+-").isdecimal():
+        if names.count(name) == 1:
+            return names.index(name)
         index = int(name)
         if 0 <= index < len(names):
             return index

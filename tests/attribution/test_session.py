@@ -117,6 +117,16 @@ def test_a_frame_of_a_stream_is_explained_for_these_classes_and_no_others() -> N
     assert session.explain_frame(FRAME, targets=(Target(2),)).target == 2
 
 
+def test_a_class_that_is_called_by_a_number_can_be_named_and_a_line_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    options = SessionOptions(two_dense_layers(), labels=tuple("12345"), fit="stretch", engine="graph", tune="off")
+    explanation = start_session(replace(options, classes=("1",))).explain(FRAME)
+    assert (explanation.targets[0].index, explanation.targets[0].label) == (0, "1")
+    said = [record.getMessage() for record in caplog.records if "-c 1" in record.getMessage()]
+    assert said == [
+        "-c 1 is the class called 1, which has the index 0. Write +1 for the class with the index 1, which is called 2"
+    ]
+
+
 def test_a_ready_session_compiles_nothing_for_its_first_frame() -> None:
     options = SessionOptions(two_dense_layers(), preprocessing="unit", engine="graph", tune="off", fit="tiles")
     session = start_session(options)

@@ -20,8 +20,9 @@ from keras import layers
 from live_gradcam import Explainer, load_classifier
 from live_gradcam.compiling import runtime
 from live_gradcam.errors import ModelError, UsageError
+from live_gradcam.explanations.explanation import Target
 from live_gradcam.networks.catalog import find_entry, known_models
-from live_gradcam.networks.labels import find_class, imagenet_labels, read_labels
+from live_gradcam.networks.labels import find_class, find_target, imagenet_labels, notes_on_numbers, read_labels
 from live_gradcam.networks.lites import SCALINGS
 from live_gradcam.networks.network_input import network_input
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
@@ -60,6 +61,34 @@ def test_a_class_is_found_by_index_and_by_label(name: str, index: int) -> None:
 def test_a_class_that_does_not_exist(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_class(name, imagenet_labels())
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "target"),
+    [
+        ("1", ("1", "2", "3"), Target(0)),
+        ("3", ("1", "2", "3"), Target(2)),
+        ("+1", ("1", "2", "3"), Target(1)),
+        ("1>2", ("1", "2", "3"), Target(0, 1)),
+        ("3 > +1", ("1", "2", "3"), Target(2, 1)),
+        ("0", ("1", "2", "3"), Target(0)),  # which no class is called
+        ("-1", ("+1", "-1"), Target(1)),
+        ("1", ("1", "1", "2"), Target(1)),  # which two are called
+    ],
+)
+def test_a_number_is_a_label_first_and_an_index_else(name: str, labels: tuple[str, ...], target: Target) -> None:
+    assert find_target(name, labels, None) == target
+
+
+def test_a_number_that_could_be_both_is_noted() -> None:
+    labels = ("1", "2", "3", "cat")
+    first = (
+        "-c 1 is the class called 1, which has the index 0. Write +1 for the class with the index 1, which is called 2"
+    )
+    assert notes_on_numbers(["1"], labels) == (first,)
+    assert notes_on_numbers(["cat > 1", "1"], labels) == (first,)
+    assert notes_on_numbers(["+1", "0", "cat", "top1", "7"], labels) == ()
+    assert notes_on_numbers(["0", "2"], ("0", "1", "2")) == ()
 
 
 def test_a_label_that_two_classes_have() -> None:

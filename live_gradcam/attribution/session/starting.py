@@ -17,7 +17,7 @@ from live_gradcam.attribution.session.options import SessionOptions, too_slow
 from live_gradcam.attribution.session.session import Session
 from live_gradcam.choices import METHODS
 from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
-from live_gradcam.networks.labels import choose_names, find_targets
+from live_gradcam.networks.labels import choose_names, find_targets, notes_on_numbers
 
 if TYPE_CHECKING:
     from live_gradcam.choices import Fit, Names
@@ -58,6 +58,8 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
                 are_usual = options.is_live and of_catalog
                 names = options.names or choose_names(options.classes, network.labels, are_usual=are_usual)
                 targets = find_targets(options.classes, network.labels, names)
+                for note in notes_on_numbers(options.classes, network.labels):
+                    _log.warning("%s", note)
                 fit = options.fit
                 if fit == "auto":
                     fit = "tiles"
