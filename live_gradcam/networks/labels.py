@@ -330,7 +330,7 @@ def find_class(name: str, labels: tuple[str, ...], groups: Groups | None = None)
         UsageError: there is no such class (the closest are suggested), or several of that name.
     """
     names = labels + (groups.names if groups else ())
-    if name.lstrip("+-").isdecimal():
+    if re.fullmatch(r"[+-]?\d+", name):
         if names.count(name) == 1:
             return names.index(name)
         index = int(name)

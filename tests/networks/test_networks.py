@@ -52,6 +52,8 @@ def test_a_class_is_found_by_index_and_by_label(name: str, index: int) -> None:
     [
         ("1000", "the classes are 0 to 999"),
         ("-1", "the classes are 0 to 999"),
+        ("--5", "there is no class '--5'"),
+        ("+-5", r"there is no class '\+-5'"),
         ("tabbi", "did you mean tabby"),
         ("cockatoo", "did you mean sulphur-crested cockatoo"),
         ("", "there is no class ''"),
