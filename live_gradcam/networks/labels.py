@@ -53,19 +53,29 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     except OSError as error:
         raise ModelError(f"the labels file {path} cannot be read: {error}") from error
     suffix = Path(path).suffix.lower()
-    if suffix == ".json" or text.lstrip().startswith("{"):
+    if suffix == ".json" or _LIKE_JSON.match(text):
         labels = _labels_of_json(path, text)
     elif suffix in (".csv", ".tsv"):
         labels = _labels_of_table(path, text)
     else:
-        labels = _labels_of_lines(text)
+        labels = _labels_of_lines(_lines(path, text))
     if not labels:
         raise ModelError(f"the labels file {path} is empty: it needs one class name per line")
     return labels
 
 
-def _labels_of_lines(text: str) -> tuple[str, ...]:
-    lines = tuple(line.strip() for line in text.rstrip().splitlines())
+#: How a list or an object begins in JSON, or in Python, which is refused: a name may begin with a bracket too.
+_LIKE_JSON = re.compile(r"""\s*(\{\s*["'\d}]|\[\s*["'\[{])""")
+
+
+def _lines(path: str | Path, text: str) -> tuple[str, ...]:
+    lines = tuple(line.strip() for line in text.rstrip().split("\n")) if text.strip() else ()
+    if "" in lines:
+        raise ModelError(f"the labels file {path} has no name in line {lines.index('') + 1}: remove that line")
+    return lines
+
+
+def _labels_of_lines(lines: tuple[str, ...]) -> tuple[str, ...]:
     numbered = [re.fullmatch(r"(\d+)(?:\s*[:,]\s*|\s+)(\S.*)", line) for line in lines]
     named = {int(match[1]): match[2] for match in numbered if match}
     # "0 stars", "1 stars", … are names: without the numbers they would be the same.
@@ -80,9 +90,9 @@ def text_of_labels(labels: Sequence[str]) -> str:
     `read_labels` reads the same names from it. "0 cat" and "1 dog" are read as "cat" and "dog", unless each has its
     index in front.
     """
-    lines = [" ".join(label.split()) for label in labels]
-    text = "\n".join(lines) + "\n"
-    if _labels_of_lines(text) == tuple(lines):
+    lines = tuple(" ".join(label.split()) for label in labels)
+    text = "".join(f"{line}\n" for line in lines)
+    if _labels_of_lines(lines) == lines and not _LIKE_JSON.match(text):
         return text
     return "".join(f"{index} {line}\n" for index, line in enumerate(lines))
 
@@ -95,7 +105,10 @@ def _labels_of_json(path: str | Path, text: str) -> tuple[str, ...]:
             if all(type(index) is int for index in content.values()):
                 by_index = {str(index): name for name, index in content.items()}
             content = [by_index[str(index)] for index in range(len(content))]
-        return tuple(str(entry[-1] if isinstance(entry, list) else entry) for entry in content)
+        names = [entry[-1] if isinstance(entry, list) else entry for entry in content]
+        if not isinstance(content, list) or any(type(name) not in (str, int, float) for name in names):
+            raise TypeError
+        return tuple(map(str, names))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
             f'the labels file {path} must be a JSON list of names, or an object {{"0": name, "1": name, …}} or '
@@ -130,7 +143,7 @@ def _labels_of_table(path: str | Path, text: str) -> tuple[str, ...]:
 
 
 def _rows(path: str | Path, text: str) -> list[list[str]]:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
     if len({len(row) for row in rows}) > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from live_gradcam.errors import ModelError
-from live_gradcam.networks.labels import read_labels
+from live_gradcam.networks.labels import read_labels, text_of_labels
 
 TEN = {str(digit): digit for digit in range(10)}
 #: As `flow_from_directory` numbers folders: in the order of the alphabet.
@@ -32,7 +32,14 @@ TWELVE = {name: index for index, name in enumerate(sorted(str(number) for number
         ("labels.txt", "0 stars\n1 stars\n2 stars\n", ("0 stars", "1 stars", "2 stars")),
         ("labels.txt", "0\n1\n2\n", ("0", "1", "2")),
         ("labels.txt", "0 cat\n1 dog\nbird\n", ("0 cat", "1 dog", "bird")),
+        # brackets in front of names, and letters that some programs take for the end of a line
+        ("labels.txt", "{curly} brace\n[square] one\n", ("{curly} brace", "[square] one")),
+        ("labels.txt", "[square] one\n{curly} brace\n", ("[square] one", "{curly} brace")),
+        ("labels.txt", '["cat", "dog"]', ("cat", "dog")),
+        ("labels.txt", "big\x0ccat\ndog\u2028y\r\ncow\rsheep\n\n", ("big\x0ccat", "dog\u2028y", "cow", "sheep")),
+        ("labels.json", '["cat", 3, 1.5, ["n01", "dog"]]', ("cat", "3", "1.5", "dog")),
         # tables
+        ("labels.csv", "name\nbig\x0ccat\ndog\u2028y\n", ("big\x0ccat", "dog\u2028y")),
         ("labels.csv", "cat\ndog\n", ("cat", "dog")),
         ("labels.csv", "label\ncat\ndog\n", ("cat", "dog")),
         ("labels.csv", "index,name\n0,cat\n1,dog\n", ("cat", "dog")),
@@ -53,6 +60,14 @@ def test_labels_as_other_tools_write_them(tmp_path: Path, name: str, content: st
 
 
 @pytest.mark.parametrize(
+    "names", [("cat", "dog"), ("0 cat", "1 dog"), ("{curly}", "[square]"), ('{"quoted"}', "dog"), ("['a'", "cat")]
+)
+def test_labels_are_read_as_they_are_written(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "labels.txt").write_text(text_of_labels(names), "utf-8")
+    assert read_labels(tmp_path / "labels.txt") == names
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("labels.txt", "café\n".encode("latin-1"), "is not UTF-8 text: save it with the encoding UTF-8"),
@@ -60,6 +75,17 @@ def test_labels_as_other_tools_write_them(tmp_path: Path, name: str, content: st
         ("labels.json", b'{"cat": 0, "dog": 2}', "leaves no index out"),
         ("labels.json", b'{"cat": 0, "dog": 0}', "leaves no index out"),
         ("labels.json", b"7", "must be a JSON list"),
+        ("labels.json", b'"cat"', "must be a JSON list"),
+        ("labels.json", b'["cat", null]', "must be a JSON list"),
+        ("labels.json", b'["cat", true]', "must be a JSON list"),
+        ("labels.json", b'["cat", []]', "must be a JSON list"),
+        ("labels.json", b'[{"name": "cat"}, {"name": "dog"}]', "must be a JSON list"),
+        ("labels.json", b'{"classes": ["cat", "dog"]}', "must be a JSON list"),
+        ("labels.txt", b"{0: 'cat',\n 1: 'dog'}", "must be a JSON list"),
+        ("labels.txt", b"['cat',\n 'dog']", "must be a JSON list"),
+        ("labels.txt", b"\ncat\ndog\n", "has no name in line 1: remove that line"),
+        ("labels.txt", b"cat\r\n \r\ndog\r\n\r\n", "has no name in line 2: remove that line"),
+        ("labels.txt", b" \n\n", "is empty"),
         (
             "labels.csv",
             b"n01440764,tench\nn01443537,goldfish\n",
