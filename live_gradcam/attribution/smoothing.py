@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from live_gradcam.attribution.methods.method import OnProgress
+from live_gradcam.errors import check_number
 from live_gradcam.explanations.explanation import Explanation
 
 
@@ -32,7 +33,11 @@ def smoothed(
         samples: how many copies.
         noise: standard deviation of the Gaussian noise, as a share of the 256 levels of a pixel.
         on_progress: called after each copy: (copies explained, copies in all).
+
+    Raises:
+        UsageError: there is no copy to explain.
     """
+    check_number("samples", samples, least=1)
     generator = np.random.default_rng(0)
     total = np.zeros_like(explanation.heatmaps)
     for sample in range(samples):

@@ -246,6 +246,13 @@ def test_the_smoothed_map_is_the_mean_over_noisy_copies() -> None:
         assert_map(smoothed, position, total[target.index] / 4)
 
 
+def test_a_map_over_no_copies_is_refused() -> None:
+    explainer = Explainer(classifier_of(pooled_model()), maps=1, engine="graph", tune="off")
+    for samples in (0, -1):
+        with pytest.raises(UsageError, match=f"samples is {samples}: give a number from 1 on"):
+            explainer.explain_smoothed(FRAME, samples=samples)
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 
