@@ -336,17 +336,18 @@ class Explainer(Planned):
         return self.explain_batch([frame], target=target, on_progress=on_progress)[0]
 
     def explain_batch(
-        self, frames: Sequence[np.ndarray], *, target: Targets = None, on_progress: OnProgress | None = None
+        self, frames: Iterable[np.ndarray], *, target: Targets = None, on_progress: OnProgress | None = None
     ) -> list[Explanation]:
         """Explain several frames in one pass, which is compiled once for each number of them.
 
         Args:
-            frames: as for a call; they may differ in size.
+            frames: as for a call; they may differ in size. A list or an array of them, or a generator.
             target: as for a call; None for each frame's own top class.
             on_progress: as for a call.
         """
         targets = checked_targets(target, classes=len(self.vocabulary.names), maps=self.outline.maps)
-        if len(frames) == 0:  # they may be an array
+        frames = list(frames)
+        if not frames:
             return []
         for frame in frames:
             check_frame(frame)

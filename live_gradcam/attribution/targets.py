@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +28,10 @@ def checked_targets(asked: Targets, *, classes: int, maps: int) -> list[Target]:
 
     Raises:
         UsageError: a text, which names no class here.
-        ArgumentError: a class that does not exist, one that is contrasted with itself, or more than there are maps.
+        ArgumentError: what is no whole number, a class that does not exist, one that is contrasted with itself, or more
+            than there are maps.
     """
-    if isinstance(asked, str):
-        raise UsageError(f"the class {asked!r} is a text: give its number, which is its place among the labels")
-    listed = [] if asked is None else [asked] if isinstance(asked, (int, np.integer, Target)) else list(asked)
-    targets = [one if isinstance(one, Target) else Target(int(one)) for one in listed]
+    targets = [_target(one) for one in _listed(asked)]
     for one in targets:
         for index in (one.index, one.against):
             if index is not None and not 0 <= index < classes:
@@ -41,6 +41,25 @@ def checked_targets(asked: Targets, *, classes: int, maps: int) -> list[Target]:
     if len(targets) > maps:
         raise ArgumentError(f"{len(targets)} classes need as many maps, and there are {maps}")
     return targets
+
+
+def _listed(asked: Targets) -> list[Any]:
+    if asked is None:
+        return []
+    if isinstance(asked, Iterable) and not isinstance(asked, str) and getattr(asked, "ndim", 1) > 0:
+        return list(asked)
+    return [asked]  # perhaps an array of no dimension
+
+
+def _target(one: Any) -> Target:
+    if isinstance(one, Target):
+        return one
+    if isinstance(one, str):
+        raise UsageError(f"the class {one!r} is a text: give its number, which is its place among the labels")
+    try:
+        return Target(operator.index(one))
+    except TypeError:
+        raise ArgumentError(f"the class {one!r} is no whole number: give its place among the labels") from None
 
 
 def as_arrays(targets: Sequence[Target], *, batch: int, maps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -104,11 +104,27 @@ def test_what_cannot_be_asked_for() -> None:
         (Target(0, -1), "there is no class -1"),
         (Target(3, 3), "class 3 cannot be contrasted with itself"),
         ([0, 1, 2], "3 classes need as many maps, and there are 2"),
+        (1.0, r"the class 1\.0 is no whole number: give its place among the labels"),
+        ([0, 1.5], r"the class 1\.5 is no whole number"),
+        (np.float32(1), r"is no whole number"),
+        (np.array(1.5), r"is no whole number"),
     ):
         with pytest.raises(ArgumentError, match=message):
             explainer(FRAME, target=target)
-    with pytest.raises(UsageError, match="the class '12' is a text: give its number"):
-        explainer(FRAME, target="12")
+    for text in ("12", ["12"]):
+        with pytest.raises(UsageError, match="the class '12' is a text: give its number"):
+            explainer(FRAME, target=text)
+
+
+def test_classes_and_frames_may_come_as_numpy_and_generators_have_them() -> None:
+    explainer = Explainer(classifier_of(pooled_model()), maps=2, topk=2, engine="graph", tune="off")
+    expected = explainer(FRAME, target=[3, 1])
+    for target in ((3, 1), np.array([3, 1]), tf.constant([3, 1]), (one for one in (3, 1))):
+        assert explainer(FRAME, target=target).explained == expected.explained
+    for target in (3, np.int64(3), np.array(3), tf.constant(3)):
+        assert explainer(FRAME, target=target).target == 3
+    pair = explainer.explain_batch(frame for frame in (FRAME, FRAME[::-1].copy()))
+    assert [one.predictions for one in pair] == [explainer(one).predictions for one in (FRAME, FRAME[::-1].copy())]
 
 
 # --- several layers -----------------------------------------------------------------------------------------------
