@@ -119,7 +119,7 @@ def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, 
 
     Raises:
         SourceError: the file cannot be read, or has no boxes.
-        UsageError: it names none of the pictures, or two in different folders that have one name.
+        UsageError: it names none of the pictures, or one of two in different folders that have one name.
     """
     boxes: dict[str, tuple[ObjectBox, ...]] = {}
     as_given: dict[str, str] = {}
@@ -131,7 +131,15 @@ def read_boxes(path: Path, files: Sequence[Path]) -> dict[str, tuple[ObjectBox, 
                 "evaluate one folder at a time"
             )
         boxes[name] = (*boxes.get(name, ()), box)
-    if not {name.partition("#")[0] for name in boxes} & {file.name for file in files}:
+    named = {name.partition("#")[0] for name in boxes}
+    known: dict[str, Path] = {}
+    for file in files:
+        if file.name in named and known.setdefault(file.name, file).resolve() != file.resolve():
+            raise UsageError(
+                f"{known[file.name]} and {file} have one name, by which {path} tells pictures apart: evaluate one "
+                "folder at a time"
+            )
+    if not known:
         raise UsageError(
             f"the boxes file {path} names none of the pictures: give their file names, such as {files[0].name}"
         )

@@ -421,6 +421,15 @@ def test_boxes_are_read_by_the_name_of_the_picture(tmp_path: Path) -> None:
             read_boxes(boxes, [Path("cat.png")])
 
 
+def test_boxes_of_a_name_that_two_pictures_have_are_refused(tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text('{"cat.png": [[1, 2, 3, 4]]}')
+    with pytest.raises(UsageError, match=r"a.cat\.png and b.cat\.png have one name, .*: evaluate one folder at a time"):
+        read_boxes(boxes, [Path("a/cat.png"), Path("a/dog.png"), Path("b/cat.png")])
+    twice = [Path("a/cat.png"), Path("a/../a/cat.png"), Path("a/dog.png"), Path("b/dog.png")]
+    assert read_boxes(boxes, twice) == {"cat.png": ((1, 2, 3, 4),)}
+
+
 def test_boxes_may_be_the_table_that_fit_takes(tmp_path: Path) -> None:
     boxes = tmp_path / "boxes.csv"
     rows = "path,left,top,right,bottom\nfar/cat.png,1,2,3,4.5\ntour.mp4#30,0,0,1,1\nfar/cat.png,0,0,9,9\n"
