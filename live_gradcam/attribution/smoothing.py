@@ -23,6 +23,8 @@ def smoothed(
 ) -> Explanation:
     """An explanation with the mean of the maps, after their ReLU, of noisy copies of its frame.
 
+    Maps with signs are averaged with them: what rises in one copy and falls in another cancels out.
+
     Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017 (https://arxiv.org/abs/1706.03825), with maps
     in the place of gradients, as in Smooth Grad-CAM++ (https://arxiv.org/abs/1908.01224). Always the same noise.
 
@@ -43,9 +45,12 @@ def smoothed(
     for sample in range(samples):
         noisy = pixels + generator.normal(0, 256 * noise, pixels.shape)
         one = explain(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
-        total += one.heatmaps * one.evidence[:, None, None]
+        maps = one.heatmaps * one.evidence[:, None, None]
+        total += maps if one.signs is None else one.signs * maps
         if on_progress is not None:
             on_progress(sample + 1, samples)
-    highest = total.max(axis=(1, 2))
-    heatmaps = total / np.where(highest > 0, highest, 1)[:, None, None]
-    return replace(explanation, heatmaps=heatmaps, evidence=highest / samples)
+    signs = None if explanation.signs is None else np.sign(total).astype(np.int8)
+    strengths = np.abs(total)
+    highest = strengths.max(axis=(1, 2))
+    heatmaps = strengths / np.where(highest > 0, highest, 1)[:, None, None]
+    return replace(explanation, heatmaps=heatmaps, evidence=highest / samples, signs=signs)

@@ -45,6 +45,21 @@ def test_the_sign_is_that_of_the_strongest_channels_gradient() -> None:
     np.testing.assert_array_equal(explanation.of_map(1).signs, explanation.signs[1:])
 
 
+def test_signs_are_averaged_with_their_maps_over_noisy_copies() -> None:
+    explainer = Explainer(classifier_of(two_dense_layers()), method="guided-grad-cam", maps=2, engine="graph")
+    plain, smoothed = explainer(FRAME), explainer.explain_smoothed(FRAME, samples=6, noise=0.3)
+    generator, mean = np.random.default_rng(0), np.zeros(plain.heatmaps.shape)
+    for _ in range(6):
+        noisy = np.clip(np.rint(FRAME + generator.normal(0, 256 * 0.3, FRAME.shape)), 0, 255).astype(np.uint8)
+        copy = explainer(noisy, target=plain.explained)
+        mean += copy.signs * copy.heatmaps * copy.evidence[:, None, None] / 6
+    assert (np.sign(mean) * plain.signs < 0).mean() > 0.02  # the noise turns some
+    found = smoothed.signs * smoothed.heatmaps * smoothed.evidence[:, None, None]
+    np.testing.assert_allclose(found, mean, atol=1e-6 * np.abs(mean).max())
+    np.testing.assert_allclose(smoothed.heatmaps.max(axis=(1, 2)), 1)
+    assert smoothed.signs.dtype == np.int8
+
+
 @pytest.mark.parametrize("method", ["grad-cam", "ablation-cam"])
 def test_other_maps_have_no_signs(method: str) -> None:
     assert Explainer(classifier_of(two_dense_layers()), method=method, maps=1, engine="graph")(FRAME).signs is None
