@@ -266,15 +266,21 @@ def _made_up_for(
     network: Network, operation: Operation, axis: int, padding: tuple[float, float]
 ) -> tuple[float, float]:
     """How much of a padding only makes up for what the next layer's windows lose at the edges."""
-    reaches = [_reach_without_padding(reader.layer, axis) for reader in network.consumers(operation.outputs[0])]
-    lost = min(reaches, default=1) // 2
+    readers = network.consumers(operation.outputs[0])
+    lost = min((_lost_without_padding(reader.layer, axis) for reader in readers), default=0)
     return min(padding[0], lost), min(padding[1], lost)
 
 
-def _reach_without_padding(layer: Any, axis: int) -> int:
-    """How many pixels along an axis a window without padding spans; 1 for what has none."""
+def _lost_without_padding(layer: Any, axis: int) -> int:
+    """How many pixels along an axis windows without padding lose at either edge; 0 for what has none.
+
+    A window stands for as many pixels as its stride, around its middle: windows that lie side by side, as patches do,
+    lose none. Half a pixel counts as one, since windows of 7 pixels at every second one are padded by 3.
+    """
     if getattr(layer, "padding", None) != "valid":
-        return 1
-    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or (1, 1)
-    dilation = getattr(layer, "dilation_rate", (1, 1))
-    return int((size[axis] - 1) * dilation[axis] + 1)
+        return 0
+    size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None) or 1
+    apart, dilation = getattr(layer, "strides", None) or 1, getattr(layer, "dilation_rate", None) or 1
+    size, apart, dilation = (int(np.broadcast_to(one, 2)[axis]) for one in (size, apart, dilation))
+    reach = (size - 1) * dilation + 1
+    return max(0, (reach - apart + 1) // 2)

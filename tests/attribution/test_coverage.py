@@ -83,15 +83,44 @@ def test_a_padding_that_stands_for_same_does_not_move_the_map(front) -> None:
     assert covered(model_of(*front)) is None
 
 
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        ([layers.ZeroPadding2D(16), layers.Conv2D(4, 16, strides=16)], ((-16, 112), (-16, 144))),
+        ([layers.ZeroPadding2D(8), layers.Conv2D(4, 16, strides=16)], ((-8, 104), (-8, 136))),
+        ([layers.ZeroPadding2D(((0, 32), (32, 0))), layers.AveragePooling2D(8)], ((0, 128), (-32, 128))),
+        ([layers.ZeroPadding2D(16), layers.MaxPooling2D(2)], ((-16, 112), (-16, 144))),
+        ([layers.ZeroPadding2D(16), layers.Conv2D(4, 1, strides=2)], ((-16, 112), (-16, 144))),
+        ([layers.ZeroPadding2D(16), layers.Conv2D(4, 7, strides=2)], ((-13, 109), (-13, 141))),
+        ([layers.ZeroPadding2D((16, 0)), layers.Conv2D(4, (5, 1), strides=(2, 1))], ((-14, 110), (0, 128))),
+    ],
+)
+def test_a_padding_in_front_of_windows_with_strides(front, expected) -> None:
+    assert covered(model_of(*front)) == expected
+
+
+def test_a_layer_of_ones_own_may_say_its_window_with_one_number() -> None:
+    class Windows(layers.Layer):
+        def __init__(self, kernel_size: int = 3, padding: str = "valid") -> None:
+            super().__init__()
+            self.kernel_size, self.padding = kernel_size, padding
+            self.inner = layers.Conv2D(4, kernel_size, padding=padding)
+
+        def call(self, x):
+            return self.inner(x)
+
+    assert covered(model_of(layers.ZeroPadding2D(2), Windows())) == ((-1, 97), (-1, 129))
+
+
 def spot(size: tuple[int, int] = SIZE, rows=slice(66, 74), columns=slice(70, 90)) -> np.ndarray:
     frame = np.full((*size, 3), 20, np.uint8)
     frame[rows, columns] = 255
     return frame
 
 
-def heat_of(front, method: str = "grad-cam", **options) -> tuple[float, float]:
+def heat_of(front, method: str = "grad-cam", *, target=None, **options) -> tuple[float, float]:
     """The (row, column) in the middle of the heat that class 1 has."""
-    model, frame = model_of(*front), spot()
+    model, frame = model_of(*front, target=target), spot()
     classifier = Classifier("toy", model, ("dark", "bright"), SIZE, PREPROCESSINGS["unit"])
     explanation = Explainer(classifier, method=method, maps=1, tune="off", engine="graph", **options)(frame, target=1)
     heat = np.where(explanation.heatmaps[0] > 0.5, explanation.heatmaps[0], 0)
@@ -115,6 +144,13 @@ FRONTS = {
 @pytest.mark.parametrize("front", FRONTS)
 def test_the_heat_lies_on_the_spot(front: str) -> None:
     assert heat_of(FRONTS[front]()) == pytest.approx((70, 80), abs=1.5)
+
+
+@pytest.mark.slow
+def test_the_heat_lies_there_with_patches_of_a_padded_picture_too() -> None:
+    front = [layers.ZeroPadding2D(((0, 32), (32, 0))), layers.AveragePooling2D(8)]
+    target = layers.Conv2D(1, 1, kernel_initializer="ones", name="target")
+    assert heat_of(front, target=target) == pytest.approx((70, 80), abs=1)
 
 
 @pytest.mark.slow
