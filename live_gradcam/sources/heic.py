@@ -28,7 +28,7 @@ def read_heic(content: bytes) -> Pixels:
 
     try:
         image = pillow_heif.open_heif(io.BytesIO(content), bgr_mode=True)
-        values = np.asarray(image)
+        values = np.array(image)  # a copy: what pillow-heif gives cannot be written to
         has_alpha, is_premultiplied = image.has_alpha, image.premultiplied_alpha
     except Exception as error:  # the library names no kinds
         raise SourceError(f"it is not a HEIC picture that can be read ({first_line(error)})") from error
