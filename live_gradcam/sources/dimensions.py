@@ -6,12 +6,11 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from live_gradcam.sources.tiff import HEIGHT, WIDTH, is_tiff, read_tags
+
 #: JPEG's markers that begin a frame, in which its size is: SOF0 to SOF15 without DHT, JPG and DAC.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-#: TIFF's tags of width and height, and how its two types of such numbers are read.
-_WIDTH, _HEIGHT = 256, 257
-_TYPES = {3: "H", 4: "I"}
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
@@ -34,8 +33,9 @@ def _size(file: BinaryIO) -> tuple[int, int] | None:
     if begin.startswith(b"BM"):
         width, height = struct.unpack("<ii", begin[18:26])
         return abs(height), width
-    if begin[:4] in (b"II*\0", b"MM\0*"):
-        return _size_of_tiff(file, "<" if begin.startswith(b"I") else ">")
+    if is_tiff(begin):
+        tags = read_tags(file)
+        return (tags[HEIGHT], tags[WIDTH]) if {HEIGHT, WIDTH} <= tags.keys() else None
     if begin[:4] == b"RIFF" and begin[8:12] == b"WEBP":
         return _size_of_webp(begin)
     return None
@@ -55,19 +55,6 @@ def _size_of_jpeg(file: BinaryIO) -> tuple[int, int] | None:
             _, height, width = struct.unpack(">BHH", file.read(5))
             return height, width
         file.seek(length - 2, 1)
-
-
-def _size_of_tiff(file: BinaryIO, order: str) -> tuple[int, int] | None:
-    file.seek(4)
-    (place,) = struct.unpack(f"{order}I", file.read(4))
-    file.seek(place)
-    (count,) = struct.unpack(f"{order}H", file.read(2))
-    found = {}
-    for _ in range(count):
-        tag, kind, _, value = struct.unpack(f"{order}HHI4s", file.read(12))
-        if tag in (_WIDTH, _HEIGHT) and kind in _TYPES:
-            (found[tag],) = struct.unpack_from(f"{order}{_TYPES[kind]}", value)
-    return (found[_HEIGHT], found[_WIDTH]) if len(found) == 2 else None
 
 
 def _size_of_webp(begin: bytes) -> tuple[int, int] | None:

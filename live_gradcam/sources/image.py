@@ -7,18 +7,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeGuard
 
 import cv2
 import numpy as np
 
 from live_gradcam.errors import SourceError
-from live_gradcam.sources.animation import is_animated
 from live_gradcam.sources.dicom import is_dicom, read_dicom
 from live_gradcam.sources.heic import is_heic, read_heic
-from live_gradcam.sources.levels import Extent, Levels, Pixels, on_white
-from live_gradcam.sources.silence import silence_opencv
-from live_gradcam.sources.tiff import is_tiff, is_white_at_zero, pages
+from live_gradcam.sources.levels import Extent, Levels, Pixels
+from live_gradcam.sources.stored import read_stored
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +27,8 @@ _BEGINNING = 132  # DICOM's mark is the last four of these
 def read_image(path: str | Path, levels: Levels | None = None) -> np.ndarray:
     """Read a picture: grey ones become three channels, transparency is laid on white, other values become 8 bits.
 
-    The camera's orientation (EXIF) is applied to pictures without transparency. What 8 bits are made of where the file
-    does not say it, such as 12 bits in 16, is said in the log.
+    The camera's orientation (EXIF) is applied. What 8 bits are made of where the file does not say it, such as 12 bits
+    in 16, is said in the log.
 
     Args:
         path: any format that OpenCV reads, and DICOM and HEIC.
@@ -69,7 +66,8 @@ def read_pixels(path: str | Path) -> Pixels:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     kind = _kind_of(content)
     if kind is None:
-        pixels = _decoded(content)
+        stored = read_stored(content)
+        pixels = None if stored is None else stored.pixels
     else:
         kind.check(path)
         try:
@@ -116,12 +114,9 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     if _kind_of(content) is not None or content.startswith(b"\xff\xd8"):  # JPEG has no transparency
         return None
-    silence_opencv()
-    image = _decode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if not _has_opacity(image):
-        return None
-    opacity = _eight_bits(image[..., 3])
-    return None if opacity.min() == 255 else np.ascontiguousarray(opacity)
+    stored = read_stored(content)
+    opacity = None if stored is None else stored.opacity
+    return None if opacity is None or opacity.min() == 255 else opacity
 
 
 def may_need_levels(path: Path) -> bool:
@@ -189,43 +184,6 @@ _KINDS = (
 
 def _kind_of(content: bytes) -> _Kind | None:
     return next((kind for kind in _KINDS if kind.is_one(content)), None)
-
-
-def _decoded(content: bytes) -> Pixels | None:
-    """The pixels of a format that OpenCV reads; None if it is none, or of more pixels than OpenCV takes."""
-    silence_opencv()
-    encoded = np.frombuffer(content, np.uint8)
-    image = _decode(encoded, cv2.IMREAD_UNCHANGED)
-    note = "is animated: only its first picture is read" if is_animated(content) else None
-    if _has_opacity(image):
-        return Pixels(on_white(image), note=note)
-    is_deep = image is not None and image.dtype != np.uint8
-    # Unlike IMREAD_UNCHANGED, these turn the picture as its EXIF says.
-    image = _decode(encoded, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR if is_deep else cv2.IMREAD_COLOR)
-    if image is None:
-        return None
-    if not is_tiff(content):
-        return Pixels(image, note=note)
-    count = pages(content)
-    # OpenCV turns what has its lowest value as white only where it has 8 bits.
-    return Pixels(
-        image,
-        is_inverted=image.dtype != np.uint8 and is_white_at_zero(content),
-        note=f"has {count} pages: only the first one is read" if count > 1 else None,
-    )
-
-
-def _has_opacity(image: np.ndarray | None) -> TypeGuard[np.ndarray]:
-    """Whether the values of a file are three colours and how opaque they are."""
-    return image is not None and image.ndim == 3 and image.shape[2] == 4 and image.dtype in (np.uint8, np.uint16)
-
-
-def _decode(encoded: np.ndarray, flags: int) -> np.ndarray | None:
-    """The picture; None if it is none, or one of more pixels than OpenCV takes."""
-    try:
-        return cv2.imdecode(encoded, flags) if encoded.size else None
-    except cv2.error:
-        return None
 
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures as they are to be shown: turned and mirrored as a recording's display matrix says."""
+"""Pictures as they are to be shown: turned and mirrored as a recording's display matrix says, or a picture's EXIF."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def upright(image: np.ndarray, picture: av.VideoFrame) -> np.ndarray:
     mirrors, as the front cameras of telephones do. Other turns than quarters become the nearest ones.
 
     Args:
-        image: uint8 (height, width, 3) as it is stored.
+        image: (height, width, ...) as it is stored.
         picture: the frame that it is of.
 
     Returns:
-        uint8 (height', width', 3), contiguous.
+        The same type (height', width', ...), contiguous.
     """
     side_data: Any = picture.side_data
     matrix = side_data.get(Type.DISPLAYMATRIX)
@@ -33,7 +33,23 @@ def upright(image: np.ndarray, picture: av.VideoFrame) -> np.ndarray:
     if not across or not down:  # it would show a line
         return image
     if abs(a) / across >= abs(b) / down:
-        turned, is_mirrored, is_upside_down = image, a < 0, d < 0
-    else:  # rows become columns
-        turned, is_mirrored, is_upside_down = image.transpose(1, 0, 2), c < 0, b < 0
-    return np.ascontiguousarray(turned[:: -1 if is_upside_down else 1, :: -1 if is_mirrored else 1])
+        return _turned(image, is_mirrored=a < 0, is_upside_down=d < 0)
+    return _turned(image.swapaxes(0, 1), is_mirrored=c < 0, is_upside_down=b < 0)  # rows become columns
+
+
+def upright_by_exif(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn a picture by quarters, and mirror it, as its EXIF's Orientation asks (EXIF 2.3, tag 274).
+
+    Args:
+        image: (height, width, ...) as it is stored.
+        orientation: 1 to 8; another number is none.
+
+    Returns:
+        The same type (height', width', ...), contiguous.
+    """
+    image = image.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else image
+    return _turned(image, is_mirrored=orientation in (2, 3, 6, 7), is_upside_down=orientation in (3, 4, 7, 8))
+
+
+def _turned(image: np.ndarray, *, is_mirrored: bool, is_upside_down: bool) -> np.ndarray:
+    return np.ascontiguousarray(image[:: -1 if is_upside_down else 1, :: -1 if is_mirrored else 1])

@@ -1,49 +1,101 @@
-"""What a TIFF file says of itself that OpenCV does not pass on. TIFF 6.0, section 2."""
+"""What a TIFF file says of itself that OpenCV does not pass on. TIFF 6.0, section 2, and BigTIFF; EXIF is one too."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-_ENTRY = 12
-#: A list of pages that is longer than this leads in a circle.
-_MOST_PAGES = 1 << 16
+WIDTH, HEIGHT = 256, 257
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+ORIENTATION = 274
+
+#: The types of whole numbers, of 1, 2, 4 and 8 bytes, in the letters of `struct`.
+_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+#: A list of pages that is longer than this leads in a circle; one of tags is none.
+_MOST = 1 << 16
+_DAMAGED = (struct.error, OSError, OverflowError, ValueError)  # the last three of a place that is no file's
+
+
+class _Form(NamedTuple):
+    """How a file is written, in the letters of `struct`.
+
+    Attributes:
+        order: of its bytes.
+        place: a place in it.
+        length: how many tags a picture has.
+        tag: which it is, the type of its values, how many they are, and the values, or their place if they are longer.
+    """
+
+    order: str
+    place: str
+    length: str
+    tag: str
+
+
+def _form(order: str, place: str, length: str) -> _Form:
+    return _Form(order, order + place, order + length, f"{order}HH{place}{struct.calcsize(order + place)}s")
+
+
+_FORMS = {
+    b"II*\0": _form("<", "I", "H"),
+    b"MM\0*": _form(">", "I", "H"),
+    b"II+\0": _form("<", "Q", "Q"),
+    b"MM\0+": _form(">", "Q", "Q"),
+}
 
 
 def is_tiff(content: bytes) -> bool:
-    """Whether a file is a TIFF, by its first bytes; not one of those for more than 4 GiB."""
-    return content[:4] in _ORDERS
+    """Whether a file is a TIFF, by its first bytes."""
+    return content[:4] in _FORMS
 
 
-def pages(content: bytes) -> int:
+def pages(file: BinaryIO) -> int:
     """How many pictures a TIFF holds."""
-    return sum(1 for _ in _directories(content))
+    return sum(1 for _ in _directories(file))
 
 
-def is_white_at_zero(content: bytes) -> bool:
-    """Whether the first picture of a TIFF has its lowest value as white."""
-    order = _ORDERS[content[:4]]
-    for at, count in _directories(content):
-        for entry in range(at, at + count * _ENTRY, _ENTRY):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", content, entry)
-            if tag == _PHOTOMETRIC:
-                return bool(value == _WHITE_IS_ZERO)
+def read_tags(file: BinaryIO) -> dict[int, int]:
+    """The tags of a TIFF's first picture whose values are whole numbers, each with its first; {} of what is no TIFF."""
+    found = {}
+    for form, directory in _directories(file):
+        for tag, kind, count, values in struct.iter_unpack(form.tag, directory):
+            if kind not in _NUMBERS:
+                continue
+            number = form.order + _NUMBERS[kind]
+            try:
+                if count * struct.calcsize(number) > len(values):
+                    found[tag] = _read(file, number, *struct.unpack(form.place, values))
+                else:
+                    (found[tag],) = struct.unpack_from(number, values)
+            except _DAMAGED:
+                continue
         break
-    return False
+    return found
 
 
-def _directories(content: bytes) -> Iterator[tuple[int, int]]:
-    """Of each picture where its tags begin, and how many they are, as far as the file is whole."""
-    order = _ORDERS[content[:4]]
-    (at,) = struct.unpack_from(f"{order}I", content, 4)
-    for _ in range(_MOST_PAGES):
-        if not 8 <= at <= len(content) - 2:
-            return
-        (count,) = struct.unpack_from(f"{order}H", content, at)
-        after = at + 2 + count * _ENTRY
-        if after > len(content) - 4:
-            return
-        yield at + 2, count
-        (at,) = struct.unpack_from(f"{order}I", content, after)
+def _directories(file: BinaryIO) -> Iterator[tuple[_Form, bytes]]:
+    """How each picture's tags are written, and these, as far as the file is whole."""
+    file.seek(0)
+    form = _FORMS.get(file.read(4))
+    if form is None:
+        return
+    size = struct.calcsize(form.tag)
+    try:
+        at = _read(file, form.place, struct.calcsize(form.place))
+        for _ in range(_MOST):
+            if at == 0 or (length := _read(file, form.length, at)) > _MOST:
+                return
+            directory = file.read(length * size)
+            after = file.tell()
+            yield form, directory[: len(directory) // size * size]
+            at = _read(file, form.place, after)
+    except _DAMAGED:
+        return
+
+
+def _read(file: BinaryIO, number: str, at: int) -> int:
+    """The number at a place of a file."""
+    file.seek(at)
+    (value,) = struct.unpack(number, file.read(struct.calcsize(number)))
+    return int(value)

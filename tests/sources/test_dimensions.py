@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from live_gradcam.sources.dimensions import picture_size
 
@@ -26,6 +27,12 @@ def test_webp_without_loss(tmp_path: Path) -> None:
     assert picture_size(path) == (37, 53)
 
 
+@pytest.mark.parametrize(("big", "order"), [(False, ">"), (True, "<"), (True, ">")])
+def test_tiffs_of_each_form(tmp_path: Path, big: bool, order: str) -> None:
+    tifffile.imwrite(tmp_path / "picture.tif", _PICTURE, photometric="rgb", bigtiff=big, byteorder=order)
+    assert picture_size(tmp_path / "picture.tif") == (37, 53)
+
+
 def test_a_jpeg_with_a_large_comment_first(tmp_path: Path) -> None:
     path = tmp_path / "picture.jpg"
     cv2.imwrite(str(path), _PICTURE)
@@ -36,7 +43,16 @@ def test_a_jpeg_with_a_large_comment_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0\xff\xff\xff\xff"]
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\xff\xd8",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"II*\0\xff\xff\xff\xff",
+        b"II+\0\x08\0\0\0" + b"\xff" * 30,
+    ],
 )
 def test_what_does_not_say_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x"

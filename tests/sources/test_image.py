@@ -15,7 +15,7 @@ from PIL import Image
 from live_gradcam.errors import OutputError, SourceError
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.animation import is_animated
-from live_gradcam.sources.image import read_image
+from live_gradcam.sources.image import read_image, read_opacity
 
 pytestmark = pytest.mark.versions
 
@@ -107,7 +107,7 @@ def test_sixteen_bits_of_transparency(tmp_path: Path) -> None:
 def _exif(orientation: int) -> bytes:
     """An APP1 segment with one field, the orientation (EXIF 2.3, tag 0x0112, a SHORT)."""
     field = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
-    tiff = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1) + field + struct.pack(">I", 0)
+    tiff = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1) + field  # some leave out where the next ones are
     content = b"Exif\0\0" + tiff
     return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
 
@@ -135,6 +135,21 @@ def test_a_photograph_is_turned_as_its_exif_says(
     assert image.shape == expected.shape
     quarters = np.ix_(*(np.array([1, 3]) * side // 4 for side in expected.shape[:2]))
     assert np.abs(image[quarters].astype(int) - expected[quarters]).max() <= 4
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+def test_transparent_pictures_are_turned_too(tmp_path: Path, ending: str) -> None:
+    upright = _noise(32, 48, 4)
+    upright[..., 3] = np.where(upright[..., 3] < 128, 0, 255)
+    upright[upright[..., 3] == 0] = 255, 255, 255, 0
+    stored = [upright, np.fliplr(upright), np.rot90(upright, 2), np.flipud(upright)]
+    stored += [upright.swapaxes(0, 1), np.rot90(upright), np.rot90(upright.swapaxes(0, 1), 2), np.rot90(upright, -1)]
+    for orientation, image in enumerate(stored, 1):
+        path, exif = tmp_path / f"{orientation}.{ending}", Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(image).save(path, exif=exif, lossless=True)
+        np.testing.assert_array_equal(read_image(path), upright[..., 2::-1])
+        np.testing.assert_array_equal(read_opacity(path), upright[..., 3])
 
 
 def test_any_name_that_a_folder_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

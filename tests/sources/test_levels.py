@@ -141,16 +141,17 @@ def test_twelve_bits_in_any_type(tmp_path: Path, dtype: type) -> None:
 
 @pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, 8), (np.uint16, 16), (np.uint16, 12)])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_tiff_whose_zero_is_white(tmp_path: Path, dtype: type, depth: int, order: str) -> None:
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_whose_zero_is_white(tmp_path: Path, dtype: type, depth: int, order: str, big: bool) -> None:
     values = np.array([[0, 2 ** (depth - 1), 2**depth - 1]], dtype)
-    path = _tiff(tmp_path / "xray.tif", values, photometric="miniswhite", byteorder=order)
+    path = _tiff(tmp_path / "xray.tif", values, photometric="miniswhite", byteorder=order, bigtiff=big)
     assert shades_of(path) == [255, 127, 0]
 
 
-def test_further_pages_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = _tiff(
-        tmp_path / "stack.tif", np.arange(4 * 20 * 30, dtype=np.uint8).reshape(4, 20, 30), photometric="minisblack"
-    )
+@pytest.mark.parametrize("big", [False, True])
+def test_further_pages_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, big: bool) -> None:
+    values = np.arange(4 * 20 * 30, dtype=np.uint8).reshape(4, 20, 30)
+    path = _tiff(tmp_path / "stack.tif", values, photometric="minisblack", bigtiff=big)
     np.testing.assert_array_equal(read_image(path)[..., 0], tifffile.imread(path)[0])
     assert caplog.messages == [f"{path} has 4 pages: only the first one is read"]
 
