@@ -12,7 +12,17 @@ from live_gradcam.sources.animation import is_animated
 from live_gradcam.sources.levels import Pixels, on_white
 from live_gradcam.sources.orientation import upright_by_exif
 from live_gradcam.sources.silence import silence_opencv
-from live_gradcam.sources.tiff import ORIENTATION, PHOTOMETRIC, WHITE_IS_ZERO, is_tiff, pages, read_tags
+from live_gradcam.sources.tiff import (
+    ASSOCIATED,
+    EXTRA_SAMPLES,
+    ORIENTATION,
+    PHOTOMETRIC,
+    UNASSOCIATED,
+    WHITE_IS_ZERO,
+    is_tiff,
+    pages,
+    read_tags,
+)
 
 
 @dataclass(frozen=True)
@@ -20,12 +30,14 @@ class Stored:
     """What a file holds.
 
     Attributes:
-        values: (height, width) grey, (height, width, 3) BGR; of 4 channels the last is the opacity.
+        values: (height, width) grey, (height, width, 3) BGR; of 4 channels the last is the opacity, uint8 or uint16.
+        is_premultiplied: whether the other channels are multiplied by the opacity.
         is_inverted: whether the lowest value is white.
         note: what was not read of the file; None if all was.
     """
 
     values: np.ndarray
+    is_premultiplied: bool = False
     is_inverted: bool = False
     note: str | None = None
 
@@ -40,7 +52,7 @@ class Stored:
     @property
     def pixels(self) -> Pixels:
         """The values, with transparency laid on white."""
-        values = on_white(self.values) if self._has_opacity else self.values
+        values = on_white(self.values, is_premultiplied=self.is_premultiplied) if self._has_opacity else self.values
         return Pixels(values, is_inverted=self.is_inverted, note=self.note)
 
     @property
@@ -55,7 +67,7 @@ def read_stored(content: bytes) -> Stored | None:
         image, kinds, metadata = cv2.imdecodeWithMetadata(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-    if image is None or (image.ndim == 3 and image.shape[2] == 4 and image.dtype not in (np.uint8, np.uint16)):
+    if image is None:
         return None
     if is_tiff(content):
         return _of_tiff(image, content)
@@ -68,10 +80,20 @@ def read_stored(content: bytes) -> Stored | None:
 def _of_tiff(image: np.ndarray, content: bytes) -> Stored:
     """What OpenCV made of a TIFF, which it turns itself."""
     file = io.BytesIO(content)
-    count = pages(file)
+    tags, count, notes = read_tags(file), pages(file), []
+    # Who writes four channels and does not say what the last one is, as OpenCV does, means opacity.
+    extra = tags.get(EXTRA_SAMPLES, UNASSOCIATED)
+    is_opacity = extra in (ASSOCIATED, UNASSOCIATED) and image.dtype in (np.uint8, np.uint16)
+    if image.ndim == 3 and image.shape[2] == 4 and not is_opacity:
+        image = np.ascontiguousarray(image[..., :3])
+        notes.append("has four channels: only the first three are read, as red, green and blue")
+    if count > 1:
+        notes.append(f"has {count} pages: only the first one is read")
     return Stored(
         image,
-        # OpenCV turns what has its lowest value as white only where it has 8 bits.
-        is_inverted=image.dtype != np.uint8 and read_tags(file).get(PHOTOMETRIC) == WHITE_IS_ZERO,
-        note=f"has {count} pages: only the first one is read" if count > 1 else None,
+        # Of 8 bits OpenCV gives the colours multiplied, wherever the file says that there is opacity.
+        is_premultiplied=extra == ASSOCIATED or (EXTRA_SAMPLES in tags and image.dtype == np.uint8),
+        # It turns what has its lowest value as white only where it has 8 bits.
+        is_inverted=image.dtype != np.uint8 and tags.get(PHOTOMETRIC) == WHITE_IS_ZERO,
+        note=", and ".join(notes) or None,
     )

@@ -9,6 +9,11 @@ from typing import BinaryIO, NamedTuple
 WIDTH, HEIGHT = 256, 257
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 ORIENTATION = 274
+EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = (
+    338,
+    1,
+    2,
+)  # what a fourth channel is: opacity, multiplied into the others or not
 
 #: The types of whole numbers, of 1, 2, 4 and 8 bytes, in the letters of `struct`.
 _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from live_gradcam.errors import OutputError, SourceError
@@ -84,6 +85,39 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     # 128/255 of 200 and the rest of white: 200 · 0.50196 + 255 · 0.49804 = 227.39; 51/255 is a fifth
     expected = [(0, 0, 200), (255, 255, 255), (127, 127, 227), (206, 224, 254)]
     np.testing.assert_array_equal(image, [expected])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["assocalpha", "unassalpha"])
+def test_soft_transparency_in_a_tiff(tmp_path: Path, dtype: type, kind: str) -> None:
+    colours, opacity = np.array([[(200, 100, 0), (10, 20, 250)]]), np.array([[[128], [51]]])
+    stored = np.rint(colours * opacity / 255) if kind == "assocalpha" else colours
+    values = (np.dstack([stored, opacity]) * (np.iinfo(dtype).max // 255)).astype(dtype)
+    tifffile.imwrite(tmp_path / "soft.tif", values, photometric="rgb", extrasamples=[kind])
+    # by hand: 200 · 128/255 + 127 = 227, and 250 · 51/255 + 204 = 254
+    image = read_image(tmp_path / "soft.tif")[..., ::-1].astype(int)
+    np.testing.assert_allclose(image, [[(227, 177, 127), (206, 208, 254)]], atol=1)
+    np.testing.assert_array_equal(read_opacity(tmp_path / "soft.tif"), opacity[..., 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_opacity_as_opencv_writes_it(tmp_path: Path, dtype: type) -> None:
+    """It does not say what the fourth channel is, nor multiplies."""
+    pixels = (np.array([[(0, 100, 200, 128), (1, 2, 3, 255)]]) * (np.iinfo(dtype).max // 255)).astype(dtype)
+    image = read_image(_store(tmp_path / "soft.tif", pixels)).astype(int)
+    np.testing.assert_allclose(image, [[(127, 177, 227), (1, 2, 3)]], atol=1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_fourth_band_is_no_opacity(tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: type) -> None:
+    """As aerial photographs have, near infrared for instance."""
+    white = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    values = (np.array([[(255, 51, 0, 20), (0, 102, 255, 0)]]) / 255 * white).astype(dtype)
+    path = tmp_path / "aerial.tif"
+    tifffile.imwrite(path, values, photometric="rgb", extrasamples=["unspecified"])
+    assert read_image(path)[..., ::-1].tolist() == [[[255, 51, 0], [0, 102, 255]]]
+    assert read_opacity(path) is None
+    assert f"{path} has four channels: only the first three are read, as red, green and blue" in caplog.messages
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
