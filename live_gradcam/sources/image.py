@@ -60,20 +60,18 @@ def read_pixels(path: str | Path) -> Pixels:
     Raises:
         SourceError: as `read_image`.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    content = _content(path)
     kind = _kind_of(content)
-    if kind is None:
-        stored = read_stored(content)
-        pixels = None if stored is None else stored.pixels
-    else:
+    if kind is not None:
         kind.check(path)
-        try:
-            pixels = kind.read(content)
-        except SourceError as error:
-            raise SourceError(f"cannot read {path}: {error}") from error
+    try:
+        if kind is not None:
+            pixels: Pixels | None = kind.read(content)
+        else:
+            stored = read_stored(content)
+            pixels = None if stored is None else stored.pixels
+    except SourceError as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read")
     return _with_what_is_no_number(pixels, path)
@@ -108,15 +106,22 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
     Raises:
         SourceError: the file cannot be read.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    content = _content(path)
     if _kind_of(content) is not None or content.startswith(b"\xff\xd8"):  # JPEG has no transparency
         return None
-    stored = read_stored(content)
+    try:
+        stored = read_stored(content)
+    except SourceError as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
     opacity = None if stored is None else stored.opacity
     return None if opacity is None or opacity.min() == 255 else opacity
+
+
+def _content(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
 def may_need_levels(path: Path) -> bool:

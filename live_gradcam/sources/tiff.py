@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
-WIDTH, HEIGHT = 256, 257
-PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
+WIDTH, HEIGHT, BITS = 256, 257, 258
+PHOTOMETRIC, WHITE_IS_ZERO, BLACK_IS_ZERO = 262, 0, 1
 ORIENTATION = 274
+CHANNELS = 277
+PLANES, APART = 284, 2
+TILE_WIDTH = 322
+SAMPLE_FORMAT, UNSIGNED, FRACTIONS = 339, 1, 3
 EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = (
     338,
     1,
@@ -53,6 +57,11 @@ _FORMS = {
 def is_tiff(content: bytes) -> bool:
     """Whether a file is a TIFF, by its first bytes."""
     return content[:4] in _FORMS
+
+
+def has_opacity(tags: Mapping[int, int]) -> bool:
+    """Whether a picture's last channel is its opacity; associated is what is multiplied into the others already."""
+    return tags.get(EXTRA_SAMPLES) in (ASSOCIATED, UNASSOCIATED)
 
 
 def pages(file: BinaryIO) -> int:

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,6 +99,82 @@ def test_soft_transparency_in_a_tiff(tmp_path: Path, dtype: type, kind: str) -> 
     image = read_image(tmp_path / "soft.tif")[..., ::-1].astype(int)
     np.testing.assert_allclose(image, [[(227, 177, 127), (206, 208, 254)]], atol=1)
     np.testing.assert_array_equal(read_opacity(tmp_path / "soft.tif"), opacity[..., 0])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["assocalpha", "unassalpha"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_grey_with_opacity_in_a_tiff(tmp_path: Path, dtype: type, kind: str, order: str) -> None:
+    grey, opacity = np.array([[200, 10, 0]]), np.array([[128, 51, 255]])
+    stored = np.rint(grey * opacity / 255) if kind == "assocalpha" else grey
+    values = (np.dstack([stored, opacity]) * (np.iinfo(dtype).max // 255)).astype(dtype)
+    options = {"photometric": "minisblack", "planarconfig": "contig", "extrasamples": [kind], "byteorder": order}
+    tifffile.imwrite(tmp_path / "grey.tif", values, **options)
+    image = read_image(tmp_path / "grey.tif").astype(int)
+    np.testing.assert_allclose(image, [[[227] * 3, [206] * 3, [0] * 3]], atol=1)
+    np.testing.assert_array_equal(read_opacity(tmp_path / "grey.tif"), opacity)
+
+
+def test_grey_with_opacity_that_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"photometric": "minisblack", "planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "grey.tif", np.full((3, 4, 2), 100, np.uint8), bigtiff=True, **options)
+    assert (read_image(tmp_path / "grey.tif") == 100).all()
+    assert caplog.messages == [f"{tmp_path / 'grey.tif'} has transparency that is not read"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_a_tiff_of_planes(tmp_path: Path, dtype: type, order: str, compression: str | None) -> None:
+    """As tifffile writes an array of (3, height, width)."""
+    colours = _noise(40, 23, 3)
+    colours[0, 0] = 0, 128, 255
+    values = colours.astype(np.float32) / 255 if dtype is np.float32 else colours.astype(dtype)
+    planes = (values * dtype(257) if dtype is np.uint16 else values).transpose(2, 0, 1)
+    kind = {"photometric": "rgb", "planarconfig": "separate"}
+    for orientation in (1, 6):
+        path, tag = tmp_path / f"{orientation}.tif", (274, "H", 1, orientation, False)
+        tifffile.imwrite(
+            path, planes, **kind, byteorder=order, compression=compression, rowsperstrip=9, extratags=[tag]
+        )
+        upright = colours if orientation == 1 else np.rot90(colours, -1)
+        np.testing.assert_array_equal(read_image(path)[..., ::-1], upright)
+
+
+def test_planes_with_opacity(tmp_path: Path) -> None:
+    planes = np.array([200, 100, 0, 128], np.uint16)[:, None, None] * np.full((1, 5, 6), 257, np.uint16)
+    kind = {"photometric": "rgb", "planarconfig": "separate", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "soft.tif", planes, **kind)
+    image = read_image(tmp_path / "soft.tif")[..., ::-1].astype(int)
+    np.testing.assert_allclose(image, np.broadcast_to((227, 177, 127), image.shape), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "options", "length"),
+    [
+        (np.uint16, {"tile": (16, 16)}, None),
+        (np.uint16, {"bigtiff": True}, None),
+        (np.int16, {}, None),
+        (np.uint32, {}, None),
+        (np.uint16, {}, -100),
+    ],
+)
+def test_planes_that_cannot_be_read(tmp_path: Path, dtype: type, options: dict[str, Any], length: int | None) -> None:
+    path = tmp_path / "planes.tif"
+    tifffile.imwrite(path, np.ones((3, 40, 50), dtype), photometric="rgb", planarconfig="separate", **options)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(SourceError) as caught:
+        read_image(path)
+    with pytest.raises(SourceError) as caught_of_opacity:
+        read_opacity(path)
+    assert (
+        str(caught.value)
+        == str(caught_of_opacity.value)
+        == (
+            f"cannot read {path}: it is damaged, or holds each colour in a plane of its own in a way that is not read: "
+            "save it with PlanarConfiguration 1"
+        )
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
