@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from live_gradcam.errors import SourceError
+from live_gradcam.sources.avif import is_avif
 from live_gradcam.sources.dicom import is_dicom
 from live_gradcam.sources.heic import is_heic
 from live_gradcam.sources.image import beginning_of
@@ -57,14 +58,9 @@ def kind_of(path: Path) -> Kind:
         return Kind.PICTURE
     if suffix in VIDEO_SUFFIXES:
         return Kind.VIDEO
-    if is_heic(beginning) or _is_avif(beginning):  # which FFmpeg takes for videos
+    if is_heic(beginning) or is_avif(beginning):  # which FFmpeg takes for videos
         return Kind.PICTURE
     return _kind_for_ffmpeg(path)
-
-
-def _is_avif(beginning: bytes) -> bool:
-    """Whether a file is AVIF, by its first bytes: a brand of it may be the first or one of the others."""
-    return beginning[4:8] == b"ftyp" and b"avif" in beginning[8:64]
 
 
 def _kind_for_ffmpeg(path: Path) -> Kind:

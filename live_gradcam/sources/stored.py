@@ -10,7 +10,8 @@ import numpy as np
 
 from live_gradcam.sources import tiff
 from live_gradcam.sources.animation import is_animated
-from live_gradcam.sources.levels import Pixels, on_white
+from live_gradcam.sources.avif import AvifPicture, is_avif, main_picture
+from live_gradcam.sources.levels import Levels, Pixels, on_white
 from live_gradcam.sources.orientation import upright_by_exif
 from live_gradcam.sources.silence import silence_opencv
 from live_gradcam.sources.uncommon_tiff import read_uncommon
@@ -25,12 +26,14 @@ class Stored:
             (height, width, 2 or 4).
         is_premultiplied: whether the other channels are multiplied by the opacity.
         is_inverted: whether the lowest value is white.
+        own_levels: what the file says is black and white; None if it says nothing.
         note: what was not read of the file; None if all was.
     """
 
     values: np.ndarray
     is_premultiplied: bool = False
     is_inverted: bool = False
+    own_levels: Levels | None = None
     note: str | None = None
 
     @property
@@ -45,7 +48,8 @@ class Stored:
     def pixels(self) -> Pixels:
         """The values, with transparency laid on white."""
         values = on_white(self.values, is_premultiplied=self.is_premultiplied) if self._has_opacity else self.values
-        return Pixels(values, is_inverted=self.is_inverted, note=self.note)
+        shades = None if self.own_levels is None else self.own_levels.shades(values)
+        return Pixels(values, is_inverted=self.is_inverted, own_shades=shades, note=self.note)
 
     @property
     def _has_opacity(self) -> bool:
@@ -63,6 +67,8 @@ def read_stored(content: bytes) -> Stored | None:
     image, exif = _decoded(content)
     if image is None:
         return None
+    if is_avif(content):
+        return _of_avif(image, main_picture(content))
     image = upright_by_exif(image, tiff.read_tags(io.BytesIO(exif)).get(tiff.ORIENTATION, 1))
     return Stored(image, note="is animated: only its first picture is read" if is_animated(content) else None)
 
@@ -76,6 +82,16 @@ def _decoded(content: bytes) -> tuple[np.ndarray | None, bytes]:
         return None, b""
     exif = dict(zip(kinds, metadata, strict=True)).get(cv2.IMAGE_METADATA_EXIF)
     return image, b"" if exif is None else exif.tobytes()
+
+
+def _of_avif(image: np.ndarray, picture: AvifPicture) -> Stored:
+    image = picture.upright(image)
+    if image.dtype == np.uint8 or picture.bits is None:
+        return Stored(image)
+    levels = Levels(0, 2**picture.bits - 1)
+    if image.ndim == 3 and image.shape[2] == 4:  # of 16 bits, by their type
+        return Stored(levels.shades(image))
+    return Stored(image, own_levels=levels)
 
 
 def _of_tiff(content: bytes) -> Stored | None:
@@ -104,4 +120,4 @@ def _of_tiff(content: bytes) -> Stored | None:
         notes.append(f"has {count} pages: only the first one is read")
     # It turns what has its lowest value as white only where it has 8 bits.
     is_inverted = image.dtype != np.uint8 and tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO
-    return Stored(image, is_premultiplied, is_inverted, ", and ".join(notes) or None)
+    return Stored(image, is_premultiplied, is_inverted, note=", and ".join(notes) or None)
