@@ -17,8 +17,16 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     """(height, width) in pixels of a PNG, JPEG, BMP, TIFF or WebP file; None where its first bytes do not say it."""
     try:
         with path.open("rb") as file:
-            return _size(file)
-    except (OSError, struct.error):
+            return size_of(file)
+    except OSError:
+        return None
+
+
+def size_of(file: BinaryIO) -> tuple[int, int] | None:
+    """The same of an open file, from its first byte on."""
+    try:
+        return _size(file)
+    except struct.error:
         return None
 
 
@@ -45,7 +53,7 @@ def _size_of_jpeg(file: BinaryIO) -> tuple[int, int] | None:
     while True:
         mark, kind = struct.unpack("BB", file.read(2))
         while kind == 0xFF:  # filling
-            kind = file.read(1)[0] if file.peek(1) else 0  # type: ignore[attr-defined]
+            (kind,) = struct.unpack("B", file.read(1))
         if mark != 0xFF:
             return None
         if kind in _ALONE:

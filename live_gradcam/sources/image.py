@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 
 from live_gradcam.errors import SourceError
 from live_gradcam.sources.dicom import is_dicom, read_dicom
+from live_gradcam.sources.dimensions import size_of
 from live_gradcam.sources.heic import is_heic, read_heic
 from live_gradcam.sources.levels import Extent, Levels, Pixels
 from live_gradcam.sources.stored import read_stored
@@ -21,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 #: How JPEG, GIF and BMP begin, which OpenCV reads as 8 bits.
 _OF_8_BITS = (b"\xff\xd8", b"GIF8", b"BM")
+_MOST_PIXELS = 1 << 30  # that OpenCV takes
 _BEGINNING = 132  # DICOM's mark is the last four of these
 
 
@@ -73,6 +76,12 @@ def read_pixels(path: str | Path) -> Pixels:
     except SourceError as error:
         raise SourceError(f"cannot read {path}: {error}") from error
     if pixels is None:
+        height, width = size_of(io.BytesIO(content)) or (1, 1)
+        if height * width > _MOST_PIXELS:
+            most = _MOST_PIXELS // 1_000_000
+            raise SourceError(
+                f"cannot read {path}: {width}×{height} pixels are too many: at most {most} million are read"
+            )
         raise SourceError(f"{path} is not a picture that can be read")
     return _with_what_is_no_number(pixels, path)
 

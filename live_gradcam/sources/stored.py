@@ -86,7 +86,7 @@ def _decoded(content: bytes) -> tuple[np.ndarray | None, bytes]:
 
 def _of_avif(image: np.ndarray, picture: AvifPicture) -> Stored:
     image = picture.upright(image)
-    if image.dtype == np.uint8 or picture.bits is None:
+    if image.dtype == np.uint8 or picture.bits not in (10, 12):
         return Stored(image)
     levels = Levels(0, 2**picture.bits - 1)
     if image.ndim == 3 and image.shape[2] == 4:  # of 16 bits, by their type

@@ -302,7 +302,7 @@ def _nothing(path: Path) -> None:
         (Path.touch, "{path} is not a picture that can be read"),
         (lambda path: path.write_text("not a picture"), "{path} is not a picture that can be read"),
         (_truncated, "{path} is not a picture that can be read"),
-        (_gigantic, "{path} is not a picture that can be read"),
+        (_gigantic, "cannot read {path}: 60000×60000 pixels are too many: at most 1073 million are read"),
     ],
 )
 def test_what_is_not_a_picture(
