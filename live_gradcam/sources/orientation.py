@@ -24,7 +24,10 @@ def upright(image: np.ndarray, picture: av.VideoFrame) -> np.ndarray:
     Returns:
         The same type (height', width', ...), contiguous.
     """
-    side_data: Any = picture.side_data
+    try:
+        side_data: Any = picture.side_data
+    except ValueError:  # of a kind that PyAV does not know, such as EXIF; then mirrors are not told either
+        return np.ascontiguousarray(np.rot90(image, round(picture.rotation / 90)))
     matrix = side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image

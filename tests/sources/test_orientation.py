@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
@@ -189,6 +191,20 @@ def test_interlaced_frames_are_mirrored_too(tmp_path: Path) -> None:
     with VideoReader(path) as reader:
         for frame in reader.frames():
             _assert_upright(frame.image, "transposed")
+
+
+@pytest.mark.parametrize(("orientation", "quarters"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_photographs_in_a_row_are_turned_as_their_exif_says(tmp_path: Path, orientation: int, quarters: int) -> None:
+    exif = np.frombuffer(b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0), np.uint8)
+    done, photograph = cv2.imencodeWithMetadata(".jpg", _picture(), [cv2.IMAGE_METADATA_EXIF], [exif])
+    assert done
+    (tmp_path / "row.mjpeg").write_bytes(3 * photograph.tobytes())
+    with VideoReader(tmp_path / "row.mjpeg") as reader:
+        images = [frame.image for frame in reader.frames()]
+    assert len(images) == 3
+    expected = np.rot90(_picture(), quarters).astype(int)
+    for image in images:
+        assert np.abs(image[4::8, 4::8] - expected[4::8, 4::8]).max() < 30
 
 
 @_EACH_POSITION
