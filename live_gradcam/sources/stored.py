@@ -98,7 +98,6 @@ def _of_tiff(content: bytes) -> Stored | None:
     file = io.BytesIO(content)
     tags, count = tiff.read_tags(file), tiff.pages(file)
     image = read_uncommon(content, tags)
-    # Of 8 bits OpenCV gives the colours multiplied, wherever the file says that there is opacity.
     is_premultiplied = tags.get(tiff.EXTRA_SAMPLES) == tiff.ASSOCIATED
     if image is not None:
         image = upright_by_exif(image, tags.get(tiff.ORIENTATION, 1))
@@ -106,6 +105,7 @@ def _of_tiff(content: bytes) -> Stored | None:
         image, _ = _decoded(content)  # which turns it
         if image is None:
             return None
+        # Of 8 bits OpenCV gives the colours multiplied, wherever the file says that there is opacity.
         is_premultiplied |= image.dtype == np.uint8 and tiff.has_opacity(tags)
     notes = []
     channels = image.shape[2] if image.ndim == 3 else 1
