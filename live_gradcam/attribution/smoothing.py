@@ -44,9 +44,7 @@ def smoothed(
     total = np.zeros_like(explanation.heatmaps)
     for sample in range(samples):
         noisy = pixels + generator.normal(0, 256 * noise, pixels.shape)
-        one = explain(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
-        maps = one.heatmaps * one.evidence[:, None, None]
-        total += maps if one.signs is None else one.signs * maps
+        total += explain(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)).signed_maps
         if on_progress is not None:
             on_progress(sample + 1, samples)
     signs = None if explanation.signs is None else np.sign(total).astype(np.int8)

@@ -150,6 +150,12 @@ class Explanation:
             for target, contrast in zip(self.targets, contrasts, strict=True)
         )
 
+    @property
+    def signed_maps(self) -> np.ndarray:
+        """float32 (maps, h, w): the heatmaps in units of the score, and with their signs where they have some."""
+        maps = self.heatmaps * self.evidence[:, None, None]
+        return maps if self.signs is None else self.signs * maps
+
     def of_map(self, position: int) -> Explanation:
         """The same with one of the maps alone."""
         return self.of_maps(slice(position, position + 1))

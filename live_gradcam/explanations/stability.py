@@ -90,33 +90,33 @@ class Stabilizer:
                 a pinned one, the first is that of the highest, if there is a map of that class.
         """
         probabilities = self._smooth_probabilities(explanation.probabilities, time)
-        raw_maps = [
-            self._smooth_map(target, heatmap * evidence, time)
-            for target, heatmap, evidence in zip(
-                explanation.explained, explanation.heatmaps, explanation.evidence, strict=True
-            )
+        signed_maps = [
+            self._smooth_map(target, signed_map, time)
+            for target, signed_map in zip(explanation.explained, explanation.signed_maps, strict=True)
         ]
         self._forget(time)
         ranks = self._vocabulary.ranks(probabilities)
         shown = [
             position
-            for position in range(pinned, len(raw_maps))
+            for position in range(pinned, len(signed_maps))
             if explanation.targets[position].index not in self._vocabulary.hidden
         ]
         order = [*range(pinned), *sorted(shown, key=lambda position: -ranks[explanation.targets[position].index])]
-        evidence = np.array([raw_maps[position].max() for position in order], np.float32)
+        smoothed = np.stack([signed_maps[position] for position in order])
+        strengths = smoothed if explanation.signs is None else np.abs(smoothed)
+        evidence = strengths.max(axis=(1, 2))
         contrasts = [explanation.explained[position].against for position in order]
         self._follow(contrasts, evidence, time)
         scales = np.array([self._full_scales[contrast] or 1.0 for contrast in contrasts], np.float32)[:, None, None]
         stable = replace(
             explanation,
             predictions=self._vocabulary.best(probabilities, len(explanation.predictions)),
-            heatmaps=np.clip(np.stack([raw_maps[position] for position in order]) / scales, 0, 1),
+            heatmaps=np.clip(strengths / scales, 0, 1),
             targets=tuple(
                 self._vocabulary.prediction(explanation.targets[position].index, probabilities) for position in order
             ),
             contrasts=tuple(explanation.contrasts[position] for position in order if explanation.contrasts),
-            signs=None if explanation.signs is None else explanation.signs[order],
+            signs=None if explanation.signs is None else np.sign(smoothed).astype(np.int8),
             evidence=evidence,
             probabilities=probabilities,
         )
@@ -140,14 +140,14 @@ class Stabilizer:
             self._probabilities = self._probabilities + weight * (probabilities - self._probabilities)
         return self._probabilities
 
-    def _smooth_map(self, target: Target, raw_map: np.ndarray, time: float) -> np.ndarray:
+    def _smooth_map(self, target: Target, signed_map: np.ndarray, time: float) -> np.ndarray:
         before = self._maps.get(target)
-        if before is not None and before.values.shape == raw_map.shape:
-            raw_map = before.values + np.float32(weight_of_new(time - before.time, self.seconds)) * (
-                raw_map - before.values
+        if before is not None and before.values.shape == signed_map.shape:
+            signed_map = before.values + np.float32(weight_of_new(time - before.time, self.seconds)) * (
+                signed_map - before.values
             )
-        self._maps[target] = _SmoothedMap(raw_map, time)
-        return raw_map
+        self._maps[target] = _SmoothedMap(signed_map, time)
+        return signed_map
 
     def _forget(self, time: float) -> None:
         """Drop the maps of classes that have not been among the best for so long that they say nothing any more."""

@@ -12,7 +12,7 @@ from live_gradcam import Explainer
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.views import mirrored, resized
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region
-from live_gradcam.explanations.stability import Stabilizer
+from live_gradcam.explanations.stability import Stabilizer, weight_of_new
 from live_gradcam.explanations.vocabulary import Vocabulary
 
 _CLASS = Prediction(0, "thing", 0.9)
@@ -126,6 +126,18 @@ def test_signs_go_with_their_map_when_classes_change_places() -> None:
     stable = Stabilizer(Vocabulary(("thing", "other")), seconds=0.0).stabilize(two, (8, 8), 0.0, pinned=0).explanation
     assert [target.index for target in stable.targets] == [0, 1]
     np.testing.assert_array_equal(stable.signs, two.signs[::-1])
+
+
+def test_signs_are_smoothed_over_time_with_their_map() -> None:
+    first = _explained()
+    second = replace(first, heatmaps=np.ones((1, 2, 2), np.float32), signs=np.full((1, 2, 2), -1, np.int8))
+    stabilizer = Stabilizer(Vocabulary(("thing",)), seconds=1.0)
+    stabilizer.stabilize(first, (2, 2), 0.0, pinned=1)
+    stable = stabilizer.stabilize(second, (2, 2), 0.1, pinned=1)
+    new = weight_of_new(0.1, 1.0)
+    found = stable.explanation.signs * stable.explanation.heatmaps * stable.full_scale
+    np.testing.assert_allclose(found, [[[1 - 2 * new, -new], [-new, -1]]], rtol=1e-5)
+    np.testing.assert_allclose(stable.explanation.evidence, 1)
 
 
 def test_the_scale_begins_at_grey_and_ends_at_white() -> None:
