@@ -316,6 +316,20 @@ def test_what_was_said_is_said_again(
     assert len(loads) == 1
 
 
+@pytest.mark.slow
+def test_what_a_number_meant_is_said_at_that_start_alone(
+    options: SessionOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture, loads: list[str]
+) -> None:
+    (tmp_path / "names.txt").write_text("1\n2\n3\n")
+    said = []
+    for name in ("1", "+1", "1"):
+        caplog.clear()
+        start_session(replace(options, classes=(name,)))
+        said.append([record.getMessage()[:24] for record in caplog.records if "-c" in record.getMessage()])
+    assert said == [["-c 1 is the class called"], [], ["-c 1 is the class called"]]
+    assert len(loads) == 1
+
+
 # --- what has changed ---------------------------------------------------------------------------------------------
 
 

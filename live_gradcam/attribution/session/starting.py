@@ -58,13 +58,13 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
                 are_usual = options.is_live and of_catalog
                 names = options.names or choose_names(options.classes, network.labels, are_usual=are_usual)
                 targets = find_targets(options.classes, network.labels, names)
-                for note in notes_on_numbers(options.classes, network.labels):
-                    _log.warning("%s", note)
                 fit = options.fit
                 if fit == "auto":
                     fit = "tiles"
                     if is_auto:
                         fit = most_accurate_fit(network, of_catalog=of_catalog, takes_tiles=may_be_tiles)
+        for note in notes_on_numbers(options.classes, network.labels):  # of this start alone: it is not listened to
+            _log.warning("%s", note)
         timed_s, built = 0.0, None
         if is_open(options):
             begun = time.perf_counter()
