@@ -83,19 +83,15 @@ def letterbox(image: np.ndarray, size: tuple[int, int], *, bars: int) -> tuple[n
 def shrink(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resize an image, with little aliasing where it gets smaller.
 
-    Its height and its width are halved, each by itself, as long as they stay at least as large as asked for, by means
-    of neighbouring pixels, and the rest is bilinear: the means cost a fraction of OpenCV's general area filter and keep
-    fine patterns from flickering.
+    The image is halved by exact 2 × 2 means as long as it stays at least as large as asked for, and the rest is
+    bilinear: the means cost a fraction of OpenCV's general area filter and keep fine patterns from flickering. Along
+    the longer side of a frame that is stretched, some flicker stays. To halve that side by itself makes frames softer,
+    and networks name fewer of them: top-1 of `benchmarks/fits.py` falls from 0.46 to 0.44 at 16:9, and from 0.63 to
+    0.55 at 4:3 (EfficientNet-Lite0).
     """
-    while True:
-        rows, columns = (1 + (now >= 2 * then) for now, then in zip(image.shape[:2], (height, width), strict=True))
-        if rows == columns == 1:
-            break
-        halved = image.shape[1] // columns, image.shape[0] // rows
-        even = image[: rows * halved[1], : columns * halved[0]]
-        # Halfway between two pixels, bilinear is their mean. The area filter is fast for means of 2 × 2 alone.
-        mean = cv2.INTER_AREA if rows == columns else cv2.INTER_LINEAR
-        image = cv2.resize(even, halved, interpolation=mean)
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
