@@ -352,6 +352,18 @@ assert sys.modules["openvino_telemetry"] is None
 
 
 @pytest.mark.slow
+def test_nothing_is_kept_for_onnx_runtimes_makers(tmp_path: Path) -> None:
+    """Where it reports its use to Microsoft, it writes a number for this machine into the cache folder first."""
+    code = """
+import tensorflow as tf
+from live_gradcam.compiling.compilation import compile_function
+compile_function(lambda x: {"y": 2 * x}, [tf.TensorSpec((1,), tf.float32, name="x")], "onnxruntime", name="toy")
+"""
+    subprocess.run([sys.executable, "-c", code], env=environment(XDG_CACHE_HOME=str(tmp_path)), check=True)
+    assert {path.name for path in tmp_path.iterdir()} <= {"live-gradcam", "matplotlib"}
+
+
+@pytest.mark.slow
 def test_ctrl_c_is_answered_after_another_thread_has_dropped_openvinos_functions() -> None:
     """Each `openvino.Core` has a stack for signals that goes with it: of several, one that is gone may be in use."""
     code = """

@@ -11,7 +11,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from command_line import environment
+from command_line import environment, finish, start
 from keras import layers
 from other_packages import install, python_path
 
@@ -192,6 +192,16 @@ def test_half_precision_is_written_in_float32(tmp_path: Path, policy: str) -> No
     report = export(classifier, tmp_path, ["onnx", "openvino", "tflite"])
     assert max(report.differences.values()) < 1e-3
     assert classifier.model.layers[2].compute_dtype == policy.removeprefix("mixed_")  # the model stays as it is
+
+
+@pytest.mark.slow
+def test_nothing_is_kept_for_onnx_runtimes_makers(tmp_path: Path, quick_network: list[str]) -> None:
+    cache = tmp_path / "cache"
+    finished = finish(
+        start("export", quick_network[1], "-o", tmp_path / "out", "--format", "onnx", XDG_CACHE_HOME=str(cache))
+    )
+    assert finished.code == 0, finished
+    assert {path.name for path in cache.iterdir()} <= {"live-gradcam", "matplotlib"}
 
 
 def test_a_loop_goes_into_onnx_with_its_weights(tmp_path: Path) -> None:

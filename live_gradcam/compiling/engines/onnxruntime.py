@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class OnnxRuntime:
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         """See `Engine`."""
+        without_telemetry()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -42,6 +44,14 @@ class OnnxRuntime:
             return dict(zip(outputs, session.run(outputs, dict(zip(names, arrays, strict=True))), strict=True))
 
         return run
+
+
+def without_telemetry() -> None:
+    """Keep ONNX Runtime from sending Microsoft data about its use. Call it before anything imports it, as tf2onnx does.
+
+    It would write a number for this machine into the user's cache folder, too. The user's own setting stays.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def onnx_model(traced: Any, names: Sequence[str]) -> Any:

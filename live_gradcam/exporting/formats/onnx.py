@@ -25,11 +25,12 @@ import onnxruntime
 
     def write(self, program: Program, path: Path) -> None:
         """See `ExportFormat`."""
+        from live_gradcam.compiling.engines.onnxruntime import ONNX_OPSET, onnx_model, replace_erfc, without_telemetry
+        from live_gradcam.exporting.program import INPUT
+
+        without_telemetry()
         import onnx
         import tf2onnx
-
-        from live_gradcam.compiling.engines.onnxruntime import ONNX_OPSET, onnx_model, replace_erfc
-        from live_gradcam.exporting.program import INPUT
 
         traced = program.traced()
         if any(map(_is_given_a_variable, traced.graph.get_operations())):
@@ -42,9 +43,11 @@ import onnxruntime
 
     def run(self, path: Path, pixels: np.ndarray) -> np.ndarray:
         """See `ExportFormat`."""
-        import onnxruntime
-
+        from live_gradcam.compiling.engines.onnxruntime import without_telemetry
         from live_gradcam.exporting.program import INPUT
+
+        without_telemetry()
+        import onnxruntime
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (numbers,) = session.run(None, {INPUT: pixels})
