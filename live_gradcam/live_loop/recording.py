@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from live_gradcam.errors import OutputError
-from live_gradcam.files import timestamped_name, writing
+from live_gradcam.files import claimed, timestamped_name, writing
 from live_gradcam.flow.metrics import Durations
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Recorder:
         self._folder = folder
         self._wait = wait
         self._path: Path | None = None
+        self._claim = ExitStack()
         self._started_at = 0.0
         self._waiting: queue.Queue[Picture | None] = queue.Queue(_DEPTH)
         self._failure: BaseException | None = None
@@ -68,11 +70,14 @@ class Recorder:
             path: the file; None for a new one in the folder.
 
         Raises:
-            OutputError: the folder cannot be made.
+            OutputError: the folder cannot be made, or another process is writing the file.
         """
         path = path or self._folder / timestamped_name(".mp4")
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            with ExitStack() as claim:
+                claim.enter_context(claimed(path))
+                self._claim = claim.pop_all()
         self._path = path
         self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._encode, args=(path,), name="record", daemon=True)
@@ -87,8 +92,9 @@ class Recorder:
         path, self._path = self._path, None
         if path is None or self._thread is None:
             return None
-        self._waiting.put(None)
-        self._thread.join()
+        with self._claim:
+            self._waiting.put(None)
+            self._thread.join()
         self._thread = None
         if self._failure is not None:
             failure, self._failure = self._failure, None
@@ -138,7 +144,9 @@ class Recorder:
 
     def _fail(self, failure: BaseException, writer: VideoWriter | None) -> None:
         if writer is not None and isinstance(failure, OutputError):
-            failure = OutputError(f"{failure}; what was recorded until then is in {writer.keep_part()}")
+            part = writer.keep_part()
+            if part.exists():
+                failure = OutputError(f"{failure}; what was recorded until then is in {part}")
         self._failure = failure
 
     def __enter__(self) -> Recorder:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from video_files import numbered
 
+from live_gradcam.errors import OutputError
+from live_gradcam.files import claimed
 from live_gradcam.live_loop.recording import Recorder
 from live_gradcam.sources.reader import VideoReader
 
@@ -47,6 +49,33 @@ def test_a_recording_without_a_picture_is_no_file(tmp_path: Path) -> None:
         recorder.start(tmp_path / "x.mp4")
         assert recorder.stop() is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_recordings_do_not_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    with Recorder(wait=True) as recorder:
+        with claimed(path), pytest.raises(OutputError, match=f"^{path} is being written by another process: "):
+            recorder.start(path)
+        assert not recorder.is_on
+        recorder.start(path)
+        recorder.write(numbered(0), Fraction(0))
+        with Recorder(wait=True) as other, pytest.raises(OutputError, match="is being written by another process"):
+            other.start(path)
+        recorder.stop()
+        with claimed(path):  # once it is finished, nobody is kept from it
+            pass
+    assert recorder.files == [path]
+
+
+def test_no_rest_is_named_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    recorder = Recorder(wait=True)
+    recorder.start(path)
+    for index in range(40):
+        recorder.write(numbered(index), Fraction(index, 30))
+    (tmp_path / "x.mp4.part").unlink()
+    with pytest.raises(OutputError, match=f"^cannot write {path}: No such file or directory$"):
+        recorder.stop()
 
 
 _FILL_THE_DISK = """
