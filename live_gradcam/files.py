@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -122,6 +123,25 @@ def claimed(path: Path) -> Iterator[None]:
 def part_path(path: Path) -> Path:
     """Where a file grows until it is finished."""
     return path.with_name(f"{path.name}.part")
+
+
+def keep_part_of_before(path: Path) -> Path | None:
+    """Rename what is at `part_path(path)`, where a process was killed that wrote it: r.mp4.part to r-unfinished.mp4.
+
+    Returns:
+        Its new name, which is free; None if there is nothing, or only an empty file.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    part = part_path(path)
+    if not part.is_file() or part.stat().st_size == 0:
+        return None
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    names = (path.with_name(f"{path.stem}-unfinished{number}{path.suffix}") for number in numbers)
+    kept = next(name for name in names if not name.exists())
+    os.replace(part, kept)
+    return kept
 
 
 def publish(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from live_gradcam.errors import OutputError
-from live_gradcam.files import claimed, timestamped_name, writing
+from live_gradcam.files import claimed, keep_part_of_before, timestamped_name, writing
 from live_gradcam.flow.metrics import Durations
 
 if TYPE_CHECKING:
     from live_gradcam.sinks.writer import VideoWriter
+
+_log = logging.getLogger(__name__)
 
 _FRAME_RATE = Fraction(30)  # for the header: each frame has its own time
 _TIME_BASE = Fraction(1, 90_000)
@@ -64,7 +67,7 @@ class Recorder:
         return time.monotonic() - self._started_at
 
     def start(self, path: Path | None = None) -> None:
-        """Record from the next picture on, in its size.
+        """Record from the next picture on, in its size. What an earlier recording left that was cut short is kept.
 
         Args:
             path: the file; None for a new one in the folder.
@@ -77,7 +80,10 @@ class Recorder:
             path.parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as claim:
                 claim.enter_context(claimed(path))
+                kept = keep_part_of_before(path)
                 self._claim = claim.pop_all()
+        if kept is not None:
+            _log.warning("an earlier recording of %s was cut short: it is kept as %s", path, kept)
         self._path = path
         self._started_at = time.monotonic()
         self._thread = threading.Thread(target=self._encode, args=(path,), name="record", daemon=True)

@@ -67,6 +67,22 @@ def test_two_recordings_do_not_write_one_file(tmp_path: Path) -> None:
     assert recorder.files == [path]
 
 
+def test_what_an_earlier_recording_left_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "x.mp4"
+    for earlier, name in (("first", "x-unfinished.mp4"), ("second", "x-unfinished-2.mp4")):
+        (tmp_path / "x.mp4.part").write_text(earlier)
+        with Recorder(wait=True) as recorder:
+            recorder.start(path)
+            recorder.write(numbered(0), Fraction(0))
+        assert (tmp_path / name).read_text() == earlier
+        assert caplog.messages[-1] == f"an earlier recording of {path} was cut short: it is kept as {tmp_path / name}"
+    (tmp_path / "x.mp4.part").touch()
+    with Recorder(wait=True) as recorder:
+        recorder.start(path)
+    assert len(caplog.messages) == 2
+    assert len(recorded(path)) == 1
+
+
 def test_no_rest_is_named_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     recorder = Recorder(wait=True)
