@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.tasks import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.flow.processes import threads_of_each, without_interrupts
+from live_gradcam.flow.processes import WorkerContext, leave_signals_to_parent, threads_of_each, without_interrupts
 
 
 class Workers(Protocol):
@@ -58,7 +57,7 @@ class ProcessWorkers:
         self.count = count
         if session.threads is None:
             session = replace(session, threads=threads_of_each(count))
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        context = WorkerContext()
         self._stop = context.Event()
         self._scratch = tempfile.TemporaryDirectory(prefix="live-gradcam-")
         self._pool = ProcessPoolExecutor(
@@ -119,7 +118,7 @@ _collector: WarningCollector
 
 def _begin(session: SessionOptions, options: AnnotateOptions, stop: Any, scratch: str) -> None:
     global _state, _collector
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one handles Ctrl-C
+    leave_signals_to_parent()
     threading.Thread(target=_end_with_parent, args=(scratch,), daemon=True).start()
     _state, _collector = _ProcessState(session, options, stop, scratch), WarningCollector()
 

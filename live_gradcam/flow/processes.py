@@ -6,18 +6,44 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+#: What the process that started others handles for all of them.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class WorkerProcess(SpawnProcess):
+    """A process that leaves Ctrl-C and SIGTERM to the one that started it, which alone can end it."""
+
+    def terminate(self) -> None:
+        """End it at once: SIGTERM would not."""
+        self.kill()
+
+
+class WorkerContext(SpawnContext):
+    """Makes `WorkerProcess`es, for what takes a context of `multiprocessing`. TensorFlow does not survive a fork."""
+
+    Process = WorkerProcess
+
+
+def leave_signals_to_parent() -> None:
+    """Of a process that was started `without_interrupts`: go on ignoring them."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C from their first moment: a terminal sends it to all of its processes.
+    """Start processes that ignore Ctrl-C and SIGTERM from their first moment: both are sent to all of a group at once.
 
-    In this process it takes effect afterwards.
+    A terminal does that, and so do systemd and `timeout`. In this process they take effect afterwards.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # it is started with the first process otherwise, and lets the signals in
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:

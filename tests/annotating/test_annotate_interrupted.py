@@ -193,8 +193,11 @@ def test_what_is_killed_leaves_nothing_that_looks_finished_and_is_begun_again(
     assert json.loads(statement_of(out / "out.mp4") or "")["complete"] is True
 
 
-def test_workers_segments_are_joined_as_far_as_they_are_done(tmp_path: Path, source: Path) -> None:
-    """The signal goes to all processes, as from a terminal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_segments_are_joined_as_far_as_they_are_done(
+    tmp_path: Path, source: Path, number: signal.Signals
+) -> None:
+    """The signal goes to all processes, as from a terminal, or from `timeout`."""
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
     out.mkdir()
@@ -203,7 +206,7 @@ def test_workers_segments_are_joined_as_far_as_they_are_done(tmp_path: Path, sou
     )
     wait_for(lambda: (out / "out.mp4.parts").exists() and any((out / "out.mp4.parts").iterdir()), process)
     assert len(workers_of(process)) == 2
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     finished = finish(process)
     assert (finished.code, finished.err) == (130, "")
     written = assert_cut_short(out, "out.mp4")
@@ -217,12 +220,15 @@ def test_workers_segments_are_joined_as_far_as_they_are_done(tmp_path: Path, sou
     assert max(sound) == pytest.approx(written / RATE, abs=0.03)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
-def test_ctrl_c_while_workers_start_leaves_nothing(tmp_path: Path, source: Path, seconds: float) -> None:
+def test_a_signal_while_workers_start_leaves_nothing(
+    tmp_path: Path, source: Path, seconds: float, number: signal.Signals
+) -> None:
     process = start_fake(*arguments(tmp_path, source, "out.mp4", "--workers", 2), seconds=0.1)
     wait_for(lambda: workers_of(process), process)
     time.sleep(seconds)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     finished = finish(process)
     assert (finished.code, finished.out, finished.err) == (130, "", "")
     assert os.listdir(tmp_path) == []
