@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import ssl
@@ -69,6 +70,29 @@ def test_a_person_serves_and_stops(serving: subprocess.Popen[str]) -> None:
         assert serving.wait(SECONDS) == 130
     assert serving.stderr is not None
     assert serving.stderr.read() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs signals and /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_while_they_start_ends_it_as_later(
+    quick_network: list[str], number: signal.Signals
+) -> None:
+    """As a terminal sends it, or `timeout`: not even a process that has just been started dies of it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "live_gradcam", "serve", "--port", "0", "--workers", "2", *quick_network],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        start_new_session=True,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(children.read_text().split()) < 3:  # the workers, and what keeps account of `multiprocessing`
+            time.sleep(0.001)
+        os.killpg(process.pid, number)
+        _, err = process.communicate(timeout=SECONDS)
+    assert (process.returncode, err) == (130, "")
 
 
 @pytest.mark.slow

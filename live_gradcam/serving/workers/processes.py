@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import multiprocessing
 import os
 import pickle
-import signal
 import socket
 import struct
 import threading
@@ -16,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from live_gradcam.annotating.messages import WarningRelay
-from live_gradcam.flow.processes import without_interrupts
+from live_gradcam.flow.processes import WorkerProcess, leave_signals_to_parent, without_interrupts
 from live_gradcam.serving.server.links import WorkerLostError
 from live_gradcam.serving.workers.host import MakeWorker, WorkerHost, result_of
 
@@ -48,8 +46,7 @@ class ProcessLink:
             make: makes the worker.
         """
         ours, theirs = socket.socketpair()
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        process = context.Process(
+        process = WorkerProcess(
             target=_work, args=(theirs, make, not _log.isEnabledFor(logging.DEBUG)), name="explain", daemon=True
         )
         with without_interrupts():
@@ -105,8 +102,7 @@ class ProcessLink:
 
 def _work(connection: socket.socket, make: MakeWorker, quiet: bool) -> None:
     """Of the process: do what is asked on a socket until its other end is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the process that started this one handles them, and ends it
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_parent()
     if quiet:  # a decoder complains there of visitors' pictures; warnings of ours are sent back
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     connection.setblocking(True)
