@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import suppress
@@ -22,6 +23,10 @@ os.environ["XDG_CACHE_HOME"] = (
     if "PYTEST_XDIST_WORKER" in os.environ
     else tempfile.mkdtemp(prefix="live-gradcam-tests-")
 )
+
+# A shell has Ctrl-C ignored by what runs in its background, and what the tests start would go on ignoring it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pytest

@@ -11,7 +11,8 @@ from typing import Any
 class StopRequest:
     """While entered, the first SIGINT or SIGTERM sets `requested`; a second one interrupts at once.
 
-    Signals reach the main thread only; entered elsewhere, nothing is changed.
+    Signals reach the main thread only; entered elsewhere, nothing is changed. One that is ignored goes on being
+    ignored, as what `nohup` and a shell's background start expects.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,8 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._request)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -171,15 +170,6 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
     assert len(answers) == 1
 
 
-@pytest.fixture
-def heeds_ctrl_c() -> Iterator[None]:
-    """What is started heeds Ctrl-C, also where the tests run in the background of a shell, which do not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_starts_ends_it_as_later(
     picture: Path, tmp_path: Path, quick_network: list[str], number: signal.Signals
@@ -193,7 +183,6 @@ def test_a_signal_while_it_starts_ends_it_as_later(
     assert finish(process) == Finished(130, "", "")
 
 
-@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_the_command_line_is_imported_is_no_traceback(number: signal.Signals) -> None:
     program = (
