@@ -46,8 +46,20 @@ class _Streams:
         try:
             container = av.open(uri, options=OPTIONS, timeout=(_OPEN_TIMEOUT_MS / 1000, READ_TIMEOUT_MS / 1000))
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise SourceError(f"the stream {name} does not open: is it running, and is the address right?") from error
+            raise SourceError(
+                f"the stream {name} does not open: is it running, and is the address right?{_reason(error)}"
+            ) from error
         return LiveSource(_pictures(container, picture_stream(container, name)), container.close, name)
+
+
+def _reason(error: Exception) -> str:
+    """What is known of why a stream does not open, as a sentence that follows another; nothing where nothing is."""
+    import av
+
+    if isinstance(error, av.error.ExitError):
+        return f" It gave nothing within {_OPEN_TIMEOUT_MS / 1000:g} seconds"
+    said = getattr(error, "strerror", None)
+    return f" FFmpeg says: {masked(said)}" if said else ""
 
 
 def _pictures(container: Any, stream: Any) -> Iterator[np.ndarray]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -414,7 +415,34 @@ def test_a_stream_that_is_refused(scheme: str) -> None:
     url = f"{scheme}://127.0.0.1:{_refused_port()}/stream"
     with pytest.raises(SourceError) as caught:
         NewestFrame(url)
-    assert str(caught.value) == f"the stream {url} does not open: is it running, and is the address right?"
+    assert str(caught.value) == (
+        f"the stream {url} does not open: is it running, and is the address right? FFmpeg says: Connection refused"
+    )
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "404 Not Found"), (401, "401 Unauthorized (authorization failed)")])
+def test_a_stream_that_a_server_refuses_says_why_without_its_password(status: int, said: str) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        with pytest.raises(SourceError) as caught:
+            NewestFrame(f"http://user:secret@127.0.0.1:{server.server_port}/a?token=secret")
+        server.shutdown()
+    assert str(caught.value).endswith(f"is the address right? FFmpeg says: Server returned {said}")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_stream_that_does_not_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_OPEN_TIMEOUT_MS", 500)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(SourceError) as caught:
+        NewestFrame(f"http://127.0.0.1:{silent.getsockname()[1]}/stream")
+    assert str(caught.value).endswith("is the address right? It gave nothing within 0.5 seconds")
 
 
 _OPEN_EVERYTHING = """

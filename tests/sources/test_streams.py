@@ -215,7 +215,8 @@ def test_rtsp_that_is_not_there(recording: Path) -> None:
         wrong = server.url.replace("127.0.0.1", "user:secret@127.0.0.1").replace("/stream", "/other")
         finished = run("live", wrong, "--headless")
     shown = wrong.replace("secret", "***")
-    said = f"live-gradcam: the stream {shown} does not open: is it running, and is the address right?\n"
+    said = f"live-gradcam: the stream {shown} does not open: is it running, and is the address right? "
+    said += "FFmpeg says: Server returned 404 Not Found\n"
     assert (finished.code, finished.out, finished.err) == (1, "", said)
 
 
