@@ -92,6 +92,7 @@ class LiveRun:
         self._is_seen = self._wants.pictures != "none"
         self._is_playing = False
         self._is_over = False
+        self._gone_since: float | None = None
         self._shown: Scene | None = None
         self._shown_at = 0.0
         self._seconds, self._captured, self._dropped = 0.0, 0, 0
@@ -102,6 +103,8 @@ class LiveRun:
             self._recorder.start(self._options.record)
         while not (stop.requested or self._is_over or self._frames.results.ended):
             self._let_play_when_ready()
+            if not self._is_seen:
+                self._log_outage()
             if self.state.paused:
                 time.sleep(_WAIT_SECONDS)
                 self._show_again()
@@ -131,6 +134,16 @@ class LiveRun:
             stopped=stopped,
             taught=self.teaching.taught(),
         )
+
+    def _log_outage(self) -> None:
+        """Log that the source is gone, and that it is back, where no banner is seen that says so."""
+        outage = self._frames.capture.outage
+        if outage is not None and self._gone_since is None:
+            self._gone_since = time.monotonic()
+            _log.warning("%s; trying to open it again", outage.reason)
+        elif outage is None and self._gone_since is not None:
+            _log.warning("the source is back after %.0f s", time.monotonic() - self._gone_since)
+            self._gone_since = None
 
     # --- frames ---------------------------------------------------------------------------------------------------
 

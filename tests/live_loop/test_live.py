@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -108,7 +109,11 @@ def test_a_camera_that_is_restarted_is_found_again_and_the_recording_goes_on(
             process.send_signal(signal.SIGINT)
             finished = finish(process)
     assert finished.code == 130, finished
-    assert finished.err == ""
+    assert re.fullmatch(
+        rf"live-gradcam: the source {server.url} stopped after \d+ frames; trying to open it again\n"
+        r"live-gradcam: the source is back after \d s\n",
+        finished.err,
+    )
     assert json.loads(summary.read_text())["reconnects"] == 1
     frames = recorded(recording)
     assert max(np.diff([seconds for seconds, _ in frames])) > 0.9  # the outage: no frame was made up
