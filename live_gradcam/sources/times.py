@@ -17,7 +17,7 @@ def parse_time(value: str | float | Fraction | None, flag: str) -> Fraction | No
         flag: of the command line, for the error.
 
     Raises:
-        UsageError: it is not a time from 0 on.
+        UsageError: it is not a time from 0 on, or what follows a colon is not below 60.
     """
     if value is None:
         return None
@@ -26,7 +26,8 @@ def parse_time(value: str | float | Fraction | None, flag: str) -> Fraction | No
         numbers = [Fraction(part) for part in parts]
     except (ValueError, ZeroDivisionError):
         numbers = []
-    if not numbers or len(numbers) > 3 or any(number < 0 for number in numbers):
+    is_time = 0 < len(numbers) <= 3 and all(number >= 0 for number in numbers)
+    if not is_time or any(number >= 60 for number in numbers[1:]):  # after a colon: 75 s would be another minute
         raise UsageError(
             f"{flag} {str(value)!r} is not a time: give seconds, m:ss or h:mm:ss, such as 75, 1:15 or 0:01:15.5"
         )

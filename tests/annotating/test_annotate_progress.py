@@ -136,6 +136,8 @@ def test_what_is_printed_into_a_file_gets_there_while_there_are_bars(capsys: pyt
 WRONG: list[tuple[list[Any], str]] = [
     (["--start", "soon"], "--start 'soon' is not a time: give seconds, m:ss or h:mm:ss"),
     (["--start", "-1"], "--start '-1' is not a time"),
+    (["--start", "1:75"], "--start '1:75' is not a time: give seconds, m:ss or h:mm:ss"),
+    (["--end", "1:60:00"], "--end '1:60:00' is not a time"),
     (["--start", "1:2:3:4"], "--start '1:2:3:4' is not a time"),
     (["--end", "1/0"], "--end '1/0' is not a time"),
     (["--end", "nan"], "--end 'nan' is not a time"),
