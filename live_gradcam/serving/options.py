@@ -56,7 +56,7 @@ class ServeOptions:
     """How the page is served. Paths can be given as texts.
 
     Attributes:
-        host: the address to listen on; 0.0.0.0 for all of this machine's.
+        host: the address to listen on; 0.0.0.0 for all of this machine's. One of IPv6 may be in brackets: [::1].
         port: the port to listen on; 0 for any that is free.
         https: serve over https, with a certificate that is made for it where none is given.
         certfile: a certificate of one's own, PEM.
@@ -89,6 +89,8 @@ class ServeOptions:
         for name in ("certfile", "keyfile", "keep"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
+        if self.host.startswith("[") and self.host.endswith("]"):
+            object.__setattr__(self, "host", self.host[1:-1])
 
     @property
     def is_secure(self) -> bool:

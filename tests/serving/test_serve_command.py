@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -132,6 +133,19 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
         serve(options=ServeOptions(keep=tmp_path / "file"))
     with pytest.raises(SourceError, match=r"nothing\.mp4"):
         serve([tmp_path / "nothing.mp4"], options=ServeOptions(port=0))
+
+
+def test_an_address_of_ipv6_may_be_in_brackets() -> None:
+    assert ServeOptions(host="[::1]").host == "::1"
+    assert page_address(ServeOptions(host="[::1]"), 8000, TOKEN).local == f"http://[::1]:8000/?token={TOKEN}"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or not socket.has_ipv6, reason="needs IPv6, as Linux has it")
+def test_an_address_that_is_on_each_interface_is_blamed_and_not_the_port() -> None:
+    with pytest.raises(
+        UsageError, match=r"^--host fe80::1 needs its network interface after it, such as fe80::1%eth0$"
+    ):
+        listen("fe80::1", 0)
 
 
 def test_a_port_that_is_taken() -> None:

@@ -44,7 +44,7 @@ def listen(host: str, port: int) -> socket.socket:
         port: 0 for any that is free.
 
     Raises:
-        UsageError: this machine does not have the address.
+        UsageError: this machine does not have the address, or it lacks its network interface.
         LiveGradcamError: the port is taken, or not allowed.
     """
     try:
@@ -73,6 +73,8 @@ def _reason(error: OSError, host: str, port: int) -> LiveGradcamError:
         return LiveGradcamError(f"port {port} is taken by another program: give another one, such as --port {port + 1}")
     if error.errno == errno.EADDRNOTAVAIL:
         return UsageError(f"--host {host} is no address of this machine")
+    if error.errno == errno.EINVAL and ":" in host and "%" not in host:  # fe80::…: there is one on each interface
+        return UsageError(f"--host {host} needs its network interface after it, such as {host}%eth0")
     return LiveGradcamError(f"port {port} cannot be listened on: {error.strerror or error}")
 
 
