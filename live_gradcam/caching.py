@@ -15,6 +15,8 @@ from live_gradcam.compiling.runtime import compiled_folders
 from live_gradcam.files import cache_folder
 
 SCHEMA = 1
+#: The name of what cannot be read.
+DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class CacheEntry:
     """Programs that belong together.
 
     Attributes:
-        name: of the network; of XLA's programs "all networks", as they do not say which they are of.
-        engine: what runs them.
+        name: of the network, or `DAMAGED`; of XLA's programs "all networks", as they do not say which they are of.
+        engine: what runs them; empty for what all engines share, and for what cannot be read.
         files: how many there are.
         size: in bytes.
     """
@@ -99,7 +101,7 @@ def _of_engines() -> Iterator[CacheEntry]:
 
 def _belongs_to(file: KeptFile) -> tuple[str, str]:
     network = file.key.get("network", {})
-    return str(network.get("model", "damaged")), str(network.get("engine", ""))
+    return str(network.get("model", DAMAGED)), str(network.get("engine", ""))
 
 
 def _of_xla() -> Iterator[CacheEntry]:

@@ -20,7 +20,7 @@ def cache(
     overwrite: Overwrite = False,
 ) -> None:
     """List the compiled programs that are kept for the next start, and how large they are."""
-    from live_gradcam.caching import cache_contents, clear_cache
+    from live_gradcam.caching import DAMAGED, cache_contents, clear_cache
 
     check_json_path(json_path, overwrite=overwrite)
     contents = cache_contents()
@@ -29,7 +29,8 @@ def cache(
     if not is_stdout(json_path):
         table = Table("network", "engine", "files", "MiB", box=None, pad_edge=False)
         for entry in contents.entries:
-            table.add_row(escape(entry.name), entry.engine, str(entry.files), _in_mebibytes(entry.size))
+            engine = entry.engine or ("unknown" if entry.name == DAMAGED else "all engines")
+            table.add_row(escape(entry.name), engine, str(entry.files), _in_mebibytes(entry.size))
         if contents.entries:
             print_table(table)
         print(f"{contents.folder}: {_in_mebibytes(contents.size)} MiB of programs")

@@ -57,6 +57,13 @@ def test_the_command_prints_it(filled: Path) -> None:
     assert result.stdout.splitlines()[-2:] == [f"{filled}: 4.0 MiB of programs", AT_MOST]
 
 
+def test_what_all_engines_share_says_so(folder: Path) -> None:
+    KeptFiles().write({"kind": "network", "network": {"model": "toy.keras"}}, bytes(1))
+    result = CliRunner().invoke(app, ["cache"])
+    assert result.stdout.splitlines()[1].split() == ["toy.keras", "all", "engines", "1", "0.0"]
+    assert cache_contents().to_json()["entries"][0]["engine"] == ""
+
+
 def test_clearing_removes_programs_and_leaves_what_was_timed(filled: Path) -> None:
     result = CliRunner().invoke(app, ["cache", "--clear"])
     assert result.stdout.splitlines()[-1] == "removed 4.0 MiB"
@@ -67,6 +74,9 @@ def test_clearing_removes_programs_and_leaves_what_was_timed(filled: Path) -> No
 def test_a_file_that_is_damaged_is_listed_and_removed(filled: Path) -> None:
     next(one for one in KeptFiles().files() if one.key["size"] == 1000).path.write_bytes(b"\x00")
     assert ("damaged", "", 1, 1) in [(e.name, e.engine, e.files, e.size) for e in cache_contents().entries]
+    assert ["damaged", "unknown", "1", "0.0"] in [
+        line.split() for line in CliRunner().invoke(app, ["cache"]).stdout.splitlines()
+    ]
     clear_cache()
     assert cache_contents().size == 0
 
