@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -203,6 +204,11 @@ class _Checked:
         except Exception as error:  # each library has its own
             if shutil.disk_usage(path.parent).free < _FULL:
                 raise OutputError(f"{what} cannot be written: No space left on device") from error
+            if shutil.disk_usage(tempfile.gettempdir()).free < max(_FULL, self._program.bytes):
+                raise OutputError(
+                    f"{what} cannot be written: {tempfile.gettempdir()}, the folder for temporary files, has no room: "
+                    "make some, or set TMPDIR to another folder"
+                ) from error
             raise ModelError(f"cannot write {what}, so no file is written: {telling_line(error)}") from error
         self.differences[name] = difference = self._difference(numbers)
         if not difference <= TOLERANCE:

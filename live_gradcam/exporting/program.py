@@ -50,6 +50,11 @@ class Program:
         """What its result is called in every format: "probabilities", or "values"."""
         return "values" if self.output == "values" else "probabilities"
 
+    @property
+    def bytes(self) -> int:
+        """How large the weights are, which are float32."""
+        return 4 * self.model.count_params()
+
     def compilable(self, pictures: int | None = None) -> Any:
         """The program as a TensorFlow function, with its argument and its result by name.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ import pytest
 from command_line import environment, finish, start
 from keras import layers
 from other_packages import install, python_path
+from small_disk import small_disk
 
 from live_gradcam import Classifier, Explainer, export, load_classifier
 from live_gradcam.choices import EXPORTS
@@ -262,6 +264,21 @@ def test_nothing_is_replaced_unless_asked_for(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
         export(classifier, tmp_path / "file", ["onnx"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a small disk")
+def test_a_folder_for_temporary_files_that_is_full_is_blamed_and_not_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "small", "8k") as small:
+        monkeypatch.setattr(tempfile, "tempdir", str(small))
+        with pytest.raises(OutputError) as caught:
+            export(classifier_of(softmax), tmp_path / "out", ["tflite"])
+    assert str(caught.value) == (
+        f"toy as TensorFlow Lite cannot be written: {small}, the folder for temporary files, has no room: "
+        "make some, or set TMPDIR to another folder"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 class Wrong:
