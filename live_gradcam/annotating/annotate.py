@@ -10,10 +10,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from live_gradcam.annotating.batch import Batch, OnProgress, Planned
 from live_gradcam.annotating.cluster import ClusterWorkers
-from live_gradcam.annotating.jobs import check_jobs, plan_jobs
+from live_gradcam.annotating.jobs import AnnotateJob, check_jobs, plan_jobs
 from live_gradcam.annotating.options import PANELS, AnnotateOptions
 from live_gradcam.annotating.parallel import annotate_in_parallel, start_workers
 from live_gradcam.annotating.provenance import Provenance, made_with
@@ -25,7 +26,7 @@ from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.choices import AUTO_PRECISION
 from live_gradcam.cluster import check_cluster
-from live_gradcam.errors import UsageError
+from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sources.levels import Levels
 
@@ -95,15 +96,17 @@ def annotate(
     beside = {name: Path(path) for name, path in sidecars.items()}
     jobs = plan_jobs([Path(path) for path in paths], None if output is None else Path(output), options, beside)
     way = made_with(session_options, options)
-    planned = [Planned.of(job, Provenance.of(job.source, way)) for job in jobs]
+    planned, unreadable = _plan(jobs, way, options)
     are_done = check_jobs([(one.job, one.provenance) for one in planned], options, overwrite=overwrite, resume=resume)
     todo = [one for one, is_done in zip(planned, are_done, strict=True) if not is_done]
-    batch = Batch(todo, options, stop or StopRequest(), on_progress)
+    batch = Batch(todo, options, stop or StopRequest(), on_progress, len(unreadable))
     for job in (one.job for one, is_done in zip(planned, are_done, strict=True) if is_done):
         batch.skip(job)
+    for job, error in unreadable:
+        batch.failed(job, error)
     for one in todo:  # what is no recording is known before TensorFlow has started
-        if (error := obstacle(one.job.source, options)) is not None:
-            batch.failed(one.job, error)
+        if (found := obstacle(one.job.source, options)) is not None:
+            batch.failed(one.job, found)
     signals = batch.stop if stop is None else nullcontext()
     start_s: dict[str, float] = {}
     if batch.todo:
@@ -144,6 +147,19 @@ def _check(session: SessionOptions | Session, options: AnnotateOptions, workers:
             "the session makes too few maps for these options: start it with options.for_session(SessionOptions(...))"
         )
     return session.options
+
+
+def _plan(
+    jobs: Sequence[AnnotateJob], way: dict[str, Any], options: AnnotateOptions
+) -> tuple[list[Planned], list[tuple[AnnotateJob, SourceError]]]:
+    """Which recordings are to be annotated, and which cannot even be read, and why."""
+    planned, unreadable = [], []
+    for job in jobs:
+        try:
+            planned.append(Planned.of(job, Provenance.of(job.source, way)))
+        except SourceError as error:
+            unreadable.append((job, obstacle(job.source, options) or error))
+    return planned, unreadable
 
 
 def _annotate_here(

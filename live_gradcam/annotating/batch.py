@@ -102,6 +102,7 @@ class Batch:
         options: how.
         stop: ends the work.
         on_progress: is notified of what happens; None for nobody.
+        unreadable: how many recordings there are besides of which nothing can become. Each is to be taken note of.
 
     Attributes:
         results: what became of each so far.
@@ -113,13 +114,14 @@ class Batch:
         options: AnnotateOptions,
         stop: StopRequest,
         on_progress: OnProgress | None = None,
+        unreadable: int = 0,
     ) -> None:
         self.todo = list(todo)
         self.options = options
         self.stop = stop
         self.results: list[Result] = []
         self._on_progress = on_progress
-        self._recordings = len(self.todo)
+        self._recordings = len(self.todo) + unreadable
 
     def skip(self, job: AnnotateJob) -> None:
         """Take note of a recording that was done before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import AUTO_ENGINE, USUAL_ENGINE
+from live_gradcam.errors import SourceError
 from live_gradcam.files import fingerprint
 from live_gradcam.networks.catalog import identity_of
 from live_gradcam.sources.opening import is_of_another_package
@@ -47,6 +49,9 @@ class Provenance:
         Args:
             source: the recording.
             options: from `made_with`.
+
+        Raises:
+            SourceError: the file cannot be read, or the folder has no pictures.
         """
         name = source.name.encode("utf-8", "backslashreplace").decode()  # one that is no UTF-8 has surrogates
         return Provenance(version("live-gradcam"), name, _fingerprint(source), options)
@@ -90,13 +95,28 @@ def made_with(session: SessionOptions, options: AnnotateOptions) -> dict[str, An
 
 
 def _fingerprint(path: Path) -> str:
-    """Of a file's content; of several pictures, SHA-256 of their names and sizes."""
-    if path.is_file():
-        return fingerprint(path)
+    """Of a file's content; of several pictures, SHA-256 of their names and sizes.
+
+    Raises:
+        SourceError: the file cannot be read. A picture among several that cannot be read stops nothing.
+    """
+    if os.path.isfile(path):
+        try:
+            return fingerprint(path)
+        except OSError as error:
+            raise SourceError(f"cannot read {path}: {error.strerror}") from error
     digest = hashlib.sha256()
     if is_of_another_package(path):
         return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
     pictures = pictures_of(path)
     for picture in pictures:
-        digest.update(f"{picture.name}\0{picture.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        digest.update(f"{picture.name}\0{_size(picture)}\0".encode("utf-8", "surrogateescape"))
     return f"{len(pictures)} {digest.hexdigest()}"
+
+
+def _size(picture: Path) -> str:
+    """In bytes; nothing of a link that leads nowhere."""
+    try:
+        return str(picture.stat().st_size)
+    except OSError:
+        return ""

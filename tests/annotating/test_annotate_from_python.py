@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from command_line import environment
 from fake_engine import FakeEngine, start_fake_engine
@@ -20,9 +22,11 @@ from video_files import cut, make_video, numbered
 
 import live_gradcam
 from live_gradcam import AnnotateOptions, SessionOptions, annotate
+from live_gradcam.annotating import provenance
 from live_gradcam.annotating.batch import Progress
 from live_gradcam.attribution import session as sessions
 from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, UsageError
+from live_gradcam.files import fingerprint
 from live_gradcam.flow.stopping import StopRequest
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sources.reader import VideoReader
@@ -126,6 +130,49 @@ def test_a_failing_recording_beside_a_good_one_with_a_ready_session(tmp_path: Pa
     assert [round(one.seconds, 3) for one in frames] == [0, 0.1, 0.2, 0.3, 0.4, 0.5]
     assert frames[0].of_seconds == pytest.approx(0.6)
     assert [one.result for one in told if one.stage == "over"] == list(report.results)
+
+
+def test_files_that_cannot_be_opened_do_not_stop_the_others(
+    tmp_path: Path, fake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.mp4", "locked.mp4"):
+        video(folder / name, 3)
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    (folder / "itself.mp4").symlink_to("itself.mp4")
+
+    def no_permission(path: Path) -> str:
+        if path.name == "locked.mp4":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return fingerprint(path)
+
+    monkeypatch.setattr(provenance, "fingerprint", no_permission)  # whoever runs the tests may read all files
+    told: list[Progress] = []
+    report = annotate(folder, tmp_path / "out", session=fake, options=RAW, on_progress=told.append)
+    said = {result.job.source.name: str(result.error) for result in report.results if result.status == "failed"}
+    assert said == {
+        "gone.mp4": f"cannot read {folder / 'gone.mp4'}: there is no such file",
+        "itself.mp4": f"cannot read {folder / 'itself.mp4'}: {os.strerror(errno.ELOOP)}",
+        "locked.mp4": f"cannot read {folder / 'locked.mp4'}: Permission denied",
+    }
+    assert [one.job.source.name for one in report.results if one.status == "done"] == ["a.mp4"]
+    assert {one.recordings for one in told} == {4}
+    again = annotate(folder, tmp_path / "out", session=fake, options=RAW, resume=True)
+    assert sorted(one.status for one in again.results) == ["failed", "failed", "failed", "skipped"]
+
+
+def test_links_that_lead_nowhere_do_not_stop_a_folder_of_pictures(tmp_path: Path, fake: Any) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in (1, 4):
+        cv2.imwrite(str(folder / f"{number}.png"), numbered(number, width=48))
+    (folder / "2.png").symlink_to("nowhere.png")
+    (folder / "3.png").symlink_to("3.png")
+    (result,) = annotate(folder, tmp_path / "out.mp4", session=fake, options=RAW).results
+    assert result.status == "damaged"
+    assert result.summary is not None
+    assert (result.summary.frames, result.summary.expected_frames) == (2, 4)
 
 
 def test_what_was_done_before_is_skipped_and_nothing_is_started_for_it(
