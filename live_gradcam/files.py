@@ -67,7 +67,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def is_same_file(path: Path, other: Path) -> bool:
     """Whether two paths are of one file, which need not be there yet."""
-    return (identity(path) or path.resolve()) == (identity(other) or other.resolve())
+    return (identity(path) or os.path.realpath(path)) == (identity(other) or os.path.realpath(other))
 
 
 def check_replaces_no_source(path: Path, own: Path | None, sources: Mapping[tuple[int, int] | None, Path]) -> None:
@@ -99,7 +99,7 @@ def claimed(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     lock = FileLock(cache_folder() / "writing" / f"{name}.lock", timeout=0, thread_local=False)
     is_held = False
     with suppress(OSError):

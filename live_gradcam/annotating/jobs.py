@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ def plan_jobs(
         (source,) = found
         place = _place(source)
         target = output or place.with_name(f"{place.name}{RESULT}{ending}")
-        if target.is_dir() and ending:
+        if os.path.isdir(target) and ending:
             target = target / f"{place.name}{RESULT}{ending}"
         jobs = [AnnotateJob(source, target, {name: sidecars[name] for name in kinds})]
     else:
@@ -125,7 +126,7 @@ def check_jobs(
     for job, provenance in jobs:
         sink = options.encoding.of_file(job.output).sink
         made = provenance.compare(sink.read_statement(job.output)) if resume else None
-        is_done = made is True and all(path.exists() for path in job.sidecars.values())
+        is_done = made is True and all(os.path.exists(path) for path in job.sidecars.values())
         done.append(is_done)
         if is_done:
             continue

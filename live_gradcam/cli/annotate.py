@@ -59,6 +59,7 @@ def annotate(
         typer.Argument(
             metavar="SOURCE...",
             help=sources_help("Videos, pictures, folders of them, or numbered pictures: shots/%04d.png."),
+            readable=False,  # Click would refuse all for one without permission, which here fails by itself
         ),
     ],
     output: Annotated[

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 def evaluate(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     sources: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help=sources_help("What to explain."))
+        list[Path],
+        # Click would refuse all for one without permission, which here fails by itself.
+        typer.Argument(metavar="IMAGE|FOLDER|VIDEO...", help=sources_help("What to explain."), readable=False),
     ],
     methods: Annotated[
         str | None,

@@ -32,7 +32,12 @@ def explain(
     session: Annotated[SessionOptions, Flags(session_flags, "Explanation")],
     overlay: Annotated["Overlay", Flags(overlay_flags, "Heatmap")],
     boxes: Annotated["BoxOptions", Flags(box_flags, "Boxes")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures."), FilesOnly()],
+    images: Annotated[
+        list[Path],
+        # Click would refuse all for one without permission, which here fails by itself.
+        typer.Argument(metavar="IMAGE...", help="Pictures.", readable=False),
+        FilesOnly(),
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="OUT.png", help="The picture to write, or the folder for several."),

@@ -81,17 +81,24 @@ def look_into(folder: Path, is_ours: Callable[[Path], bool]) -> Folder:
     Args:
         folder: which.
         is_ours: whether a file or a folder in it is one that we have written.
+
+    Raises:
+        SourceError: the folder cannot be read.
     """
     found = Folder(folder)
     kinds = {Kind.VIDEO: found.videos, Kind.PICTURE: found.pictures, Kind.OTHER: found.others}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceError(f"cannot read {folder}: {error.strerror}") from error
+    for path in paths:
         if path.name.startswith("."):
             kind = found.hidden
         elif path.suffix == _UNFINISHED:
             kind = found.unfinished
         elif is_ours(path):
             kind = found.ours
-        elif path.is_dir():
+        elif os.path.isdir(path):
             kind = found.folders
         else:
             kind = kinds[kind_of(path)]
@@ -103,10 +110,14 @@ def check_exists(source: Path, called: str) -> None:
     """Make sure that a source is there.
 
     Raises:
-        SourceError: there is no such file, which is `called` so.
+        SourceError: there is no such file, which is `called` so, or nobody can know it.
     """
-    if not source.exists():
-        raise SourceError(f"there is no {called} {source}")
+    try:
+        source.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # no name has a null character in it
+        raise SourceError(f"there is no {called} {source}") from error
+    except OSError as error:
+        raise SourceError(f"cannot read {source}: {error.strerror}") from error
 
 
 def check_is_file(path: Path) -> None:

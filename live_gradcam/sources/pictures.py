@@ -184,6 +184,14 @@ def _numbered(path: Path) -> list[Path]:
 
 
 def _list(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    """The files of a folder, without hidden ones; none of what is no folder.
+
+    Raises:
+        SourceError: the folder cannot be read.
+    """
+    if not os.path.isdir(folder):
         return []
-    return [file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir()]
+    try:
+        return [file for file in folder.iterdir() if not file.name.startswith(".") and not os.path.isdir(file)]
+    except OSError as error:
+        raise SourceError(f"cannot read {folder}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -454,6 +455,56 @@ def test_the_lists(here) -> None:
 )
 def test_a_missing_file(here, arguments: list[str]) -> None:
     assert_one_line(here(*arguments), 1, "missing", "there is no")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+@pytest.mark.parametrize("command", ["explain", "annotate", "evaluate"])
+def test_a_link_to_itself(here, tmp_path: Path, command: str) -> None:
+    (tmp_path / "self.png").symlink_to("self.png")
+    said = f"cannot read {tmp_path / 'self.png'}: {os.strerror(errno.ELOOP)}"
+    assert_one_line(here(command, tmp_path / "self.png", "--json", tmp_path / "numbers.json"), 1, said)
+
+
+def no_permission(monkeypatch: pytest.MonkeyPatch, locked: Path, *functions: str) -> None:
+    """Have functions of a file's path raise, also for who may read all files."""
+
+    def of(whole):
+        def refuse(path, *arguments, **more):
+            if path == locked:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return whole(path, *arguments, **more)
+
+        return refuse
+
+    for name in functions:
+        monkeypatch.setattr(Path, name, of(getattr(Path, name)))
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: str(path) != str(locked) and may(path, mode, **more))
+
+
+@pytest.mark.parametrize("command", ["explain", "annotate", "evaluate"])
+def test_a_file_in_a_folder_without_permission(
+    here, picture: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    no_permission(monkeypatch, picture, "stat", "open", "read_bytes")
+    assert_one_line(here(command, picture), 1, f"cannot read {picture}: Permission denied")
+
+
+@pytest.mark.parametrize("command", ["annotate", "evaluate"])
+def test_a_folder_without_permission(here, picture: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    no_permission(monkeypatch, picture.parent, "iterdir")
+    assert_one_line(here(command, picture.parent), 1, f"cannot read {picture.parent}: Permission denied")
+
+
+def test_a_picture_without_permission_does_not_stop_the_others(
+    here, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_network: list[str]
+) -> None:
+    locked = tmp_path / "locked.png"
+    shutil.copy(picture, locked)
+    no_permission(monkeypatch, locked, "open", "read_bytes")
+    finished = here("explain", locked, picture, "-o", tmp_path / "out", *quick_network)
+    assert (finished.code, finished.err) == (1, f"live-gradcam: cannot read {locked}: Permission denied\n")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["chelsea-gradcam.png"]
 
 
 @pytest.mark.parametrize("command", [["annotate"], ["bench"], ["live", "--headless"]])
