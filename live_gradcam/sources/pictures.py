@@ -62,8 +62,8 @@ class PictureReader(Recording):
     def frames(
         self, *, start: Fraction | None = None, end: Fraction | None = None, on_packet: OnPacket | None = None
     ) -> Iterator[Frame]:
-        """Read the pictures, each at its time; one that cannot be read is left out and counted."""
-        count = unreadable = 0
+        """Read the pictures, each at its time; one that cannot be read is left out, counted and named."""
+        count, unreadable = 0, []
         for number, file in enumerate(self._files):
             pts = number / self.frame_rate
             if (start is not None and pts < start) or (end is not None and pts >= end):
@@ -71,11 +71,11 @@ class PictureReader(Recording):
             try:
                 image = self._read(file)
             except LiveGradcamError:
-                unreadable += 1
+                unreadable.append(file)
                 continue
             yield Frame(image, count, pts, time.monotonic())
             count += 1
-        self.loss = Loss(unreadable, 0.0)
+        self.loss = Loss(len(unreadable), 0.0, pictures=listed(unreadable))
 
     def _read(self, file: Path) -> np.ndarray:
         pixels = read_pixels(file)

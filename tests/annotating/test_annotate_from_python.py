@@ -173,6 +173,10 @@ def test_links_that_lead_nowhere_do_not_stop_a_folder_of_pictures(tmp_path: Path
     assert result.status == "damaged"
     assert result.summary is not None
     assert (result.summary.frames, result.summary.expected_frames) == (2, 4)
+    assert result.damage == (
+        f"{folder} is damaged: 2 pictures cannot be read (2.png, 3.png); 2 of 4 frames are in {tmp_path / 'out.mp4'}"
+    )
+    assert result.to_json()["corrupt_packets"] == 2
 
 
 def test_what_was_done_before_is_skipped_and_nothing_is_started_for_it(

@@ -108,14 +108,15 @@ def test_pictures_by_their_ending() -> None:
     assert not any(kind_of(Path(name)) is Kind.PICTURE for name in ("a.gif", "b.mp4", "png", ".png", "c.png.txt"))
 
 
-def test_unreadable_pictures_are_left_out_and_counted_and_keep_their_time(tmp_path: Path) -> None:
+def test_unreadable_pictures_are_left_out_and_named_and_keep_their_time(tmp_path: Path) -> None:
     folder = _fill(tmp_path / "shots", [f"{i}.png" for i in range(8)])
     (folder / "2.png").write_text("not a picture")
     (folder / "5.png").write_bytes((folder / "5.png").read_bytes()[:60])
     frames, loss = _read(folder)
     left = [0, 1, 3, 4, 6, 7]
     assert frames == [(number, index, number / _RATE) for index, number in enumerate(left)]
-    assert loss == Loss(2, 0.0)
+    assert loss == Loss(2, 0.0, pictures="2.png, 5.png")
+    assert str(loss) == "2 pictures cannot be read (2.png, 5.png)"
 
 
 def test_pictures_a_second_and_spans(tmp_path: Path) -> None:

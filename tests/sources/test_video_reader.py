@@ -585,6 +585,7 @@ def test_a_long_last_frame_is_no_loss(tmp_path: Path) -> None:
         (Loss(1, 0.0), "1 damaged packet was skipped"),
         (Loss(1, 0.0, 2), "1 damaged packet was skipped and the decoder repaired 2 damaged frames, perhaps badly"),
         (Loss(0, 0.0, 0, 2), "the file is broken in 2 places, where frames may be missing"),
+        (Loss(1, 0.0, pictures="a.png"), "1 picture cannot be read (a.png)"),
         (Loss(4, 12.0), "the last 12.0 s are missing and 4 damaged packets were skipped"),
     ],
 )
