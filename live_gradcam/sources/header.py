@@ -41,20 +41,32 @@ def open_container(path: Path) -> Any:
 
 
 def picture_stream(container: Any, path: str | Path) -> Any:
-    """The first stream of pictures that is not the cover of an album.
+    """The stream of pictures that players show: the one that the file marks so, else the first.
 
     Raises:
         SourceError: there is none, or nothing decodes it. The container is closed.
     """
-    covers = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
+    streams = _picture_streams(container)
     if not streams:
         container.close()
         raise SourceError(f"{path} has no pictures")
-    if streams[0].codec_context is None:
+    stream = next((one for one in streams if one.disposition & av.stream.Disposition.default), streams[0])
+    if stream.codec_context is None:
         container.close()
         raise SourceError(f"{path} is not a video that can be read (its codec is unknown)")
-    return streams[0]
+    return stream
+
+
+def notes_on_streams(container: Any, stream: Any, path: str | Path) -> list[str]:
+    """A line where a file has other streams of pictures than the one that is read."""
+    count = len(_picture_streams(container))
+    return [f"{path} has {count} streams of pictures: only stream {stream.index} is read"] if count > 1 else []
+
+
+def _picture_streams(container: Any) -> list[Any]:
+    """Those that are not the cover of an album."""
+    covers = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
 
 
 def other_streams(container: Any) -> list[Any]:

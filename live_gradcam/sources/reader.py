@@ -25,6 +25,7 @@ from live_gradcam.sources.header import (
     decoder_of,
     hdr_of,
     named_rate,
+    notes_on_streams,
     open_container,
     other_streams,
     picture_stream,
@@ -79,12 +80,12 @@ class VideoReader(Recording):
         named = named_rate(self._stream) if self._is_elementary else None
         self.frame_rate = self._given_rate or named or average_rate(self._stream, self.path)
         self._tells_durations = rate is None and self._stream.codec_context.name in _TELL_DURATIONS
-        self.notes = self._notes_on_rate(rate, named)
+        self.notes = notes_on_streams(self._container, self._stream, self.path) + self._notes_on_rate(rate, named)
         self.time_base: Fraction = self._stream.time_base or 1 / self.frame_rate
         self.duration = seconds_of(self._container, self._stream, self.time_base)
         self._header_begin = Fraction((self._stream.start_time or 0) * self.time_base)
         self.expected_frames = self._stream.frames or (
-            round(self.duration * float(self.frame_rate)) if self.duration else None
+            max(1, round(self.duration * float(self.frame_rate))) if self.duration else None
         )
         self.metadata: dict[str, str] = self._container.metadata
         self.chapters: list[Any] = self._container.chapters()

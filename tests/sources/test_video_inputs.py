@@ -268,3 +268,29 @@ def test_a_size_that_changes_on_the_way(tmp_path: Path) -> None:
     frames = _read(path)
     assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 10 + [(96, 128, 3)] * 10
     assert [number_of(frame.image) for frame in frames] == list(range(20))
+
+
+# --- headers that say more, or other things, than there is --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("marked", "read"), [(0, 0), (1, 1), (None, 0)])
+def test_of_several_streams_the_marked_one_is_read_and_a_note_says_so(
+    tmp_path: Path, marked: int | None, read: int
+) -> None:
+    path = tmp_path / "two.mkv"
+    parts = [make_video(tmp_path / f"{n}.mp4", [numbered(100 * n + i) for i in range(6)]) for n in range(2)]
+    with av.open(str(path), "w") as whole:
+        opened = [av.open(str(part)) for part in parts]
+        streams = [whole.add_stream_from_template(one.streams.video[0]) for one in opened]
+        for number, stream in enumerate(streams):
+            stream.disposition = av.stream.Disposition.default if number == marked else av.stream.Disposition.dub
+        for one, stream in zip(opened, streams, strict=True):
+            for packet in one.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    whole.mux(packet)
+            one.close()
+    with VideoReader(path) as reader:
+        assert reader.notes == [f"{path} has 2 streams of pictures: only stream {read} is read"]
+        assert [number_of(frame.image) for frame in reader.frames()] == [100 * read + i for i in range(6)]
+        assert not reader.loss
