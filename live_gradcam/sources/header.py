@@ -97,18 +97,19 @@ def named_rate(stream: Any) -> Fraction | None:
 
 
 def average_rate(stream: Any, path: Path) -> Fraction:
-    """Frames per second: the average, unless the clock jumps so far that it says nothing.
+    """Frames per second: the average, unless the clock jumps so far, or has such ticks, that it says nothing.
 
     Browsers record WebM without a rate. FFmpeg then says how fine the clock is, 1000, and the first frames say more.
+    Of one frame nobody knows it: it is shown as long as one of 25 per second.
     """
     average, guessed = stream.average_rate, stream.guessed_rate
     if average and guessed and average < _SLOWEST_RATE < guessed:
         return guessed
-    rates = [rate for rate in (average, guessed) if rate]
-    of_frames = [rate for rate in rates if rate < _FASTEST_RATE or rate * (stream.time_base or 0) != 1]
-    if rates and not of_frames:
-        return _rate_of_first_frames(path) or rates[0]
-    return next(iter(of_frames), _DEFAULT_RATE)
+    if average and (average < _FASTEST_RATE or average * (stream.time_base or 0) < 1):  # no clock ticks for less
+        return average
+    if guessed and guessed < _FASTEST_RATE:
+        return guessed
+    return _rate_of_first_frames(path) or _DEFAULT_RATE
 
 
 def _rate_of_first_frames(path: Path) -> Fraction | None:

@@ -294,3 +294,28 @@ def test_of_several_streams_the_marked_one_is_read_and_a_note_says_so(
         assert reader.notes == [f"{path} has 2 streams of pictures: only stream {read} is read"]
         assert [number_of(frame.image) for frame in reader.frames()] == [100 * read + i for i in range(6)]
         assert not reader.loss
+
+
+def test_an_average_rate_that_the_clock_cannot_tell_is_not_believed(tmp_path: Path) -> None:
+    ticks = [40 * i for i in range(12)]
+    images = [numbered(i) for i in range(12)]
+    path = make_video(tmp_path / "in.mkv", images, rate=25_000, ticks=ticks, time_base=Fraction(1, 1000))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == 25_000
+    with VideoReader(path) as reader:
+        assert (reader.frame_rate, reader.expected_frames) == (25, 11)  # the last is said to last no time
+
+
+def test_a_high_speed_recording_keeps_its_rate(tmp_path: Path) -> None:
+    ticks = [8 * i for i in range(12)]
+    images = [numbered(i) for i in range(12)]
+    path = make_video(tmp_path / "in.mp4", images, rate=2000, ticks=ticks, time_base=Fraction(1, 16_000))
+    with VideoReader(path) as reader:
+        assert (reader.frame_rate, reader.expected_frames) == (2000, 12)
+
+
+def test_one_frame_in_a_transport_stream_lasts_as_long_as_one_of_25_per_second(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "one.ts", [numbered(7)], rate=25_000)  # as an encoder has it that was told no rate
+    with VideoReader(path) as reader:
+        assert (reader.frame_rate, reader.expected_frames) == (25, 1)
+        assert [number_of(frame.image) for frame in reader.frames()] == [7]
