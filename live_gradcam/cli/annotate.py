@@ -31,6 +31,7 @@ from live_gradcam.cli.terminal import (
     check_json_path,
     complain,
     is_stdout,
+    say,
     terminal,
     write_json,
 )
@@ -198,9 +199,9 @@ def _print_result(result: "Result", *, quiet: bool) -> None:
         return
     if not quiet:
         if summary is None:
-            print(f"{output} is done already")
+            say(f"{output} is done already")
         else:
-            print(f"{output}: {frames_in_words(summary.frames)} in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
+            say(f"{output}: {frames_in_words(summary.frames)} in {summary.seconds:.1f} s ({summary.fps:.1f} FPS)")
     for note in result.notes:
         complain(note)
     if result.damage is not None:

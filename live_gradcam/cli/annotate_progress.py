@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from live_gradcam.cli.terminal import visible
 from live_gradcam.sources.times import frames_in_words
 
 if TYPE_CHECKING:
@@ -72,13 +73,13 @@ class AnnotateProgress:
         if self._bars.disable:
             if now - self._printed >= _EVERY:
                 self._printed = now
-                line = self._line(progress, source, seconds)
+                line = visible(self._line(progress, source, seconds))
                 self._console.print(line, highlight=False, markup=False, soft_wrap=True)
             return
         if self._total is None and progress.recordings > 1:
             self._total = self._bars.add_task("all", total=progress.recordings, note="")
         if source not in self._tasks:
-            self._tasks[source] = self._bars.add_task(source.name, total=progress.of_seconds, note="")
+            self._tasks[source] = self._bars.add_task(visible(source.name), total=progress.of_seconds, note="")
         note = f"{frames_in_words(progress.frames)}  {progress.rate(seconds):.1f} FPS"
         self._bars.update(self._tasks[source], completed=progress.seconds, note=note)
         if self._total is not None:

@@ -16,6 +16,7 @@ from live_gradcam.cli.terminal import (
     complain,
     is_stdout,
     passes_bar,
+    say,
     start_session,
     write_json,
 )
@@ -78,7 +79,7 @@ def explain(
             numbers.append(one.to_json())
             if not is_stdout(json_path):
                 named = ", ".join(map(_describe, one.explanation.predictions))
-                print(f"{one.source}: {named}" + (f" → {one.panels}" if one.panels is not None else ""))
+                say(f"{one.source}: {named}" + (f" → {one.panels}" if one.panels is not None else ""))
     if json_path is not None and numbers:
         write_json(numbers[0] if len(images) == 1 else numbers, json_path)
     if failed:

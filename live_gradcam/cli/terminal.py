@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import select
 import sys
 import time
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 PROCESS_START = time.perf_counter()
 FAILED, INTERRUPTED = 1, 130
 _PIPE_WIDTH = 200
+#: C0 without tabs and ends of lines, DEL, and C1.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 #: For threads that are about to end when the program does.
 _LAST_SECONDS = 1.0
 
@@ -94,7 +97,17 @@ def complain(message: str) -> None:
 def _print_on_stderr(text: str) -> None:
     """Print a text there. A stderr that cannot be written, such as on a full disk, stops nothing."""
     with suppress(OSError):
-        print(text, file=sys.stderr)
+        print(visible(text), file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """Print a line on stdout, for a person as `visible`: a program that reads it gets names as they are."""
+    print(visible(text) if sys.stdout.isatty() else text)
+
+
+def visible(text: str) -> str:
+    """A text with its control characters as Python writes them: those of a file's name would change the terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def complain_of_stdout(error: Exception) -> bool:
@@ -230,7 +243,7 @@ def passes_bar() -> Iterator[Callable[[Path, int, int], None]]:
             if picture not in bars:
                 close()  # that of a picture that failed between its passes
                 bar = shown.enter_context(Progress(*columns, console=terminal(), transient=True))
-                bars[picture] = bar, bar.add_task(picture.name, total=total)
+                bars[picture] = bar, bar.add_task(visible(picture.name), total=total)
             bar, task = bars[picture]
             bar.update(task, completed=done)
             if done == total:  # what is printed of the picture comes after its bar is gone
