@@ -191,7 +191,9 @@ def _draw_and_write(
 def nothing_to_annotate(job: AnnotateJob, options: AnnotateOptions) -> SourceError:
     """Why there is no frame."""
     if options.start is not None:
+        until = "" if options.end is None else f" and before --end {float(options.end):g} s"
         return SourceError(
-            f"{job.source} has no readable frame from --start {float(options.start):g} s on: give an earlier time"
+            f"{job.source} has no readable frame that begins at --start {float(options.start):g} s or later{until}: "
+            "give an earlier time"
         )
     return SourceError(f"no frame of {job.source} can be read")

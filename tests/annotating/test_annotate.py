@@ -315,7 +315,15 @@ def test_a_span_without_frames(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(10))
     with pytest.raises(SourceError) as failure:
         annotated(source, tmp_path / "out.mp4", jsonl=tmp_path / "n.jsonl", start=Fraction(7))
-    assert str(failure.value) == f"{source} has no readable frame from --start 7 s on: give an earlier time"
+    said = f"{source} has no readable frame that begins at --start {{}}: give an earlier time"
+    assert str(failure.value) == said.format("7 s or later")
+    for span, where in (
+        ((Fraction("0.37"), None), "0.37 s or later"),  # the frame of 0.36 s is shown then
+        ((Fraction("0.17"), Fraction("0.19")), "0.17 s or later and before --end 0.19 s"),
+    ):
+        with pytest.raises(SourceError) as failure:
+            annotated(source, tmp_path / "out.mp4", start=span[0], end=span[1])
+        assert str(failure.value) == said.format(where)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
     with pytest.raises(UsageError, match=r"^--end is 2 s, which is not after --start 2 s$"):
         AnnotateOptions(start=Fraction(2), end=Fraction(2))

@@ -206,7 +206,8 @@ def test_a_batch_with_two_workers(tmp_path: Path) -> None:
 def test_a_span_without_frames_with_two_workers(tmp_path: Path) -> None:
     source, out = make_source(tmp_path / "in.mp4", 50), tmp_path / "out"
     finished = finish(start_fake("annotate", source, "-o", out / "x.mp4", "--start", 7, "--workers", 2))
-    assert finished.err == f"live-gradcam: {source} has no readable frame from --start 7 s on: give an earlier time\n"
+    said = "has no readable frame that begins at --start 7 s or later: give an earlier time"
+    assert finished.err == f"live-gradcam: {source} {said}\n"
     assert (finished.code, os.listdir(out)) == (1, [])
 
 
