@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from live_gradcam.errors import SourceError
+from live_gradcam.sources.animation import is_animated
 from live_gradcam.sources.avif import is_avif
 from live_gradcam.sources.dicom import is_dicom
 from live_gradcam.sources.heic import is_heic
@@ -30,6 +31,8 @@ PICTURE_SUFFIXES = frozenset(
         *(".dcm", ".dicom", ".heic", ".heif", ".hif", ".avif"),
     }
 )
+#: What is one JPEG after the other, and so begins like one, by its ending.
+_OF_JPEGS = frozenset({".mjpeg", ".mjpg"})
 #: FFmpeg's names of what it reads as video and is none: text, lists of other files, more pictures than end in
 #: `_PICTURES`, and karaoke, for which it takes all kinds of things.
 _NO_VIDEOS = frozenset({"tty", "hls", "dash", "concat", "sdp", "image2", "ico", "fits", "cdg"})
@@ -48,7 +51,8 @@ def kind_of(path: Path) -> Kind:
     """What a file is: by its ending where that says it, else by what is in it.
 
     Cameras and players have many endings. Machines write DICOM without one, or with any: a number's last part may be
-    `.264`.
+    `.264`. A PNG or a JPEG that is called like a video is a picture, too: it would make a folder of pictures one of
+    videos.
     """
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
@@ -57,10 +61,17 @@ def kind_of(path: Path) -> Kind:
     if is_dicom(beginning):
         return Kind.PICTURE
     if suffix in VIDEO_SUFFIXES:
-        return Kind.VIDEO
+        return Kind.PICTURE if _is_still(beginning, suffix) else Kind.VIDEO
     if is_heic(beginning) or is_avif(beginning):  # which FFmpeg takes for videos
         return Kind.PICTURE
     return _kind_for_ffmpeg(path)
+
+
+def _is_still(beginning: bytes, suffix: str) -> bool:
+    """Whether what is called like a video is a PNG of one picture, or a JPEG, by its first bytes."""
+    if beginning.startswith(b"\x89PNG\r\n\x1a\n"):
+        return not is_animated(beginning)
+    return beginning.startswith(b"\xff\xd8\xff") and suffix not in _OF_JPEGS
 
 
 def _kind_for_ffmpeg(path: Path) -> Kind:

@@ -116,6 +116,28 @@ def test_a_picture_that_is_built_like_a_video_is_none(tmp_path: Path, name: str)
     assert kind_of(_video(tmp_path / name)) is Kind.PICTURE
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.MOV", "x.gif", "x.ts"])
+@pytest.mark.parametrize("encoding", [".png", ".jpg"])
+def test_a_picture_that_is_called_like_a_video_is_one_of_its_folder(
+    tmp_path: Path, encoding: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), numbered(1))
+    (tmp_path / name).write_bytes(cv2.imencode(encoding, numbered(2))[1].tobytes())
+    (job,) = plan_jobs([tmp_path], None, AnnotateOptions())
+    assert (job.source, caplog.messages) == (tmp_path, [])
+    with PictureReader(tmp_path, Fraction(25)) as reader:
+        assert [number_of(frame.image) for frame in reader.frames()] == [1, 2]
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt", "name"), [("apng", "rgb24", "x.mp4"), ("mjpeg", "yuvj420p", "x.mjpg")])
+def test_moving_pictures_that_begin_like_a_still_one_are_a_video(
+    tmp_path: Path, codec: str, pix_fmt: str, name: str
+) -> None:
+    images = [numbered(i) for i in range(6)]
+    make_video(tmp_path / "x", images, codec=codec, pix_fmt=pix_fmt, file_format=codec).rename(tmp_path / name)
+    assert kind_of(tmp_path / name) is Kind.VIDEO
+
+
 def test_a_gif_is_a_video_by_its_content_too(tmp_path: Path) -> None:
     make_video(tmp_path / "moving.gif", [numbered(i) for i in range(6)], codec="gif", pix_fmt="rgb8").rename(
         tmp_path / "moving"
