@@ -218,7 +218,7 @@ def test_live_of_a_folder_gives_all_frames_at_their_times(tmp_path: Path, quick_
     assert finished.out.startswith("11 frames explained at ")
     assert [line for line in finished.err.splitlines() if "the map is empty" not in line] == [
         f"live-gradcam: {folder} has pictures, which come at --picture-fps, so --source-fps is not used",
-        f"live-gradcam: {folder} is damaged: 1 damaged packet was skipped",
+        f"live-gradcam: {folder} is damaged: 1 picture cannot be read (0004.png)",
     ]
     with VideoReader(recorded) as reader:
         seen = [(number_of(frame.image), frame.pts) for frame in reader.frames()]
