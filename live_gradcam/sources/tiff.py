@@ -13,11 +13,8 @@ CHANNELS = 277
 PLANES, APART = 284, 2
 TILE_WIDTH = 322
 SAMPLE_FORMAT, UNSIGNED, FRACTIONS = 339, 1, 3
-EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = (
-    338,
-    1,
-    2,
-)  # what a fourth channel is: opacity, multiplied into the others or not
+#: What a channel besides grey or the colours is: opacity, which is multiplied into the others already or is not.
+EXTRA_SAMPLES, ASSOCIATED, UNASSOCIATED = 338, 1, 2
 
 #: The types of whole numbers, of 1, 2, 4 and 8 bytes, in the letters of `struct`.
 _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
