@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
-from av.sidedata.sidedata import Type
+
+if TYPE_CHECKING:
+    import av
 
 
 def upright(image: np.ndarray, picture: av.VideoFrame) -> np.ndarray:
@@ -24,6 +25,8 @@ def upright(image: np.ndarray, picture: av.VideoFrame) -> np.ndarray:
     Returns:
         The same type (height', width', ...), contiguous.
     """
+    from av.sidedata.sidedata import Type  # a picture's reader needs no PyAV
+
     try:
         side_data: Any = picture.side_data
     except ValueError:  # of a kind that PyAV does not know, such as EXIF; then mirrors are not told either

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import av
 import cv2
 import numpy as np
 
 from live_gradcam.errors import SourceError
 from live_gradcam.sources import tiff
+
+if TYPE_CHECKING:
+    import av
 
 #: The values that FFmpeg reads of planes: how many bits they have, and of what kind they are.
 _IN_PLANES = frozenset({(16, tiff.UNSIGNED), (32, tiff.FRACTIONS)})
@@ -47,6 +50,8 @@ def _frame(content: bytes, tags: Mapping[int, int]) -> av.VideoFrame | None:
     """The picture as FFmpeg reads it; None if it does not, or has tiles, which FFmpeg mixes up."""
     if tiff.TILE_WIDTH in tags:
         return None
+    import av
+
     try:
         with av.open(io.BytesIO(content), "r", format="tiff_pipe") as container:
             return next(container.decode(video=0), None)
