@@ -22,8 +22,6 @@ from live_gradcam.compiling.runtime import generation
 
 #: Where each array of a program begins: at multiples of so many bytes, as TensorFlow likes them.
 _ALIGNED = 64
-#: Arrays of so few bytes are kept as tensors from call to call: which classes are explained seldom changes.
-_SMALL = 1024
 
 
 class XlaFunction:
@@ -51,7 +49,6 @@ class XlaFunction:
         self._results = list(results)
         self._alive = alive
         self._captured = [weight.handle if isinstance(weight, tf.Variable) else weight for weight in weights]
-        self._small: dict[int, tuple[np.ndarray, tf.Tensor]] = {}
         self._name = self._definition.signature.name.encode()
         self._context = context.context()
         self._context.add_function_def(self._definition)
@@ -68,20 +65,9 @@ class XlaFunction:
 
     def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         """The results by name, of arrays in the order of the arguments."""
-        tensors = [*map(self._tensor, range(len(arrays)), arrays), *self._captured]
+        tensors = [*map(tf.constant, arrays), *self._captured]
         made = self._context.call_function(self._name, tensors, len(self._results))
         return {name: tensor.numpy() for name, tensor in zip(self._results, made, strict=True)}
-
-    def _tensor(self, place: int, array: np.ndarray) -> tf.Tensor:
-        """An argument as a tensor: that of the last call where it is small and the same, as to make one takes time."""
-        if array.nbytes > _SMALL:
-            return tf.constant(array)
-        kept, tensor = self._small.get(place, (None, None))
-        if kept is None or kept.dtype != array.dtype or not np.array_equal(kept, array):
-            kept = array.copy()  # the caller may write into its own
-            tensor = tf.constant(kept)
-            self._small[place] = kept, tensor
-        return tensor
 
     def to_bytes(self) -> memoryview:
         """The function: a line that says what follows, the definition, and the weights.

@@ -56,15 +56,6 @@ def test_it_follows_its_variables_and_what_is_kept_does_not() -> None:
     np.testing.assert_array_equal(again(X)["rounded"], function(X)["rounded"])
 
 
-def test_an_array_that_changes_in_place_is_read_anew() -> None:
-    function = function_of(tf.Variable(tf.zeros((100,))))
-    x = X.copy()
-    for _ in range(2):
-        np.testing.assert_allclose(function(x)["product"], expected(0)["product"], rtol=1e-6)
-    x *= 2
-    np.testing.assert_allclose(function(x)["product"], 2 * expected(0)["product"], rtol=1e-6)
-
-
 def test_of_two_of_one_definition_one_can_go() -> None:
     one, other = (function_of(tf.Variable(tf.fill((100,), float(added)))) for added in (1, 2))
     assert one._name == other._name
