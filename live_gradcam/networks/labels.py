@@ -294,13 +294,16 @@ def find_target(name: str, labels: tuple[str, ...], groups: Groups | None) -> Ta
     Raises:
         UsageError: there is no such class, or both are the same.
     """
-    first, separator, second = name.partition(">")
-    if not separator or name in labels:
-        return Target(find_class(name, labels, groups))
-    target = Target(find_class(first.strip(), labels, groups), find_class(second.strip(), labels, groups))
+    target = Target(*(find_class(one, labels, groups) for one in _sides(name, labels)))
     if target.index == target.against:
         raise UsageError(f"{name!r} contrasts a class with itself")
     return target
+
+
+def _sides(name: str, labels: tuple[str, ...]) -> list[str]:
+    """The two classes of a contrast "A>B"; a single one where there is none, or a class is called that."""
+    first, separator, second = name.partition(">")
+    return [first.strip(), second.strip()] if separator and name not in labels else [name]
 
 
 def notes_on_numbers(asked_for: Sequence[str], labels: tuple[str, ...]) -> tuple[str, ...]:
@@ -310,7 +313,7 @@ def notes_on_numbers(asked_for: Sequence[str], labels: tuple[str, ...]) -> tuple
         asked_for: the classes, as the user writes them.
         labels: the names in class order.
     """
-    each = [name for one in asked_for for name in ([one] if one in labels else map(str.strip, one.split(">")))]
+    each = [name for one in asked_for for name in _sides(one, labels)]
     return tuple(
         f"-c {name} is the class called {name}, which has the index {labels.index(name)}. Write +{name} for the class "
         f"with the index {name}, which is called {labels[int(name)]}"

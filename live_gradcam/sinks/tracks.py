@@ -45,8 +45,8 @@ class Track(ABC):
 class CopiedTrack(Track):
     """The packets as they are.
 
-    If their clock jumps, as in recordings that were put together, they go on after the last one. If the sound's clock
-    has nothing to do with that of the pictures, the sound begins with the pictures.
+    If their clock jumps where that of the pictures does not (see `sources.joints`), they go on after the last one. If
+    the sound's clock has nothing to do with that of the pictures, the sound begins with the pictures.
 
     Args:
         source: stream to copy.
@@ -108,8 +108,8 @@ class CopiedTrack(Track):
 class EncodedAudio(Track):
     """Sound that is encoded again, every sample at its time.
 
-    What is missing becomes silence. Where the clock jumps, as in recordings that were put together, the sound goes on.
-    What is before 0 s is left out: all streams would be shifted for it.
+    What is missing becomes silence. Where the clock jumps and that of the pictures does not (see `sources.joints`), the
+    sound goes on. What is before 0 s is left out: all streams would be shifted for it.
     """
 
     def __init__(self, source: Any, output: Any, encoder: str) -> None:

@@ -13,9 +13,7 @@ import av
 from live_gradcam.sources.wholeness import breaks
 
 _TOLERATED_SECONDS = 0.1  # headers round
-_SHORTENED = (
-    "avi"  # FFmpeg's name of the format whose duration it shortens to what is there of a file; it counts frames
-)
+_SHORTENED = "avi"  # FFmpeg's name of the format whose duration it shortens to what is there; frames are counted
 _MARKED_AHEAD = 3  # so many packets before the one after a break is the one that FFmpeg marks as damaged, at most
 
 
