@@ -16,12 +16,25 @@ from typing import Any
 
 import platformdirs
 
-from live_gradcam.errors import OutputError
+from live_gradcam.errors import OutputError, SourceError
 
 #: What the name of a result has after that of its source: holiday-gradcam.mp4. In a folder, such files are no sources.
 RESULT = "-gradcam"
 #: How much of each end of a file its fingerprint is of, in bytes.
 _ENDS = 1 << 20
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """What the system says while a file or a folder is read, as one line about it.
+
+    Raises:
+        SourceError: in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
 @contextmanager

@@ -13,8 +13,7 @@ from typing import Any
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import AUTO_ENGINE, USUAL_ENGINE
-from live_gradcam.errors import SourceError
-from live_gradcam.files import fingerprint
+from live_gradcam.files import fingerprint, reading
 from live_gradcam.networks.catalog import identity_of
 from live_gradcam.sources.opening import is_of_another_package
 from live_gradcam.sources.pictures import pictures_of
@@ -101,10 +100,8 @@ def _fingerprint(path: Path) -> str:
         SourceError: the file cannot be read. A picture among several that cannot be read stops nothing.
     """
     if os.path.isfile(path):
-        try:
+        with reading(path):
             return fingerprint(path)
-        except OSError as error:
-            raise SourceError(f"cannot read {path}: {error.strerror}") from error
     digest = hashlib.sha256()
     if is_of_another_package(path):
         return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from live_gradcam.errors import SourceError
-from live_gradcam.files import part_path
+from live_gradcam.files import part_path, reading
 from live_gradcam.sources.kinds import Kind, kind_of
 
 _log = logging.getLogger(__name__)
@@ -87,10 +87,8 @@ def look_into(folder: Path, is_ours: Callable[[Path], bool]) -> Folder:
     """
     found = Folder(folder)
     kinds = {Kind.VIDEO: found.videos, Kind.PICTURE: found.pictures, Kind.OTHER: found.others}
-    try:
+    with reading(folder):
         paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise SourceError(f"cannot read {folder}: {error.strerror}") from error
     for path in paths:
         if path.name.startswith("."):
             kind = found.hidden
@@ -112,12 +110,11 @@ def check_exists(source: Path, called: str) -> None:
     Raises:
         SourceError: there is no such file, which is `called` so, or nobody can know it.
     """
-    try:
-        source.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # no name has a null character in it
-        raise SourceError(f"there is no {called} {source}") from error
-    except OSError as error:
-        raise SourceError(f"cannot read {source}: {error.strerror}") from error
+    with reading(source):
+        try:
+            source.stat()
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # no name has a null character in it
+            raise SourceError(f"there is no {called} {source}") from error
 
 
 def check_is_file(path: Path) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.errors import SourceError
+from live_gradcam.files import reading
 from live_gradcam.sources.dicom import is_dicom, read_dicom
 from live_gradcam.sources.dimensions import size_of
 from live_gradcam.sources.heic import is_heic, read_heic
@@ -127,10 +128,8 @@ def read_opacity(path: str | Path) -> np.ndarray | None:
 
 
 def _content(path: str | Path) -> bytes:
-    try:
+    with reading(path):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
 def may_need_levels(path: Path) -> bool:

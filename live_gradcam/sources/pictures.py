@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from live_gradcam.errors import LiveGradcamError, SourceError
+from live_gradcam.files import reading
 from live_gradcam.sources.folders import listed
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.image import check_picture, read_pixels
@@ -191,7 +192,5 @@ def _list(folder: Path) -> list[Path]:
     """
     if not os.path.isdir(folder):
         return []
-    try:
+    with reading(folder):
         return [file for file in folder.iterdir() if not file.name.startswith(".") and not os.path.isdir(file)]
-    except OSError as error:
-        raise SourceError(f"cannot read {folder}: {error.strerror}") from error
