@@ -68,6 +68,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", python_path(site))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("broken")
 @pytest.mark.parametrize("command", ["annotate", "explain", "live", "models"])
 def test_a_broken_package_stops_no_help(command: str) -> None:

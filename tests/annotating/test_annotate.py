@@ -68,6 +68,7 @@ def records(path: Path) -> list[dict[str, Any]]:
 # --- times --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "webm", "mov", "ts", "avi"])
 def test_every_frame_keeps_its_time(tmp_path: Path, ending: str) -> None:
     codec = {"webm": "libvpx-vp9", "avi": "mpeg4"}.get(ending, "libx264")

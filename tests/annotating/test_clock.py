@@ -221,6 +221,7 @@ def test_several_workers_begin_at_0_too(tmp_path: Path) -> None:
 # --- it jumps and stands still ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 @pytest.mark.parametrize("jump", [_YEARS, 5 * _HOUR])
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "webm"])
@@ -265,6 +266,7 @@ def test_several_workers_tell_of_a_jump_too(tmp_path: Path) -> None:
     assert [time for _, time in _numbers_and_times(tmp_path / "out.mp4")] == [i * _PERIOD for i in range(100)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sound_is_longer", [-0.3, 0.2])
 @pytest.mark.parametrize("ending", ["mp4", "webm"])
 def test_recordings_that_are_put_together_keep_their_sound(tmp_path: Path, ending: str, sound_is_longer: float) -> None:

@@ -84,6 +84,7 @@ def test_frames_are_predicted_one_by_one() -> None:
     assert explainer.fastest_batch((SIDE, SIDE)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("between", ["norm", "standardized"])
 def test_several_maps_of_one_frame_do_not_change_its_batch(between: str) -> None:
     classifier = classifier_of(between, batch=None)

@@ -497,6 +497,7 @@ def test_two_backbones_joined_late_are_both_looked_at(weights, heat, tmp_path: P
     assert sides / sides.max() == pytest.approx(heat, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_the_maps_of_a_held_picture_are_no_target(is_shared: bool, tmp_path: Path) -> None:
     """Two pictures go through convolutions, and one of them is held: only the other one's maps are of what is shown."""

@@ -55,6 +55,7 @@ def assert_map(explanation, position: int, raw_map: np.ndarray) -> None:
 # --- classes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["graph", "xla", "openvino", "onnxruntime"])
 def test_several_classes_a_contrast_and_the_best_others_come_from_one_pass(engine: str) -> None:
     model = pooled_model()

@@ -319,6 +319,7 @@ def test_each_number_of_tiles_and_frames_is_traced_once_and_memory_stays() -> No
     assert resident_mib() - before < 30
 
 
+@pytest.mark.slow
 def test_a_batch_is_explained_like_its_frames() -> None:
     explainer = Explainer(classifier_of(pooled_model()), fit="tiles", maps=2, engine="graph")
     other = np.ascontiguousarray(WIDE[::-1])

@@ -23,6 +23,7 @@ def in_shell(command: str, **changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment(**changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
 def test_a_closed_stream_stops_nothing(closed: str) -> None:
     finished = in_shell(f"{shlex.join(LIST)} {closed}")
@@ -62,6 +63,7 @@ def test_a_width_of_0_is_a_width_that_nobody_knows() -> None:
     assert "No such option: --nonesuch" in finished.stderr
 
 
+@pytest.mark.slow
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, quick_network: list[str]) -> None:
     pipe, folder = tmp_path / "pipe", tmp_path / "folder"
     os.mkfifo(pipe)

@@ -23,6 +23,7 @@ def completed(line: str) -> list[str]:
     return finished.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "names"),
     [

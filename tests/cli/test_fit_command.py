@@ -92,6 +92,7 @@ def taught(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "mine.keras"
 
 
+@pytest.mark.slow
 def test_pictures_that_a_network_was_taught_are_never_removed_by_a_fit(
     folder: Path, taught: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ def test_pictures_that_a_network_was_taught_are_never_removed_by_a_fit(
     assert taught.with_name("mine.features.npz").is_file()
 
 
+@pytest.mark.slow
 def test_features_of_other_classes_are_not_taught_further(
     folder: Path, tmp_path: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

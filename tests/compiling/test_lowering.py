@@ -127,6 +127,7 @@ def test_a_depthwise_convolution_as_shifted_products_gives_the_same_numbers(kern
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["graph", "xla"])
 def test_a_dilated_convolution_after_the_target_layer_has_a_gradient(engine: str) -> None:
     keras.utils.set_random_seed(0)
@@ -305,6 +306,7 @@ def test_a_grouped_convolution(groups: int, filters: int, strides: int, dilation
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("size", "strides"), [(2, 2), (3, 2), (3, 1), ((2, 3), (1, 2))])
 def test_a_max_pool_as_shifted_maxima_is_the_same_and_so_is_its_gradient(size, strides, padding: str) -> None:

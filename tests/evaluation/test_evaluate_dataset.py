@@ -61,6 +61,7 @@ def slices(images: np.ndarray, labels: object = None) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(images if labels is None else (images, labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "model"),
     [

@@ -120,6 +120,7 @@ def test_training_helps_and_what_is_said_of_it_is_of_pictures_that_are_held_out(
     assert len(tested.features) == len(tested.held_out) == 16
 
 
+@pytest.mark.slow
 def test_the_command_says_by_what_it_was_measured(tuned: Fitted, capsys: pytest.CaptureFixture[str]) -> None:
     print_fit(tuned, None)
     lines = capsys.readouterr().out.splitlines()

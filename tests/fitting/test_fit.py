@@ -91,6 +91,7 @@ def test_what_it_found(fitted: Fitted) -> None:
         assert scores.accuracy > 0.9
 
 
+@pytest.mark.slow
 def test_what_is_said_of_an_example_is_of_a_head_that_never_saw_it(fitted: Fitted) -> None:
     targets = fitted.dataset.targets
     for fold, head in enumerate(fitted.fold_heads):

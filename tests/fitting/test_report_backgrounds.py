@@ -80,6 +80,7 @@ def test_what_looks_at_the_surroundings_is_found_out(at_surroundings):
     assert cv2.imread(str(out / "backgrounds.png")).shape[1] == 1280
 
 
+@pytest.mark.slow
 def test_the_share_of_the_maps_on_the_object(at_object, at_surroundings):
     """The object fills a quarter; what is missing to all or nothing is the enlargement's."""
     for figures, expected in ((at_object, 1), (at_surroundings[0], 0)):

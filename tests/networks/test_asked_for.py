@@ -197,6 +197,7 @@ def test_a_file_with_a_class_of_the_users_may_have_other_layers(tmp_path: Path) 
     assert Explainer(load_classifier(tmp_path / "a.keras", preprocessing="unit"), layer="pair/hidden").layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 @pytest.mark.parametrize(
     ("last", "output"),

@@ -178,6 +178,7 @@ def test_a_package_that_cannot_be_imported_is_named_and_hinders_no_other(package
     assert reason in wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

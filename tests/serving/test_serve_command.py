@@ -212,6 +212,7 @@ def test_what_to_do_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("/ca.pem" in line for line in secure)
 
 
+@pytest.mark.slow
 def test_files_that_are_no_certificate_are_refused_before_the_page_is_announced(
     tmp_path: Path, quick_network: list[str]
 ) -> None:

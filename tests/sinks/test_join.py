@@ -76,6 +76,7 @@ def _packet_times(path: Path) -> list[tuple[int, int]]:
     return [(packet.pts, packet.dts) for packet in packets if packet.dts is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "ending"), _PAIRS)
 @pytest.mark.parametrize(
     ("times", "time_base"), [(_VARIABLE, _TICK), (_CONSTANT, Fraction(1, 25))], ids=["variable", "constant"]

@@ -157,6 +157,7 @@ def _frequency(path: Path, track: int = 0) -> float:
 # --- sound that is copied -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "ac3", "flac", "libopus", "alac"])
 @pytest.mark.parametrize("source_ending", ["mp4", "mkv"])
 def test_sound_is_copied(tmp_path: Path, codec: str, source_ending: str) -> None:
@@ -204,6 +205,7 @@ def test_a_beginning_that_an_edit_list_cuts_off_shifts_nothing(tmp_path: Path) -
         assert _click_time(target) == pytest.approx(float(_CLICK - cut), abs=0.005), ending
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_ending", ["mkv", "mp4"])
 def test_several_tracks_keep_their_language_and_disposition(tmp_path: Path, source_ending: str) -> None:
     source = tmp_path / f"in.{source_ending}"
@@ -230,6 +232,7 @@ def test_several_tracks_keep_their_language_and_disposition(tmp_path: Path, sour
 # --- sound that is encoded anew -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source_ending", "codec"),
     [
@@ -247,6 +250,7 @@ def test_what_mp4_does_not_carry_becomes_aac(tmp_path: Path, source_ending: str,
     _becomes(source, target, "aac", codec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["aac", "libmp3lame", "pcm_s16le", "flac", "ac3"])
 def test_what_webm_does_not_carry_becomes_opus(tmp_path: Path, codec: str) -> None:
     source, target = _sounding(tmp_path / "in.mkv", [codec]), tmp_path / "out.webm"

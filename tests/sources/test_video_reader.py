@@ -466,6 +466,7 @@ def test_a_hole_in_the_middle_is_counted(tmp_path: Path) -> None:
     assert frames[-1].pts == Fraction(99, 25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "codec"), [("mkv", "libx264"), ("webm", "libvpx-vp9"), ("ts", "libx264"), ("gif", "gif")]
 )

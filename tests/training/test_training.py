@@ -98,6 +98,7 @@ def test_the_training_comes_to_the_same_bit_for_bit(watched: Watched) -> None:
         assert [len(one._losses), len(one._inbound_nodes)] == [len(other._losses), len(other._inbound_nodes)]
 
 
+@pytest.mark.slow
 def test_each_map_is_a_tape_s_of_the_epoch_s_weights(watched: Watched) -> None:
     model = network()
     assert [(one.epoch, one.batch, one.step) for one in watched.maps] == [(0, None, 0), (1, None, 1), (2, None, 2)]
