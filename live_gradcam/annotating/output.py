@@ -56,8 +56,8 @@ class AnnotatedFile:
         """What became of sound and subtitles."""
         return self._file.carried
 
-    def write(self, picture: np.ndarray, pts: Fraction) -> None:
-        """Add a frame, uint8 (height, width, 3) BGR, of a time on the source's clock, in seconds.
+    def write(self, picture: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
+        """Add a frame, uint8 (height, width, 3) BGR, of a time on the source's clock and a duration, in seconds.
 
         Raises:
             OutputError: it cannot be written.
@@ -65,7 +65,7 @@ class AnnotatedFile:
         """
         if not self._is_begun:
             self._begin(picture.shape[:2])
-        self._file.write(picture, pts - self._shift)
+        self._file.write(picture, pts - self._shift, duration)
 
     def _begin(self, size: tuple[int, int]) -> None:
         output = self.job.output

@@ -116,11 +116,13 @@ class _Painted(NamedTuple):
     Attributes:
         picture: uint8 (height, width, 3) BGR.
         pts: its time in seconds.
+        duration: how long it is shown, in seconds; None where the source does not say it.
         tracked: what is written down of it; None where it was not explained.
     """
 
     picture: np.ndarray
     pts: Fraction
+    duration: Fraction | None
     tracked: TrackedFrame | None
 
 
@@ -141,7 +143,7 @@ class _Painter:
             tracked = self._tracker.track(timed, numbers=self._take_numbers)
             self._shown = tracked.shown
         assert self._shown is not None  # the first frame is explained
-        return _Painted(self._drawing.picture(frame.image, self._shown), frame.pts, tracked)
+        return _Painted(self._drawing.picture(frame.image, self._shown), frame.pts, frame.duration, tracked)
 
 
 class _Output:
@@ -153,7 +155,7 @@ class _Output:
     def write(self, painted: _Painted) -> None:
         """Write the next frame."""
         span = self._source.span
-        self._file.write(painted.picture, painted.pts)
+        self._file.write(painted.picture, painted.pts, painted.duration)
         if painted.tracked is not None:
             self._sidecars.add(painted.tracked)
         self._write_packets()

@@ -136,7 +136,7 @@ def frames_of(
     frames = reader.frames(start=earlier, end=end, on_packet=on_packet and within(start, end, on_packet))
 
     def shown_until(last: Frame) -> Fraction:
-        until = last.pts + 1 / reader.frame_rate
+        until = last.pts + (last.duration or 1 / reader.frame_rate)
         if end is None:
             return until
         if reader.duration is not None and not reader.loss.missing_seconds:  # else nobody knows what comes after it
@@ -159,14 +159,18 @@ def resampled(
     """
     count = 0
     newest: Frame | None = None
+
+    def shown(frame: Frame) -> Frame:
+        return replace(frame, image=frame.image.copy(), index=count, pts=begin + count / rate, duration=1 / rate)
+
     for frame in frames:
         while newest is not None and begin + count / rate < frame.pts:
-            yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+            yield shown(newest)
             count += 1
         newest = frame
     if newest is None:
         return
     until = shown_until(newest)
     while begin + count / rate < until or (not count and newest.pts >= begin):
-        yield replace(newest, image=newest.image.copy(), index=count, pts=begin + count / rate)
+        yield shown(newest)
         count += 1

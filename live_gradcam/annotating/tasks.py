@@ -219,7 +219,7 @@ class Draw:
                         if writer is None:
                             pictures = pictures_of(reader, options, path, picture.shape[:2])
                             writer = encoding.sink.open(path, pictures, encoding)
-                        writer.write(picture, frame.pts - shift)
+                        writer.write(picture, frame.pts - shift, frame.duration)
                     if writer is None:
                         return EncodedSegment(b"", 0, "")
                     writer.finish("")

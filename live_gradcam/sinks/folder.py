@@ -83,8 +83,8 @@ class FolderWriter(Writer):
         self._rows = csv.writer(self._times, lineterminator="\n")
         self._rows.writerow(["file", "time"])
 
-    def write(self, image: np.ndarray, pts: Fraction) -> None:
-        """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds.
+    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
+        """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds. How long it is shown is not written down.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 
@@ -82,7 +82,7 @@ def _in_decoding_order(parts: Sequence[Path], settings: tuple[Any, ...]) -> Iter
     Each encoder counted those for itself, from before its first picture. Here a packet is decoded when the picture is
     shown that is as many places earlier as an encoder looks ahead at most.
     """
-    times, lookahead, step = _presentation_times(parts)
+    times, lookahead, step, rest = _presentation_times(parts)
     position = 0
     for part in parts:
         with av.open(str(part.absolute())) as container:
@@ -95,20 +95,43 @@ def _in_decoding_order(parts: Sequence[Path], settings: tuple[Any, ...]) -> Iter
                 before = position - lookahead
                 packet.dts = times[before] if before >= 0 else times[0] + before * step
                 position += 1
+                if packet.pts == times[-1]:
+                    packet.duration = rest
                 yield packet
 
 
-def _presentation_times(parts: Sequence[Path]) -> tuple[array[int], int, int]:
-    """All times in ticks, increasing; how many places a packet comes before its turn at most; the first step."""
+class _Times(NamedTuple):
+    """When the pictures of all parts are shown.
+
+    Attributes:
+        shown: all times in ticks, increasing.
+        lookahead: how many places a packet comes before its turn at most.
+        step: from the first one to the second, in ticks.
+        rest: how long the last one is shown, in ticks. MP4 says it of the packet that is decoded last.
+    """
+
+    shown: array[int]
+    lookahead: int
+    step: int
+    rest: int
+
+
+def _presentation_times(parts: Sequence[Path]) -> _Times:
     times: array[int] = array("q")
-    lookahead = 0
+    lookahead = rest = 0
     for part in parts:
         with av.open(str(part.absolute())) as container:
             stream = container.streams.video[0]
-            own = [packet.pts for packet in container.demux(stream) if packet.size and packet.pts is not None]
+            packets = [
+                (packet.pts, packet.duration or 0)
+                for packet in container.demux(stream)
+                if packet.size and packet.pts is not None
+            ]
+        own = [time for time, _ in packets]
+        rest = max(packets[-1][1], max(packets)[1])
         shown = sorted(own)
         turns = {time: turn for turn, time in enumerate(shown)}
         lookahead = max([lookahead, *(place - turns[time] for place, time in enumerate(own))])
         times.extend(shown)
     step = max(1, times[1] - times[0]) if len(times) > 1 else 1
-    return times, lookahead, step
+    return _Times(times, lookahead, step, rest)

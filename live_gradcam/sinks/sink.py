@@ -96,12 +96,13 @@ class OpenSink(Protocol):
     def carried(self) -> Carried:
         """What becomes of the sound and subtitles."""
 
-    def write(self, image: np.ndarray, pts: Fraction) -> None:
+    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
         """Add a picture.
 
         Args:
             image: uint8 (height, width, 3), BGR. It may have another size than the first.
             pts: its time in seconds, from 0 on, and later than the last one's.
+            duration: how long it is shown, in seconds, where no other one follows; None where that is not known.
         """
 
     def write_packet(self, packet: Any) -> None:

@@ -95,6 +95,7 @@ class FileWriter(Writer):
         container = container_of(path)
         self._time_base = max(pictures.time_base, container.tick or pictures.time_base)
         self._last_tick = -1
+        self._last_duration: int | None = None  # ticks
         self._size = pictures.size
         with self._failures():
             self._container = open_container(path, self._time_base, options)
@@ -126,26 +127,36 @@ class FileWriter(Writer):
         """What becomes of the sound and subtitles."""
         return Carried(self._accompaniment.converted, self._accompaniment.left_out)
 
-    def write(self, image: np.ndarray, pts: Fraction) -> None:
+    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
         """Add a frame.
 
         Args:
             image: uint8 (height, width, 3), BGR. An image of another size than the writer's is scaled to that in its
                 own shape, between black bars.
             pts: its time in seconds, not negative, and later than the last one's; else it is a tick later than that.
+            duration: how long it is shown, in seconds, where it is the last one; None leaves that to the encoder.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
         self._last_tick = max(round(pts / self._time_base), self._last_tick + 1)
+        self._last_duration = None if duration is None else max(1, round(duration / self._time_base))
         if image.shape[:2] != self._size:
             image = _between_bars(image, self._size)
         image = self._padded(image)
         with self._failures():
             picture = self._converted(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24"))
             picture.pts, picture.time_base = self._last_tick, self._time_base
-            self._container.mux(self._video.encode(picture))
+            self._container.mux(self._encoded(picture))
         self.frames_written += 1
+
+    def _encoded(self, picture: av.VideoFrame | None) -> list[av.Packet]:
+        """The encoder's next packets. Encoders give each the same duration; players need that of the last one."""
+        packets: list[av.Packet] = self._video.encode(picture)
+        for packet in packets:
+            if packet.pts == self._last_tick and self._last_duration is not None:
+                packet.duration = self._last_duration
+        return packets
 
     def _padded(self, image: np.ndarray) -> np.ndarray:
         """An image of the writer's size as large as the encoder takes it."""
@@ -168,7 +179,9 @@ class FileWriter(Writer):
 
     def _last_pictures(self) -> list[av.Packet]:
         """What the encoder still holds. Of a video of one or two frames libx265 makes up the decoding times."""
-        packets: list[av.Packet] = self._video.encode(None)
+        packets = self._encoded(None)
+        if packets and self._last_duration is not None:
+            packets[-1].duration = self._last_duration  # MP4 ends with what is decoded last, whenever that is shown
         if self.frames_written < _REORDERED:
             for packet in packets:
                 packet.dts = packet.pts

@@ -153,7 +153,9 @@ class VideoReader(Recording):
                 return
             if start is None or pts >= start:
                 mended += picture.is_corrupt
-                yield Frame(to_bgr(picture, self._pixel_widths.at(picture.pts)), count, pts, time.monotonic())
+                image = to_bgr(picture, self._pixel_widths.at(picture.pts))
+                duration = None if is_counted else self._duration_of(picture, pts, end)
+                yield Frame(image, count, pts, time.monotonic(), duration)
                 count += 1
         if joints is not None:
             joints.end()
@@ -162,6 +164,13 @@ class VideoReader(Recording):
         if not clock.faults.jumps:  # the header counts the jumps too
             missing = self._packets.missing_seconds(self.duration, self._header_begin, self.frame_rate, count)
         self.loss = Loss(self._packets.corrupt, missing, mended, self._packets.breaks())
+
+    def _duration_of(self, picture: Any, pts: Fraction, end: Fraction | None) -> Fraction | None:
+        """How long a picture is shown, in seconds, until `end` at most."""
+        if not picture.duration:
+            return None
+        duration = Fraction(picture.duration * picture.time_base)
+        return duration if end is None else min(duration, end - pts)
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
         """The packets of `others` alone, from `start` to `end` (seconds)."""

@@ -121,6 +121,26 @@ def test_the_parts_are_the_whole(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(("codec", "ending"), [("h264", ".mp4"), ("hevc", ".mkv"), ("vp9", ".webm")])
+def test_the_last_frame_stays_as_long_as_in_the_last_part(tmp_path: Path, codec: str, ending: str) -> None:
+    """However many frames there are: of some numbers the one that is decoded last is not the last one shown."""
+    encoding, path = Encoding(codec, preset=_FAST[codec]), tmp_path / f"out{ending}"
+    for count in range(12, 19):
+        parts = []
+        for frames in (range(10), range(10, count)):
+            parts.append(tmp_path / f"{frames[0]}{ending}")
+            with VideoWriter(
+                parts[-1], size=(48, 64), frame_rate=Fraction(25), time_base=_TICK, encoding=encoding
+            ) as writer:
+                for index in frames:
+                    writer.write(moving(index), _CONSTANT[index], Fraction(3 if index == count - 1 else _CONSTANT[1]))
+        with _companion(tmp_path / "in.mp4") as companion:
+            join(parts, path, time_base=_TICK, companion=Companion(companion))
+        for file, end in ((path, _CONSTANT[count - 1] + 3), (parts[0], _CONSTANT[10])):
+            with av.open(str(file)) as container:
+                assert container.duration == pytest.approx(float(end) * av.time_base, abs=2000)
+
+
 @pytest.mark.parametrize(("codec", "ending"), [("h264", ".mp4"), ("hevc", ".mp4"), ("h264", ".mkv"), ("vp9", ".webm")])
 def test_one_part_of_one_frame(tmp_path: Path, codec: str, ending: str) -> None:
     part = _write(tmp_path / f"part{ending}", [Fraction(7)], 9, codec)
