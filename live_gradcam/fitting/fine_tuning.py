@@ -196,13 +196,14 @@ def _step_of(
 ) -> tuple[Callable[..., tf.Tensor], list[tf.Variable]]:
     """The function that trains on a batch and gives its loss, and the running mean of the weights that it keeps."""
     mean = [tf.Variable(weights, trainable=False) for weights in tail.weights()]
-    spread = float(np.var(material.targets[material.train])) or 1.0
+    # Numbers in any unit are trained on in steps of one size, and their loss is said in that unit.
+    unit = (float(np.var(material.targets[material.train])) or 1.0) if material.task == "values" else 1.0
 
     def losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         if material.task == "labels":
             return tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)
         if material.task == "values":
-            return tf.square(logits - tf.cast(targets, tf.float32)[:, None]) / spread
+            return tf.square(logits - tf.cast(targets, tf.float32)[:, None]) / unit
         return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)[:, None]
 
     def train(activations: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -213,7 +214,7 @@ def _step_of(
         optimizer.apply_gradients(zip(gradients, tail.variables, strict=True))
         for of_mean, variable in zip(mean, tail.variables, strict=True):
             of_mean.assign(_MEMORY * of_mean + (1 - _MEMORY) * variable.value)
-        return loss
+        return loss * unit
 
     traced = tf.function(train, autograph=False, reduce_retracing=True)
 

@@ -36,8 +36,9 @@ class Epoch:
 
     Attributes:
         epoch: its number, from 1 on; 0 for the network before it.
-        loss: the mean loss of the pictures that are trained on, in nats, with classes counting the same; None before.
-        val_loss: that of the pictures that are held out; of values the mean squared error.
+        loss: the mean loss of the pictures that are trained on, in nats, with classes counting the same; of values the
+            mean squared error; None before.
+        val_loss: that of the pictures that are held out.
         val_accuracy: the share of them that is right; None of values.
     """
 

@@ -234,7 +234,7 @@ def test_ctrl_c_keeps_the_best_so_far(folder: Path, model: keras.Model) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("task", "down", "across"), [("labels", "x", ""), ("values", "5", "-5")])
+@pytest.mark.parametrize(("task", "down", "across"), [("labels", "x", ""), ("values", "500", "-500")])
 def test_labels_and_values(folder: Path, model: keras.Model, tmp_path: Path, task: str, down: str, across: str) -> None:
     rows = [f"{path},{down if path.parent.name == 'down' else across}" for path in sorted(folder.glob("*/*.png"))]
     (tmp_path / "table.csv").write_text("\n".join(["path,shows", *rows]))
@@ -243,6 +243,7 @@ def test_labels_and_values(folder: Path, model: keras.Model, tmp_path: Path, tas
     assert len(curve) == 2
     assert (curve[0].val_accuracy is None) == (task == "values")
     assert all(np.isfinite(one.val_loss) for one in curve)
+    assert 0.05 < (curve[1].loss or 0) / curve[0].val_loss < 20  # one unit: 250000 of it is the square of the values
 
 
 def test_too_many_blocks_are_refused_before_a_picture_is_read(folder: Path, model: keras.Model) -> None:

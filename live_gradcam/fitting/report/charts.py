@@ -113,6 +113,7 @@ def reliability_chart(bins: Sequence[Bin]) -> Chart:
 
 def curve_chart(curve: Sequence[Epoch]) -> Chart:
     """The loss over the steps of training."""
+    is_of_values = curve[0].val_accuracy is None
 
     def draw(axes: Axes) -> None:
         epochs = [one.epoch for one in curve]
@@ -120,7 +121,7 @@ def curve_chart(curve: Sequence[Epoch]) -> Chart:
         axes.plot(epochs, losses, color=BLUE, marker="o", markersize=4, label="trained on")
         held_out = [one.val_loss for one in curve]
         axes.plot(epochs, held_out, color=ORANGE, marker="s", markersize=4, linestyle="--", label="held out")
-        axes.set(xlabel="epoch", ylabel="loss, nats", ylim=(0, None))
+        axes.set(xlabel="epoch", ylabel="mean squared error" if is_of_values else "loss, nats", ylim=(0, None))
         axes.locator_params(axis="x", integer=True)
         axes.legend(frameon=False, labelcolor=INK)
 
