@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from live_gradcam.attribution.fit_choice import describe_fit
@@ -82,7 +83,7 @@ def _print_report(report: dict[str, Any]) -> None:
     }
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     print_table(table)
 
 

@@ -45,7 +45,7 @@ def terminal() -> "Console":
     """What draws on stderr. Rich is imported for the first that asks for it: the window's first picture is not one."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def status(what: str) -> "Status":
@@ -203,7 +203,7 @@ def print_table(table: "Table") -> None:
     """Print a table: as wide as the terminal, or unbroken into a pipe or file."""
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(table)
 
 

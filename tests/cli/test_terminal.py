@@ -10,12 +10,13 @@ import pytest
 import rich.progress
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from live_gradcam.annotating.batch import Progress as Progressed
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.cli import terminal
 from live_gradcam.cli.annotate_progress import AnnotateProgress
-from live_gradcam.cli.terminal import complain, passes_bar, say
+from live_gradcam.cli.terminal import complain, passes_bar, print_table, say
 
 
 @pytest.fixture
@@ -89,3 +90,10 @@ def test_a_name_does_not_change_what_shows_how_far_a_recording_is(is_terminal: b
         progress(Progressed("annotating", 1, AnnotateJob(source, Path("out.mp4")), 3, 1.0, 2.0))
     assert "\\x1b[31mred.mp4" in shown.getvalue()
     assert "\x1b[31m" not in shown.getvalue()
+
+
+def test_a_name_is_no_emoji_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("class")
+    table.add_row(":cat:")
+    print_table(table)
+    assert ":cat:" in capsys.readouterr().out
