@@ -27,9 +27,10 @@ def classifier_of(loaded: LoadedModel, options: ModelOptions) -> Classifier:
     """
     from live_gradcam.networks.own_model import facts_of
     from live_gradcam.networks.single import with_one_input, with_one_output
+    from live_gradcam.networks.subclassed import with_graph
 
     name = loaded.name
-    model = with_one_output(name, loaded.model, options.head, options.say)
+    model = with_one_output(name, with_graph(name, loaded.model), options.head, options.say)
     model = with_one_input(name, model, options.feed)
     height, width, channels = _input_shape(name, model)
     units = _units(name, model)
@@ -51,22 +52,13 @@ def classifier_of(loaded: LoadedModel, options: ModelOptions) -> Classifier:
 
 def _input_shape(name: str, model: keras.Model) -> tuple[int, int, int]:
     """(height, width, channels) of the model's input; a free size becomes its own preprocessor's, or 224."""
-    import keras
-
     from live_gradcam.networks.own_model import size_of_preprocessor
+    from live_gradcam.networks.single import check_takes_pictures
 
     if not getattr(model, "inputs", None):
-        if isinstance(model, keras.Sequential):
-            raise ModelError(
-                f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front"
-            )
-        raise ModelError(
-            f"{name} is a subclassed model ({type(model).__name__}), so its layers cannot be seen: save "
-            "keras.Model(x, model.call(x)) with x = keras.Input((height, width, 3))"
-        )
+        raise ModelError(f"{name} does not say how large its input is: add keras.Input((height, width, 3)) in front")
     shapes = [tuple(tensor.shape) for tensor in model.inputs]
-    if len(shapes[0]) != 4 or shapes[0][3] not in (1, 3):
-        raise ModelError(f"{name} takes an input of shape {shapes[0]}, and not images: (batch, height, width, 1 or 3)")
+    check_takes_pictures(name, shapes[0])
     _, height, width, channels = shapes[0]
     usual = size_of_preprocessor(model) or (224, 224)
     return height or usual[0], width or usual[1], channels

@@ -105,7 +105,7 @@ def flatten(model: keras.Model, input_size: tuple[int, int]) -> Network:
     if function is None:
         raise ModelError(
             f"{model.name} is a subclassed model ({type(model).__name__}), so its layers cannot be seen: "
-            "build it as keras.Model(inputs, outputs), or save keras.Model(x, model.call(x)) with x = keras.Input(…)"
+            "build it as keras.Model(inputs, outputs)"
         )
     _, *own_size, channels = function.inputs[0].shape
     builder = _Flattener(own_size == list(input_size))

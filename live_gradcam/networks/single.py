@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> k
             raise UsageError(f"{name} has no input {held!r}{hint}")
     if len(inputs) < 2 and not feed:
         return model
-    images = [other for other, tensor in inputs.items() if other not in feed and _is_image(tensor)]
+    images = [other for other, tensor in inputs.items() if other not in feed and _is_of_image(tensor.shape)]
     missing = [other for other in inputs if other not in feed and other not in images[:1]]
     if not images:
         raise ModelError(f"{name} has no input for the picture that --feed does not set: {_listed(inputs)}")
@@ -126,8 +126,22 @@ def with_one_input(name: str, model: keras.Model, feed: Mapping[str, Held]) -> k
     return keras.Model(image, same(packed), name=model.name)
 
 
-def _is_image(tensor: keras.KerasTensor) -> bool:
-    return len(tensor.shape) == 4 and tensor.shape[3] in (1, 3)
+def check_takes_pictures(name: str, shape: Any) -> None:
+    """Make sure that an input is for pictures.
+
+    Args:
+        name: of the model, for messages.
+        shape: of its input; of several inputs what Keras says of them.
+
+    Raises:
+        ModelError: it is not (batch, height, width, 1 or 3).
+    """
+    if not (isinstance(shape, (list, tuple)) and _is_of_image(shape)):
+        raise ModelError(f"{name} takes an input of shape {shape}, and not images: (batch, height, width, 1 or 3)")
+
+
+def _is_of_image(shape: Sequence[int | None]) -> bool:
+    return len(shape) == 4 and shape[3] in (1, 3)
 
 
 def _listed(inputs: Mapping[str, keras.KerasTensor]) -> str:

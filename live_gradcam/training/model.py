@@ -19,7 +19,7 @@ from live_gradcam.attribution.options import Compiling, Explained, ExplainerOpti
 from live_gradcam.attribution.plan import Plan
 from live_gradcam.attribution.targets import NO_CLASS, TOP_CLASS
 from live_gradcam.choices import Output
-from live_gradcam.errors import ModelError, UsageError, first_line
+from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.explanations.explanation import Explanation, Region
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import flatten, graph_of
@@ -27,6 +27,7 @@ from live_gradcam.networks.labels import labels_for, numbered_labels
 from live_gradcam.networks.outputs import last_activation, output_of
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.single import with_one_output
+from live_gradcam.networks.subclassed import graph_of_call
 from live_gradcam.training.options import CallbackOptions
 from live_gradcam.training.untouched import untouched
 
@@ -36,9 +37,6 @@ _log = logging.getLogger(__name__)
 _MOST_AT_A_TIME = 32
 #: How many pictures the network is checked on.
 _CHECKED = 2
-#: The largest difference of a subclassed model's numbers to those of its layers in a graph that passes for rounding,
-#: relative to the largest.
-_TOLERANCE = 1e-3
 #: Losses of numbers that are each true or not, by their names in Keras.
 _OF_EACH = ("binary_crossentropy", "binary_focal_crossentropy")
 #: Losses of values.
@@ -171,7 +169,8 @@ class ModelInTraining:
 
 
 def _plan_of(model: keras.Model, images: np.ndarray, labels: Sequence[str], options: CallbackOptions) -> Plan:
-    view = with_one_output(model.name, _seen(model, images), None, _log.warning)
+    whole = model if graph_of(model) is not None else graph_of_call(model.name, model, images.shape[1:], images)
+    view = with_one_output(model.name, whole, None, _log.warning)
     shape = tuple(view.inputs[0].shape[1:])
     if len(view.inputs) != 1:
         raise ModelError(
@@ -190,37 +189,6 @@ def _plan_of(model: keras.Model, images: np.ndarray, labels: Sequence[str], opti
     explained = Explained(method=options.method, layer=options.layer, topk=min(2, len(names)), maps=min(2, len(names)))
     compiling = Compiling(engine="graph", lowering=False, tune="off")
     return plan_in_training(classifier, ExplainerOptions(explained, compiling=compiling), images)
-
-
-def _seen(model: keras.Model, images: np.ndarray) -> keras.Model:
-    """The model as a graph of its layers: itself, or of a subclassed one what its `call` does.
-
-    Raises:
-        ModelError: its `call` cannot be followed.
-    """
-    if graph_of(model) is not None:
-        return model
-    image = keras.Input(images.shape[1:], name="image")
-    takes_training = getattr(model, "_call_has_training_arg", False)
-    try:
-        view = keras.Model(image, model.call(image, **({"training": False} if takes_training else {})), name=model.name)
-    except Exception as error:  # whatever a user's own code says to a symbol
-        raise ModelError(
-            f"{model.name} is a subclassed model ({type(model).__name__}), and its layers cannot be seen: "
-            f"{first_line(error)}. Build it as keras.Model(inputs, outputs)"
-        ) from error
-    of_model, of_view = (_numbers(one(tf.constant(images), training=False)) for one in (model, view))
-    if np.abs(of_model - of_view).max() > _TOLERANCE * max(1.0, np.abs(of_model).max()):
-        raise ModelError(
-            f"{model.name} is a subclassed model ({type(model).__name__}), and its layers in a graph give other "
-            "numbers than it. Build it as keras.Model(inputs, outputs)"
-        )
-    return view
-
-
-def _numbers(answer: Any) -> np.ndarray:
-    """The first of a model's outputs."""
-    return np.asarray(tf.cast(keras.tree.flatten(answer)[0], tf.float32))
 
 
 def _output_of(model: keras.Model, view: keras.Model, size: tuple[int, int], units: int) -> Output:

@@ -148,7 +148,7 @@ def as_input(frame: np.ndarray, kind: Kind, model: keras.Model) -> tf.Tensor:
     """The frame as the model takes it: (1, height, width, channels)."""
     mean, scale = _SCALES[kind.preprocessing or "raw"]
     pixels = frame[None, ..., ::-1].astype(np.float32)
-    if model.inputs[0].shape[-1] == 1:
+    if getattr(model, "inputs", None) and model.inputs[0].shape[-1] == 1:  # a subclassed model has none
         pixels = (pixels * np.float32(_LUMA)).sum(axis=-1, keepdims=True, dtype=np.float32)
     return tf.constant((pixels - np.float32(mean)) * np.float32(scale))
 
@@ -249,7 +249,11 @@ def kept_and_watched(model: keras.Model, path: str, tape: tf.GradientTape, kept:
     """What a layer gives is watched and kept, with each of its calls, until the end of the block."""
     layer: Any = model
     for name in path.removeprefix(f"{model.name}/").split("/"):  # a model whose other inputs are held is in another one
-        inside = layer.layers if isinstance(layer, keras.Sequential) else layer.operations
+        inside = (
+            layer.operations
+            if hasattr(layer, "operations") and not isinstance(layer, keras.Sequential)
+            else layer.layers
+        )
         layer = next(one for one in inside if one.name == name)
     method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
     own = getattr(layer, method)

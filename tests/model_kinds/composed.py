@@ -177,7 +177,7 @@ def _() -> keras.Model:
 
 
 class OwnCall(keras.Model):
-    """A subclassed model: its graph cannot be seen."""
+    """A subclassed model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,9 +194,25 @@ class OwnCall(keras.Model):
         return x
 
 
-@kind("subclassed model", "composed", refused="is a subclassed model")
+@kind("subclassed model", "composed")
 def _() -> keras.Model:
-    model = OwnCall()
+    return called(OwnCall())
+
+
+class OfTensorFlow(OwnCall):
+    """A subclassed model that calls functions of TensorFlow itself."""
+
+    def call(self, x):
+        return super().call(tf.nn.relu(x))
+
+
+@kind("subclassed model with functions of tf", "composed", refused="its layers cannot be seen")
+def _() -> keras.Model:
+    return called(OfTensorFlow())
+
+
+def called(model: keras.Model) -> keras.Model:
+    """A subclassed model that knows by a picture how large one is."""
     model(np.zeros((1, 32, 32, 3), np.float32))
     return model
 

@@ -502,16 +502,48 @@ class Subclassed(keras.Model):
         return self.classes(ops.mean(self.convolution(x), axis=(1, 2)))
 
 
-def test_a_subclassed_model_is_told_how_to_be_saved_and_that_way_works(tmp_path: Path) -> None:
+def test_a_subclassed_model_is_a_graph_of_what_its_call_does(tmp_path: Path) -> None:
     model = Subclassed()
-    model(np.zeros((1, 16, 16, 3)))
+    model(np.zeros((2, 16, 20, 3)))
     model.save(tmp_path / "subclassed.keras")
-    with pytest.raises(ModelError, match=r"subclassed model.*keras\.Model\(x, model\.call\(x\)\)"):
-        load_classifier(tmp_path / "subclassed.keras")
-    x = keras.Input((16, 16, 3))
-    keras.Model(x, model.call(x)).save(tmp_path / "open.keras")
-    classifier = load_classifier(tmp_path / "open.keras")
-    assert default_target(flatten(classifier.model, (16, 16))).name == "convolution"
+    for given in (model, tmp_path / "subclassed.keras"):
+        classifier = load_classifier(given)
+        assert classifier.input_size == (16, 20)
+        assert default_target(flatten(classifier.model, (16, 20))).name == "convolution"
+        picture = np.random.default_rng(0).random((1, 16, 20, 3), np.float32)
+        np.testing.assert_allclose(classifier.model(picture), model(picture), atol=1e-6)
+    shared = load_classifier(model).model
+    model.classes.bias.assign_add([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(shared(picture), model(picture), atol=1e-6)  # weights that change later are its own
+
+
+class Restless(Subclassed):
+    def call(self, x):
+        return super().call(x + keras.random.normal((1, 16, 20, 3)))
+
+
+class OfTensorFlow(Subclassed):
+    def call(self, x):
+        return super().call(tf.nn.relu(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "message"),
+    [
+        (Subclassed, None, "that was never called with a picture, so that nobody knows how large one is"),
+        (Subclassed, (1, 16, 20, 2), r"takes an input of shape \(1, 16, 20, 2\), and not images"),
+        (OfTensorFlow, (1, 16, 20, 3), "its layers cannot be seen: A KerasTensor cannot be used .*Use keras.ops"),
+        (Restless, (1, 16, 20, 3), "its layers in a graph give other numbers than it. Build it as"),
+    ],
+)
+def test_a_subclassed_model_that_cannot_be_followed(
+    kind: type[keras.Model], shape: tuple[int, ...] | None, message: str
+) -> None:
+    model = kind()
+    if shape is not None:
+        model(np.zeros(shape, np.float32))
+    with pytest.raises(ModelError, match=message):
+        load_classifier(model)
 
 
 def as_older_keras_2_wrote(config):
