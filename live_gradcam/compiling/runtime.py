@@ -21,10 +21,6 @@ from live_gradcam.files import cache_folder
 
 _log = logging.getLogger(__name__)
 
-#: XLA flags that win on x86-64, by the TensorFlow version that they were measured with: YNN's matrix products for those
-#: that are written as such (the stem's by patches). XLA ends the process for a flag that it does not know, so that no
-#: other version gets one.
-_XLA_FLAGS = {"2.21": {"--xla_cpu_experimental_ynn_fusion_type": "dot"}}
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 
 #: From so many programs for each processor that want to run, the machine is busy.
@@ -38,10 +34,14 @@ Compiled = TypeVar("Compiled")
 
 
 def set_compiler_flags() -> None:
-    """Set the XLA flags that win, and where XLA keeps compiled programs for the next start.
+    """Set where XLA keeps compiled programs for the next start.
+
+    XLA's own flags stay as they are, although YNN's matrix products (`--xla_cpu_experimental_ynn_fusion_type=dot`) save
+    a sixth of the time of small networks: in TensorFlow 2.21 a product of n × k and k × n numbers with something after
+    it is wrong from n = 257 on, which is self-attention, and the flag holds for all that the user's process compiles.
 
     To be called before TensorFlow computes anything: it reads them when it first asks for its devices. Later this
-    changes nothing. What the user has set in `XLA_FLAGS` and `TF_XLA_FLAGS` stays. Where the version of TensorFlow is
+    changes nothing. What the user has set in `TF_XLA_FLAGS` stays. Where the version of TensorFlow is
     not known, or whether it runs already, nothing is set.
     """
     reads_flags, version = _reads_flags(), _tensorflow_version()
@@ -51,9 +51,6 @@ def set_compiler_flags() -> None:
         if _CACHE_FLAG not in os.environ.get("TF_XLA_FLAGS", ""):
             _say_that_flags_are_read()
         return
-    if platform.machine() in ("x86_64", "AMD64"):
-        for flag, value in _XLA_FLAGS.get(".".join(version.split(".")[:2]), {}).items():
-            _add_flag("XLA_FLAGS", flag, value)
     folder = _programs_folder()
     if folder in _own_programs:
         return
@@ -96,10 +93,7 @@ def _reads_flags() -> bool | None:
 
 @lru_cache(maxsize=1)
 def _say_that_flags_are_read() -> None:
-    _log.debug(
-        "TensorFlow ran before live_gradcam was imported: XLA has not the fastest flags, and keeps no programs for the "
-        "next start"
-    )
+    _log.debug("TensorFlow ran before live_gradcam was imported: XLA keeps no programs for the next start")
 
 
 #: How the names of the folders begin in which XLA keeps programs.
