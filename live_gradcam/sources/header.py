@@ -84,10 +84,16 @@ def hdr_of(stream: Any) -> str | None:
 
 
 def seconds_of(container: Any, stream: Any, time_base: Fraction) -> float | None:
-    """How long the file is; None if its header does not say."""
+    """How long the pictures of a file go on; None if its header does not say.
+
+    Matroska's header speaks of the whole file only, from 0 s on, whenever the pictures begin.
+    """
     if stream.duration:
         return float(stream.duration * time_base)
-    return container.duration / av.time_base if container.duration else None
+    seconds = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name:
+        seconds -= max(0.0, float((stream.start_time or 0) * time_base))
+    return seconds if seconds > 0 else None
 
 
 def named_rate(stream: Any) -> Fraction | None:

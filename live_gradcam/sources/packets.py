@@ -90,11 +90,11 @@ class PacketReader:
     def missing_seconds(self, duration: float | None, begin: Fraction, rate: Fraction, count: int) -> float:
         """What the header promises and the packets do not keep.
 
-        A header that speaks of the whole file only (MKV, FLV) counts from 0 s, and is compared with all its streams:
-        the sound may well go on after the pictures.
+        A header that speaks of the whole file only (MKV, FLV) is compared with all its streams: the sound may well go
+        on after the pictures.
 
         Args:
-            duration: seconds, as the header says; None if it does not say.
+            duration: seconds, see `seconds_of`; None if the header does not say.
             begin: seconds, of the pictures, as the header says.
             rate: frames per second.
             count: how many frames were decoded.
@@ -109,7 +109,7 @@ class PacketReader:
             first = float(begin)
             end = float(self._ends.get(self._stream.index, 0))
         else:
-            first = min(0, self._container.start_time or 0) / av.time_base
+            first = max(0.0, float(begin)) + min(0, self._container.start_time or 0) / av.time_base
             end = float(max(self._ends.values()))
         missing = duration - (end - first)
         return missing if missing > max(2 / float(rate), _TOLERATED_SECONDS) else 0.0

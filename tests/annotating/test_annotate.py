@@ -86,6 +86,17 @@ def test_every_frame_keeps_its_time(tmp_path: Path, ending: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["in.mkv", "in.ts", "in.flv", "in.mp4"])
+def test_a_clock_that_begins_late_makes_a_recording_no_longer(tmp_path: Path, name: str) -> None:
+    """Matroska and FLV say how long the whole file is, from 0 on."""
+    codec = "flv" if name == "in.flv" else "libx264"
+    late = make_video(tmp_path / name, pictures(50), codec=codec, ticks=[3600 * 25 + index for index in range(50)])
+    with VideoReader(late) as reader:
+        assert reader.expected_frames in (50, None) if name == "in.ts" else reader.expected_frames == 50
+    summary = annotated(late, tmp_path / "out.mp4", end=Fraction(10), output_fps=Fraction(25))
+    assert (summary.frames, bool(summary.loss)) == (50, False)
+
+
 @pytest.mark.parametrize("begin", [0, 45_000])
 def test_a_variable_frame_rate_and_a_first_frame_after_0(tmp_path: Path, begin: int) -> None:
     steps = random.Random(begin)
@@ -798,6 +809,13 @@ def test_a_folders_videos_go_into_a_folder_and_outputs_are_not_taken_again(tmp_p
     (tmp_path / "a.webm").touch()
     with pytest.raises(UsageError, match="several outputs would have the name"):
         plan_jobs([tmp_path], out, options)
+
+
+def test_numbers_in_the_folder_of_pictures_would_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "in.mp4").touch()
+    pictures_alone = AnnotateOptions(encoding=Encoding("png"))
+    with pytest.raises(UsageError, match=r"n\.jsonl is in the folder of pictures .*: write it beside that folder"):
+        plan_jobs([tmp_path / "in.mp4"], tmp_path / "out", pictures_alone, {"jsonl": tmp_path / "out" / "n.jsonl"})
 
 
 def test_names_of_files_that_are_not_written(tmp_path: Path) -> None:
