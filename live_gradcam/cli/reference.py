@@ -24,7 +24,7 @@ stale. In the terminal, `live-gradcam COMMAND --help` shows the same.
 | 0 | Done. |
 | 1 | Something failed. What could be done is kept. |
 | 2 | The command line is wrong. Nothing was done. |
-| 130 | Interrupted by Ctrl-C or SIGTERM. Files are finished first. |
+| 130 | Interrupted by Ctrl-C, SIGTERM or a terminal that is closed. Files are finished first. |
 """
 
 #: Flags that every command has, which one table lists.

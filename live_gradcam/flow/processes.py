@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 
-#: What the process that started others handles for all of them.
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from live_gradcam.flow.stopping import ENDING
 
 
 class WorkerProcess(SpawnProcess):
-    """A process that leaves Ctrl-C and SIGTERM to the one that started it, which alone can end it."""
+    """A process that leaves Ctrl-C and what else ends the work to the one that started it, which alone can end it."""
 
     def terminate(self) -> None:
         """End it at once: SIGTERM would not."""
@@ -29,13 +28,13 @@ class WorkerContext(SpawnContext):
 
 def leave_signals_to_parent() -> None:
     """Of a process that was started `without_interrupts`: go on ignoring them."""
-    for number in _SIGNALS:
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C and SIGTERM from their first moment: both are sent to all of a group at once.
+    """Start processes that ignore Ctrl-C and the like from their first moment: these go to all of a group at once.
 
     A terminal does that, and so do systemd and `timeout`. In this process they take effect afterwards.
     """
@@ -43,7 +42,7 @@ def without_interrupts() -> Iterator[None]:
         yield
         return
     resource_tracker.ensure_running()  # it is started with the first process otherwise, and lets the signals in
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:

@@ -118,7 +118,7 @@ def assert_cut_short(folder: Path, output: str) -> int:
 
 @pytest.mark.parametrize(
     ("number", "output"),
-    [(signal.SIGINT, "out.mp4"), (signal.SIGTERM, "out.mkv"), (signal.SIGINT, "out.gif"), (signal.SIGTERM, "out")],
+    [(signal.SIGINT, "out.mp4"), (signal.SIGTERM, "out.mkv"), (signal.SIGHUP, "out.gif"), (signal.SIGTERM, "out")],
 )
 def test_what_is_explained_so_far_is_finished(
     tmp_path: Path, source: Path, number: signal.Signals, output: str

@@ -32,6 +32,18 @@ def test_the_first_one_asks_and_the_second_one_interrupts(number: signal.Signals
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP on Windows")
+def test_a_closed_terminal_may_say_so_twice() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_one_that_is_ignored_goes_on_being_ignored(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
     with StopRequest() as stop:
