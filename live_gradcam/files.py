@@ -179,7 +179,7 @@ def publish(path: Path) -> None:
 
 def _exchange(part: Path, path: Path) -> None:
     """Put a folder in the place of what is there: it cannot replace a folder that is not empty."""
-    aside = Path(tempfile.mkdtemp(prefix=f"{path.name}.", suffix=".old", dir=path.absolute().parent))
+    aside = Path(tempfile.mkdtemp(prefix=".live-gradcam-", suffix=".old", dir=path.absolute().parent))
     try:
         os.replace(path, aside / path.name)
         os.replace(part, path)

@@ -86,6 +86,8 @@ def open_container(path: Path, time_base: Fraction, options: Mapping[str, str] |
     kind = container_of(path).format
     if kind == "mp4":
         options = {"movie_timescale": _movie_timescale(time_base), **(options or {"movflags": "+faststart"})}
+    elif kind in ("matroska", "webm"):
+        options = {"write_crc32": "0", **(options or {})}  # what is said of a file that is cut short is put in later
     return av.open(
         str(part_path(path).absolute()),  # FFmpeg takes a relative "12:30.mp4" for a protocol
         "w",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,16 +11,18 @@ from pathlib import Path
 
 import av
 
-from live_gradcam.files import part_path
+from live_gradcam.errors import OutputError
+from live_gradcam.files import part_path, writing
 from live_gradcam.sinks.codec import Codec
 from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.join import join
 from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import VideoWriter
-from live_gradcam.sources.reader import VideoReader
 
 #: The tag of the statement: a text of any length that MP4, Matroska and WebM all have, and hardly anybody else uses.
 _TAG = "synopsis"
+#: What follows the statement in a file, so that another one can take its place: of one that was cut short it is longer.
+_ROOM = 8 * " "
 
 #: x264 takes 1.5 per processor by itself; where other stages take their turns, some of those wait too often.
 _X264_THREADS = 2 * (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -79,7 +80,7 @@ class VideoSink(Sink):
         """It is a tag."""
         try:
             with av.open(str(path.absolute())) as container:
-                return next((text for key, text in container.metadata.items() if key.lower() == _TAG), None)
+                return next((text.rstrip() for key, text in container.metadata.items() if key.lower() == _TAG), None)
         except (av.error.FFmpegError, OSError, ValueError):
             return None
 
@@ -94,33 +95,38 @@ class _OpenVideo(VideoWriter):
     """A video file that says how it came about, which is written when it begins."""
 
     def __init__(self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras, statement: str) -> None:
-        self._pictures, self._extras, self._statement = pictures, extras, statement
+        self._statement = statement
+        self._written = f"{statement}{_ROOM}" if statement else ""
         super().__init__(
             path,
             size=pictures.size,
             frame_rate=pictures.frame_rate,
             time_base=pictures.time_base,
             encoding=encoding,
-            extras=_with(extras, statement),
+            extras=_with(extras, self._written),
         )
 
     def finish(self, statement: str = "") -> None:
-        self._finish(named=statement == self._statement)
-        if statement != self._statement:
-            self._say(statement)
+        self._statement = statement
+        super().finish()
 
-    def _say(self, statement: str) -> None:
-        """Write the file again, as it is but for the statement."""
-        aside = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.", suffix=".cut", dir=self.path.absolute().parent))
-        finished = aside / self.path.name
-        try:
-            os.replace(part_path(self.path), finished)
-            with VideoReader(finished) as reader:
-                extras = replace(_with(self._extras, statement), shift=Fraction(0))
-                companion = Companion(reader)
-                join([finished], self.path, time_base=self._pictures.time_base, companion=companion, extras=extras)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    def _complete(self) -> None:
+        super()._complete()
+        if self._statement != self._written.removesuffix(_ROOM):
+            self._say_otherwise()
+
+    def _say_otherwise(self) -> None:
+        """Put the statement in the place of the one that is written. The file may be large and the disk full."""
+        written = self._written.encode("utf-8")
+        with (
+            writing(self.path),
+            part_path(self.path).open("r+b") as file,
+            mmap.mmap(file.fileno(), 0) as content,
+        ):
+            place = content.find(written)
+            if place < 0:
+                raise OutputError(f"cannot write {self.path}: what it says of itself is not found in it")
+            content[place : place + len(written)] = self._statement.encode("utf-8").ljust(len(written))
 
 
 #: Nothing is said of the machine: parts of several fit together.

@@ -142,6 +142,14 @@ def test_a_file_cut_short_begins_again(tmp_path: Path, source: Path, name: str) 
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mp4", "n.jsonl", name])
 
 
+def test_a_file_of_a_long_name_is_cut_short_like_any_other(tmp_path: Path, source: Path) -> None:
+    """A name has up to 255 bytes, and `.part` is 5 of them."""
+    job = AnnotateJob(source, tmp_path / f"{'猫' * 82}.mp4")
+    annotate(source, job.output, options_for("out.mp4"), stop=StopAfter(6))
+    assert json.loads(statement_of(job.output) or "")["complete"] is False
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_file_cut_short_can_be_played_and_says_so(tmp_path: Path, source: Path, name: str) -> None:
     job = AnnotateJob(source, tmp_path / name)
