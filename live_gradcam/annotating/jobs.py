@@ -87,6 +87,8 @@ def plan_jobs(
             options.check_rate(job.output, options.output_fps)
         for kind, path in job.sidecars.items():
             kinds[kind].check(path)
+            if job.output in path.parents:
+                raise UsageError(f"{path} is in the folder of pictures {job.output}: write it beside that folder")
     outputs = Counter(path for job in jobs for path in (job.output, *job.sidecars.values()))
     for path, times in outputs.items():
         if times > 1:

@@ -14,7 +14,7 @@ from live_gradcam.annotating.batch import Planned
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.source import Span
 from live_gradcam.sinks.accompaniment import kept_chapters, kept_metadata
-from live_gradcam.sinks.sink import Carried, Companion, Extras, OpenSink, Pictures
+from live_gradcam.sinks.sink import Carried, Companion, Extras, OpenSink, Pictures, show_for
 from live_gradcam.sources.source import Recording
 
 
@@ -65,7 +65,8 @@ class AnnotatedFile:
         """
         if not self._is_begun:
             self._begin(picture.shape[:2])
-        self._file.write(picture, pts - self._shift, duration)
+        show_for(self._file, duration)
+        self._file.write(picture, pts - self._shift)
 
     def _begin(self, size: tuple[int, int]) -> None:
         output = self.job.output

@@ -20,11 +20,11 @@ from live_gradcam.annotating.run import nothing_to_annotate
 from live_gradcam.annotating.segments import Segment
 from live_gradcam.annotating.sidecars.opened import OpenSidecars
 from live_gradcam.annotating.source import Span, open_recording
-from live_gradcam.annotating.tasks import Draw, EncodedSegment, Explain, ExplainedSegment, Task
+from live_gradcam.annotating.tasks import Draw, EncodedSegment, Explain, ExplainedSegment, Task, changed
 from live_gradcam.annotating.tracking import TrackedFrame, Tracker
 from live_gradcam.errors import OutputError
 from live_gradcam.explanations.stability import StableExplanation
-from live_gradcam.files import writing
+from live_gradcam.files import identity, writing
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.loss import Loss
 
@@ -52,7 +52,8 @@ class SegmentedRecording:
         self.planned = planned
         self.job = job = planned.job
         self._options = options
-        self._segments = segments
+        self._segments = list(segments)
+        self._source_was = identity(planned.job.source)
         self._begun = time.perf_counter()
         self._to_explain = deque(range(len(segments)))
         self._explained: dict[int, ExplainedSegment] = {}
@@ -119,7 +120,8 @@ class SegmentedRecording:
 
     def _track(self, result: ExplainedSegment) -> None:
         """Pass a segment's explanations, the next in order, through what depends on those before."""
-        segment = self._segments[len(self._tracked)]
+        place = len(self._tracked)
+        segment = self._segments[place] = replace(self._segments[place], frames=result.frames)
         self._losses.append(result.loss)
         self._clock = result.clock
         self._notes += [note for note in result.notes if note not in self._notes]
@@ -166,9 +168,12 @@ class SegmentedRecording:
             What became of it; None where not one segment is there.
 
         Raises:
-            SourceError: there is not one frame.
+            SourceError: there is not one frame, or another recording is there now.
             OutputError: something cannot be written. Nothing is left behind.
         """
+        if identity(self.job.source) != self._source_was:  # its maps may be drawn on the pictures of another one
+            self.discard()
+            raise changed(self.job.source)
         parts = [path for path in self._parts if path.stat().st_size]
         if not parts:
             self.discard()

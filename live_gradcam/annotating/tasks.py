@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,10 +21,11 @@ from live_gradcam.annotating.output import pictures_of
 from live_gradcam.annotating.segments import Segment
 from live_gradcam.annotating.source import DEPTH, Span, frames_of, open_recording
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.errors import SourceError
 from live_gradcam.explanations.stability import StableExplanation
 from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.flow.overlap import Ahead
-from live_gradcam.sinks.sink import OpenSink
+from live_gradcam.sinks.sink import OpenSink, show_for
 from live_gradcam.sources.clock import ClockFaults
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.loss import Loss
@@ -183,7 +184,7 @@ class Draw:
 
     Attributes:
         source: the recording.
-        segment: which part.
+        segment: which part, with the number of its frames that were explained. A file that grows has more by now.
         name: the output's, for its kind.
         shown: what is drawn, from which frame's number on.
     """
@@ -197,7 +198,7 @@ class Draw:
         """Do it.
 
         Raises:
-            LiveGradcamError: as the readers and the sink.
+            LiveGradcamError: as the readers and the sink; or the recording has fewer frames by now.
         """
         options = worker.options
         drawing = Drawing(options)
@@ -211,7 +212,7 @@ class Draw:
             with _frames(self.source, self.segment, options, worker) as (frames, reader):
                 shift = Span(reader, options).shift
                 try:
-                    for frame in frames:
+                    for frame in islice(frames, self.segment.frames):
                         while upcoming is not None and upcoming[0] <= frame.index:
                             current, upcoming = upcoming[1], next(changes, None)
                         assert current is not None  # something is shown from the first frame on
@@ -219,7 +220,10 @@ class Draw:
                         if writer is None:
                             pictures = pictures_of(reader, options, path, picture.shape[:2])
                             writer = encoding.sink.open(path, pictures, encoding)
-                        writer.write(picture, frame.pts - shift, frame.duration)
+                        show_for(writer, frame.duration)
+                        writer.write(picture, frame.pts - shift)
+                    if (0 if writer is None else writer.frames_written) != self.segment.frames:
+                        raise changed(self.source)
                     if writer is None:
                         return EncodedSegment(b"", 0, "")
                     writer.finish("")
@@ -228,6 +232,11 @@ class Draw:
                         writer.discard()
                     raise
             return EncodedSegment(path.read_bytes(), writer.frames_written, writer.encoder)
+
+
+def changed(source: Path) -> SourceError:
+    """A recording that is another one by now than when it was explained."""
+    return SourceError(f"{source} changed while it was annotated: annotate it again")
 
 
 @contextmanager

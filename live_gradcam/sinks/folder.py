@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -18,9 +19,12 @@ from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.image import encode_image
 from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import Writer
+from live_gradcam.sources.folders import listed
 
 #: The file with the statement.
 _STATEMENT = "provenance.json"
+#: The names of what is written into a folder, and of what systems put into any.
+_OURS = re.compile(rf"\d+\.png|frames\.csv|{re.escape(_STATEMENT)}|\..*|Thumbs\.db")
 
 
 class FolderSink(Sink):
@@ -34,9 +38,13 @@ class FolderSink(Sink):
         refuse_quality(name, crf, preset)
 
     def check_replaced(self, path: Path) -> None:
-        """A folder that something else wrote is not replaced."""
-        if path.is_dir() and any(path.iterdir()) and not (path / _STATEMENT).exists():
+        """A folder that something else wrote, or that has other files too, is not replaced."""
+        found = sorted(path.iterdir()) if path.is_dir() else []
+        if found and not (path / _STATEMENT).exists():
             raise OutputError(f"{path} is a folder that live-gradcam did not write: choose another name")
+        others = [file for file in found if not _OURS.fullmatch(file.name)]
+        if others:
+            raise OutputError(f"{path} has other files too ({listed(others)}): move them, or choose another name")
 
     def open(
         self, path: Path, pictures: Pictures, encoding: Encoding, extras: Extras = NO_EXTRAS, statement: str = ""
@@ -83,8 +91,8 @@ class FolderWriter(Writer):
         self._rows = csv.writer(self._times, lineterminator="\n")
         self._rows.writerow(["file", "time"])
 
-    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
-        """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds. How long it is shown is not written down.
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
+        """Add a frame, uint8 (height, width, 3) BGR, of a time in seconds.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.

@@ -96,13 +96,12 @@ class OpenSink(Protocol):
     def carried(self) -> Carried:
         """What becomes of the sound and subtitles."""
 
-    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
         """Add a picture.
 
         Args:
             image: uint8 (height, width, 3), BGR. It may have another size than the first.
             pts: its time in seconds, from 0 on, and later than the last one's.
-            duration: how long it is shown, in seconds, where no other one follows; None where that is not known.
         """
 
     def write_packet(self, packet: Any) -> None:
@@ -117,6 +116,18 @@ class OpenSink(Protocol):
 
     def discard(self) -> None:
         """Remove what was written."""
+
+
+def show_for(sink: OpenSink, duration: Fraction | None) -> None:
+    """Tell an output how long the next picture is shown, where no other one follows. It need not have such a method.
+
+    Args:
+        sink: the output.
+        duration: seconds; None where that is not known.
+    """
+    tell = getattr(sink, "show_for", None)
+    if tell is not None and duration is not None:
+        tell(duration)
 
 
 class Sink(Protocol):

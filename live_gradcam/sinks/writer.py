@@ -127,20 +127,22 @@ class FileWriter(Writer):
         """What becomes of the sound and subtitles."""
         return Carried(self._accompaniment.converted, self._accompaniment.left_out)
 
-    def write(self, image: np.ndarray, pts: Fraction, duration: Fraction | None = None) -> None:
+    def show_for(self, duration: Fraction) -> None:
+        """See `sink.show_for`."""
+        self._last_duration = max(1, round(duration / self._time_base))
+
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
         """Add a frame.
 
         Args:
             image: uint8 (height, width, 3), BGR. An image of another size than the writer's is scaled to that in its
                 own shape, between black bars.
             pts: its time in seconds, not negative, and later than the last one's; else it is a tick later than that.
-            duration: how long it is shown, in seconds, where it is the last one; None leaves that to the encoder.
 
         Raises:
             OutputError: the disk is full or the file cannot be written.
         """
         self._last_tick = max(round(pts / self._time_base), self._last_tick + 1)
-        self._last_duration = None if duration is None else max(1, round(duration / self._time_base))
         if image.shape[:2] != self._size:
             image = _between_bars(image, self._size)
         image = self._padded(image)
@@ -276,15 +278,10 @@ class VideoWriter(FileWriter):
         Raises:
             OutputError: the file cannot be written; nothing is left of it.
         """
-        self._finish(named=True)
-
-    def _finish(self, *, named: bool) -> None:
-        """Complete the file. Without a name it stays at `NAME.part`."""
         try:
             self._complete()
-            if named:
-                with writing(self.path):
-                    publish(self.path)
+            with writing(self.path):
+                publish(self.path)
         except OutputError:
             if not self._crash_safe:
                 self.discard()

@@ -133,7 +133,8 @@ def test_the_last_frame_stays_as_long_as_in_the_last_part(tmp_path: Path, codec:
                 parts[-1], size=(48, 64), frame_rate=Fraction(25), time_base=_TICK, encoding=encoding
             ) as writer:
                 for index in frames:
-                    writer.write(moving(index), _CONSTANT[index], Fraction(3 if index == count - 1 else _CONSTANT[1]))
+                    writer.show_for(Fraction(3 if index == count - 1 else _CONSTANT[1]))
+                    writer.write(moving(index), _CONSTANT[index])
         with _companion(tmp_path / "in.mp4") as companion:
             join(parts, path, time_base=_TICK, companion=Companion(companion))
         for file, end in ((path, _CONSTANT[count - 1] + 3), (parts[0], _CONSTANT[10])):

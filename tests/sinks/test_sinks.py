@@ -106,6 +106,12 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as failure:
         SINKS.load("png").check_replaced(tmp_path / "x")
     assert str(failure.value) == f"{tmp_path / 'x'} is a folder that live-gradcam did not write: choose another name"
+    for ours in ("provenance.json", "frames.csv", "000000.png", ".DS_Store"):
+        (tmp_path / "x" / ours).touch()
+    with pytest.raises(OutputError, match=r"x has other files too \(holiday\.png\): move them, or choose another name"):
+        SINKS.load("png").check_replaced(tmp_path / "x")
+    (tmp_path / "x" / "holiday.png").unlink()
+    SINKS.load("png").check_replaced(tmp_path / "x")
 
 
 # --- from another package -----------------------------------------------------------------------------------------
