@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from live_gradcam.drawing.names import legible
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.teaching_panel import TeachingPanel, draw_teaching
 from live_gradcam.drawing.text import darken, put_text, text_size_for, text_width
@@ -107,6 +108,7 @@ def draw_hud(
     Returns:
         Where the bars of the classes are.
     """
+    explanation = explanation and legible(explanation)
     recording = hud.recording if hud.level != "none" else None
     if hud.help:  # which covers the rest, but nobody may forget that it records
         if recording is not None:
@@ -155,6 +157,7 @@ def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequ
     Returns:
         Where the bars are.
     """
+    explanation = legible(explanation)
     return _draw_panel(image, _rows_of(explanation), explanation.target, _notes_of(explanation, notes))
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import map_name
+from live_gradcam.drawing.names import legible
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.text import put_text
 from live_gradcam.drawing.views import draw_boxes
@@ -42,6 +43,6 @@ def three_panels(image: np.ndarray, explanation: Explanation, overlay: Overlay, 
     for position, panel in enumerate(panels):
         left = position * (width + _GAP)
         sheet[strip:, left : left + width] = panel
-    title = f"{map_name(explanation)}  {explanation.targets[0].amount(1)}"
+    title = f"{map_name(legible(explanation))}  {explanation.targets[0].amount(1)}"
     put_text(sheet, title, (size // 2, round(1.35 * size)), size, max_width=sheet.shape[1] - size, bold=True)
     return sheet

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import draw_title, map_name
+from live_gradcam.drawing.names import named_legibly
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.text import put_text
 from live_gradcam.drawing.views import draw_boxes
@@ -81,7 +82,7 @@ class Sheet:
         y = sheet.shape[0] - bars
         for prediction in self.predictions:
             line_of_bar = sheet[y : y + row, _GAP : min(whole_width - _GAP, _GAP + 2 * width)]
-            draw_title(line_of_bar, prediction, _TEXT, is_target=prediction.index == self.target)
+            draw_title(line_of_bar, named_legibly(prediction), _TEXT, is_target=prediction.index == self.target)
             y += row
         return sheet
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from live_gradcam.drawing.scripts import BOLD, FONT, REGULAR, font_of, is_simple, width_in, write_in
+
 _WHITE = (255, 255, 255)
 _PANEL_DARKNESS = 0.35
-_REGULAR, _BOLD = 400, 600
-_FONT = cv2.FontFace("sans")
 
 
 def put_text(
@@ -27,25 +27,31 @@ def put_text(
 
     Args:
         image: uint8 (height, width, 3), BGR; it is drawn on.
-        text: any Unicode text; what the built-in fonts lack becomes a question mark.
+        text: any Unicode text, in the order in which it is typed; what no font here has becomes a question mark.
         origin: left end of the baseline, in pixels.
         size: height of the font in pixels.
         max_width: the room there is, in pixels.
         bold: in heavier letters.
         colour: BGR.
     """
-    weight = _BOLD if bold else _REGULAR
     shown = text
     while text and text_width(shown, size, bold=bold) > max_width:
         text = text[:-1]
         shown = f"{text.rstrip()}…"
-    cv2.putText(image, shown, origin, colour, _FONT, size, weight)
+    font = None if is_simple(shown) else font_of(shown, bold=bold)
+    if font is None:
+        cv2.putText(image, shown, origin, colour, FONT, size, BOLD if bold else REGULAR)
+    else:
+        write_in(font, image, shown, origin, size, colour)
 
 
 @lru_cache(maxsize=1024)
 def text_width(text: str, size: int, *, bold: bool = False) -> int:
     """The width of a line in pixels."""
-    return int(cv2.getTextSize((1, 1), text, (0, 0), _FONT, size, _BOLD if bold else _REGULAR)[2])
+    font = None if is_simple(text) else font_of(text, bold=bold)
+    if font is not None:
+        return width_in(font, text, size)
+    return int(cv2.getTextSize((1, 1), text, (0, 0), FONT, size, BOLD if bold else REGULAR)[2])
 
 
 def text_size_for(frame_size: tuple[int, int]) -> int:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import BarArea, draw_title, map_name
+from live_gradcam.drawing.names import legible
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.text import text_size_for
 from live_gradcam.explanations.explanation import Box, Explanation, Region
@@ -119,7 +120,7 @@ def _grid(
 
     The rows are in the middle, but leave room for the notes below them, where there is any, and for REC above.
     """
-    canvas = np.zeros_like(image)
+    canvas, explanation = np.zeros_like(image), legible(explanation)
     height, width = image.shape[:2]
     count = len(explanation.targets)
     columns = math.ceil(math.sqrt(count))

@@ -7,6 +7,7 @@ import time
 from live_gradcam.attribution.fit_choice import describe_fit
 from live_gradcam.compiling.compilation import describe_way
 from live_gradcam.drawing.hud import UNTAUGHT, Hud
+from live_gradcam.drawing.names import named_legibly
 from live_gradcam.live_loop.explaining import ExplainingStatus
 from live_gradcam.live_loop.frames import LiveFrames
 from live_gradcam.live_loop.recording import Recorder
@@ -95,7 +96,9 @@ class Texts:
             *self._engine(),
         ]
         if explanation is not None:
-            notes.append(f"pinned: {explanation.targets[0].label}" if self._state.pinned else "top class")
+            notes.append(
+                f"pinned: {named_legibly(explanation.targets[0]).label}" if self._state.pinned else "top class"
+            )
         age = self._frames.map_age
         if age is not None:
             notes.append(f"map {1e3 * age:.0f} ms old")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import map_name
+from live_gradcam.drawing.names import legible
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.text import put_text
 from live_gradcam.explanations.explanation import Explanation, Region
@@ -83,7 +84,7 @@ class PictureMaps:
         for kind, one in (("truth", self.truth), ("prediction", self.prediction)):
             if one is not None:
                 on_panel = replace(one, region=Region(0, 0, width, height))
-                title = f"{kind} {map_name(one)} {one.targets[0].amount()}"
+                title = f"{kind} {map_name(legible(one))} {one.targets[0].amount()}"
                 panels.append((title, overlay.blend(picture, on_panel)))
         sheet = np.zeros((*self.sheet_size, 3), np.uint8)
         for position, (title, panel) in enumerate(panels):
