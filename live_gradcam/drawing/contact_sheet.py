@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 
 from live_gradcam.drawing.hud import map_name
+from live_gradcam.drawing.names import legible
 from live_gradcam.drawing.overlay import Overlay
+from live_gradcam.drawing.text import put_text
 from live_gradcam.explanations.explanation import Explanation, Prediction
 from live_gradcam.explanations.fits import shrink
 
@@ -50,6 +52,8 @@ _LARGE, _MEDIUM, _SMALL = 26, 18, 16
 
 _LONGEST_ROW = 6
 _FEWEST_COLUMNS = 4
+#: Matplotlib's own font has what comes before: Latin, Greek, Cyrillic and Armenian letters.
+_FROM_HERE_ON_AS_IN_VIDEOS = "\u0590"
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
 _MOST_TICKS = 12
 _HOUR = 3600
@@ -128,7 +132,7 @@ def draw_contact_sheet(
     figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a label in a script that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a sign in a name that the font lacks
         _write(figure, title, (_MARGIN, 28), _LARGE, _WIDTH - 2 * _MARGIN, weight="bold")
         _plot(figure, samples, [sample for _, sample in thumbnails], top=_TITLE + _ABOVE_PLOT)
         for position, (picture, (_, sample)) in enumerate(zip(pictures, thumbnails, strict=True)):
@@ -174,7 +178,7 @@ def _place(
     facts = [explanation.targets[0].amount(), time]
     if not explanation.evidence[0] > 0:
         facts.append("no evidence")
-    _write(figure, map_name(explanation), (left, bottom + 20), _MEDIUM, width, weight="bold")
+    _write(figure, map_name(legible(explanation)), (left, bottom + 20), _MEDIUM, width, weight="bold")
     _write(figure, " · ".join(facts), (left, bottom + 46), _SMALL, width, color="0.3")
 
 
@@ -188,7 +192,7 @@ def _plot(figure: Figure, samples: Sequence[Sampled], marked: Sequence[Sampled],
     times = np.array([float(sample.pts) for sample in samples])
     are_values = samples[0].explanation.targets[0].value is not None
     _prepare_axes(axes, times[0], times[-1], are_values=are_values)
-    curves = main_curves([sample.explanation for sample in samples], most=len(_LINES))
+    curves = main_curves([legible(sample.explanation) for sample in samples], most=len(_LINES))
     key_left = _PLOT_LEFT + _PLOT_WIDTH + 30
     for position, ((label, curve), (colour, dashes)) in enumerate(zip(curves, _LINES, strict=False)):
         axes.plot(times, curve, color=colour, linestyle=dashes, linewidth=2, zorder=3 - position / 10)
@@ -284,6 +288,9 @@ def _write(
     figure: Figure, text: str, place: tuple[int, int], size: int, room: int, *, weight: str = "normal", color: str = "0"
 ) -> None:
     """Write a line that begins at (x, y of its middle), in pixels from the top left, shortened to the room there is."""
+    if max(text, default="") >= _FROM_HERE_ON_AS_IN_VIDEOS:
+        _write_as_in_videos(figure, text, place, size, room, bold=weight == "bold", grey=round(255 * float(color)))
+        return
     line = figure.text(
         place[0] / _WIDTH,
         1 - place[1] / figure.bbox.height,
@@ -298,6 +305,16 @@ def _write(
     while left and line.get_window_extent().width > room:
         left = left[:-1]
         line.set_text(f"{left.rstrip()}…")
+
+
+def _write_as_in_videos(
+    figure: Figure, text: str, place: tuple[int, int], size: int, room: int, *, bold: bool, grey: int
+) -> None:
+    """Write a line in what the text in videos is written with, which knows more scripts than Matplotlib's font."""
+    strip = np.full((2 * size, room, 3), 255, np.uint8)
+    put_text(strip, text, (0, round(1.35 * size)), size, max_width=room, bold=bold, colour=(grey, grey, grey))
+    from_below = round(figure.bbox.height) - place[1] - size
+    figure.figimage(strip, place[0], from_below, origin="upper", zorder=1)
 
 
 def _badge(figure: Figure, number: int, place: tuple[int, int]) -> None:

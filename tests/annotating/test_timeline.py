@@ -222,3 +222,16 @@ def test_labels_of_any_kind_stay_on_the_sheet() -> None:
     assert (sheet[:, -30:] == 255).all()
     gutters = sheet[PLOT[0].stop + 60 :, 40 + 236 + 2 : 40 + 236 + 18]  # between the first two columns of pictures
     assert (gutters == 255).all()
+
+
+@pytest.mark.parametrize("names", [("猫", "犬"), ("고양이", "강아지"), ("\U00011c72", "\U00011c73")])
+def test_names_in_every_script_can_be_told_apart(names: tuple[str, str]) -> None:
+    image = np.full((200, 365, 3), 90, np.uint8)
+    sheets = []
+    for index, name in enumerate(names):
+        row = Prediction(index, name, 0.9)
+        samples = sampled([replace(explained(np.ones((1, 7, 7), np.float32)), predictions=(row,), targets=(row,))])
+        sheets.append(draw_contact_sheet(samples, [(image, samples[0])], Overlay(), title="names"))
+    differs = (sheets[0] != sheets[1]).any(axis=2)
+    assert differs[:470, 1180:].any()  # beside the plot
+    assert differs[600:].any()  # below the picture
