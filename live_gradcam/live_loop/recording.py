@@ -51,7 +51,8 @@ class Recorder:
         self._wait = wait
         self._path: Path | None = None
         self._claim = ExitStack()
-        self._started_at = 0.0
+        self._first: Fraction | None = None
+        self._newest = Fraction(0)
         self._waiting: queue.Queue[Picture | None] = queue.Queue(_DEPTH)
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -62,9 +63,9 @@ class Recorder:
         return self._path is not None
 
     @property
-    def seconds(self) -> float:
-        """Since the recording began."""
-        return time.monotonic() - self._started_at
+    def seconds(self) -> float | None:
+        """From the first picture of the recording to the newest, by their own times; None before the first."""
+        return None if self._first is None else float(self._newest - self._first)
 
     def start(self, path: Path | None = None) -> None:
         """Record from the next picture on, in its size. What an earlier recording left that was cut short is kept.
@@ -85,7 +86,7 @@ class Recorder:
         if kept is not None:
             _log.warning("an earlier recording of %s was cut short: it is kept as %s", path, kept)
         self._path = path
-        self._started_at = time.monotonic()
+        self._first = None
         self._thread = threading.Thread(target=self._encode, args=(path,), name="record", daemon=True)
         self._thread.start()
 
@@ -125,6 +126,9 @@ class Recorder:
             self._waiting.put((picture, pts), block=self._wait)
         except queue.Full:
             self.left_out += 1
+            return
+        self._first = pts if self._first is None else self._first
+        self._newest = pts
 
     def _encode(self, path: Path) -> None:
         writer: VideoWriter | None = None

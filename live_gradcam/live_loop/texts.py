@@ -67,7 +67,7 @@ class Texts:
             minimal_note=self._minimal_note(explained),
             banner=self._banner(now),
             notice=self._compiling() or (self._notice if now < self._notice_until else None),
-            recording=_recording_time(self._recorder.seconds) if self._recorder.is_on else None,
+            recording=self._recording(waits=explained is None) if self._recorder.is_on else None,
             full_scale=explained.full_scale if explained and explanation else None,
             help=self._keys.help if self._state.help else (),
             names_classes=self._state.view != "grid",
@@ -75,6 +75,14 @@ class Texts:
             level=self._state.hud,
             teaching=self._teaching.panel(self._state.naming) if self._state.teaching else None,
         )
+
+    def _recording(self, *, waits: bool) -> str:
+        """How long the recording is. Before there is something to record, it waits."""
+        seconds = self._recorder.seconds
+        if seconds is None and waits:
+            return "REC waits"
+        minutes, rest = divmod(int(seconds or 0), 60)
+        return f"REC {minutes:02d}:{rest:02d}"
 
     def _minimal_note(self, explained: LiveExplanation | None) -> str:
         if explained is None or not (explained.explanation or explained.is_untaught):
@@ -138,8 +146,3 @@ class Texts:
             self.notify(variants.failure)
             variants.failure = None
         return f"compiling {variants.compiling} …" if variants.compiling else None
-
-
-def _recording_time(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    return f"REC {minutes:02d}:{seconds:02d}"

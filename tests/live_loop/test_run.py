@@ -123,6 +123,23 @@ def test_a_ready_session_is_compiled_for_the_frames_while_a_banner_says_so() -> 
         raise surface.failure
 
 
+def test_the_time_of_a_recording_is_that_of_its_pictures(tmp_path: Path) -> None:
+    def script(surface: ThreadedSurface) -> None:
+        assert surface.wait_for(lambda scene: scene.frame.index > 5).hud.recording == "REC waits"
+        assert surface.wait_for(lambda scene: scene.explained).hud.recording == "REC 00:00"
+        surface.wait_for(lambda scene: scene.hud.recording == "REC 00:02")
+
+    recording = tmp_path / "seen.mp4"
+    session: Any = FakeSession(compiling=1.5)
+    surface = ThreadedSurface(script)
+    options = LiveOptions(surface=surface, record=recording)
+    live("0", session=session, options=options, opener=lambda _: GivenFrames(camera()))
+    if surface.failure:
+        raise surface.failure
+    with av.open(str(recording)) as container:
+        assert 1.9 < float(container.duration / 1_000_000) < 3
+
+
 def test_a_source_that_ends_before_its_first_frame_ends_the_run() -> None:
     options = LiveOptions(surface="none")
     summary = live("a.mp4", session=fake_session(), options=options, opener=lambda _: GivenFrames([], is_live=False))
