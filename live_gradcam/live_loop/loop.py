@@ -305,9 +305,13 @@ class LiveRun:
             self.notify(f"recording saved as {path}" if path else "nothing was recorded")
 
     def take_snapshot(self) -> None:
-        """Write what is seen, the frame, and its numbers, if a frame is explained."""
+        """Write what is seen, the frame, and its numbers.
+
+        Raises:
+            UsageError: no frame is explained yet.
+        """
         if self._frames.frame is None or self._frames.explained is None:
-            return
+            raise UsageError("there is nothing to take a snapshot of yet: wait until a map is shown")
         seen = self._shown if self._wants.pictures == "drawn" else None
         seen = seen or self._scene(drawn=True)
         self._snapshots.take(seen.picture, self._presenter.boxed(self._frames.explained))

@@ -140,6 +140,22 @@ def test_the_time_of_a_recording_is_that_of_its_pictures(tmp_path: Path) -> None
         assert 1.9 < float(container.duration / 1_000_000) < 3
 
 
+def test_a_snapshot_before_the_first_map_says_that_there_is_none(tmp_path: Path) -> None:
+    def script(surface: ThreadedSurface) -> None:
+        surface.wait_for(bool)
+        surface.ask("snapshot")
+        scene = surface.wait_for(lambda scene: scene.hud.notice)
+        assert scene.hud.notice == "there is nothing to take a snapshot of yet: wait until a map is shown"
+
+    session: Any = FakeSession(compiling=1.0)
+    surface = ThreadedSurface(script)
+    options = LiveOptions(surface=surface, snapshots=tmp_path)
+    live("0", session=session, options=options, opener=lambda _: GivenFrames(camera()))
+    if surface.failure:
+        raise surface.failure
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_source_that_ends_before_its_first_frame_ends_the_run() -> None:
     options = LiveOptions(surface="none")
     summary = live("a.mp4", session=fake_session(), options=options, opener=lambda _: GivenFrames([], is_live=False))
