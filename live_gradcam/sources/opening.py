@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 from live_gradcam.addresses import address_of, masked
 from live_gradcam.choices import SOURCES
@@ -77,8 +78,14 @@ def is_of_another_package(uri: str | Path) -> bool:
 
 
 def text_of(uri: str | Path | int) -> str:
-    """A source as a text: a number becomes its digits, and a path that was an address becomes that again."""
-    return (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
+    """A source as a text: a number becomes its digits, and a path that was an address becomes that again.
+
+    The address of a file (`file:///a%20b.mp4`) becomes its path: it is read as any file.
+    """
+    text = (address_of(uri) if isinstance(uri, Path) else None) or str(uri)
+    scheme, _, rest = text.partition("://")
+    path = rest.removeprefix("localhost")
+    return unquote(path) if scheme.lower() == "file" and path.startswith("/") else text
 
 
 def _matching(text: str) -> Iterator[SourceOpener]:

@@ -44,12 +44,20 @@ class _Streams:
         name = masked(uri)
         refuse_options_of_files(name, options)
         try:
-            container = av.open(uri, options=OPTIONS, timeout=(_OPEN_TIMEOUT_MS / 1000, READ_TIMEOUT_MS / 1000))
+            container = av.open(
+                _for_ffmpeg(uri), options=OPTIONS, timeout=(_OPEN_TIMEOUT_MS / 1000, READ_TIMEOUT_MS / 1000)
+            )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise SourceError(
                 f"the stream {name} does not open: is it running, and is the address right?{_reason(error)}"
             ) from error
         return LiveSource(_pictures(container, picture_stream(container, name)), container.close, name)
+
+
+def _for_ffmpeg(uri: str) -> str:
+    """An address with its scheme in small letters: FFmpeg knows no other."""
+    scheme, colon, rest = uri.partition(":")
+    return f"{scheme.lower()}{colon}{rest}"
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -57,6 +58,18 @@ def test_a_video(tmp_path: Path, kind: Callable[[Path], str | Path]) -> None:
         assert (source.name, source.is_live, source.frame_rate) == (str(path), False, 10)
         assert (source.begin, source.duration, source.expected_frames) == (0, 0.5, 5)
         assert [frame.index for frame in source.frames(start=Fraction(3, 10))] == [0, 1]
+
+
+@pytest.mark.parametrize("before", ["file://", "FILE://", "file://localhost"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_address_of_a_file_is_the_file(tmp_path: Path, before: str, kind: Callable[[str], str | Path]) -> None:
+    if kind is Path and before.endswith("localhost"):
+        pytest.skip("a path has lost the slashes that tell a host from a folder")
+    path = make_video(tmp_path / "a b é.mp4", [numbered(i) for i in range(5)], rate=10)
+    address = kind(f"{before}{quote(str(path))}")
+    assert _frames(address) == [(i, i, Fraction(i, 10)) for i in range(5)]
+    with open_recording(address) as source:
+        assert (source.name, source.is_live) == (str(path), False)
 
 
 @pytest.mark.parametrize("name", ["shots", "shots/%04d.png", "shots/%d.png"])
@@ -117,6 +130,13 @@ def test_a_stream() -> None:
         frames = source.frames()
         taken = [next(frames) for _ in range(5)]
     assert [number_of(frame.image) for frame in taken] == [frame.index for frame in taken] == list(range(5))
+
+
+def test_a_stream_whose_scheme_is_in_capitals() -> None:
+    with MjpegServer([numbered(i) for i in range(10)], fps=50) as server:
+        address = server.url.replace("http", "HTTP", 1)
+        with open_source(address) as source:
+            assert number_of(next(source.frames()).image) == 0
 
 
 def test_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
