@@ -26,6 +26,8 @@ from live_gradcam.sources.shared_levels import extents_of
 from live_gradcam.sources.source import OnPacket, Recording
 
 _NUMBER = re.compile(r"%0?\d*d")
+#: What a shell puts names in the place of, which quotes keep it from.
+_WILDCARD = re.compile(r"[*?]")
 
 
 class PictureReader(Recording):
@@ -172,6 +174,11 @@ def _find(path: Path) -> tuple[list[Path], list[Path]]:
         pictures = [path]
     if not pictures and videos:
         raise SourceError(f"{path} is a folder of videos: give one of them, such as {videos[0]}")
+    if not pictures and _WILDCARD.search(path.name):
+        numbered = path.with_name(f"%02d{path.suffix}")
+        raise SourceError(
+            f"there are no pictures {path}: give the folder {path.parent}, or numbered ones as {numbered}"
+        )
     if not pictures:
         raise SourceError(f"there are no pictures {path}")
     return pictures, videos

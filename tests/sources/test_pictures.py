@@ -145,6 +145,16 @@ def test_no_pictures(tmp_path: Path, name: str) -> None:
     assert str(caught.value) == f"there are no pictures {tmp_path / name}"
 
 
+@pytest.mark.parametrize("name", ["*.png", "00?.png"])
+def test_a_star_is_told_to_be_a_folder_or_numbers(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        pictures_of(tmp_path / name)
+    assert str(caught.value) == (
+        f"there are no pictures {tmp_path / name}: give the folder {tmp_path}, or numbered ones as "
+        f"{tmp_path / '%02d.png'}"
+    )
+
+
 # --- written ------------------------------------------------------------------------------------------------------
 
 
