@@ -19,11 +19,13 @@ from keras import layers
 
 from live_gradcam import Explanation, Session, SessionOptions, start_session
 from live_gradcam.attribution.fit_choice import Stream
+from live_gradcam.attribution.kept.keys import network_key
 from live_gradcam.attribution.session import loading
 from live_gradcam.choices import ENGINES
 from live_gradcam.compiling import tuning
 from live_gradcam.compiling.kept_files import KeptFiles, programs_folder
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.model_source import ModelOptions
 
 FRAME = np.random.default_rng(1).integers(0, 256, (90, 160, 3), np.uint8)
 
@@ -425,3 +427,11 @@ def test_a_folder_that_cannot_be_written_fails_nothing(options: SessionOptions, 
     answer = start_session(options).explain(FRAME)
     assert_same(start_session(options).explain(FRAME), answer)
     assert programs_folder().read_text() == "a file in the folder's place"
+
+
+def test_to_trust_a_network_of_the_catalogue_starts_no_other_programs(tmp_path: Path) -> None:
+    network().save(tmp_path / "toy.keras")
+    for model, is_the_same in (("efficientnet-lite0", True), ("mobilenet_v2", True), (tmp_path / "toy.keras", False)):
+        keys = [network_key(model, ModelOptions(trust=trust), "xla", None) for trust in (False, True)]
+        assert keys[0] is not None
+        assert (keys[0] == keys[1]) == is_the_same

@@ -84,7 +84,7 @@ def _key(
             "output": options.output,
             "head": options.head,
             "feed": {name: str(value) for name, value in options.feed.items()},
-            "trust": options.trust,
+            "trust": options.trust and entry is None,  # a network of the catalogue has no code to be trusted
         },
         **more,
         "versions": {name: _version(name) for name in (*_PACKAGES, *packages)},
