@@ -13,7 +13,15 @@ from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import JsonPath, Overwrite, overlay_flags, session_flags, source_flags
 from live_gradcam.cli.marks import Flags, sources_help
 from live_gradcam.cli.parsing import parse_size
-from live_gradcam.cli.terminal import PROCESS_START, check_json_path, is_stdout, print_table, start_session, write_json
+from live_gradcam.cli.terminal import (
+    PROCESS_START,
+    check_json_path,
+    complain,
+    is_stdout,
+    print_table,
+    start_session,
+    write_json,
+)
 from live_gradcam.compiling.compilation import describe_way
 
 if TYPE_CHECKING:
@@ -36,8 +44,9 @@ def bench(
         int, typer.Option("--frames", "-n", min=1, metavar="N", help="How many frames to measure.")
     ] = 200,
     size: Annotated[
-        str, typer.Option("--size", metavar="WxH", help="Frame size of the synthetic stream.")
-    ] = "1280x720",
+        str | None,
+        typer.Option("--size", metavar="WxH", help="Frame size of the synthetic stream. Default: 1280x720."),
+    ] = None,
     json_path: JsonPath = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -45,13 +54,15 @@ def bench(
     from live_gradcam.benchmark import bench as measure
 
     check_json_path(json_path, overwrite=overwrite)
+    if size is not None and source is not None:
+        complain(f"--size is for the synthetic stream, and {source} has its own size: it is not used")
     report = measure(
         source,
         reading=reading,
         session=session,
         overlay=overlay,
         frames=frames,
-        size=parse_size(size),
+        size=parse_size(size or "1280x720"),
         process_start=PROCESS_START,
         start=start_session,
     )

@@ -22,6 +22,7 @@ from live_gradcam.cli.live_flags import (
     Smooth,
     Snapshots,
     SurfaceName,
+    complain_of_reconnect,
     surface_of,
     with_camera,
 )
@@ -110,9 +111,13 @@ def live(
         view=view,
         hud=hud,
         boxes=boxes,
-        reading=with_camera(reading, resolution, camera_fps, driver),
+        reading=with_camera(reading, resolution, camera_fps, driver, sources=[source]),
     )
     check_json_path(json_path, overwrite=overwrite)
+    if reconnect is not None:
+        complain_of_reconnect(source)
+    if record_clean and record is None and surface == "none":
+        complain("--record-clean is for a recording, and nothing is recorded: add --record FILE.mp4")
     summary = run_live(source, session=session, overlay=overlay, options=options, start=start_session)
     if not is_stdout(json_path):
         recorded = "".join(f", recorded in {path}" for path in summary.recordings)

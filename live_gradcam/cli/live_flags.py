@@ -1,5 +1,6 @@
 """The flags that `live` and `teach` share: where frames come from, where they are shown, what is recorded."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ import typer
 from live_gradcam.choices import SURFACES
 from live_gradcam.cli.marks import chosen, sources_help
 from live_gradcam.cli.parsing import parse_size
+from live_gradcam.cli.terminal import complain
 from live_gradcam.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,14 +90,43 @@ def surface_of(surface: str | None, *, headless: bool) -> str:
 
 
 def with_camera(
-    reading: "SourceOptions", resolution: str | None, camera_fps: float | None, driver: str | None
+    reading: "SourceOptions",
+    resolution: str | None,
+    camera_fps: float | None,
+    driver: str | None,
+    *,
+    sources: Sequence[str],
 ) -> "SourceOptions":
-    """What is wanted of the source, with what is wanted of a camera.
+    """What is wanted of the sources, with what is wanted of a camera. Where none is one, a line says so.
 
     Raises:
         UsageError: a resolution that is none.
     """
     from live_gradcam.sources.options import CameraOptions
 
+    wanted = {"--resolution": resolution, "--camera-fps": camera_fps, "--driver": driver}
+    given = [flag for flag, value in wanted.items() if value is not None]
+    if given and not any(_may_be_camera(source) for source in sources):
+        said = (
+            "is for a camera of this machine, and no source is one: it is"
+            if len(given) == 1
+            else ("are for a camera of this machine, and no source is one: they are")
+        )
+        complain(f"{' and '.join(given)} {said} not used")
     size = parse_size(resolution) if resolution else None
     return replace(reading, camera=CameraOptions(size, camera_fps, driver))
+
+
+def _may_be_camera(source: str) -> bool:
+    from live_gradcam.sources.devices import camera_index
+    from live_gradcam.sources.opening import is_of_another_package
+
+    return camera_index(source) is not None or is_of_another_package(source)
+
+
+def complain_of_reconnect(source: str) -> None:
+    """Say that a source that is not live is not opened again."""
+    from live_gradcam.sources.opening import is_live
+
+    if not is_live(source):
+        complain(f"--reconnect is for a camera or a stream, and {source} is none: it is not used")

@@ -124,7 +124,7 @@ def serve(
         workers=workers,
         cluster=cluster,
         keep=keep,
-        reading=with_camera(reading, resolution, camera_fps, driver),
+        reading=with_camera(reading, resolution, camera_fps, driver, sources=sources or ()),
         viewer=ViewerOptions(
             smooth=smooth, view=view, boxes=boxes, colormap=overlay.colormap, alpha=overlay.alpha, mirror=mirror
         ),

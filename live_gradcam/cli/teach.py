@@ -110,7 +110,7 @@ def teach(
         snapshots=snapshots,
         smooth=smooth,
         mirror=mirror,
-        reading=with_camera(reading, resolution, camera_fps, driver),
+        reading=with_camera(reading, resolution, camera_fps, driver, sources=[source]),
         teaching=TeachingOptions(output, fit, start_teaching),
         script=read_script(script, ALL_COMMANDS) if script else (),
     )

@@ -35,6 +35,8 @@ class Encoding:
     def __post_init__(self) -> None:
         if self.codec is not None:
             self.sink.check_quality(self.codec, self.crf, self.preset)
+            if self.hardware and not getattr(self.sink, "has_hardware", True):
+                raise UsageError(f"{self.codec} has no --hardware: leave it out")
 
     @property
     def sink(self) -> Sink:

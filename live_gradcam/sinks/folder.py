@@ -32,6 +32,7 @@ class FolderSink(Sink):
 
     noun = "folder of pictures"
     endings = ()
+    has_hardware = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """There is one quality."""

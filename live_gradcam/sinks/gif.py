@@ -31,6 +31,7 @@ class GifSink(Sink):
     endings = (".gif",)
     #: Players show shorter frames for a tenth of a second.
     most_fps = 50
+    has_hardware = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:
         """There is one quality."""

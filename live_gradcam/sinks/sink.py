@@ -142,12 +142,14 @@ class Sink(Protocol):
         noun: what one output is called in a message: "video".
         endings: of the files' names, the default first; none where any name is a folder's.
         most_fps: the most frames per second that it can show; None for any number.
+        has_hardware: whether `Encoding.hardware` may mean something to it.
         joins: whether parts that are written by themselves can be joined, so that several workers share a recording.
     """
 
     noun: str
     endings: tuple[str, ...]
     most_fps: int | None = None
+    has_hardware: bool = True
     joins: bool = False
 
     def check_quality(self, name: str, crf: int | None, preset: str | None) -> None:

@@ -71,6 +71,11 @@ def open_recording(uri: str | Path, options: SourceOptions = DEFAULT_OPTIONS) ->
     return source
 
 
+def is_live(uri: str | Path | int) -> bool:
+    """Whether what a text, a path or a number names does not wait for its reader: a camera, a stream."""
+    return next(_matching(text_of(uri))).is_live
+
+
 def is_of_another_package(uri: str | Path) -> bool:
     """Whether another package opens what a text or a path names."""
     text = text_of(uri)

@@ -34,7 +34,7 @@ from live_gradcam.sources.header import (
 from live_gradcam.sources.joints import Joints
 from live_gradcam.sources.levels import for_pictures_only
 from live_gradcam.sources.loss import Loss
-from live_gradcam.sources.options import SourceOptions
+from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
 from live_gradcam.sources.packets import PacketReader, is_set_back
 from live_gradcam.sources.source import OnPacket, Recording
 
@@ -371,7 +371,10 @@ class _Videos:
         """
         if options.levels is not None and options.levels.of == "all":
             raise for_pictures_only(uri)
-        return VideoReader(uri, rate=options.source_fps)
+        reader = VideoReader(uri, rate=options.source_fps)
+        if options.picture_fps != DEFAULT_OPTIONS.picture_fps:
+            reader.notes = [*reader.notes, f"{uri} is a video, so --picture-fps is not used"]
+        return reader
 
 
 SOURCE = _Videos()

@@ -32,3 +32,51 @@ def test_headless_means_no_surface() -> None:
     assert "--headless means --surface none" in finished.err
     finished = run("live", TOUR, "--surface", "nome")
     assert (finished.code, finished.err) == (2, "live-gradcam: there is no surface 'nome'; did you mean none?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ["live", "gone.mp4", "--headless", "--resolution", "640x360", "--camera-fps", "10"],
+            ["--resolution and --camera-fps are for a camera of this machine, and no source is one: they are not used"],
+        ),
+        (
+            ["live", "gone.mp4", "--headless", "--driver", "v4l2", "--reconnect", "3"],
+            [
+                "--driver is for a camera of this machine, and no source is one: it is not used",
+                "--reconnect is for a camera or a stream, and gone.mp4 is none: it is not used",
+            ],
+        ),
+        (
+            ["live", "gone.mp4", "--headless", "--record-clean"],
+            ["--record-clean is for a recording, and nothing is recorded: add --record FILE.mp4"],
+        ),
+        (
+            ["serve", "gone.mp4", "--camera-fps", "10"],
+            ["--camera-fps is for a camera of this machine, and no source is one: it is not used"],
+        ),
+        (
+            ["bench", "gone.mp4", "--size", "640x360"],
+            ["--size is for the synthetic stream, and gone.mp4 has its own size: it is not used"],
+        ),
+    ],
+)
+def test_a_flag_that_means_nothing_to_the_source_is_named(
+    arguments: list[str], lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    *said, error = run(*arguments).err.splitlines()
+    assert said == [f"live-gradcam: {line}" for line in lines]
+    assert "gone.mp4" in error
+
+
+def test_flags_that_mean_something_are_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["live", "99", "--headless", "--resolution", "640x360", "--reconnect", "0"],
+        ["live", "http://127.0.0.1:9/", "--headless", "--reconnect", "0", "--record-clean", "--record", "a.mp4"],
+        ["live", "gone.mp4", "--headless"],
+        ["bench", "gone.mp4"],
+    ):
+        assert len(run(*arguments).err.splitlines()) == 1

@@ -269,6 +269,7 @@ def test_encoders_print_nothing(tmp_path: Path) -> None:
         ({"codec": "vp9", "crf": 64}, "--crf is 64: for vp9 it is from 0 (best) to 63 (smallest)"),
         ({"codec": "gif", "crf": 20}, "gif has no --crf: leave it out"),
         ({"codec": "png", "crf": 20}, "png has no --crf: leave it out"),
+        ({"codec": "png", "hardware": True}, "png has no --hardware: leave it out"),
         ({"codec": "h264", "preset": "9"}, "h264 has no preset '9': use one of ultrafast, superfast, veryfast"),
         ({"codec": "av1", "preset": "14"}, "av1 has no preset '14': use one of 0, 1, 2, 3"),
         ({"codec": "gif", "preset": "fast"}, "gif has no --preset: leave it out"),
@@ -289,6 +290,7 @@ def test_what_a_codec_does_not_have(wanted: dict[str, Any], message: str) -> Non
         ("a.mp4", {"codec": "gif"}, "a.mp4 cannot hold gif, only h264 or hevc or av1 or vp9: call it NAME.gif"),
         ("a.gif", {"codec": "vp9"}, "a.gif cannot hold vp9, only gif: call it NAME.webm"),
         ("a.gif", {"crf": 20}, "gif has no --crf: leave it out"),
+        ("a.gif", {"hardware": True}, "gif has no --hardware: leave it out"),
         ("a.mp4", {"crf": 60}, "--crf is 60: for h264 it is from 0 (best) to 51 (smallest)"),
         ("a.webm", {"preset": "veryfast"}, "vp9 has no preset 'veryfast': use one of 0, 1"),
         (

@@ -84,6 +84,14 @@ def test_pictures(tmp_path: Path, name: str, kind: Callable[[Path], str | Path])
         assert (source.name, source.is_live, source.frame_rate, source.expected_frames) == (str(path), False, 25, 6)
 
 
+def test_the_rate_of_pictures_means_nothing_to_a_video(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", [numbered(i) for i in range(5)], rate=10)
+    with open_source(path, SourceOptions(picture_fps=Fraction(10))) as source:
+        assert source.notes == [f"{path} is a video, so --picture-fps is not used"]
+    with open_source(path) as source:
+        assert source.notes == []
+
+
 @pytest.mark.parametrize("rate", [10, 10.0, "10"])
 def test_rates_of_any_numbers_are_exact(tmp_path: Path, rate: Any) -> None:
     frames = _frames(_shots(tmp_path / "shots"), SourceOptions(picture_fps=rate))
