@@ -32,6 +32,8 @@ _SMALLEST, _CLOSEST = 8, 0.9
 _NO_ROOM_FOR_KEYS = "too small for the keys"
 #: The height of a line of the panel and of what is around all of them, in heights of a letter.
 _LINE, _AROUND = 1.6, 2.1
+#: Of the scale of the colours in heights of a letter.
+_SCALE_WIDTH, _SCALE_HEIGHT = 10, 2.2
 #: The notes at the bottom take up to so many lines, and if they need more than one, letters of this share of the size.
 _BOTTOM_LINES, _BOTTOM_SIZE = 3, 0.8
 
@@ -116,29 +118,31 @@ def draw_hud(
         _draw_help(image, hud.help)
         return []
     areas: list[BarArea] = []
+    corner, lines_top = (0, 0), image.shape[0]
     if hud.level == "full":
         predictions = _rows_of(explanation) if explanation is not None and hud.names_classes else []
         target = explanation.target if explanation is not None else -1
         notes = _notes_of(explanation, hud.notes) if explanation is not None and hud.names_classes else hud.notes
-        areas = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else notes)
+        areas, corner = _draw_panel(image, predictions, target, () if hud.notes_in_a_line else notes)
         if hud.notes_in_a_line and notes:
-            _draw_bottom_lines(image, notes)
+            lines_top = _draw_bottom_lines(image, notes)
         if hud.full_scale is not None and explanation is not None:
-            _draw_scale(image, explanation, overlay, hud.full_scale)
+            scale_top = _draw_scale(image, explanation, overlay, hud.full_scale, beside=corner)
+            lines_top = min(lines_top, scale_top)
     elif hud.level == "minimal":
         named = []
         if explanation is not None and hud.names_classes:
             named = [replace(explanation.targets[0], label=map_name(explanation))]
-        areas = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
+        areas, corner = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if recording is not None:
         _draw_recording(image, recording)
     if hud.teaching is not None and hud.level != "none":
         taken = 0 if recording is None else round(2.3 * text_size_for(image.shape[:2]))
         draw_teaching(image, hud.teaching, below=taken)
     if hud.notice and hud.level != "none":
-        _draw_line(image, hud.notice, place=0.8)
+        _draw_line(image, hud.notice, place=0.8, panel=corner, above=lines_top)
     if hud.banner:
-        _draw_line(image, hud.banner, place=0.5, enlarged=1.6)
+        _draw_line(image, hud.banner, place=0.5, panel=corner, enlarged=1.6)
     return areas
 
 
@@ -158,7 +162,7 @@ def draw_predictions(image: np.ndarray, explanation: Explanation, *, notes: Sequ
         Where the bars are.
     """
     explanation = legible(explanation)
-    return _draw_panel(image, _rows_of(explanation), explanation.target, _notes_of(explanation, notes))
+    return _draw_panel(image, _rows_of(explanation), explanation.target, _notes_of(explanation, notes))[0]
 
 
 def _rows_of(explanation: Explanation) -> list[Prediction]:
@@ -174,12 +178,15 @@ def _notes_of(explanation: Explanation, notes: Sequence[str]) -> Sequence[str]:
     return notes if name == explanation.targets[0].label else [name, *notes]
 
 
-def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]) -> list[BarArea]:
+def _draw_panel(
+    image: np.ndarray, rows: Sequence[Prediction], target: int, notes: Sequence[str]
+) -> tuple[list[BarArea], tuple[int, int]]:
+    """The bars and the notes in the upper left corner. Returns where the bars are, and where it ends: right, bottom."""
     text_size, lines = text_size_for(image.shape[:2]), _lines_within(image.shape[0])
     rows, notes = rows[:lines], notes[: max(0, lines - len(rows))]
     lines = len(rows) + len(notes)
     if not lines or image.shape[1] < 5.4 * text_size or image.shape[0] < 3 * text_size:
-        return []
+        return [], (0, 0)
     text_size = min(text_size, max(_SMALLEST, int(image.shape[0] / (_LINE * lines + _AROUND))))
     row, margin = round(_LINE * text_size), round(0.7 * text_size)
     widest = max((text_width(note, text_size) for note in notes), default=0)
@@ -197,7 +204,7 @@ def _draw_panel(image: np.ndarray, rows: Sequence[Prediction], target: int, note
     for note in notes:
         put_text(panel, note, (margin // 2, baseline), text_size, max_width=width - margin)
         baseline += row
-    return areas
+    return areas, (margin + width, margin + height)
 
 
 def _lines_within(height: int) -> int:
@@ -255,13 +262,24 @@ def _put_finest(
         put_text(panel, prediction.finest.label, place, size, max_width=max_width - gap, colour=_PALE)
 
 
-def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float) -> None:
-    """The colours from no evidence to the strongest, with the number that the strongest stands for."""
+def _draw_scale(
+    image: np.ndarray, explanation: Explanation, overlay: Overlay, full_scale: float, *, beside: tuple[int, int]
+) -> int:
+    """The colours from no evidence to the strongest, with the number that the strongest stands for.
+
+    It is smaller where it would be drawn over the panel, which ends at (right, bottom) `beside`.
+
+    Returns:
+        Where it begins, in pixels from the top.
+    """
     size = text_size_for(image.shape[:2])
-    margin, width, thickness = round(0.7 * size), 10 * size, max(4, size // 2)
-    height = round(2.2 * size)
-    if image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
-        return
+    margin = round(0.7 * size)
+    across, below = image.shape[1] - margin - beside[0], image.shape[0] - margin - beside[1]
+    if below < round(_SCALE_HEIGHT * size):
+        size = min(size, across // _SCALE_WIDTH)
+    width, thickness, height = _SCALE_WIDTH * size, max(4, size // 2), round(_SCALE_HEIGHT * size)
+    if size < _SMALLEST or image.shape[1] < width + 2 * margin or image.shape[0] < 4 * height:
+        return image.shape[0]
     panel = image[-margin - height : -margin or None, -margin - width : -margin or None]
     darken(panel)
     inset = size // 3
@@ -274,6 +292,7 @@ def _draw_scale(image: np.ndarray, explanation: Explanation, overlay: Overlay, f
     meaning = "0  against" if explanation.against else "0  evidence"
     put_text(panel, meaning, (inset, baseline), size, max_width=room - text_width(strongest, size) - inset)
     put_text(panel, strongest, (width - inset - text_width(strongest, size), baseline), size, max_width=room)
+    return image.shape[0] - margin - height
 
 
 def _draw_recording(image: np.ndarray, text: str) -> None:
@@ -290,13 +309,17 @@ def _draw_recording(image: np.ndarray, text: str) -> None:
     put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
 
 
-def _draw_bottom_lines(image: np.ndarray, notes: Sequence[str]) -> None:
-    """Notes in the lower left corner, beside the scale of the colours: in one line, or in a few smaller ones."""
+def _draw_bottom_lines(image: np.ndarray, notes: Sequence[str]) -> int:
+    """Notes in the lower left corner, beside the scale of the colours: in one line, or in a few smaller ones.
+
+    Returns:
+        Where they begin, in pixels from the top.
+    """
     size = text_size_for(image.shape[:2])
     margin = round(0.7 * size)
     room = image.shape[1] - 12 * size - 3 * margin
     if room < 4 * size or image.shape[0] < 4 * round(1.6 * size):
-        return
+        return image.shape[0]
     lines = _joined(notes, size, room)
     if len(lines) > 1:
         size = max(_SMALLEST, round(_BOTTOM_SIZE * size))
@@ -307,6 +330,7 @@ def _draw_bottom_lines(image: np.ndarray, notes: Sequence[str]) -> None:
     darken(panel)
     for number, line in enumerate(lines):
         put_text(panel, line, (size // 2, round(1.15 * size) + number * row), size, max_width=room)
+    return max(0, top)
 
 
 def _joined(notes: Sequence[str], size: int, room: int) -> list[str]:
@@ -321,18 +345,33 @@ def _joined(notes: Sequence[str], size: int, room: int) -> list[str]:
     return lines
 
 
-def _draw_line(image: np.ndarray, text: str, *, place: float, enlarged: float = 1.0) -> None:
-    """A line on a dark band, centred, at a place from 0 (top) to 1 (bottom)."""
+def _draw_line(
+    image: np.ndarray,
+    text: str,
+    *,
+    place: float,
+    panel: tuple[int, int] = (0, 0),
+    above: int | None = None,
+    enlarged: float = 1.0,
+) -> None:
+    """A line on a dark band, centred, at a place from 0 (top) to 1 (bottom), or higher, to end `above` so many pixels.
+
+    Over the panel, which ends at (right, bottom), it is so dark that the text below it is not read with it.
+    """
     size = round(enlarged * text_size_for(image.shape[:2]))
     room = image.shape[1] - 2 * size
     height = round(2 * size)
     if room < size or image.shape[0] < height:
         return
     width = min(room, text_width(text, size, bold=True))
-    top = min(image.shape[0] - height, max(0, round(place * image.shape[0]) - height // 2))
+    lowest = image.shape[0] - height if above is None else min(image.shape[0], above) - height
+    top = max(0, min(lowest, round(place * image.shape[0]) - height // 2))
     left = (image.shape[1] - width) // 2
     band = image[top : top + height, max(0, left - size) : left + width + size]
     darken(band)
+    if top < panel[1] and left - size < panel[0]:
+        darken(band)
+        darken(band)
     put_text(band, text, (min(size, left), round(1.35 * size)), size, max_width=width, bold=True)
 
 

@@ -665,3 +665,38 @@ def test_panels_of_a_long_and_narrow_picture_stay_small(size: tuple[int, int], p
     height, width = sheet.shape[:2]
     assert (width - 2 * 8) // 3 == panel[1]
     assert panel[0] < height < panel[0] + 100
+
+
+@pytest.mark.parametrize("size", [(180, 320), (240, 320), (320, 240), (480, 640), (720, 1280)])
+@pytest.mark.parametrize("in_a_line", [False, True])
+def test_nothing_is_written_over_other_text(
+    size: tuple[int, int], in_a_line: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panel, the notes at the bottom, the scale and the notice; only the notice may be over the panel, black."""
+    image = np.full((*size, 3), 200, np.uint8)
+    grounds: list[tuple[int, int, int, int]] = []
+
+    def note(panel: np.ndarray) -> None:
+        offset = panel.__array_interface__["data"][0] - image.__array_interface__["data"][0]
+        top, left = divmod(offset // 3, size[1])
+        grounds.append((left, top, left + panel.shape[1], top + panel.shape[0]))
+        panel[:] = panel // 3
+
+    monkeypatch.setattr(hud, "darken", note)
+    notes = (
+        "cat > dog",
+        "11.7 FPS · camera 16.7",
+        "latency 60 ms · 90 dropped",
+        "tiny",
+        "grad-cam · last",
+        "fit: stretch",
+    )
+    said = Hud(
+        notes=(*notes, "engine: xla", "top class"), notes_in_a_line=in_a_line, full_scale=1.5, notice="compiling …"
+    )
+    draw_hud(image, said, explanation_of(np.ones((1, 1)), size), Overlay())
+    panel, *others = dict.fromkeys(grounds)
+    assert len(others) >= 2
+    for one, other in itertools.combinations((panel, *others), 2):
+        is_apart = one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
+        assert is_apart or (one == panel and grounds.count(other) == 3)
