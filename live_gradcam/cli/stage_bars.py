@@ -10,22 +10,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 #: Seconds between plain lines.
 _EVERY = 10.0
+#: Seconds that one step may take, such as a fold of many classes, with the time to go still known.
+_LONGEST_STEP = 600.0
 
 
 class StageBars:
     """Shows how far each stage is. Use as a context manager; call it as a stage goes on.
 
     Args:
-        console: on a terminal, a bar for each stage with the time to go; elsewhere a line every ten seconds.
+        console: on a terminal, a bar for each stage with the time to go; elsewhere a line every ten seconds, which
+            says it too.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Progress(*columns, console=console, transient=True)
+        self._bars = Progress(*columns, console=console, transient=True, speed_estimate_period=_LONGEST_STEP)
         self._shown = ExitStack()
         self._tasks: dict[str, TaskID] = {}
         self._printed: float | None = None
+        self._begun: dict[str, tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take note of how far a stage is: how much of how much is done."""
@@ -40,11 +44,14 @@ class StageBars:
 
     def _print(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
+        since, before = self._begun.setdefault(what, (now, done))
         if self._printed is None:  # what takes no ten seconds is not worth a line
             self._printed = now
         if now - self._printed >= _EVERY:
             self._printed = now
             line = f"live-gradcam: {what}: {done} of {total}"
+            if done > before:
+                line += f", {(now - since) / (done - before) * (total - done):.0f} s to go"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> StageBars:

@@ -52,11 +52,13 @@ def cross_validate(
         folds: int (n,), from 0 on.
         task: what is predicted.
         classes: how many there are.
-        on_fold: called after each head: (heads, heads in all at most).
+        on_fold: called before the first head and after each: (heads, heads in all at most).
     """
     strengths = _STRENGTHS_OF_VALUES if task == "values" else _STRENGTHS
     count = int(folds.max()) + 1
     total = 2 * len(strengths) * count
+    if on_fold is not None:
+        on_fold(0, total)
     best: CrossValidated | None = None
     least = np.inf
     for by_feature in (False, True):
