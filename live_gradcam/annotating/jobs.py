@@ -14,7 +14,7 @@ from live_gradcam.annotating.provenance import Provenance
 from live_gradcam.annotating.sidecars.sidecar import Sidecar
 from live_gradcam.choices import SIDECARS
 from live_gradcam.errors import OutputError, UsageError
-from live_gradcam.files import RESULT, check_output, check_replaces_no_source, identity, part_path
+from live_gradcam.files import RESULT, check_output, check_replaces_no_source, identity, is_same_file, part_path
 from live_gradcam.sources.folders import check_exists, look_into
 from live_gradcam.sources.kinds import Kind, kind_of
 from live_gradcam.sources.levels import for_pictures_only
@@ -61,7 +61,7 @@ def plan_jobs(
     for name in sidecars:
         SIDECARS.check(name)
     kinds: dict[str, Sidecar] = {name: SIDECARS.load(name) for name in SIDECARS if name in sidecars}
-    found = [recording for source in sources for recording in _recordings_of(source)]
+    found = [recording for source in sources for recording in _recordings_of(source, output, options)]
     ending = next(iter(options.encoding.sink.endings), "")
     if len(found) == 1 and found[0] == sources[0]:
         (source,) = found
@@ -146,11 +146,18 @@ def check_jobs(
     return done
 
 
-def _recordings_of(source: Path) -> list[Path]:
-    """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures."""
+def _recordings_of(source: Path, output: Path | None, options: AnnotateOptions) -> list[Path]:
+    """A source itself; of a folder its videos, or where it has none, the folder as a sequence of pictures.
+
+    The output may lie in the folder, from the last time: it is none of its videos.
+    """
 
     def is_ours(path: Path) -> bool:
-        return path.stem.endswith(RESULT) and kind_of(path) is not Kind.PICTURE
+        if path.stem.endswith(RESULT) and kind_of(path) is not Kind.PICTURE:
+            return True
+        if output is None or not path.is_file() or not is_same_file(path, output):
+            return False
+        return options.encoding.of_file(output).sink.read_statement(output) is not None
 
     if is_of_another_package(source):
         return [source]

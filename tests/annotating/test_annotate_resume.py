@@ -21,7 +21,7 @@ from video_files import cut, make_video, numbered
 
 from live_gradcam import annotate as annotate_all
 from live_gradcam.annotating import provenance
-from live_gradcam.annotating.jobs import AnnotateJob, check_jobs
+from live_gradcam.annotating.jobs import AnnotateJob, check_jobs, plan_jobs
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.attribution import session as engine_module
@@ -242,6 +242,26 @@ def test_pictures_that_were_changed_are_another_source(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="exists already"):
             is_done(AnnotateJob(source, tmp_path / "out.mp4"), options)
         (folder / "9.png").unlink()
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif"])
+def test_a_video_inside_its_folder_of_pictures_can_be_made_again(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), numbered(number, width=48))
+    output, options = folder / name, options_for(name)
+    (job,) = plan_jobs([folder], output, options)
+    annotate(folder, output, options)
+    assert plan_jobs([folder], output, options) == [job]
+    assert is_done(job, options)
+    assert not is_done(job, options_for(name, smooth=1.0), overwrite=True, resume=False)
+
+
+def test_a_video_beside_pictures_that_is_no_output_is_no_output(tmp_path: Path, source: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), numbered(0, width=48))
+    jobs = plan_jobs([tmp_path], source, options_for("x.mp4"))
+    assert [job.source for job in jobs] == [source]  # not the pictures, written over it
 
 
 def test_what_the_recording_says_of_itself_is_replaced_by_how_it_was_made(tmp_path: Path, source: Path) -> None:
