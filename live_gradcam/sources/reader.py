@@ -42,6 +42,7 @@ from live_gradcam.sources.source import OnPacket, Recording
 _TELL_DURATIONS = frozenset({"mpeg2video", "mpeg4"})
 _NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)
+_SHOWN_SECONDS = 10  # how long before a start the subtitle may begin that is shown there
 _INTERLEAVED_SECONDS = 2  # how far behind the pictures a file may have their sound
 #: FFmpeg's names of formats without an index, where times may be set back on the way, and of those where after a jump
 #: times are guesses.
@@ -137,7 +138,8 @@ class VideoReader(Recording):
         """
         clock = Clock(tick=self.time_base, period=1 / self.frame_rate)
         if start is not None:
-            self._seek(start)
+            has_subtitles = on_packet is not None and any(stream.type == "subtitle" for stream in self.others)
+            self._seek(start, back=_SHOWN_SECONDS if has_subtitles else 0)
         count = 0
         packets = self._packets.all()
         joints = Joints(clock, self.frame_rate, within(start, end, on_packet)) if on_packet else None
@@ -239,11 +241,16 @@ class VideoReader(Recording):
                 yield from deinterlacer.next(picture)
         yield from deinterlacer.rest()
 
-    def _seek(self, start: Fraction) -> None:
-        """Go to where at least two key frames come before `start`; a file that has no such place stays where it is."""
+    def _seek(self, start: Fraction, *, back: int = 0) -> None:
+        """Go to where at least two key frames come before `start`, and `back` seconds.
+
+        A file that has no such place stays where it is.
+        """
         if not self._has_one_clock():
             return
         for seconds in _SEEK_BACK_SECONDS:
+            if seconds < back:
+                continue
             target = start - seconds
             if target <= self._header_begin:
                 return
@@ -341,16 +348,27 @@ def _only_goes_forward(path: Path, size: int, changed: int) -> bool:
 
 
 def within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
-    """The same receiver, for packets of a span of time alone."""
+    """The same receiver, for packets of a span of time alone; a subtitle that is shown at its start begins there."""
 
     def receive(packet: Any) -> None:
         if packet.dts is None:  # nobody knows where it belongs
             return
+        if start is not None and packet.stream.type == "subtitle":
+            _begin_at(packet, start)
         time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
         if (start is None or time >= start) and (end is None or time < end):
             on_packet(packet)
 
     return receive
+
+
+def _begin_at(packet: Any, start: Fraction) -> None:
+    """Let a subtitle that is shown before and after a time begin at that time, in seconds."""
+    begin = packet.dts if packet.pts is None else packet.pts
+    late = math.ceil(start / packet.time_base) - begin
+    if 0 < late < (packet.duration or 0):
+        packet.pts = packet.dts = begin + late
+        packet.duration -= late
 
 
 class _Videos:

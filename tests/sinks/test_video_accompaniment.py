@@ -450,13 +450,22 @@ C
 """
 
 
-def _subtitled(tmp_path: Path, kind: str) -> Path:
+_LONG = """1
+00:00:00,500 --> 00:00:03,900
+A
+
+"""
+
+
+def _subtitled(tmp_path: Path, kind: str, *, key_frames: int = 250) -> Path:
     """A video of 4 s with `_LINES` as subtitles in German, which are to be shown in any case."""
-    video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(100)], codec_options={"bf": "0"})
+    options = {"bf": "0", "g": str(key_frames)}
+    video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(100)], codec_options=options)
     if kind == "mov_text":
         return _with_mov_text(video, tmp_path / "in.mp4")
     text = tmp_path / f"lines.{kind}"
-    text.write_text({"srt": _SRT, "ass": _ASS, "vtt": _VTT, "overlapping.srt": _OVERLAPPING}[kind], encoding="utf-8")
+    texts = {"srt": _SRT, "ass": _ASS, "vtt": _VTT, "overlapping.srt": _OVERLAPPING, "long.srt": _LONG}
+    text.write_text(texts[kind], encoding="utf-8")
     path = tmp_path / "in.mkv"
     with av.open(str(video)) as pictures, av.open(str(text)) as subtitles, av.open(str(path), "w") as output:
         streams = [output.add_stream_from_template(pictures.streams[0])]
@@ -560,6 +569,20 @@ def test_subtitles_of_a_part_are_shifted(tmp_path: Path, ending: str) -> None:
     _, _, _, lines = _lines(target)
     assert lines == [(100, 1000, _LINES[1][2])]
     assert _times(target) == [Fraction(i, 25) for i in range(38)][: round(1.5 * 25 + 0.5)]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "webm"])
+def test_a_subtitle_that_is_shown_at_the_start_is_shown_from_there_on(tmp_path: Path, ending: str) -> None:
+    source, target = _subtitled(tmp_path, "srt"), tmp_path / f"out.{ending}"
+    _annotate(source, target, Fraction(1), Fraction(7, 2))
+    lines = [(begin, end) for begin, end, _ in _lines(target)[3]]
+    assert lines == [(0, 700), (1100, 2000)]
+
+
+def test_a_subtitle_that_began_before_the_key_frames_is_shown_too(tmp_path: Path) -> None:
+    source = _subtitled(tmp_path, "long.srt", key_frames=10)
+    _annotate(source, tmp_path / "out.mkv", Fraction(7, 2))
+    assert _lines(tmp_path / "out.mkv")[3] == [(0, 400, "A")]
 
 
 @pytest.mark.parametrize("ending", ["mkv", "webm"])
