@@ -104,13 +104,15 @@ def _plan(classifier: Classifier, options: ExplainerOptions, in_training: np.nda
 
 
 def vary_plan(plan: Plan, options: ExplainerOptions) -> Plan | None:
-    """The plan of the same network with another method or fit; None where the network has to be written again.
+    """The plan of the same network with another method or fit; None where it has to be built again.
 
     Raises:
         UsageError: as `build_plan`.
     """
     fits = {plan.options.fitting.fit, options.fitting.fit}
     if options.explained.layer != plan.layers.name or (len(fits) > 1 and "native" in fits):
+        return None
+    if options.explained.names != plan.options.explained.names:
         return None
     method = load_method(options.explained.method)
     check_method(method, plan.written.before, plan.one_pass.split.targets, options)

@@ -20,7 +20,7 @@ from live_gradcam.attribution.running import Runner
 from live_gradcam.attribution.smoothing import smoothed
 from live_gradcam.attribution.targets import Targets, checked_targets
 from live_gradcam.attribution.timing import fastest_batch, fastest_callers, time_of_frame
-from live_gradcam.choices import METHODS, Fit
+from live_gradcam.choices import METHODS, Fit, Names
 from live_gradcam.errors import ArgumentError
 from live_gradcam.explanations.explanation import Explanation, Prediction, Region, Target
 from live_gradcam.listings import Listing
@@ -160,7 +160,9 @@ class Explainer(Planned):
 
     # --- others like it -------------------------------------------------------------------------------------------
 
-    def variant(self, *, method: str, layer: str, fit: Fit | None = None, tiles: int | None = None) -> Explainer:
+    def variant(
+        self, *, method: str, layer: str, fit: Fit | None = None, tiles: int | None = None, names: Names | None = None
+    ) -> Explainer:
         """A new explainer that differs in these alone. It chooses forms by what was timed before, and times nothing.
 
         Args:
@@ -168,8 +170,11 @@ class Explainer(Planned):
             layer: as in the constructor.
             fit: as in the constructor; None for this one's, with as many tiles.
             tiles: as in the constructor.
+            names: as in the constructor; None for this one's.
         """
         options = self.outline.options.changed(method=method, layer=layer)
+        if names is not None:
+            options = options.changed(names=names)
         if fit is not None:
             options = options.changed(fit=fit, tiles=tiles)
         kept = None if self._network is None else self._network.open(options)

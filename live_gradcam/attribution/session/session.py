@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from live_gradcam.attribution.session.chosen_engine import ChosenEngine
     from live_gradcam.attribution.session.options import SessionOptions
     from live_gradcam.attribution.targets import Targets
-    from live_gradcam.choices import Fit
+    from live_gradcam.choices import Fit, Names
     from live_gradcam.explanations.explanation import Explanation, Prediction, Region
     from live_gradcam.networks.classifier import Classifier
 
@@ -43,6 +43,7 @@ class Session(Planned):
         notices: what looks at the explanations, and says what is not sure.
         options: what it was started with; None for one that was not made by `start_session`.
         chosen: how the engine or the precision was chosen; None where both were asked for.
+        picture_fit: the fit of pictures that come one by one, where a quicker one was chosen for a stream.
     """
 
     explainer: Explainer
@@ -53,6 +54,7 @@ class Session(Planned):
     notices: tuple[Notice, ...] = ()
     options: SessionOptions | None = None
     chosen: ChosenEngine | None = None
+    picture_fit: Fit | None = None
 
     def explain(
         self,
@@ -153,6 +155,19 @@ class Session(Planned):
         seconds = {"compile": time.perf_counter() - start}
         options = self.options and replace(self.options, method=method, layer=layer, fit=fit or self.options.fit)
         return replace(self, explainer=explainer, start_s=seconds, options=options)
+
+    def for_pictures(self, names: Names) -> Session:
+        """The same network for pictures that come one by one: with the fit that these have, and the names to list.
+
+        It is compiled for the first of them. Where nothing differs, it is this session.
+
+        Raises:
+            LiveGradcamError: as `Explainer` does.
+        """
+        if self.picture_fit is None and names == self.outline.options.explained.names:
+            return self
+        explainer = self.explainer.variant(method=self.method, layer=self.layer, fit=self.picture_fit, names=names)
+        return replace(self, explainer=explainer, targets=(), picture_fit=None)
 
     def side_by_side(self, methods: Iterable[str]) -> dict[str, Session]:
         """Sessions of the same network with each of some methods, to compare their maps.

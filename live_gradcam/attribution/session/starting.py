@@ -78,8 +78,10 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
             _part_tuning(seconds, "build", explainer.tune_s)
             with _timed(seconds, "compile"):
                 stream = (look() if look else None) or Stream()
+                picture_fit = None
                 if options.is_live and is_auto:
-                    explainer = keeping_up(explainer, stream)
+                    wanted, explainer = explainer, keeping_up(explainer, stream)
+                    picture_fit = None if explainer is wanted else fit
                 if look or explainer.fit != "tiles":
                     explainer.warm_up(frame_size=stream.frame_size)
             _part_tuning(seconds, "compile", explainer.tune_s)
@@ -90,7 +92,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     notices: list[Notice] = [EmptyMaps()]
     if loading.guesses_pixels:
         notices.append(GuessedPixels(explainer.plan))
-    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), asked, engine)
+    session = Session(explainer, targets, seconds, stream.frame_size, guess, tuple(notices), asked, engine, picture_fit)
     if look:
         session.expect(stream.frame_size)
     loading.finish()

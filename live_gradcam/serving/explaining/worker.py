@@ -13,14 +13,12 @@ from live_gradcam.attribution.fit_choice import Stream
 from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
-from live_gradcam.explanations.as_json import picture_json
-from live_gradcam.explanations.boxes import with_boxes
 from live_gradcam.live_loop.steady import Networks
-from live_gradcam.networks.labels import find_target, groups_of
 from live_gradcam.serving.explaining.classroom import Classroom
-from live_gradcam.serving.explaining.decoding import DecodedFrame, decoded, picture_of
+from live_gradcam.serving.explaining.decoding import DecodedFrame, decoded
 from live_gradcam.serving.explaining.options import checked_session
 from live_gradcam.serving.explaining.picture import drawn_jpeg
+from live_gradcam.serving.explaining.posted import PostedPictures
 from live_gradcam.serving.explaining.telling import ready_of
 from live_gradcam.serving.explaining.viewer import ViewerRun
 from live_gradcam.serving.messages import FrameBytes, Reply, pack_text
@@ -58,6 +56,7 @@ class Worker:
         self._viewers: dict[str, ViewerRun] = {}
         self._networks: Networks | None = None
         self._classroom: Classroom | None = None
+        self._posted: PostedPictures | None = None
 
     def start(self) -> bytes:
         """Load the network and get it ready, which takes seconds. Returns the message `ready`.
@@ -70,6 +69,7 @@ class Worker:
         self._callers = session.fastest_callers(_USUAL_FRAMES.frame_size)
         self._passes = threading.BoundedSemaphore(self._callers)
         networks = self._stack.enter_context(Networks(session))
+        self._posted = PostedPictures(session, options, self._viewing.boxes.threshold)
         self._networks, self._classroom = networks, Classroom(session, self._viewing)
         return ready_of(networks.own, can_be_taught=self._classroom.is_open)
 
@@ -168,40 +168,20 @@ class Worker:
         return "taught.keras", run.teaching.model()
 
     def explain_once(self, jpeg: bytes, classes: Sequence[str] = ()) -> dict[str, Any]:
-        """Explain a picture by itself.
+        """Explain a picture by itself, with the fit and the names of `live-gradcam explain`.
 
         Args:
             jpeg: the picture. Its size is to be checked before.
-            classes: to explain, by index or label, or as "A>B"; none for the top class.
+            classes: to explain, by index or label, or as "A>B"; none for the session's own, or the top class.
 
         Returns:
-            What `picture_json` gives: the fields of `live-gradcam explain --json`.
+            The fields of `live-gradcam explain --json`.
 
         Raises:
             UsageError: the picture is damaged, there is no such class, or there are more than can be explained.
         """
-        session = self._session
-        image = picture_of(jpeg)
-        if image is None:
-            raise UsageError("the picture is damaged: it cannot be decoded")
-        vocabulary = session.vocabulary
-        groups = groups_of(vocabulary.classes) if vocabulary.groups else None
-        targets = tuple(find_target(name, vocabulary.classes, groups) for name in classes)
-        if len(targets) > session.maps:
-            raise UsageError(f"{len(targets)} classes are asked for, and {session.maps} can be explained at a time")
-        size = (image.shape[0], image.shape[1])
-        if not session.is_ready_for(size):
-            session.get_ready_for(size)  # while others are explained
-        with self._passes:
-            explanation = session.explain_frame(image, targets or session.targets or None)
-        explanation = with_boxes(explanation, size, threshold=self._viewing.boxes.threshold)
-        return picture_json(
-            explanation.of_maps(slice(0, max(1, len(targets)))),
-            size,
-            model=session.model,
-            method=session.method,
-            layer=session.layer,
-        )
+        assert self._posted is not None  # `start` comes first
+        return self._posted.explain(jpeg, classes, self._passes)
 
     def stop(self) -> None:
         """End. What is being compiled or fitted is not waited for."""

@@ -10,18 +10,22 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from live_gradcam.attribution.session import Session, SessionOptions
+from live_gradcam.attribution.fit_choice import Stream
+from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.errors import LiveGradcamError, UsageError
 from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.explanations.boxes import BoxOptions
 from live_gradcam.explanations.explanation import Target
 from live_gradcam.explanations.stability import Stabilizer
+from live_gradcam.pictures import explain
 from live_gradcam.serving.explaining import worker as module
 from live_gradcam.serving.explaining.classroom import MOST_TEACHERS
 from live_gradcam.serving.explaining.options import checked_session
@@ -482,6 +486,34 @@ def test_a_picture_by_itself(worker: Worker) -> None:
         worker.explain_once(jpeg, ["0"] * 6)
     with pytest.raises(UsageError, match="damaged"):
         worker.explain_once(b"no picture")
+
+
+def test_a_picture_by_itself_is_explained_as_the_command_explains_it(tmp_path: Path, coffee: np.ndarray) -> None:
+    """The stream is given a fit that keeps up, and everyday names; a picture is not."""
+    options = SessionOptions("efficientnet-lite0", engine="graph", tune="off")
+
+    def begin(options: SessionOptions, *, look: Callable[[], Stream]) -> Session:
+        return start_session(options, look=lambda: Stream(look().frame_size, 1e6))  # which no fit but crop may try
+
+    worker, file = Worker(options, ViewerOptions(), begin), tmp_path / "cup.jpg"
+    cv2.imwrite(str(file), coffee[100:350])
+    worker.start()
+    assert (session_of(worker).fit, session_of(worker).options.names) == ("crop", None)
+    assert session_of(worker).vocabulary.groups
+    try:
+        for classes, first in ((), "espresso"), (("cat", "espresso"), "cat"):
+            given = worker.explain_once(file.read_bytes(), classes)
+            wanted = explain(file, session=replace(options, classes=classes)).to_json()
+            assert given.keys() == wanted.keys()
+            assert (given["target_label"], given["image"], given["schema"]) == (first, None, 1)
+            assert (given["fit"], given["tiles"], given["region"]) == ("tiles", 4, wanted["region"])
+            for numbers, other in zip(given["predictions"], wanted["predictions"], strict=True):
+                assert numbers["label"] == other["label"]
+                assert numbers["probability"] == pytest.approx(other["probability"], abs=1e-4)
+            np.testing.assert_allclose(given["heatmap"], wanted["heatmap"], atol=1e-3)
+            assert [one["target_label"] for one in given.get("maps", ())] == list(classes)
+    finally:
+        worker.stop()
 
 
 def test_the_newest_frame_is_drawn(worker: Worker) -> None:
