@@ -220,13 +220,18 @@ class Page {
 		this.restore();
 	}
 
-	/** After a new connection: choose again what was chosen before. */
+	/** After a new connection: choose again what was chosen before. What was chosen of a network that is lost is lost too. */
 	restore() {
 		const before = this.lost;
 		this.lost = null;
 		if (!before) return;
-		for (const name of ["method", "layer", "fit", "boxes", "smooth"]) {
+		const names = before.teaching ? ["boxes", "smooth"] : ["method", "layer", "fit", "boxes", "smooth"];
+		for (const name of names) {
 			if (before[name] !== null && before[name] !== this.state[name]) this.send(name, before[name]);
+		}
+		if (before.teaching) {
+			if (this.toolbar.open === "teach") this.toolbar.toggle("teach", false);
+			return hasPictures(before.teaching_panel) && this.notices.say(t("taughtLost"), true);
 		}
 		before.pinned.forEach(({ index, against }, place) => {
 			this.send(place ? "pin-add" : "pin", index);

@@ -67,6 +67,10 @@ export const TEXTS = {
 	starting: ["The network is starting …", "Das Netz startet …"],
 	lost: ["The server does not answer. Connecting again …", "Der Server antwortet nicht. Neue Verbindung …"],
 	again: ["Connected again", "Wieder verbunden"],
+	taughtLost: [
+		"The connection was lost, and what you taught is lost: teach it again",
+		"Die Verbindung war unterbrochen, und das Angelernte ist verloren. Lernen Sie es noch einmal an.",
+	],
 	unknown: [
 		"The server does not know this browser. Open the whole address that the server printed, with its token.",
 		"Der Server kennt diesen Browser nicht. Öffnen Sie die ganze Adresse, die der Server gezeigt hat, mit dem Token.",

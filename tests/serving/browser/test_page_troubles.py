@@ -65,6 +65,25 @@ def test_a_server_that_comes_back(browser, server):
     page.context.close()
 
 
+def test_what_was_taught_is_lost_with_the_connection_and_no_other_class_is_explained(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Teach").click()
+    until(page, "liveGradcam.state.teaching_panel?.is_ready")
+    for key in "12":
+        page.keyboard.down(key)
+        until(page, f"liveGradcam.state.teaching_panel.rows.some((row) => row.index === {key} && row.count > 3)")
+        page.keyboard.up(key)
+    page.evaluate("liveGradcam.send('pin', 1)")
+    until(page, "liveGradcam.state.pinned.length === 1")
+    page.evaluate("liveGradcam.send('smooth', 0.7)")
+    until(page, "liveGradcam.state.smooth === 0.7")
+    page.evaluate("liveGradcam.transport.link.socket.close()")
+    page.locator(".notice.error.shown", has_text="what you taught is lost: teach it again").wait_for()
+    until(page, "liveGradcam.state?.smooth === 0.7")
+    assert page.evaluate("[liveGradcam.state.pinned.length, liveGradcam.state.teaching]") == [0, False]
+    assert page.locator(".panel").is_hidden()
+
+
 def test_where_websockets_are_refused_the_same_goes_by_post(browser, address):
     context = browser.new_context(locale="en-GB")
     context.add_init_script("""
