@@ -132,7 +132,7 @@ class Page {
 	}
 
 	closed(why) {
-		this.lost ??= this.state;
+		if (this.viewing.watched === null) this.lost ??= this.state; // else it is that of all who watch
 		this.hello = this.state = null;
 		this.viewing.capture.input = null; // nothing is sent before the network is there again
 		for (const kind of ["starting", "compiling"]) this.notices.showBanner(kind, null);
@@ -224,7 +224,7 @@ class Page {
 	restore() {
 		const before = this.lost;
 		this.lost = null;
-		if (!before) return;
+		if (!before || this.viewing.watched !== null) return;
 		const names = before.teaching ? ["boxes", "smooth"] : ["method", "layer", "fit", "boxes", "smooth"];
 		for (const name of names) {
 			if (before[name] !== null && before[name] !== this.state[name]) this.send(name, before[name]);

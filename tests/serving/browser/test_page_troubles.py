@@ -84,6 +84,26 @@ def test_what_was_taught_is_lost_with_the_connection_and_no_other_class_is_expla
     assert page.locator(".panel").is_hidden()
 
 
+def test_who_watches_and_comes_back_sets_nothing_back_for_the_others(open_page):
+    one, other = (open_page("&source=0", starts=False) for _ in range(2))
+    for page in (one, other):
+        until(page, "liveGradcam.stage.answer?.id > 1")
+    one.evaluate("liveGradcam.send('pin', 1)")
+    until(one, "liveGradcam.state.pinned[0]?.index === 1")
+    one.evaluate("(({ transport }) => { transport.connectSoon = () => {}; transport.link.socket.close(); })(liveGradcam)")
+    until(one, "liveGradcam.hello === null")
+    other.evaluate("liveGradcam.send('pin', 3)")
+    until(other, "liveGradcam.state.pinned[0]?.index === 3")
+    one.evaluate("(({ transport }) => { delete transport.connectSoon; transport.connect(); })(liveGradcam)")
+    until(one, "liveGradcam.state?.pinned[0]?.index === 3")
+    one.evaluate("liveGradcam.send('smooth', 0.7)")  # after all that the page sends by itself
+    until(other, "liveGradcam.state.smooth === 0.7")
+    assert other.evaluate("liveGradcam.state.pinned.map(({ index }) => index)") == [3]
+    for name, value in (("track", "undefined"), ("smooth", "0.2")):  # as other tests find it
+        one.evaluate(f"liveGradcam.send('{name}', {value})")
+    until(other, "liveGradcam.state.smooth === 0.2 && !liveGradcam.state.pinned.length")
+
+
 def test_where_websockets_are_refused_the_same_goes_by_post(browser, address):
     context = browser.new_context(locale="en-GB")
     context.add_init_script("""
