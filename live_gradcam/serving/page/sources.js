@@ -64,7 +64,7 @@ export async function isCameraAllowed() {
 export async function openFile(file) {
 	if (!file.type.startsWith("video/")) {
 		try {
-			const picture = await createImageBitmap(file);
+			const picture = await onWhite(await createImageBitmap(file));
 			return { kind: "picture", name: file.name, picture, isFront: false, stop: () => picture.close() };
 		} catch {
 			if (file.type.startsWith("image/")) throw new SourceError("badFile", file.name);
@@ -86,6 +86,17 @@ export async function openFile(file) {
 		URL.revokeObjectURL(address);
 	};
 	return { kind: "video", name: file.name, video, isFront: false, stop };
+}
+
+/** A picture where white is seen through what is transparent, as the program reads such a file. */
+function onWhite(picture) {
+	const canvas = Object.assign(document.createElement("canvas"), { width: picture.width, height: picture.height });
+	const context = canvas.getContext("2d", { alpha: false });
+	context.fillStyle = "white";
+	context.fillRect(0, 0, canvas.width, canvas.height);
+	context.drawImage(picture, 0, 0);
+	picture.close();
+	return createImageBitmap(canvas);
 }
 
 function playing(give) {

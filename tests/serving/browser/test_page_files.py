@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
-from chromium import VIDEO, until
+from chromium import VIDEO, downloads, until
 
 from live_gradcam import Explainer, load_classifier
+from live_gradcam.sources.image import read_image
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,26 @@ def test_a_picture_is_explained(open_page, quick_network, chelsea, tmp_path):
         assert one["probability"] == pytest.approx(own.probabilities[one["index"]], abs=0.01)
     page.locator(".classes button").nth(1).click()  # the same picture is explained for another class
     until(page, f"{ANSWER}.explanation.target === {ANSWER}.explanation.predictions[1].index")
+
+
+def test_what_is_transparent_in_a_picture_is_white_as_for_the_program(open_page, tmp_path):
+    page = open_page(starts=False)
+    picture = np.zeros((96, 96, 4), np.uint8)
+    picture[:48] = (255, 0, 0, 255)  # blue; below it black that nobody sees
+    picture[72:, :, 3] = 128
+    path = tmp_path / "half.png"
+    cv2.imwrite(str(path), picture)
+    _choose(page, path)
+    until(page, f"Boolean({ANSWER}?.explanation)")
+    seen = page.evaluate(
+        "[10, 60, 84].map((y) =>"
+        " [...liveGradcam.stage.still.getContext('2d').getImageData(48, y, 1, 1).data.slice(0, 3)])"
+    )
+    assert seen == [list(one[::-1]) for one in read_image(path)[[10, 60, 84], 48].tolist()]
+    assert seen[1] == [255, 255, 255]
+    shots = downloads(page, 3, lambda: page.keyboard.press("s"), tmp_path)
+    (clean,) = (shot for shot in shots if shot.name.endswith("-clean.png"))
+    assert np.array_equal(read_image(clean), read_image(path))
 
 
 def test_an_answer_that_comes_soon_after_another_is_shown_too(open_page, chelsea, tmp_path):
