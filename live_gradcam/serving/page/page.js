@@ -135,6 +135,7 @@ class Page {
 		if (this.viewing.watched === null) this.lost ??= this.state; // else it is that of all who watch
 		this.hello = this.state = null;
 		this.viewing.capture.input = null; // nothing is sent before the network is there again
+		this.viewing.giveUp();
 		for (const kind of ["starting", "compiling"]) this.notices.showBanner(kind, null);
 		this.notices.showBanner("connection", t(why === "refused" ? "unknown" : "lost"));
 	}
@@ -264,6 +265,7 @@ class Page {
 	}
 
 	send(name, argument) {
+		if (!this.hello) return this.notices.say(t("lost"), true);
 		this.transport.send(JSON.stringify({ type: "command", name, argument })); // undefined is left out
 	}
 
@@ -273,10 +275,10 @@ class Page {
 	}
 
 	async takeSnapshot() {
-		const explained = this.viewing.explained();
-		if (!explained) return this.notices.say(t("notYet"), true);
-		if (this.keep) return this.notices.say(await this.keep(await explained));
-		const files = await snapshotFiles({ ...(await explained), maps: this.stage.maps, look: this.look });
+		const explained = await this.viewing.explained();
+		if (!explained) return this.notices.say(t(this.hello ? "notYet" : "lost"), true);
+		if (this.keep) return this.notices.say(await this.keep(explained));
+		const files = await snapshotFiles({ ...explained, maps: this.stage.maps, look: this.look });
 		for (const [name, blob] of files) this.save(name, blob);
 		this.notices.say(t("saved", { name: files[0][0] }));
 	}

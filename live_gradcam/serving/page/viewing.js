@@ -74,6 +74,7 @@ export class Viewing {
 		this.stage.play(null);
 		this.source?.stop();
 		if (this.watched !== null) this.tell("watch", { source: null });
+		this.giveUp();
 		this.source = this.watched = null;
 		this.isPaused = false;
 		this.trips = [];
@@ -183,14 +184,24 @@ export class Viewing {
 		this.capture.keeps = this.look.exact || this.waiting.length > 0;
 	}
 
-	/** A promise of a picture with its own answer: the one that stands still, or else the next one. Null without a source. */
+	/**
+	 * A promise of a picture with its own answer: the one that stands still, or else the next one.
+	 * Null without a source, and where no answer comes; and a promise of null where none comes any more.
+	 */
 	explained() {
 		const { picture, answer } = this.stage;
 		if (!this.isOn) return null;
 		if (picture && answer) return Promise.resolve({ picture, answer, time: performance.now() / 1000 });
+		if (!this.capture.input) return null;
 		const next = new Promise((resolve) => this.waiting.push(resolve));
 		this.keep();
 		return next;
+	}
+
+	/** No answer comes to those who wait for one: the source or the connection is gone. */
+	giveUp() {
+		for (const resolve of this.waiting.splice(0)) resolve(null);
+		this.keep();
 	}
 
 	/** Milliseconds from a frame to its answer, the middle one of the last; null while there are none. */

@@ -90,7 +90,9 @@ def test_who_watches_and_comes_back_sets_nothing_back_for_the_others(open_page):
         until(page, "liveGradcam.stage.answer?.id > 1")
     one.evaluate("liveGradcam.send('pin', 1)")
     until(one, "liveGradcam.state.pinned[0]?.index === 1")
-    one.evaluate("(({ transport }) => { transport.connectSoon = () => {}; transport.link.socket.close(); })(liveGradcam)")
+    one.evaluate(
+        "(({ transport }) => { transport.connectSoon = () => {}; transport.link.socket.close(); })(liveGradcam)"
+    )
     until(one, "liveGradcam.hello === null")
     other.evaluate("liveGradcam.send('pin', 3)")
     until(other, "liveGradcam.state.pinned[0]?.index === 3")
@@ -102,6 +104,32 @@ def test_who_watches_and_comes_back_sets_nothing_back_for_the_others(open_page):
     for name, value in (("track", "undefined"), ("smooth", "0.2")):  # as other tests find it
         one.evaluate(f"liveGradcam.send('{name}', {value})")
     until(other, "liveGradcam.state.smooth === 0.2 && !liveGradcam.state.pinned.length")
+
+
+def test_what_is_asked_for_without_a_connection_is_refused_in_words(open_page):
+    page = open_page()
+    asked = []
+    page.on("download", lambda file: asked.append(file))
+    notice = page.locator(".notice.error.shown", has_text="The server does not answer")
+    # One snapshot is waited for when the connection is lost, and the other is asked for after that.
+    page.evaluate(
+        "(({ transport, viewing }) => { viewing.take = () => {}; transport.connectSoon = () => {}; })(liveGradcam)"
+    )
+    page.keyboard.press("s")
+    until(page, "liveGradcam.viewing.waiting.length === 1")
+    page.evaluate("liveGradcam.transport.link.socket.close()")
+    notice.wait_for()
+    for key in "s2":
+        page.evaluate("liveGradcam.notices.notice.className = 'notice'")
+        page.keyboard.press(key)
+        notice.wait_for()
+    page.evaluate(
+        "(({ transport, viewing }) => { delete viewing.take; delete transport.connectSoon; transport.connect(); })"
+        "(liveGradcam)"
+    )
+    until(page, "liveGradcam.viewing.trips.length > 3 && Boolean(liveGradcam.state)")
+    assert page.evaluate("[liveGradcam.viewing.waiting.length, liveGradcam.state.pinned.length]") == [0, 0]
+    assert asked == []
 
 
 def test_where_websockets_are_refused_the_same_goes_by_post(browser, address):
