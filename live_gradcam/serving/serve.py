@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import secrets
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -66,10 +67,12 @@ def serve(
         Whether Ctrl-C or SIGTERM ended it.
 
     Raises:
-        UsageError: a package is missing; a name or a number does not exist; a network in memory.
+        UsageError: a package is missing; a name or a number does not exist; a network in memory; a script that calls
+            it without `if __name__ == "__main__":`, which the processes that explain import.
         SourceError: a source cannot be opened.
         LiveGradcamError: the port is taken; as `start_session`.
     """
+    _check_not_imported()
     check_packages(options)
     session = checked_session(session)
     options.check()
@@ -100,6 +103,18 @@ def _run(serving: Callable[[], Coroutine[Any, Any, None]]) -> None:
         return
     with ThreadPoolExecutor(1) as beside:
         beside.submit(lambda: asyncio.run(serving())).result()
+
+
+def _check_not_imported() -> None:
+    """Refuse to serve in a process that was started to explain, and imports the script that serves.
+
+    Raises:
+        UsageError: this is such a process.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as `multiprocessing` finds it out itself
+        raise UsageError(
+            'serve starts processes, which import your script: put what serves under if __name__ == "__main__":'
+        )
 
 
 def check_packages(options: ServeOptions) -> None:

@@ -196,7 +196,8 @@ def names_of_the_reader(picture: np.ndarray) -> dict[str, Any]:
     """What the reader of a page has already."""
     frames = [picture, picture[::-1].copy(), picture[:, ::-1].copy()]
     return {
-        "__name__": "page",
+        "__name__": "__main__",
+        "main": lambda: None,
         "image": picture,
         "frame": picture,
         "frames": frames,

@@ -274,3 +274,24 @@ def test_over_https(tmp_path: Path) -> None:
             pass
         status, answer, _ = server.ask(f"/?token={TOKEN}", context=trusting)
         assert answer["set-cookie"].endswith("; Secure")
+
+
+_SCRIPT = """
+from live_gradcam import ServeOptions, serve
+
+serve(options=ServeOptions(port={port}))
+"""
+
+
+def test_a_script_without_its_guard_is_told_so(tmp_path: Path) -> None:
+    """The process that explains imports it, and would serve a page of its own."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    script = tmp_path / "page.py"
+    script.write_text(_SCRIPT.format(port=port), "utf-8")
+    ended = subprocess.run(
+        [sys.executable, script], env=environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.count('put what serves under if __name__ == "__main__":') == 1
+    assert f"port {port} is taken" not in ended.stderr
