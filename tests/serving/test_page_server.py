@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from live_gradcam.drawing.overlay import COLORMAPS, colours_against
 from live_gradcam.errors import LiveGradcamError
 from live_gradcam.serving.hello import PAGE_COMMANDS
 from live_gradcam.serving.messages import NEW_SOURCE, Answer, FrameBytes, pack_frame, parse_answer, parse_posted
+from live_gradcam.serving.server import keeping
 from live_gradcam.sources.opening import open_source
 
 
@@ -319,11 +323,82 @@ def test_what_visitors_keep(server: RunningServer, kept: Path) -> None:
             names.append(json.loads(content)["name"])
         assert names[0] != names[1]
         assert all((kept / name).read_bytes() == b'{"a": 1}' for name in names)
-        assert len(list(kept.iterdir())) == 2
+        assert len(list(kept.glob("*-cat.json"))) == 2
         assert all(re.fullmatch(r"live-gradcam-[0-9]{8}-[0-9]{6}-[0-9]{3}-cat\.json", name) for name in names)
         for name in ("../cat.json", "cat.py", ".json", "", "a/b.png", "a%00.png", "CON", "x" * 200 + ".png"):
             assert server.ask(f"/keep?viewer={viewer}&name={name}", "POST", b"x")[0] == 400
     assert server.ask("/keep?viewer=somebody&name=cat.json", "POST", b"x")[0] == 404
+
+
+@contextmanager
+def upload(server: RunningServer, viewer: str, name: str) -> Iterator[socket.socket]:
+    """A file of eight bytes to be kept, of which nothing but the name was sent."""
+    with socket.create_connection(("127.0.0.1", server.port), SECONDS) as connection:
+        head = f"POST /keep?viewer={viewer}&name={name} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        connection.sendall(f"{head}Authorization: Bearer {TOKEN}\r\nContent-Length: 8\r\n\r\n".encode())
+        yield connection
+
+
+def test_a_slow_visitor_does_not_hold_up_what_others_keep(server: RunningServer, kept: Path) -> None:
+    with server.client() as client:
+        viewer = client.until("hello")["viewer"]
+        with upload(server, viewer, "slow.webm") as slow:
+            slow.sendall(b"half")
+            begun = time.monotonic()
+            assert server.ask(f"/keep?viewer={viewer}&name=quick.json", "POST", b"{}")[0] == 200
+            assert time.monotonic() - begun < 20
+            slow.sendall(b"half")
+            assert slow.recv(100).startswith(b"HTTP/1.1 200")
+    (film,) = kept.glob("*-slow.webm")
+    assert film.read_bytes() == b"halfhalf"
+
+
+@pytest.mark.parametrize(("silent", "most", "status"), [(5.0, 60.0, 200), (0.05, 60.0, 408), (5.0, 0.5, 408)])
+def test_who_goes_on_sending_has_time_but_not_for_ever(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, silent: float, most: float, status: int
+) -> None:
+    monkeypatch.setattr(keeping, "_SILENT_SECONDS", silent)
+    monkeypatch.setattr(keeping, "_MOST_SECONDS", most)
+    with server.client() as client, upload(server, client.until("hello")["viewer"], "film.webm") as slow:
+        with suppress(ConnectionError):  # the server has answered, and closed it
+            for _ in range(8):
+                time.sleep(0.2)
+                slow.sendall(b"x")
+        assert slow.recv(100).startswith(f"HTTP/1.1 {status}".encode())
+
+
+def test_what_could_not_be_written_takes_no_room(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_MOST_BYTES_IN_ALL", 1000)
+    write = keeping._write
+    with server.client() as client:
+        path = f"/keep?viewer={client.until('hello')['viewer']}&name=small.json"
+
+        def fail(*_: object) -> str:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(keeping, "_write", fail)
+        status, _, content = server.ask(path, "POST", bytes(900))
+        assert (status, content) == (507, b"it cannot be written: No space left on device\n")
+        monkeypatch.setattr(keeping, "_write", write)
+        assert server.ask(path, "POST", bytes(900))[0] == 200
+        assert server.ask(path, "POST", bytes(101))[2] == b"this server keeps no more\n"
+        assert server.ask(path, "POST", bytes(10))[0] == 200
+
+
+def test_a_file_that_breaks_off_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left"):
+        keeping._write(tmp_path, "cat.json", b"{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_files_of_one_moment_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["now", "now", "later"])
+    monkeypatch.setattr(keeping, "timestamped_name", lambda suffix: next(names) + suffix)
+    assert [keeping._write(tmp_path, "cat.json", b"{}") for _ in range(2)] == ["now-cat.json", "later-cat.json"]
 
 
 def test_a_picture_is_explained_for_a_program(server: RunningServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -22,12 +23,16 @@ class BodyError(Exception):
         self.response: Response = PlainTextResponse(f"{text}\n", status)
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
+async def read_body(
+    request: Request, most_bytes: int, *, seconds: float = _READ_SECONDS, silent_seconds: float = _READ_SECONDS
+) -> bytes:
     """What comes with a request.
 
     Args:
         request: whose.
         most_bytes: how much is taken.
+        seconds: how long it may take in all.
+        silent_seconds: how long nothing may come.
 
     Raises:
         BodyError: it is more, or takes too long.
@@ -37,19 +42,19 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     if length.isdecimal() and int(length[:20]) > most_bytes:
         raise too_large
     parts, size = [], 0
-
-    async def read() -> None:
-        nonlocal size
-        async for part in request.stream():
+    deadline = time.monotonic() + seconds
+    stream = request.stream()
+    try:
+        while True:
+            left = min(silent_seconds, deadline - time.monotonic())
+            part = await asyncio.wait_for(anext(stream), left)
             size += len(part)
             if size > most_bytes:
                 raise too_large
             parts.append(part)
-
-    try:
-        await asyncio.wait_for(read(), _READ_SECONDS)
+    except StopAsyncIteration:
+        return b"".join(parts)
     except asyncio.TimeoutError:
         raise BodyError(408, "the request took too long") from None
     except ClientDisconnect:
         raise BodyError(400, "the request was cut off") from None
-    return b"".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import Request
@@ -22,6 +23,8 @@ _MOST_BYTES = 64 << 20
 _PART_BYTES = 256 << 10
 #: What all visitors together may leave while the server runs.
 _MOST_BYTES_IN_ALL = 4 << 30
+#: A film takes minutes by a slow Wi-Fi. Who sends nothing for so long is gone.
+_MOST_SECONDS, _SILENT_SECONDS = 600.0, 20.0
 
 
 async def _model(request: Request) -> Response:
@@ -78,26 +81,38 @@ async def _keep(request: Request) -> Response:
         return PlainTextResponse(
             "a name has letters, digits, _ and -, and ends in .jpg, .png, .json, .webm or .mp4\n", 400
         )
-    if service.kept_bytes >= _MOST_BYTES_IN_ALL:
-        return PlainTextResponse("this server keeps no more\n", 507)
-    async with service.keeping:  # one after another: each may be large
+    async with service.uploads:  # a few at a time: each may be large
         try:
-            content = await read_body(request, _MOST_BYTES)
+            content = await read_body(request, _MOST_BYTES, seconds=_MOST_SECONDS, silent_seconds=_SILENT_SECONDS)
         except BodyError as error:
             return error.response
-        service.kept_bytes += len(content)
-        try:
-            kept = await asyncio.get_running_loop().run_in_executor(None, _write, service.keep, name, content)
-        except OSError as error:
-            return PlainTextResponse(f"it cannot be written: {error.strerror}\n", 507)
+        async with service.keeping:
+            return await _kept(service, service.keep, name, content)
+
+
+async def _kept(service: Service, folder: Path, name: str, content: bytes) -> Response:
+    if service.kept_bytes + len(content) > _MOST_BYTES_IN_ALL:
+        return PlainTextResponse("this server keeps no more\n", 507)
+    try:
+        kept = await asyncio.get_running_loop().run_in_executor(None, _write, folder, name, content)
+    except OSError as error:
+        return PlainTextResponse(f"it cannot be written: {error.strerror}\n", 507)
+    service.kept_bytes += len(content)
     return JSONResponse({"name": kept})
 
 
 def _write(folder: Path, name: str, content: bytes) -> str:
     """Write a new file, under a name of now and the visitor's. Returns the name."""
-    path = folder / timestamped_name(f"-{name}")
-    with path.open("xb") as file:  # never in the place of another one
-        file.write(content)
+    while True:
+        path = folder / timestamped_name(f"-{name}")
+        with suppress(FileExistsError):  # never in the place of another one
+            path.touch(exist_ok=False)
+            break
+    try:
+        path.write_bytes(content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
     return path.name
 
 

@@ -21,6 +21,8 @@ _PATIENCE_SECONDS = 20.0
 _SWEEP_SECONDS = 1.0
 #: How many taught models are in the server's memory at a time.
 _MOST_MODELS = 4
+#: How many files to be kept are in the server's memory at a time.
+_MOST_UPLOADS = 4
 
 
 class FullError(LiveGradcamError):
@@ -53,7 +55,8 @@ class Service:
 
     Attributes:
         kept_bytes: how much viewers left there.
-        keeping: held while something is kept.
+        keeping: held while something is written there.
+        uploads: a place for each file that a viewer is sending to be kept.
         models: a place for each model that is on its way to a viewer.
     """
 
@@ -72,6 +75,7 @@ class Service:
         self.keep = keep
         self.kept_bytes = 0
         self.keeping = asyncio.Lock()
+        self.uploads = asyncio.Semaphore(_MOST_UPLOADS)
         self.models = asyncio.Semaphore(_MOST_MODELS)
         self._hello = hello
         self._new_viewer = new_viewer
