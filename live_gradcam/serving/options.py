@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,8 @@ DEFAULT_PORT = 8000
 #: A name that nobody can guess has so many characters at least.
 _SHORTEST_TOKEN = 16
 _LARGEST_PORT = 65535
+#: What a browser can ask for: other letters come as xn--….
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ class ServeOptions:
         for name in ("certfile", "keyfile", "keep"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "hosts", tuple(host.strip().strip("[]") for host in self.hosts))
         if self.host.startswith("[") and self.host.endswith("]"):
             object.__setattr__(self, "host", self.host[1:-1])
 
@@ -114,8 +119,7 @@ class ServeOptions:
                 "--workers are processes of this machine, and --cluster uses others: leave one of them out"
             )
         for host in self.hosts:
-            if "/" in host:
-                raise UsageError(f"--allow-host {host} is an address: give the name alone, such as cam.example.org")
+            _check_name(host)
         if self.token is not None:
             _check_token(self.token)
         self._check_certificate()
@@ -131,6 +135,23 @@ class ServeOptions:
         for path in (self.certfile, self.keyfile):
             if path is not None and not path.is_file():
                 raise OutputError(f"there is no file {path}")
+
+
+def _check_name(host: str) -> None:
+    if "/" in host:
+        raise UsageError(f"--allow-host {host} is an address: give the name alone, such as cam.example.org")
+    if not (_NAME.fullmatch(host) or _is_number(host)):
+        raise UsageError(
+            f"--allow-host {host} is no name of a machine: give the name alone, without a port, such as cam.example.org"
+        )
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_token(token: str) -> None:

@@ -117,6 +117,14 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
             ServeOptions(hosts=("http://x.example/path",)),
             "--allow-host http://x.example/path is an address: give the name alone",
         ),
+        (
+            ServeOptions(hosts=("x.example:8443",)),
+            "--allow-host x.example:8443 is no name of a machine: give the name alone, without a port",
+        ),
+        (
+            ServeOptions(hosts=("x example",)),
+            "--allow-host x example is no name of a machine",
+        ),
         (ServeOptions(workers=0), "--workers is 0: give a number from 1 on"),
         (ServeOptions(viewer=ViewerOptions(smooth=-1)), "--smooth is -1 s: give a time from 0 on"),
         (ServeOptions(viewer=ViewerOptions(colormap="plaid")), "there is no colour map 'plaid'"),
@@ -133,6 +141,12 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
         serve(options=ServeOptions(keep=tmp_path / "file"))
     with pytest.raises(SourceError, match=r"nothing\.mp4"):
         serve([tmp_path / "nothing.mp4"], options=ServeOptions(port=0))
+
+
+def test_names_that_are_allowed_are_those_that_a_browser_asks_for() -> None:
+    given = ServeOptions(hosts=(" lab.example ", "[::1]", "192.168.1.5", "Pi_4.local"))
+    given.check()
+    assert given.hosts == ("lab.example", "::1", "192.168.1.5", "Pi_4.local")
 
 
 def test_an_address_of_ipv6_may_be_in_brackets() -> None:
