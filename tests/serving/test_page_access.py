@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,8 @@ def test_nobody_gets_in_without_the_token(server: RunningServer) -> None:
     many = "/?" + "&".join(f"class={number}" for number in range(40))
     assert ask(server, many, Authorization="Bearer wrong").status == 403
     assert ask(server, many, Authorization=f"Bearer {TOKEN}").status == 200
-    assert ask(server, Cookie=f"live-gradcam-{server.port}={TOKEN}").status == 403
+    name = cookie_of(server).partition("=")[0]
+    assert ask(server, Cookie=f"{name}={TOKEN}").status == 403
     assert ask(server, Cookie="=;=;\x01").status == 403
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         with pytest.raises(InvalidStatus, match="403"), server.client(additional_headers=headers):
@@ -60,7 +62,7 @@ def test_the_token_becomes_a_cookie(server: RunningServer) -> None:
     assert response.headers["cache-control"] == "no-store"
     name, value = response.headers["set-cookie"].split("; ")[0].split("=")
     assert response.headers["set-cookie"].split("; ")[1:] == ["HttpOnly", "SameSite=Strict", "Path=/"]
-    assert name == f"live-gradcam-{server.port}"
+    assert re.fullmatch("live-gradcam-[0-9a-f]{8}", name)
     assert TOKEN not in value
     assert 'content="0;url=/?clean=1&amp;source=0&amp;x=223E3Cscript3E"' in page
     assert TOKEN not in page
@@ -73,7 +75,29 @@ def test_a_restarted_server_with_the_same_token_knows_the_cookie() -> None:
     first, second = (Rules(TOKEN, (), is_open=False, is_secure=False) for _ in range(2))
     assert first.cookie == second.cookie
     assert first.cookie != Rules(TOKEN + "x", (), is_open=False, is_secure=False).cookie
-    assert Rules(TOKEN, (), is_open=False, is_secure=True).cookie_header(8000).endswith("; Secure")
+    assert first.cookie_name == second.cookie_name
+    (cookie,) = Rules(TOKEN, (), is_open=False, is_secure=True).cookie_headers("")
+    assert cookie.endswith("; Secure")
+
+
+def test_servers_that_come_to_the_same_port_leave_each_other_their_cookies(server: RunningServer) -> None:
+    """As `ssh -L` brings them: each browser's cookies are for all ports."""
+    other = Rules(f"{TOKEN}x", (), is_open=False, is_secure=False)
+    theirs = other.cookie_headers("")[0].partition(";")[0]
+    own = cookie_of(server)
+    assert theirs.partition("=")[0] != own.partition("=")[0]
+    assert ask(server, Cookie=f"{own}; {theirs}").status == 200
+    assert ask(server, Cookie=theirs).status == 403
+
+
+def test_a_browser_does_not_collect_cookies_for_ever(server: RunningServer) -> None:
+    """Each start without a token of one's own has another one, and a request with too many cookies is refused."""
+    cookies = "; ".join(["theirs=1", *(f"live-gradcam-{number:08x}=x" for number in range(18)), cookie_of(server)])
+    given = ask(server, f"/?token={TOKEN}", Cookie=cookies).headers.get_all("set-cookie")
+    assert given[0].startswith(cookie_of(server))
+    assert [one.partition(" HttpOnly")[0] for one in given[1:]] == [
+        f"live-gradcam-{number:08x}=; Max-Age=0;" for number in range(2)
+    ]
 
 
 @pytest.mark.parametrize(

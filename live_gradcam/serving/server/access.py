@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 #: What a browser says of a request whose cookie another site, or another port of this machine, may not use.
 _FOREIGN = frozenset(("cross-site", "same-site"))
+#: How the names of all servers' cookies begin, and how many of others a browser is left with.
+_COOKIE, _MOST_COOKIES = "live-gradcam-", 16
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -47,6 +49,8 @@ class Rules:
         self.is_secure = is_secure
         #: Of the cookie. It stays the same for a token: a page goes on when the server is started again with it.
         self.cookie = hmac.new(token.encode(), b"live-gradcam cookie", hashlib.sha256).hexdigest()
+        #: Browsers keep the cookies of all ports of a machine together, and `ssh -L` brings servers to the same port.
+        self.cookie_name = _COOKIE + hmac.new(token.encode(), b"live-gradcam name", hashlib.sha256).hexdigest()[:8]
         #: Of pages that come from elsewhere and may use this server, such as "http://localhost:8888".
         self.origins: set[str] = set()
         self._names = _LOOPBACK | {name.lower().strip("[]") for name in names}
@@ -59,10 +63,20 @@ class Rules:
             return False
         return name in self._names or (self._is_open and _is_number(name))
 
-    def cookie_header(self, port: int) -> str:
-        """The Set-Cookie header that lets a browser in."""
+    def cookie_headers(self, cookies: str) -> list[str]:
+        """The Set-Cookie headers that let a browser in.
+
+        Args:
+            cookies: its Cookie header. The oldest of many that other servers have given it are taken away: a request
+                that has too many of them is refused.
+        """
         secure = "; Secure" if self.is_secure else ""
-        return f"{cookie_name(port)}={self.cookie}; HttpOnly; SameSite=Strict; Path=/{secure}"
+        ours = [name for name in _parsed(cookies) if name.startswith(_COOKIE) and name != self.cookie_name]
+        old = ours[: max(0, len(ours) - _MOST_COOKIES)]
+        return [
+            f"{self.cookie_name}={self.cookie}; HttpOnly; SameSite=Strict; Path=/{secure}",
+            *(f"{name}=; Max-Age=0; HttpOnly; SameSite=Strict; Path=/{secure}" for name in old),
+        ]
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Why a request is refused, as a status and a text; None where it is let in."""
@@ -89,10 +103,9 @@ class Rules:
         try:
             if self.has_token(scope, headers):
                 return True
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except (ValueError, CookieError):
+        except ValueError:
             return False
-        cookie = cookies.get(cookie_name(_port_of(scope)))
+        cookie = _parsed(headers.get("cookie", "")).get(self.cookie_name)
         if cookie is None or not _same(cookie.value, self.cookie):
             return False
         # SameSite takes another port for the same site, and a picture or a script is asked for without an Origin.
@@ -100,14 +113,12 @@ class Rules:
         return not is_foreign or headers.get("sec-fetch-mode") == "navigate"
 
 
-def cookie_name(port: int) -> str:
-    """Of the cookie: browsers keep the cookies of all ports of a machine together."""
-    return f"live-gradcam-{port}"
-
-
-def _port_of(scope: Scope) -> int:
-    server = scope.get("server")
-    return server[1] if server else 0
+def _parsed(cookies: str) -> SimpleCookie:
+    """The cookies of a header, the oldest first, as browsers send them; none of what is no such header."""
+    try:
+        return SimpleCookie(cookies)
+    except CookieError:
+        return SimpleCookie()
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -187,8 +198,10 @@ class Access:
             '<!doctype html><meta charset="utf-8"><title>live-gradcam</title>'
             f'<meta http-equiv="refresh" content="0;url={escaped.replace("&", "&amp;")}">'
         )
-        cookie = self._rules.cookie_header(_port_of(scope))
-        return Response(page, media_type="text/html", headers={"set-cookie": cookie})
+        answer = Response(page, media_type="text/html")
+        for cookie in self._rules.cookie_headers(Headers(scope=scope).get("cookie", "")):
+            answer.headers.append("set-cookie", cookie)
+        return answer
 
 
 def _wants_in(scope: Scope, rules: Rules) -> bool:
