@@ -20,6 +20,8 @@ _SHORTEST_TOKEN = 16
 _LARGEST_PORT = 65535
 #: What a browser can ask for: other letters come as xn--….
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+#: What an address can have as it is.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class ServeOptions:
         self.reading.camera.check()
         self.viewer.check()
         if self.keep is not None:
+            if self.keep.is_file():
+                raise OutputError(f"--keep {self.keep} is a file: give a folder")
             with writing(self.keep):
                 self.keep.mkdir(parents=True, exist_ok=True)
 
@@ -155,7 +159,9 @@ def _is_number(host: str) -> bool:
 
 
 def _check_token(token: str) -> None:
-    if len(token) < _SHORTEST_TOKEN or not (token.isascii() and token.replace("-", "").replace("_", "").isalnum()):
+    if not _TOKEN.fullmatch(token):
+        raise UsageError("the token must have letters (A to Z, a to z), digits, - and _ alone")
+    if len(token) < _SHORTEST_TOKEN:
         raise UsageError(
             f"the token must have at least {_SHORTEST_TOKEN} letters and digits: anyone who guesses it gets in"
         )

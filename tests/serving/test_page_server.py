@@ -407,12 +407,20 @@ def test_a_picture_is_explained_for_a_program(server: RunningServer) -> None:
     assert json.loads(content) == {"width": 30, "height": 20, "classes": ["cat", "7"]}
     status, _, content = server.ask("/api/explain?class=nobody", "POST", jpeg())
     assert (status, json.loads(content)) == (400, {"error": "there is no class 'nobody'"})
+    status, _, content = server.ask(f"/api/explain?clas=cat&token={TOKEN}", "POST", jpeg())
+    assert (status, json.loads(content)) == (
+        400,
+        {"error": "there is no parameter 'clas': give class, which may be repeated"},
+    )
+    assert server.ask(f"/api/explain?token={TOKEN}&class=cat", "POST", jpeg())[0] == 200
     assert server.ask("/api/explain", "POST", b"GIF89a")[0] == 400
     assert server.ask("/api/explain", "POST", bytes((1 << 20) + 1))[0] == 413
     assert server.ask("/api/explain")[0] == 405
     described = json.loads(server.ask("/api/openapi.json")[2])
     assert described["openapi"].startswith("3.1")
     assert set(described["paths"]) == {"/api/explain"}
+    (parameter,) = described["paths"]["/api/explain"]["post"]["parameters"]
+    assert "maxItems" not in parameter["schema"]  # how many there may be is what serve was told
 
 
 def test_the_files_of_the_page(server: RunningServer) -> None:

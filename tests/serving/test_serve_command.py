@@ -128,7 +128,11 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
         (ServeOptions(workers=0), "--workers is 0: give a number from 1 on"),
         (ServeOptions(viewer=ViewerOptions(smooth=-1)), "--smooth is -1 s: give a time from 0 on"),
         (ServeOptions(viewer=ViewerOptions(colormap="plaid")), "there is no colour map 'plaid'"),
-        (ServeOptions(token="has spaces and is long"), "the token must have at least 16 letters and digits"),
+        (
+            ServeOptions(token="has spaces and is long"),
+            "the token must have letters (A to Z, a to z), digits, - and _ alone",
+        ),
+        (ServeOptions(token="short_-"), "the token must have at least 16 letters and digits"),
     ]:
         with pytest.raises(UsageError, match=re.escape(told)):
             serve(options=options)
@@ -137,7 +141,7 @@ def test_what_python_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--fit native compiles the network"):
         serve(session=SessionOptions(fit="native"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match=r"^--keep .*file is a file: give a folder$"):
         serve(options=ServeOptions(keep=tmp_path / "file"))
     with pytest.raises(SourceError, match=r"nothing\.mp4"):
         serve([tmp_path / "nothing.mp4"], options=ServeOptions(port=0))

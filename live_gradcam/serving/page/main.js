@@ -9,6 +9,6 @@ const source = asked.get("source");
 // For those who look at it from the browser's console, or measure it.
 globalThis.liveGradcam = mount(document.body, new ServerTransport(location.origin), {
 	clean: asked.get("clean") === "1",
-	source: source === null ? null : Number(source),
+	source: /^\d+$/.test(source ?? "") ? Number(source) : source,
 	language: asked.get("lang") ?? undefined,
 });

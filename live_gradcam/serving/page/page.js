@@ -181,8 +181,13 @@ class Page {
 			escape: () => this.toolbar.toggle(this.toolbar.open, false),
 			isTeaching: () => Boolean(this.state?.teaching),
 		});
-		if (this.firstSource !== null) this.viewing.watch(this.firstSource);
+		const { sources } = this.hello;
+		const isThere = sources.some(({ index }) => index === this.firstSource);
+		const missing = !isThere && this.firstSource !== null && t("noSource", { source: this.firstSource, count: sources.length });
+		if (isThere) this.viewing.watch(this.firstSource);
+		if (this.isClean && missing) return this.root.append(element("p.missing", {}, missing));
 		if (this.isClean) return this.firstSource === null && this.viewing.useCamera();
+		if (missing) this.notices.say(missing, true);
 		this.keys.listen(this.isWhole ? document : this.root, this.ending.signal);
 		const command = (name, argument) => this.command(name, argument);
 		this.lookPanel = new LookPanel(command, (language) => this.useLanguage(language), this.look);

@@ -62,6 +62,11 @@ export const TEXTS = {
 		"Der Browser versteht den Inhalt von {name} nicht. Wählen Sie ein Bild (JPEG, PNG, WebP) oder ein Video (MP4, WebM).",
 	],
 
+	noSource: [
+		"The server has no source {source}. It has {count} of them, counted from 0.",
+		"Der Server hat keine Quelle {source}. Er hat {count}, gezählt ab 0.",
+	],
+
 	// --- the connection ---
 	connecting: ["Connecting …", "Verbindung wird hergestellt …"],
 	starting: ["The network is starting …", "Das Netz startet …"],

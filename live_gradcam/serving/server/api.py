@@ -18,7 +18,7 @@ from live_gradcam.serving.server.service import Service
 
 #: How many pictures may wait: those that look into a camera go first.
 _MOST_WAITING = 8
-_MOST_CLASSES = 16
+_PARAMETERS = "class", "token"
 
 DESCRIPTION: dict[str, Any] = {
     "openapi": "3.1.0",
@@ -37,9 +37,9 @@ DESCRIPTION: dict[str, Any] = {
                         "name": "class",
                         "in": "query",
                         "required": False,
-                        "description": "The class to explain: its index or its label. Repeat it for several. Default: "
-                        "the top class.",
-                        "schema": {"type": "array", "maxItems": _MOST_CLASSES, "items": {"type": "string"}},
+                        "description": "The class to explain: its index or its label. Repeat it for several, as many "
+                        "as --topk of serve says: 5, where it does not say it. Default: the top class.",
+                        "schema": {"type": "array", "items": {"type": "string"}},
                         "style": "form",
                         "explode": True,
                     }
@@ -53,7 +53,7 @@ DESCRIPTION: dict[str, Any] = {
                         "description": "What live-gradcam explain --json gives: see docs/json.md",
                         "content": {"application/json": {"schema": {"type": "object"}}},
                     },
-                    "400": {"description": "No JPEG, too many pixels, or no such class"},
+                    "400": {"description": "No JPEG, too many pixels, no such class or parameter, or too many classes"},
                     "403": {"description": "No token"},
                     "413": {"description": f"More than {MESSAGE_BYTES} bytes"},
                     "503": {"description": "The network is starting, or too many pictures wait: try again later"},
@@ -83,8 +83,9 @@ async def _explain(request: Request) -> Response:
     service: Service = request.app.state.service
     waiting: PictureQueue = request.app.state.pictures
     classes = request.query_params.getlist("class")
-    if len(classes) > _MOST_CLASSES:
-        return _error(400, f"at most {_MOST_CLASSES} classes are explained at a time")
+    for name in request.query_params:
+        if name not in _PARAMETERS:
+            return _error(400, f"there is no parameter {name!r}: give class, which may be repeated")
     try:
         jpeg = await read_body(request, MESSAGE_BYTES)
         check_jpeg(jpeg, service.limits.pixels)

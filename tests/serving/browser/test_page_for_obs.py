@@ -21,3 +21,11 @@ def test_the_clean_page_shows_the_map_alone_on_nothing(open_page):
             break
     assert alpha.min() == 0  # there is nothing where the network sees nothing
     assert 100 < alpha.max() <= 129  # half of the strongest colour: nothing else is drawn
+
+
+def test_a_source_that_is_not_there_is_named(open_page):
+    told = "The server has no source 7. It has 1 of them, counted from 0."
+    page = open_page("&clean=1&source=7", starts=False)
+    page.get_by_text(told).wait_for()
+    page = open_page("&source=7", starts=False)
+    page.locator(".notice.shown", has_text=told).wait_for()
