@@ -6,13 +6,18 @@ the loaded model tells it.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from live_gradcam.choices import Output
-from live_gradcam.networks.keras2 import MODELS, layer_name
+from live_gradcam.networks.keras2 import MODELS, layer_name, parts_of
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.outputs import ACTIVATIONS, Activation, output_of
+
+#: The packages of the Keras team, besides Keras itself, whose classes a file may name.
+KERAS_PACKAGES = ("keras_cv", "keras_hub", "keras_nlp")
 
 _NOT_AS_EXPECTED = (KeyError, TypeError, IndexError, AttributeError, ValueError)
 
@@ -120,3 +125,44 @@ def _only(outputs: Any) -> str:
 
 def _named(layers: list[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     return next(layer for layer in layers if (layer.get("name") or layer["config"]["name"]) == name)
+
+
+def names_other_code(config: Mapping[str, Any]) -> bool:
+    """Whether a model may run code besides that of Keras and its team's packages: classes and functions of the user's.
+
+    `.keras` files say which module a class is from. Elsewhere a name is somebody's where it is registered with Keras.
+
+    Args:
+        config: the model's configuration.
+    """
+    return any(_is_anothers(part) for part in parts_of(config)) or any(map(_is_registered, _texts(config)))
+
+
+def _is_anothers(part: Mapping[str, Any]) -> bool:
+    if "class_name" not in part:
+        return False
+    module = part.get("module", "keras")  # `.h5` files name none
+    names = [part["class_name"], part.get("registered_name")]
+    if part["class_name"] == "function":  # by its name, which Keras may know
+        module, names = "keras", [part.get("config")]
+    packages = [module, *(re.split("[.>]", name)[0] for name in names if isinstance(name, str) and ">" in name)]
+    return not all(isinstance(package, str) and _is_of_keras_team(package) for package in packages)
+
+
+def _is_of_keras_team(module: str) -> bool:
+    return module.partition(".")[0] in ("keras", *KERAS_PACKAGES)
+
+
+def _is_registered(name: str) -> bool:
+    """Whether a program has registered a class or a function of its own by this name."""
+    keras = sys.modules.get("keras")
+    found = None if keras is None else keras.saving.get_registered_object(name)
+    return found is not None and not _is_of_keras_team(str(getattr(found, "__module__", None)))
+
+
+def _texts(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, (Mapping, list)):
+        for one in part.values() if isinstance(part, Mapping) else part:
+            yield from _texts(one)

@@ -22,15 +22,13 @@ from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
 from live_gradcam.networks.keras_reading import first_bytes, named, nothing_left_out
 from live_gradcam.networks.labels import given_labels, labels_beside, labels_for, numbered_labels
 from live_gradcam.networks.layer_names import KnownLayers
-from live_gradcam.networks.model_config import head_in_config, layers_in_config
+from live_gradcam.networks.model_config import KERAS_PACKAGES, head_in_config, layers_in_config, names_other_code
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions, ModelSource
 from live_gradcam.networks.outputs import entries_of
 from live_gradcam.networks.weights_file import load_weights, require_weights_file
 
 if TYPE_CHECKING:
     import keras
-
-_KERAS_PACKAGES = ("keras_cv", "keras_hub", "keras_nlp")
 
 _UNKNOWN_CLASS = re.compile(r"(?:Could not locate|Unknown) (?:class|function|layer|object|\w+ function):? '([^']+)'")
 
@@ -105,6 +103,10 @@ class ModelFiles(ModelSource):
         """The file's content."""
         return fingerprint(Path(model))
 
+    def runs_other_code(self, model: str | Path | keras.Model, options: ModelOptions) -> bool:
+        """Whether the file's configuration names custom objects."""
+        return names_other_code(self._open(Path(model)).config)
+
     def layers(self, model: str | Path | keras.Model, options: ModelOptions) -> KnownLayers | None:
         """From the file's configuration; None where other classes than Keras' own may be in it, or inputs are held.
 
@@ -176,7 +178,7 @@ def _require_packages(path: Path, config: Any) -> None:
     names = {str(part.get("registered_name") or part.get("class_name")) for part in parts_of(config)}
     packages = {re.split("[.>]", name)[0]: name for name in sorted(names) if ">" in name}
     for package, name in packages.items():
-        if package in _KERAS_PACKAGES:
+        if package in KERAS_PACKAGES:
             try:
                 importlib.import_module(package)
             except ImportError as error:

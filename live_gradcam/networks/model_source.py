@@ -140,6 +140,14 @@ class ModelSource(Protocol):
         entry = find_by_name(self.entries, model)
         return name_and_weights(model if entry is None else entry.name, options)
 
+    def runs_other_code(self, model: str | Path | keras.Model, options: ModelOptions) -> bool:
+        """Whether a model that matches runs code that may be another at the next start: nothing is kept of it then.
+
+        Raises:
+            ModelError: its file is damaged.
+        """
+        return False
+
     def layers(self, model: str | Path | keras.Model, options: ModelOptions) -> KnownLayers | None:
         """The layers of a model that matches, known without TensorFlow; None where they are not."""
         return None

@@ -288,6 +288,35 @@ def test_a_model_in_memory_and_random_weights_are_not_kept(options: SessionOptio
     assert list(KeptFiles().files()) == []
 
 
+def gated(factor: float) -> type[keras.Layer]:
+    class Gate(keras.layers.Layer):
+        def call(self, x: object) -> object:
+            return x * factor
+
+    return keras.saving.register_keras_serializable("mine")(Gate)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_a_registered_layer_whose_code_changes_answers_by_its_new_code(
+    options: SessionOptions, tmp_path: Path, ending: str
+) -> None:
+    image = keras.Input((24, 32, 3))
+    x = layers.Conv2D(6, 3, activation="relu")(layers.Rescaling(1 / 255)(image))
+    x = layers.GlobalAveragePooling2D()(gated(1.0)()(x))
+    path = tmp_path / f"gated.{ending}"
+    keras.Model(image, layers.Dense(3, activation="softmax")(x)).save(path)
+    options = replace(options, model=path)
+    try:
+        before = start_session(options).explain(FRAME)
+        assert_same(start_session(options).explain(FRAME), before)
+        gated(5.0)
+        changed = start_session(options).explain(FRAME)
+    finally:
+        del keras.saving.get_custom_objects()["mine>Gate"]
+    np.testing.assert_allclose(changed.logits, 5 * before.logits, rtol=1e-4)  # the head's biases are 0
+    assert list(KeptFiles().files()) == []
+
+
 @pytest.mark.slow
 def test_pixels_that_are_a_guess_are_compared_at_each_start(
     options: SessionOptions, tmp_path: Path, caplog: pytest.LogCaptureFixture

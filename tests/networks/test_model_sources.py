@@ -23,6 +23,7 @@ from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
 from live_gradcam.networks.asked_for import check_names, known_labels, known_layers
 from live_gradcam.networks.catalog import find_entry, find_source, identity_of
 from live_gradcam.networks.in_memory import SOURCE as IN_MEMORY
+from live_gradcam.networks.model_config import names_other_code
 from live_gradcam.networks.model_source import ModelOptions
 
 #: A package that adds networks by name, and a kind of file.
@@ -335,3 +336,30 @@ def test_layers_and_labels_of_a_file_are_known(files: Path) -> None:
         assert layers_of_file is not None
         assert len(layers_of_file.names) == 3
         assert known_labels(str(files / name), ModelOptions()) == ("class 0", "class 1", "class 2")
+
+
+@pytest.mark.parametrize(
+    ("part", "is_other"),
+    [
+        ({"module": "keras.layers", "class_name": "ReLU", "registered_name": None}, False),
+        ({"module": "keras.src.models.functional", "class_name": "Functional", "registered_name": "Functional"}, False),
+        ({"module": "keras_hub.src.models", "class_name": "Net", "registered_name": "keras_hub>Net"}, False),
+        ({"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}, False),
+        ({"module": "builtins", "class_name": "function", "config": "mine>act", "registered_name": "function"}, True),
+        ({"module": None, "class_name": "Gate", "registered_name": "mine>Gate"}, True),
+        ({"module": "my_layers", "class_name": "Gate", "registered_name": "Gate"}, True),
+        ({"module": "kerasy.layers", "class_name": "Gate", "registered_name": None}, True),
+        ({"class_name": "Dense", "config": {"activation": "relu"}}, False),  # as `.h5` files have it
+        ({"class_name": "mine>Gate", "config": {}}, True),
+    ],
+)
+def test_what_a_configuration_names_besides_keras(part: dict, is_other: bool) -> None:
+    config = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Flatten", "config": {}}, part]}}
+    assert names_other_code(config) == is_other
+
+
+def test_a_name_that_a_program_has_registered_is_its_own() -> None:
+    config = {"class_name": "Sequential", "config": {"layers": [{"class_name": "Gate", "config": {}}]}}
+    assert not names_other_code(config)
+    with keras.saving.custom_object_scope({"Gate": type("Gate", (keras.layers.Layer,), {})}):
+        assert names_other_code(config)

