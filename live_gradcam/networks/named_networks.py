@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import UsageError
+from live_gradcam.networks.keras_settings import usual_settings
 from live_gradcam.networks.labels import imagenet_labels, labels_for
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.layer_table import layers_of_network
@@ -42,10 +43,12 @@ class NamedNetworks(ModelSource):
             require_weights_file(options.weights_file)
 
     def load(self, model: str | Path | keras.Model, options: ModelOptions) -> LoadedModel:
-        """Build the network, and load its weights."""
+        """Build the network, and load its weights. A program's global settings of Keras are not for it."""
         self.check(model, options)
         entry = self._entry(model)
-        return LoadedModel(entry.name, self.build(entry.name, options.weights), labels=imagenet_labels())
+        with usual_settings():
+            network = self.build(entry.name, options.weights)
+        return LoadedModel(entry.name, network, labels=imagenet_labels())
 
     @abstractmethod
     def build(self, name: str, weights: str | Path | None) -> keras.Model:

@@ -21,6 +21,7 @@ from live_gradcam.compiling.runtime import describe_compiler, processor
 from live_gradcam.errors import ModelError
 from live_gradcam.networks.card import card_beside
 from live_gradcam.networks.catalog import find_entry, find_source
+from live_gradcam.networks.keras_settings import keras_settings
 from live_gradcam.networks.labels import label_files
 from live_gradcam.networks.model_source import ModelOptions
 
@@ -94,6 +95,7 @@ def _key(
         **more,
         "versions": {name: _version(name) for name in (*_PACKAGES, *packages)},
         "code": _code(),
+        "keras": keras_settings(),
         "processor": processor(),
     }
 
