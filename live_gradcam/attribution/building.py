@@ -29,6 +29,7 @@ from live_gradcam.explanations.vocabulary import Vocabulary
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network, flatten
 from live_gradcam.networks.split import SplitNetwork, split_at
+from live_gradcam.networks.weights_now import WeightsOfNow, with_weights_of_now
 
 _log = logging.getLogger(__name__)
 
@@ -71,12 +72,15 @@ def _plan(classifier: Classifier, options: ExplainerOptions, in_training: np.nda
     method = load_method(options.explained.method)
     if options.fitting.input_size is not None:
         classifier = replace(classifier, input_size=options.fitting.input_size)
+    weights = WeightsOfNow(classifier) if in_training is None else None
     model = _Model.of(classifier, in_training)
     operations = find_layers(model.logits.network, options.explained.layer)
     targets = values_of(operations)
     check_method(method, model.logits.network, targets, options)
     if in_training is None:
         logits, written = _written(model, targets, options)
+        before, network = with_weights_of_now(written.before, written.network, but=classifier.changing)
+        written = replace(written, before=before, network=network)
     else:
         logits, written = _as_variables(model)
     vocabulary = _vocabulary(classifier, logits, options)
@@ -100,7 +104,7 @@ def _plan(classifier: Classifier, options: ExplainerOptions, in_training: np.nda
         coverage=layers.coverages[-1],
         features=_features(written.network, split, classifier.name) if explained.features else None,
     )
-    return Plan(classifier, options, written, layers, vocabulary, one_pass)
+    return Plan(classifier, options, written, layers, vocabulary, one_pass, weights)
 
 
 def vary_plan(plan: Plan, options: ExplainerOptions) -> Plan | None:

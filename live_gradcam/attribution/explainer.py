@@ -43,8 +43,8 @@ class Explainer(Planned):
     """Explains frames with one compiled function: trunk → head → the head's gradient → maps.
 
     The function is compiled once, for one network and one target layer (of tiles: once for each number of them); frames
-    of any size and any class to explain run through it without compiling again. For weights that change afterwards,
-    build a new explainer.
+    of any size and any class to explain run through it without compiling again. It keeps the weights that the model has
+    when it is made: for weights that change afterwards, make a new explainer.
 
     Args:
         classifier: from `load_classifier`.
@@ -171,6 +171,10 @@ class Explainer(Planned):
             fit: as in the constructor; None for this one's, with as many tiles.
             tiles: as in the constructor.
             names: as in the constructor; None for this one's.
+
+        Raises:
+            UsageError: as the constructor.
+            ModelError: likewise; or the network has to be written again, and the model's weights have changed since.
         """
         options = self.outline.options.changed(method=method, layer=layer)
         if names is not None:
@@ -180,12 +184,12 @@ class Explainer(Planned):
         kept = None if self._network is None else self._network.open(options)
         if kept is not None:
             return kept
-        from live_gradcam.attribution.building import build_plan, vary_plan
+        from live_gradcam.attribution.building import vary_plan
         from live_gradcam.attribution.functions import Functions
 
         plan = vary_plan(self.plan, options)
         if plan is None:
-            plan = build_plan(self.classifier, options.changed(tune="remembered"))
+            plan = self._build(options.changed(tune="remembered"))
             return Explainer.of_plan(plan, network=self._network)
         return Explainer.of_plan(plan, Functions(plan, self._runner.functions.built_sharing), self._network)
 
@@ -206,13 +210,19 @@ class Explainer(Planned):
             return self
         size = self.input_size_for(frame_size)
         if size not in self._sized:
-            from live_gradcam.attribution.building import build_plan
-
             options = self.plan.options.changed(layer=self.layer, fit="letterbox", input_size=size)
-            self._sized[size] = Explainer.of_plan(build_plan(self.classifier, options))
+            self._sized[size] = Explainer.of_plan(self._build(options))
             while len(self._sized) > _KEPT_SIZES:
                 del self._sized[next(iter(self._sized))]
         return self._sized[size]
+
+    def _build(self, options: ExplainerOptions) -> Plan:
+        """The plan of the same network with other options, which takes its weights as they are."""
+        from live_gradcam.attribution.building import build_plan
+
+        if self.plan.weights_now is not None:
+            self.plan.weights_now.check()
+        return build_plan(self.classifier, options)
 
     # --- frames of one size ---------------------------------------------------------------------------------------
 

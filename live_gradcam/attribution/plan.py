@@ -19,6 +19,7 @@ from live_gradcam.networks.batching import takes_batches
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network
 from live_gradcam.networks.target_layer import layers_to_step_through
+from live_gradcam.networks.weights_now import WeightsOfNow
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class Plan:
         layers: where the maps are taken.
         vocabulary: what there is to name, and to ask for.
         one_pass: the functions to compile.
+        weights_now: the weights that all of this was made of; None in training, where they may change.
     """
 
     classifier: Classifier
@@ -57,6 +59,7 @@ class Plan:
     layers: TargetLayers
     vocabulary: Vocabulary
     one_pass: OnePass
+    weights_now: WeightsOfNow | None = None
 
     @cached_property
     def engine(self) -> Engine:

@@ -111,6 +111,7 @@ def with_head(classifier: Classifier, backbone: keras.Model, head: Head, labels:
         preprocessing=PREPROCESSINGS["raw"],
         output=head.task,
         pixel_guess=None,
+        changing=(HEAD,),
     )
     set_head(fitted, head)
     return fitted

@@ -35,6 +35,8 @@ class Classifier:
         fit: how pictures were made to fit the input when the network was trained, as a name of `explanations.fits.Fit`,
             where its file says so; None where it does not.
         card: what its file says about it; None where there is nothing.
+        changing: the names of the layers whose weights are to be followed, as they change on purpose. Of all others an
+            explainer keeps those that it was made of.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Classifier:
     output: Output | None = None
     pixel_guess: str | None = None
     card: Card | None = None
+    changing: tuple[str, ...] = ()
 
     @property
     def groups(self) -> Groups | None:

@@ -146,10 +146,11 @@ def _is_anothers(part: Mapping[str, Any]) -> bool:
     if part["class_name"] == "function":  # by its name, which Keras may know
         module, names = "keras", [part.get("config")]
     packages = [module, *(re.split("[.>]", name)[0] for name in names if isinstance(name, str) and ">" in name)]
-    return not all(isinstance(package, str) and _is_of_keras_team(package) for package in packages)
+    return not all(isinstance(package, str) and is_of_keras_team(package) for package in packages)
 
 
-def _is_of_keras_team(module: str) -> bool:
+def is_of_keras_team(module: str) -> bool:
+    """Whether a module is Keras' own, or of a package of its team."""
     return module.partition(".")[0] in ("keras", *KERAS_PACKAGES)
 
 
@@ -157,7 +158,7 @@ def _is_registered(name: str) -> bool:
     """Whether a program has registered a class or a function of its own by this name."""
     keras = sys.modules.get("keras")
     found = None if keras is None else keras.saving.get_registered_object(name)
-    return found is not None and not _is_of_keras_team(str(getattr(found, "__module__", None)))
+    return found is not None and not is_of_keras_team(str(getattr(found, "__module__", None)))
 
 
 def _texts(part: Any) -> Iterator[str]:

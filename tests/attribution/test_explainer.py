@@ -17,7 +17,7 @@ from skimage import data
 
 from live_gradcam import Classifier, Explainer, load_classifier
 from live_gradcam.attribution.options import Compiling, Explained, ExplainerKeywords, ExplainerOptions, Fitting
-from live_gradcam.errors import ArgumentError, LiveGradcamError, UsageError
+from live_gradcam.errors import ArgumentError, LiveGradcamError, ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -459,3 +459,41 @@ def test_a_change_reaches_its_stage_alone() -> None:
 def test_an_option_that_does_not_exist_is_refused_with_the_closest(lite0: Classifier) -> None:
     with pytest.raises(TypeError, match=r"^an explainer has no option 'layers'; did you mean layer"):
         Explainer(lite0, layers="maps")
+
+
+# --- weights that change ------------------------------------------------------------------------------------------
+
+
+def small_network() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((24, 24, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="early")(image)
+    x = layers.BatchNormalization()(x)
+    x = layers.Conv2D(6, 3, activation="relu", name="late")(x)
+    return keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("options", [{}, {"lowering": False}, {"engine": "graph"}], ids=str)
+def test_an_explainer_keeps_the_weights_that_it_was_made_of(options: ExplainerKeywords) -> None:
+    model, frame = small_network(), noise(4, (24, 24))
+    explainer = Explainer(classifier_of(model), tune="off", **options)
+    before = explainer(frame, target=1)
+    for weight in model.weights:
+        weight.assign(weight + 0.5)
+    new = np.asarray(model(unit_rgb(frame), training=False))[0]
+    assert np.abs(new - before.probabilities).max() > 0.01
+    variant = explainer.variant(method="layercam", layer=explainer.layer)
+    for answer in (explainer(frame, target=1), explainer.explain_batch([frame, frame])[1], variant(frame, target=1)):
+        np.testing.assert_allclose(answer.probabilities, before.probabilities, atol=1e-6)
+    np.testing.assert_allclose(explainer(frame, target=1).heatmaps, before.heatmaps, atol=1e-6)
+    with pytest.raises(ModelError, match=r"the weights of toy have changed .* make a new Explainer"):
+        explainer.variant(method="grad-cam", layer="early")
+    again = Explainer(classifier_of(model), tune="off", **options)
+    np.testing.assert_allclose(again(frame).probabilities, new, atol=1e-5)
+
+
+def test_the_model_itself_is_left_free_to_change() -> None:
+    model, images = small_network(), unit_rgb(noise(4, (24, 24)))
+    Explainer(classifier_of(model), tune="off")(noise(5, (24, 24)))
+    model.set_weights([weight * 0 + 1 for weight in model.get_weights()])
+    np.testing.assert_allclose(np.asarray(model(images, training=False)), [[1 / 3] * 3], atol=1e-6)
