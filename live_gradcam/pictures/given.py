@@ -27,6 +27,11 @@ CHANNELS = Choices(
 
 _log = logging.getLogger(__name__)
 
+#: How far fractions of 0…1 may lie outside of it, as resizing (bicubic, Lanczos) and brightening leave them.
+_LEAST, _GREATEST = -0.25, 2
+#: Fractions of 0…255 that are all below it are almost black, and may be others.
+_ALMOST_BLACK = 16
+
 
 @dataclass(frozen=True)
 class Given:
@@ -64,7 +69,7 @@ def is_batch(picture: Any) -> bool:
 
 
 def _is_one(picture: Any) -> bool:
-    return isinstance(picture, (str, os.PathLike)) or _is_pil(picture)
+    return isinstance(picture, (str, bytes, bytearray, os.PathLike)) or _is_pil(picture)
 
 
 def given(pictures: Any, channels: Channels, levels: Levels | None) -> list[Given]:
@@ -131,6 +136,8 @@ def _array(picture: Any) -> np.ndarray:
     except Exception as error:  # whatever another package's object says
         kind = type(picture).__name__
         raise UsageError(f"a {kind} cannot be explained, as it has no pixels: {first_line(error)}") from error
+    if hasattr(picture, "__array__"):
+        raise UsageError(f"an array of {values.dtype} is no picture: give one of whole numbers or of fractions")
     raise UsageError(f"a {type(picture).__name__} is no picture: give a path, an array, an image of PIL, or a tensor")
 
 
@@ -142,11 +149,14 @@ def _bgr(values: np.ndarray, channels: Channels, levels: Levels | None) -> np.nd
     """
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
-    if not values.size or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))):
+    if not values.size:
+        raise UsageError(f"the picture is empty: its array is of {values.shape}")
+    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))):
         hint = "; put the channels last" if values.ndim == 3 and values.shape[0] in (1, 3, 4) else ""
         raise UsageError(
             f"a picture has (height, width) or (height, width, channels), and an array of {values.shape} has not{hint}"
         )
+    _check_numbers(values)
     levels = _taken(values, levels)
     if values.dtype != np.uint8 or levels is not None:
         values = (levels or _levels_of(values)).shades(values)
@@ -168,19 +178,40 @@ def _taken(values: np.ndarray, levels: Levels | None) -> Levels | None:
 def _levels_of(values: np.ndarray) -> Levels:
     """Which values are black and white: 0 and 1 of fractions up to 1, else 0 and 255; of more bits what these can hold.
 
+    What is a guess is said in a warning.
+
     Raises:
         UsageError: there are others, of which nobody can know it.
     """
     extent = Extent.of(values)
     is_fraction = values.dtype.kind == "f"
-    if extent.least < 0 or (is_fraction and extent.greatest > 255):
-        low, high = plain(extent.least), plain(extent.greatest)
+    overshoots = is_fraction and extent.least >= _LEAST and max(0.5, -2 * extent.least) <= extent.greatest <= _GREATEST
+    if (extent.least < 0 and not overshoots) or (is_fraction and extent.greatest > 255):
+        ends = extent.levels
         raise UsageError(
-            f"the picture has values from {low} to {high}: say which are black and white, as in "
-            f"options=PictureOptions(levels=Levels({low}, {high}))"
+            f"the picture has values from {plain(extent.least)} to {plain(extent.greatest)}: say which are black and "
+            f"white, as in options=PictureOptions(levels=Levels({plain(ends.low)}, {plain(ends.high)}))"
         )
     if is_fraction:
-        return Levels(0, 1 if extent.greatest <= 1 else 255)
-    if not extent.is_plain and extent.greatest > 255:
-        _log.warning("the picture has %s", extent)
-    return extent.levels
+        levels = Levels(0, 1 if extent.greatest <= _GREATEST else 255)
+        is_sure = extent.least >= 0 and not 1 < extent.greatest < _ALMOST_BLACK
+    else:
+        levels, is_sure = extent.levels, extent.is_plain or extent.greatest <= 255
+    if not is_sure:
+        _log.warning(
+            "the picture has %s; PictureOptions(levels=Levels(LOW, HIGH)) changes that", extent.shown_with(levels)
+        )
+    return levels
+
+
+def _check_numbers(values: np.ndarray) -> None:
+    """Say where values are NaN or infinite.
+
+    Raises:
+        UsageError: all are.
+    """
+    count = 0 if values.dtype.kind != "f" else np.count_nonzero(~np.isfinite(values))
+    if count == values.size:
+        raise UsageError("the picture has no values that are numbers: all are NaN or infinite")
+    if count:
+        _log.warning("the picture has values that are no numbers (NaN or infinite), %d of %d", count, values.size)

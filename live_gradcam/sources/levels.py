@@ -126,14 +126,17 @@ class Extent:
     def _bits(self) -> int:
         return next(depth for depth in _DEPTHS if self.greatest < 2**depth)
 
-    def __str__(self) -> str:
+    def shown_with(self, levels: Levels) -> str:
+        """What the values are, and how they are shown with some levels."""
         is_part = self.is_whole and self.least >= 0 and self._bits < 8 * self.dtype.itemsize
         bits = f" ({self._bits} of {8 * self.dtype.itemsize} bits)" if is_part else ""
-        black, white = plain(self.levels.low), plain(self.levels.high)
         return (
-            f"values from {plain(self.least)} to {plain(self.greatest)}{bits}: {black} is shown as black and {white} "
-            "as white; --levels LOW:HIGH changes that"
+            f"values from {plain(self.least)} to {plain(self.greatest)}{bits}: {plain(levels.low)} is shown as black "
+            f"and {plain(levels.high)} as white"
         )
+
+    def __str__(self) -> str:
+        return f"{self.shown_with(self.levels)}; --levels LOW:HIGH changes that"
 
 
 @dataclass(frozen=True)

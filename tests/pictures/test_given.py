@@ -86,7 +86,10 @@ def test_more_bits_are_what_they_can_hold(caplog: pytest.LogCaptureFixture) -> N
     deep = np.array([[0, 2048, 4095]], np.uint16)
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(pixels(deep)[0, :, 0], [0, 128, 255])
-    assert "values from 0 to 4095 (12 of 16 bits): 0 is shown as black and 4095 as white" in caplog.text
+    assert (
+        "(12 of 16 bits): 0 is shown as black and 4095 as white; PictureOptions(levels=Levels(LOW, HIGH)) changes"
+        in caplog.text
+    )
     np.testing.assert_array_equal(pixels(Image.fromarray(deep))[0, :, 0], [0, 128, 255])
 
 
@@ -99,6 +102,52 @@ def test_values_that_may_mean_anything_are_refused_until_somebody_says() -> None
         pixels(np.array([[0.0, 300.0]]))
     with pytest.raises(UsageError, match="values from -5 to 7: say"):
         pixels(np.array([[-5, 7]]))
+
+
+@pytest.mark.parametrize(
+    ("least", "greatest", "white"),
+    [(0, 1.0001, 1), (-0.0001, 1, 1), (-0.2, 1.25, 1), (0, 2, 1), (0, 2.5, 255), (0, 15, 255)],
+)
+def test_fractions_that_may_be_of_1_or_of_255_are_shown_with_a_warning(
+    caplog: pytest.LogCaptureFixture, least: float, greatest: float, white: int
+) -> None:
+    values = np.full((2, 2, 3), 0.5 * white, np.float32)
+    values[0, 0], values[0, 1] = least, greatest
+    if white == 255:
+        values[1] = 1
+    shown = pixels(values)[..., 0]
+    assert shown[1].tolist() == [128 if white == 1 else 1] * 2
+    assert shown[0].tolist() == [0, round(min(255, 255 / white * greatest))]
+    assert f": 0 is shown as black and {white} as white; PictureOptions(levels=Levels(LOW, HIGH))" in caplog.text
+
+
+@pytest.mark.parametrize("greatest", [0, 0.3, 1, 16, 255])
+def test_fractions_that_are_clear_give_no_warning(caplog: pytest.LogCaptureFixture, greatest: float) -> None:
+    pixels(np.full((2, 2), greatest, np.float32))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        ([-0.2, 0.3], "-0.2, 0.3"),  # of a network's mean 0, and not of 0 to 1
+        ([-0.5, 0.5], "-0.5, 0.5"),
+        ([-2.1, 2.6], "-2.1, 2.6"),
+    ],
+)
+def test_values_about_0_are_refused(values: list[float], levels: str) -> None:
+    with pytest.raises(UsageError, match=rf"say which .+Levels\({levels}\)\)$"):
+        pixels(np.array([values]))
+
+
+def test_the_levels_of_an_error_are_levels() -> None:
+    with pytest.raises(UsageError, match=r"values from -5 to -5: say .+Levels\(-5, -4\)\)$"):
+        pixels(np.full((8, 8, 3), -5, np.int16))
+
+
+def test_what_is_no_number_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert pixels(np.array([[0.5, np.nan, np.inf]]))[0, :, 0].tolist() == [128, 0, 255]
+    assert "the picture has values that are no numbers (NaN or infinite), 2 of 3" in caplog.text
 
 
 def test_an_image_is_turned_as_its_file_is(tmp_path: Path) -> None:
@@ -128,7 +177,7 @@ def test_what_is_a_batch() -> None:
     path = Path("a.png")
     for batch in ([RGB], (path, path), np.zeros((3, 8, 8, 3)), tf.zeros((1, 2, 2, 3)), iter([path])):
         assert is_batch(batch)
-    for one in (RGB, path, "a.png", Image.fromarray(RGB), tf.constant(RGB), 3, None):
+    for one in (RGB, path, "a.png", Image.fromarray(RGB), tf.constant(RGB), 3, None, b"abc"):
         assert not is_batch(one)
 
 
@@ -137,8 +186,11 @@ def test_what_is_a_batch() -> None:
     [
         (np.zeros((3, 8, 9)), r"an array of \(3, 8, 9\) has not; put the channels last$"),
         (np.zeros((8, 9, 7)), r"an array of \(8, 9, 7\) has not$"),
-        (np.zeros((0, 9, 3)), r"an array of \(0, 9, 3\) has not$"),
-        (np.zeros((2, 2), complex), "a ndarray is no picture: give a path, an array"),
+        (np.zeros((0, 9, 3)), r"the picture is empty: its array is of \(0, 9, 3\)$"),
+        (np.zeros((2, 2), complex), "an array of complex128 is no picture: give one of whole numbers or of fractions$"),
+        (np.zeros((2, 2), object), "an array of object is no picture: give one of whole numbers"),
+        (np.full((2, 2), np.nan), "the picture has no values that are numbers: all are NaN or infinite$"),
+        (b"abc", "a bytes is no picture: give a path, an array"),
         (None, "a NoneType is no picture"),
         ({"a": 1}, "a dict is no picture"),
     ],
