@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import keras
 import numpy as np
@@ -11,10 +12,14 @@ import tensorflow as tf
 from live_gradcam.attribution.logits import LogitNetwork, hides_sigmoid, without_final_activation
 from live_gradcam.choices import Output
 from live_gradcam.compiling.comparison import has_few_digits
+from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.graph import Network, run
 from live_gradcam.networks.split import split_at
 
 _log = logging.getLogger(__name__)
+
+#: What makes letters bold in a terminal.
+_BOLD = re.compile("\x1b\\[[01]m")
 
 #: The largest difference to the user's model that passes for rounding, of probabilities, or of values relative to the
 #: largest: in float32, and where a layer computes in fewer digits.
@@ -27,11 +32,17 @@ class AsCalled:
     Args:
         model: as the user calls it, of one input and one output.
         images: float32 (n, height, width, channels).
+
+    Raises:
+        ModelError: it cannot be called here, such as a model of a GPU's convolutions without a GPU.
     """
 
     def __init__(self, model: keras.Model, images: tf.Tensor) -> None:
         self._images = images
-        answer = keras.tree.flatten(model(images, training=False))[0]
+        try:
+            answer = keras.tree.flatten(model(images, training=False))[0]
+        except Exception as error:  # of any layer, also of the user's own
+            raise _does_not_run(model, error) from error
         self._expected = np.asarray(tf.cast(answer, tf.float32))
         few_digits = any(map(has_few_digits, model._flatten_layers()))
         self._tolerance = _TOLERANCE_OF_FEW_DIGITS if few_digits else _TOLERANCE
@@ -70,6 +81,18 @@ class AsCalled:
         actual = np.asarray(found.numbers(scores)).astype(np.float64)
         difference = np.abs(actual - self._expected).max() / max(1.0, np.abs(self._expected).max())
         return float(difference) if np.isfinite(difference) else np.inf
+
+
+def _does_not_run(model: keras.Model, error: Exception) -> ModelError:
+    layers = model._flatten_layers()
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if not has_gpu and any(getattr(layer, "data_format", None) == "channels_first" for layer in layers):
+        return ModelError(
+            f"{model.name} does not run on this processor: it has the channels first, which TensorFlow computes on a "
+            "GPU only. Build it with channels_last"
+        )
+    why = _BOLD.sub("", str(error).rpartition(".call().")[2])  # Keras says before it in which layer
+    return ModelError(f"{model.name} does not run, even without a map: {first_line(ValueError(why))}")
 
 
 def logits_like_the_model(network: Network, output: Output | None, check: AsCalled | None) -> LogitNetwork:

@@ -17,6 +17,7 @@ from live_gradcam import Classifier, Explainer
 from live_gradcam.compiling.affine import affine_of
 from live_gradcam.compiling.lowering import lower
 from live_gradcam.compiling.products import replaced
+from live_gradcam.errors import ModelError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
 pytestmark = pytest.mark.slow
@@ -250,3 +251,39 @@ def test_an_early_layer_is_checked_without_the_gradients_of_filters() -> None:
     """oneDNN's gradient of a 1 × 1 filter of stride 2 and 8 channels destroys the process's memory."""
     done = run_program(_EARLY_LAYER, with_tensorflow=True)
     assert (done.code, done.out) == (0, "alive\n"), done.err[-500:]
+
+
+def channels_first() -> keras.Model:
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(4, 3, data_format="channels_first", activation="relu")(layers.Permute((3, 1, 2))(image))
+    x = layers.GlobalMaxPooling2D(data_format="channels_first")(x)
+    return keras.Model(image, layers.Dense(3, activation="softmax")(x), name="net")
+
+
+class Failing(layers.Layer):
+    def call(self, inputs):
+        if tf.executing_eagerly():
+            raise RuntimeError("no licence")
+        return inputs
+
+
+def failing() -> keras.Model:
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(Failing()(image)))
+    return keras.Model(image, layers.Dense(3, activation="softmax")(x), name="net")
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU runs it")
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (channels_first, "net does not run on this processor: it has the channels first, .* channels_last$"),
+        (failing, "net does not run, even without a map: no licence$"),
+    ],
+)
+def test_a_model_that_does_not_run_says_so_in_a_line(build, says: str) -> None:
+    model = build()
+    classifier = Classifier("toy", model, ("a", "b", "c"), (SIDE, SIDE), PREPROCESSINGS["unit"])
+    with pytest.raises(ModelError, match=says) as caught:
+        Explainer(classifier)
+    assert "\n" not in str(caught.value)
