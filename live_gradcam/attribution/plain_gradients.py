@@ -32,6 +32,20 @@ def plain_gradients(*, guided: bool = False) -> AbstractContextManager:
     return tf.compat.v1.get_default_graph().gradient_override_map(names)
 
 
+def let_no_negative_back(value: tf.Tensor) -> tf.Tensor:
+    """The same value, through which no negative gradient gets back: what guides a ReLU of any other form."""
+    with tf.compat.v1.get_default_graph().gradient_override_map({"Identity": _registered_name("GuidedIdentity")}):
+        return tf.identity(value)
+
+
+def is_maximum_with_0(operation: tf.Operation) -> bool:
+    """Whether an operation is a ReLU in other words, max(x, 0)."""
+    if operation.type != "Maximum":
+        return False
+    known = [tf.get_static_value(value) for value in operation.inputs]
+    return any(value is not None and not value.any() for value in known)
+
+
 def _registered_name(kind: str) -> str:
     return f"LiveGradcamPlain{kind}"
 
@@ -227,3 +241,4 @@ for _kind, _gradient in _GRADIENTS.items():
     tf.RegisterGradient(_registered_name(_kind))(_gradient)
 for _kind in RELUS:
     tf.RegisterGradient(_registered_name(f"Guided{_kind}"))(_guided(_GRADIENTS[_kind]))
+tf.RegisterGradient(_registered_name("GuidedIdentity"))(lambda operation, gradient: tf.nn.relu(gradient))

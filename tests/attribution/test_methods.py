@@ -339,6 +339,55 @@ def test_guided_grad_cam_lets_no_negative_gradient_back() -> None:
         assert_map(explanation, guided * enlarged, position)
 
 
+class InFunction(layers.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.function = tf.function(tf.nn.relu)
+
+    def call(self, x):
+        return self.function(x)
+
+
+def with_second_relu(relu) -> keras.Model:
+    """A ReLU of TensorFlow's after the first layer, and another one after the second."""
+    keras.utils.set_random_seed(7)
+    image = keras.Input((*FRAME.shape[:2], 3))
+    x = layers.Conv2D(6, 3, activation="relu", name="maps")(layers.Rescaling(4.0)(image))
+    x = relu(layers.Conv2D(8, 3)(x))
+    return keras.Model(image, layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize(
+    "relu",
+    [
+        lambda x: keras.ops.maximum(x, 0.0),
+        lambda x: keras.ops.maximum(0.0, x),
+        layers.ReLU(max_value=1e6),
+        layers.ReLU(threshold=1e-12),
+    ],
+    ids=["maximum", "maximum-of-0", "ReLU-with-maximum", "ReLU-with-threshold"],
+)
+def test_guided_grad_cam_guides_a_relu_in_other_words(relu, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"method": "guided-grad-cam", "layer": "maps", "maps": 2, "engine": "graph"}
+    expected = Explainer(classifier_of(with_second_relu(layers.ReLU())), **options)(FRAME, target=[0, 1])
+    found = Explainer(classifier_of(with_second_relu(relu)), **options)(FRAME, target=[0, 1])
+    np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=1e-5)
+    assert "guided-grad-cam" not in caplog.text
+
+
+class OwnMaximum(layers.Layer):
+    def call(self, x):
+        return 2.0 * tf.maximum(x, 0.0)
+
+
+@pytest.mark.parametrize("layer", [InFunction, OwnMaximum])
+def test_guided_grad_cam_says_that_it_does_not_guide_all(layer, caplog: pytest.LogCaptureFixture) -> None:
+    model = with_second_relu(layer())
+    Explainer(classifier_of(model), method="guided-grad-cam", layer="maps", engine="graph")(FRAME)
+    (message,) = [record.getMessage() for record in caplog.records if "guided-grad-cam" in record.getMessage()]
+    assert message.startswith("guided-grad-cam does not guide all ReLUs of this network: ")
+
+
 # --- what cannot be -----------------------------------------------------------------------------------------------
 
 
