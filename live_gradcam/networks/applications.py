@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from live_gradcam.errors import ModelError, first_line
+from live_gradcam.networks.keras_settings import keras_home
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.layer_table import layers_of_network, numbering_has_begun, table_is_of_this_keras
 from live_gradcam.networks.model_source import CatalogEntry, ModelOptions
@@ -81,6 +82,12 @@ class _Applications(NamedNetworks):
             try:
                 return function(weights="imagenet")
             except Exception as error:  # Keras raises a bare Exception when the download fails
+                damaged = None if "URL fetch failure" in str(error) else _damaged_weights(name)
+                if damaged is not None:
+                    raise ModelError(
+                        f"the weights file {damaged} is damaged: remove it, and Keras downloads it again "
+                        f"({first_line(error)})"
+                    ) from error
                 raise ModelError(
                     f"the ImageNet weights of {name} could not be downloaded: give a file with --weights FILE (or none "
                     "for random weights), or use efficientnet-lite0, which needs no download "
@@ -99,6 +106,29 @@ class _Applications(NamedNetworks):
         if numbering_has_begun() or not table_is_of_this_keras():
             return None
         return layers_of_network(self._entry(model).name)
+
+
+def _damaged_weights(name: str) -> Path | None:
+    """A file of a network's weights that Keras has downloaded and that cannot be read; None for none."""
+    for path in sorted((keras_home() / "models").glob("*.h5")):
+        if name.casefold() in path.name.casefold().replace("_", "").replace("-", "") and not _is_whole(path):
+            return path
+    return None
+
+
+def _is_whole(path: Path) -> bool:
+    import h5py
+
+    def read(_: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            item[()]
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(read)
+    except (OSError, RuntimeError, KeyError):
+        return False
+    return True
 
 
 SOURCE = _Applications()

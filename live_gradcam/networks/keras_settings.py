@@ -26,12 +26,17 @@ def keras_settings() -> dict[str, str]:
     return {**found, "dtype_policy": config.dtype_policy().name}
 
 
-def _in_file() -> dict[str, str]:
-    """What Keras' own file sets of them (`keras.json`)."""
+def keras_home() -> Path:
+    """Keras' own folder, with its settings and the weights that it has downloaded."""
     home = os.path.expanduser("~")
     usual = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")  # as Keras has it
+    return Path(os.environ.get("KERAS_HOME", usual)).expanduser()
+
+
+def _in_file() -> dict[str, str]:
+    """What Keras' own file sets of them (`keras.json`)."""
     with suppress(OSError, ValueError, TypeError):
-        found = json.loads((Path(os.environ.get("KERAS_HOME", usual)).expanduser() / "keras.json").read_text())
+        found = json.loads((keras_home() / "keras.json").read_text())
         return {name: str(found[name]) for name in _USUAL if name in found}
     return {}
 

@@ -363,3 +363,28 @@ def test_a_name_that_a_program_has_registered_is_its_own() -> None:
     assert not names_other_code(config)
     with keras.saving.custom_object_scope({"Gate": type("Gate", (keras.layers.Layer,), {})}):
         assert names_other_code(config)
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "says"),
+    [
+        (OSError("truncated file"), "mobilenet_v2_weights.h5", "the weights file {} is damaged: remove it, and Keras"),
+        (OSError("truncated file"), "resnet50.h5", "the ImageNet weights of MobileNetV2 could not be downloaded: "),
+        (Exception("URL fetch failure on https://x"), "mobilenet_v2.h5", "the ImageNet weights of MobileNetV2 could "),
+    ],
+)
+def test_weights_that_were_downloaded_and_are_damaged_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, name: str, says: str
+) -> None:
+    def fails(weights: str) -> keras.Model:
+        raise error
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fails)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(tmp_path / "models" / "mobilenet_v2_other.h5")
+    path = tmp_path / "models" / name
+    path.write_bytes((tmp_path / "models" / "mobilenet_v2_other.h5").read_bytes()[:900])
+    with pytest.raises(ModelError) as caught:
+        load_classifier("MobileNetV2")
+    assert str(caught.value).startswith(says.format(path))
