@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -157,6 +157,17 @@ class Explainer(Planned):
     def tune_s(self) -> float:
         """Seconds spent on timing forms of layers."""
         return self.tuner.seconds if "tuner" in vars(self) or self._plan is not None else 0.0
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse `pickle` and `copy`: what is compiled stays in its process.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(
+            "an explainer cannot be copied or pickled, as its network is compiled for this process: make an Explainer "
+            "in each process, and share one between threads"
+        )
 
     # --- others like it -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -459,6 +461,15 @@ def test_a_change_reaches_its_stage_alone() -> None:
 def test_an_option_that_does_not_exist_is_refused_with_the_closest(lite0: Classifier) -> None:
     with pytest.raises(TypeError, match=r"^an explainer has no option 'layers'; did you mean layer"):
         Explainer(lite0, layers="maps")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_explainer_is_not_copied(copied) -> None:
+    explainer = Explainer(classifier_of(small_network()), tune="off")
+    with pytest.raises(
+        ArgumentError, match=r"^an explainer cannot be copied or pickled, .+ in each process, and share"
+    ):
+        copied(explainer)
 
 
 # --- weights that change ------------------------------------------------------------------------------------------
