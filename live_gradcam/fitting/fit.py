@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from live_gradcam.fitting.dataset import PARTS, Dataset, LeftOut, check_groups
 from live_gradcam.fitting.decoding import read_all
 from live_gradcam.fitting.fitted import Fitted
 from live_gradcam.fitting.fitted_lesson import check_teachable
-from live_gradcam.fitting.folds import honest_folds
+from live_gradcam.fitting.folds import copies_in_two_classes, honest_folds
 from live_gradcam.fitting.head import Head, fit_head
 from live_gradcam.fitting.options import DEFAULT_OPTIONS, FitOptions, chosen_fit
 from live_gradcam.fitting.reading import Source, content_hash, read_dataset
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     import keras
 
     from live_gradcam.fitting.features import Backbone
+
+_log = logging.getLogger(__name__)
 
 #: So many pictures are read, and their features kept, at a time.
 _TOGETHER = 256
@@ -85,6 +88,7 @@ def fit(
             cache = FeatureCache(_identity(model, model_options, backbone, dataset)) if options.cache else None
             dataset, features = run.features(dataset, backbone, cache)
             check_groups(dataset)
+            _say_copies(dataset, features)
         fitted = run.fitted(dataset, features, backbone)
         if options.unfreeze:
             from live_gradcam.fitting.unfreezing import unfrozen
@@ -200,6 +204,22 @@ class _Run:
             by_feature=tested.by_feature,
             seconds=self.seconds,
         )
+
+
+def _say_copies(dataset: Dataset, features: np.ndarray) -> None:
+    """Say which pictures look almost the same, but show something else."""
+    pairs = copies_in_two_classes(dataset, features)
+    if not pairs:
+        return
+    count = "2 pictures" if len(pairs) == 1 else f"{len(pairs)} pairs of pictures"
+    one, other = (f"{dataset.examples[row].path} is {_shown(dataset, row)}" for row in pairs[0])
+    _log.warning("%s look almost the same, but are in different classes, such as: %s, %s", count, one, other)
+
+
+def _shown(dataset: Dataset, row: int) -> str:
+    target = dataset.examples[row].target
+    indices = target if isinstance(target, tuple) else ()
+    return ", ".join(dataset.classes[index] for index in indices) or "nothing"
 
 
 def _backbone(model: str | Path | keras.Model, model_options: ModelOptions, options: FitOptions) -> Backbone:

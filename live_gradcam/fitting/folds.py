@@ -11,8 +11,13 @@ from live_gradcam.fitting.dataset import Dataset, groups_of
 #: Where all pictures of a group have this cosine of their features or more, they are one thing seen several times. In
 #: a class whose pictures are all so much alike, only those are that have the next one.
 _SAME = (0.9, 0.95, 0.98, 0.99, 0.995)
+#: Two pictures with this cosine are likely the same one, perhaps saved in another way: 0.994 of a PNG and its JPEG,
+#: where the most alike of other crops of one photograph have 0.96. Of so many pictures at most they are looked for.
+_COPY, _MOST_FOR_COPIES = 0.98, 20_000
 #: Of so many pictures all pairs are looked at: 200 MB. Of more, each is compared with the first one of each group.
 _MOST_IN_PAIRS = 5000
+#: So many are compared with all others at a time: 80 MB.
+_AT_A_TIME = 1000
 
 
 class Folds(NamedTuple):
@@ -57,6 +62,26 @@ def honest_folds(dataset: Dataset, features: np.ndarray, *, count: int = 5, seed
     of_group[rows] = groups
     of_example[rows] = _deal(groups, shown, count, seed)
     return Folds(of_example, of_group, same)
+
+
+def copies_in_two_classes(dataset: Dataset, features: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs of examples that look the same and show something else: one of the two may be in the wrong place.
+
+    Args:
+        dataset: the examples, of classes or labels. Of values there are none, and frames of videos are not looked at.
+        features: float32 (n, d), of the examples.
+    """
+    pictures = np.array([row for row, example in enumerate(dataset.examples) if example.time is None], np.int64)
+    if dataset.task == "values" or len(pictures) > _MOST_FOR_COPIES:
+        return []
+    units = features[pictures] / np.maximum(np.linalg.norm(features[pictures], axis=1, keepdims=True), 1e-12)
+    pairs = []
+    for begin in range(0, len(units), _AT_A_TIME):
+        ones, others = np.nonzero(units[begin : begin + _AT_A_TIME] @ units.T >= _COPY)
+        for one, other in zip(pictures[ones + begin].tolist(), pictures[others].tolist(), strict=True):
+            if one < other and dataset.examples[one].target != dataset.examples[other].target:
+                pairs.append((one, other))
+    return pairs
 
 
 def _shown(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from live_gradcam.fitting.cross_validation import cross_validate
 from live_gradcam.fitting.dataset import Dataset, Example, groups_of
-from live_gradcam.fitting.folds import folds_of, honest_folds
+from live_gradcam.fitting.folds import copies_in_two_classes, folds_of, honest_folds
 
 pytestmark = pytest.mark.versions
 
@@ -158,3 +158,14 @@ def test_values_and_labels_are_dealt_too() -> None:
     labels = tuple(Example(Path(f"{n}.png"), ((), (0,), (0, 1))[n % 3], f"{n}") for n in range(30))
     folds = folds_of(Dataset("labels", ("x", "y"), labels), unlike(30))
     np.testing.assert_array_equal(np.bincount(folds), [6] * 5)
+
+
+def test_pictures_that_look_the_same_in_two_classes_are_found() -> None:
+    examples, features = [*pictures((15, 15)), *frames("a.mp4", [1, 0])], unlike(32)
+    features[20] = 2 * features[3] + 0.1 * features[7]  # cosine 0.9988
+    features[4] = features[5]  # in one class
+    features[31] = features[30]  # frames of a video
+    features[22] = features[8] + 0.5 * features[9]  # cosine 0.89
+    assert copies_in_two_classes(dataset_of(*examples), features) == [(3, 20)]
+    values = [Example(example.path, float(number), "") for number, example in enumerate(examples)]
+    assert copies_in_two_classes(Dataset("values", ("height",), tuple(values)), features) == []
