@@ -24,9 +24,12 @@ os.environ["XDG_CACHE_HOME"] = (
     else tempfile.mkdtemp(prefix="live-gradcam-tests-")
 )
 
-# A shell has Ctrl-C ignored by what runs in its background, and what the tests start would go on ignoring it.
+# A shell has Ctrl-C ignored by what runs in its background, and `nohup` SIGHUP: what the tests start would go on
+# ignoring them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import numpy as np
 import pytest
