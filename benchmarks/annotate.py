@@ -208,7 +208,7 @@ def make_annotate(video: Path, folder: Path, batch: int, callers: int | None = N
     def run(frames: int) -> None:
         assert frames < len(times), "the video is shorter than a round"
         part = AnnotateOptions(batch=batch, end=times[frames] - times[0])
-        planned = Planned(job, Provenance.of(video, made_with(session_options, part)))
+        planned = Planned.of(job, Provenance.of(video, made_with(session_options, part)))
         annotate_recording(planned, session, Batch([planned], part, StopRequest()))
 
     return run
