@@ -313,6 +313,7 @@ def test_a_span_begins_at_0_and_its_numbers_stay_on_the_recordings_clock(tmp_pat
         assert abs(packets[payload] - before - time) <= Fraction(1, 48_000)  # a tick of the sound's clock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start", "end"), [("1.5", None), (None, "1.5"), ("3.96", "90")])
 def test_a_span_open_at_one_side(tmp_path: Path, start: str | None, end: str | None) -> None:
     source = make_video(tmp_path / "in.mp4", pictures(100))

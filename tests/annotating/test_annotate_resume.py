@@ -128,6 +128,7 @@ def test_a_batch_goes_on_whichever_engine_was_chosen(tmp_path: Path, source: Pat
         assert half.compare(text) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_file_cut_short_begins_again(tmp_path: Path, source: Path, name: str) -> None:
     options, job = options_for(name), AnnotateJob(source, tmp_path / name, {"jsonl": tmp_path / "n.jsonl"})

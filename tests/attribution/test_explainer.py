@@ -381,6 +381,7 @@ def load_grey():
 # --- what a frame may be ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "frame",
     [

@@ -133,6 +133,7 @@ def test_numbers_of_few_digits_that_add_up_to_1_are_not_said_to_be_logits(caplog
     assert not caplog.records
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "pool", "output"),
     [
@@ -202,6 +203,7 @@ def test_the_margin_of_a_sigmoid_is_its_logit(units: int) -> None:
 # --- values -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["linear", "relu", "tanh", "softplus"])
 def test_one_unit_without_sigmoid_is_a_value(activation: str, tmp_path: Path) -> None:
     model = model_of(layers.Dense(1, activation=activation, bias_initializer=keras.initializers.Constant(0.4)))

@@ -125,6 +125,7 @@ def test_features_of_other_classes_are_not_taught_further(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mine.labels.txt", "mine.card.json"])
 def test_files_beside_the_model_are_replaced_with_overwrite_alone(
     folder: Path, tmp_path: Path, quick_network: list[str], capfd: pytest.CaptureFixture[str], name: str

@@ -303,6 +303,7 @@ def test_an_engine_that_does_not_exist_is_refused_with_a_suggestion() -> None:
     assert CliRunner().invoke(app, ["bench", "--engine", "tensorrt"]).exit_code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["xla", "openvino", "onnxruntime"])
 def test_a_network_that_an_engine_cannot_compile_is_one_line(engine: str) -> None:
     class InPython(layers.Layer):

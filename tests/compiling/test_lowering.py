@@ -296,6 +296,7 @@ def test_a_strided_pointwise_convolution_is_a_matrix_product() -> None:
     np.testing.assert_allclose(answer(lowered), answer(network), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("groups", "filters", "strides", "dilation"), [(3, 6, 1, 1), (6, 12, 2, 1), (2, 2, 1, 2)])
 def test_a_grouped_convolution(groups: int, filters: int, strides: int, dilation: int, padding: str) -> None:

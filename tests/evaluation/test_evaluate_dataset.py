@@ -86,6 +86,7 @@ def test_a_dataset_has_the_numbers_of_its_pictures_as_files(
     assert not {"accuracy", "truth"} & {*found.to_json(), *found.to_json()["pictures"][0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize("as_labels", [lambda classes: classes, lambda classes: np.eye(3, dtype=int)[classes]])
 def test_labels_say_how_often_the_network_is_right(

@@ -67,6 +67,7 @@ def test_pixels_go_in_as_they_are_whatever_the_network_wants(recipe: str) -> Non
         np.testing.assert_allclose(numbers, [expected[index] for index in range(3)], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "known", "result", "adds_up"),
     [
@@ -206,6 +207,7 @@ def test_nothing_is_kept_for_onnx_runtimes_makers(tmp_path: Path, quick_network:
     assert {path.name for path in cache.iterdir()} <= {"live-gradcam", "matplotlib"}
 
 
+@pytest.mark.slow
 def test_a_loop_goes_into_onnx_with_its_weights(tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)
     image = keras.Input((16, 20, 3))

@@ -222,6 +222,7 @@ def test_what_makes_nothing_better_is_not_kept(
     assert content["curve"][0]["loss"] is None
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_best_so_far(folder: Path, model: keras.Model) -> None:
     def interrupt(what: str, done: int, total: int) -> None:
         if what == "train the last blocks" and done == 3:

@@ -49,6 +49,7 @@ def head(classes: int = 3, seed: int = 0) -> Head:
     return Head(weights, random.normal(size=classes).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PREPROCESSINGS, "grey"])
 def test_raw_pixels_go_in_whatever_the_network_takes(name: str) -> None:
     preprocessing = PREPROCESSINGS.get(name, Preprocessing((100.0,) * 3, (0.02,) * 3, "grey"))

@@ -111,6 +111,7 @@ def test_the_page_needs_nothing_else(report, page):
     assert len(page.ids) == len(set(page.ids))
 
 
+@pytest.mark.slow
 def test_names_are_escaped(report, page):
     assert "<b>&" in page.texts
     assert 'greens "x"' in page.texts

@@ -111,6 +111,7 @@ def test_a_small_networks_recipe_is_found(preprocessing: str) -> None:
     assert found(trained(small(), preprocessing)) == PixelScale(preprocessing, "batch norms")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preprocessing", ["raw", "unit", "tf"])
 def test_a_grey_networks_recipe_is_found(preprocessing: str) -> None:
     assert found(trained(small(channels=1), preprocessing)) == PixelScale(preprocessing, "batch norms")
@@ -171,6 +172,7 @@ def test_a_model_that_scales_pixels_itself_is_given_them_raw(front) -> None:
     assert found(small(front)) == PixelScale("raw", "inside")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "front",
     [

@@ -125,6 +125,7 @@ def test_a_message_in_parts_is_not_larger(server: RunningServer) -> None:
         assert client.answer().facts["brightness"] == 33
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frames", "commands", "nonsense"])
 def test_ten_thousand_messages_at_once(server: RunningServer, kind: str) -> None:
     """They are read as slowly as they may come: the connection fills up, and nothing of the server does."""

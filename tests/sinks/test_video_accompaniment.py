@@ -287,6 +287,7 @@ def test_rates_that_aac_does_not_know(tmp_path: Path, rate: int, expected: int) 
     assert spectrum.argmax() == pytest.approx(440, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "channels", "expected"),
     [("mono", 1, 1), ("5.1(side)", 6, 6), ("5.1", 6, 6), ("7.1", 8, 8), ("2.1", 3, 3)],
@@ -374,6 +375,7 @@ def test_sound_of_recordings_put_together_is_encoded_on(tmp_path: Path) -> None:
 # --- a part of a recording ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source_ending", "codec", "ending"),
     [

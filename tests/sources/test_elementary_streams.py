@@ -51,6 +51,7 @@ def _every(rate: Fraction | int) -> list[tuple[int, Fraction]]:
     return [(number, number / Fraction(rate)) for number in range(_COUNT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [Fraction(25, 2), 24, Fraction(30000, 1001), 30, 50, 60])
 @pytest.mark.parametrize(("ending", "codec"), [("h264", "libx264"), ("264", "libx264"), ("hevc", "libx265")])
 def test_the_rate_that_the_stream_names(tmp_path: Path, ending: str, codec: str, rate: Fraction | int) -> None:

@@ -128,6 +128,7 @@ def test_a_span_is_that_part_of_the_whole(
         assert loss.corrupt_packets == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "kind"), [("mp4", _H264), ("mkv", _OPEN_GOP), ("ts", _HEVC), ("webm", _VP9)])
 def test_a_span_of_a_variable_frame_rate(tmp_path: Path, ending: str, kind: tuple[str, str, dict[str, str]]) -> None:
     path = _make(tmp_path / f"in.{ending}", kind, ticks=_VARIABLE, time_base=Fraction(1, 90_000))
@@ -172,6 +173,7 @@ def test_what_is_long_before_a_span_is_not_decoded(tmp_path: Path) -> None:
 # --- where a file can be cut --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "kind", "gap"),
     [

@@ -86,6 +86,7 @@ class ByNumbers(keras.Model):
         return self.inner(tf.image.flip_left_right(images) if float(tf.reduce_mean(images)) > 2 else images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sequential, nested, Subclassed])
 def test_maps_follow_the_weights_without_another_trace(make: Callable[[], keras.Model]) -> None:
     model = make()
@@ -120,6 +121,7 @@ def largest(logits: np.ndarray) -> int:
     return int(logits.argmax())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("units", "activation", "loss", "labels", "truths", "predicted"),
     [
@@ -149,6 +151,7 @@ def test_labels_and_outputs_are_those_of_the_loss(units, activation, loss, label
         assert one.is_right is (None if truth is None else truth == predicted(of_picture))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize("loss", ["mse", keras.losses.MeanAbsoluteError(), keras.losses.Huber()])
 def test_a_model_of_values_is_explained_without_a_truth(units: int, loss: Any) -> None:

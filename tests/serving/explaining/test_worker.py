@@ -115,6 +115,7 @@ def poll_until(worker: Worker, viewer: str, condition: Callable[[dict[str, Any]]
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_answer_is_what_the_session_says_of_the_same_picture(worker: Worker) -> None:
     jpeg = picture()
     image, session = image_of(jpeg), session_of(worker)
