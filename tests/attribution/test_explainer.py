@@ -485,6 +485,7 @@ def small_network() -> keras.Model:
     return keras.Model(image, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"lowering": False}, {"engine": "graph"}], ids=str)
 def test_an_explainer_keeps_the_weights_that_it_was_made_of(options: ExplainerKeywords) -> None:
     model, frame = small_network(), noise(4, (24, 24))

@@ -296,6 +296,7 @@ def gated(factor: float) -> type[keras.Layer]:
     return keras.saving.register_keras_serializable("mine")(Gate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_a_registered_layer_whose_code_changes_answers_by_its_new_code(
     options: SessionOptions, tmp_path: Path, ending: str

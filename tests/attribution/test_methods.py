@@ -357,6 +357,7 @@ def with_second_relu(relu) -> keras.Model:
     return keras.Model(image, layers.Dense(4, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "relu",
     [
@@ -380,6 +381,7 @@ class OwnMaximum(layers.Layer):
         return 2.0 * tf.maximum(x, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [InFunction, OwnMaximum])
 def test_guided_grad_cam_says_that_it_does_not_guide_all(layer, caplog: pytest.LogCaptureFixture) -> None:
     model = with_second_relu(layer())

@@ -78,6 +78,7 @@ def test_what_is_written_goes_into_files(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+@pytest.mark.slow
 def test_of_the_address_of_a_file_the_path_is_wanted(tmp_path: Path) -> None:
     finished = run("annotate", f"file://{tmp_path}/talk.mp4")
     assert (finished.code, finished.out) == (2, "")

@@ -123,6 +123,7 @@ def test_a_ready_session_is_compiled_for_the_frames_while_a_banner_says_so() -> 
         raise surface.failure
 
 
+@pytest.mark.slow
 def test_the_time_of_a_recording_is_that_of_its_pictures(tmp_path: Path) -> None:
     def script(surface: ThreadedSurface) -> None:
         assert surface.wait_for(lambda scene: scene.frame.index > 5).hud.recording == "REC waits"

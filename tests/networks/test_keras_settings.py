@@ -29,6 +29,7 @@ def bfloat16_channels_first() -> Iterator[None]:
         keras.config.set_image_data_format("channels_last")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bfloat16_channels_first")
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "MobileNetV3Small"])
 def test_a_network_by_name_is_of_float32_with_the_channels_last(name: str) -> None:

@@ -353,6 +353,7 @@ def test_a_slow_visitor_does_not_hold_up_what_others_keep(server: RunningServer,
     assert film.read_bytes() == b"halfhalf"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("silent", "most", "status"), [(5.0, 60.0, 200), (0.05, 60.0, 408), (5.0, 0.5, 408)])
 def test_who_goes_on_sending_has_time_but_not_for_ever(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, silent: float, most: float, status: int

@@ -211,6 +211,7 @@ def test_what_nobody_can_open() -> None:
 # --- folders ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_folder_of_videos_is_told_to_name_one(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.mp4"):
         make_video(tmp_path / name, [numbered(0)])

@@ -123,6 +123,7 @@ def test_each_map_is_a_tape_s_of_the_epoch_s_weights(watched: Watched) -> None:
     np.testing.assert_array_equal(watched.maps[0].pictures[0].picture, IMAGES[0, ..., ::-1])
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_pictures_of_each_epoch(watched: Watched) -> None:
     pytest.importorskip("tensorboard", reason="pip install tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

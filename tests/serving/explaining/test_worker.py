@@ -489,6 +489,7 @@ def test_a_picture_by_itself(worker: Worker) -> None:
         worker.explain_once(b"no picture")
 
 
+@pytest.mark.slow
 def test_a_picture_by_itself_is_explained_as_the_command_explains_it(tmp_path: Path, coffee: np.ndarray) -> None:
     """The stream is given a fit that keeps up, and everyday names; a picture is not."""
     options = SessionOptions("efficientnet-lite0", engine="graph", tune="off")
