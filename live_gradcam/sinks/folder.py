@@ -23,8 +23,8 @@ from live_gradcam.sources.folders import listed
 
 #: The file with the statement.
 _STATEMENT = "provenance.json"
-#: The names of what is written into a folder, and of what systems put into any.
-_OURS = re.compile(rf"\d+\.png|frames\.csv|{re.escape(_STATEMENT)}|\..*|Thumbs\.db")
+#: The names of what is written into a folder, and of what systems put into any. A hidden file may be a user's own.
+_OURS = re.compile(rf"\d+\.png|frames\.csv|{re.escape(_STATEMENT)}|\.DS_Store|\._.*|Thumbs\.db|desktop\.ini")
 
 
 class FolderSink(Sink):

@@ -112,6 +112,9 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
         SINKS.load("png").check_replaced(tmp_path / "x")
     (tmp_path / "x" / "holiday.png").unlink()
     SINKS.load("png").check_replaced(tmp_path / "x")
+    (tmp_path / "x" / ".git").mkdir()
+    with pytest.raises(OutputError, match=r"x has other files too \(\.git\)"):
+        SINKS.load("png").check_replaced(tmp_path / "x")
 
 
 # --- from another package -----------------------------------------------------------------------------------------
