@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,7 +18,7 @@ from live_gradcam.networks.graph import Network, flatten, run
 from live_gradcam.networks.labels import labels_beside
 from live_gradcam.networks.model_source import LoadedModel, ModelOptions
 from live_gradcam.networks.outputs import Activation, entries_of, last_activation, last_operation, output_of
-from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, photographs
+from live_gradcam.networks.pixel_scale import SCALES, PixelScale, find_pixel_scale, two_photographs
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing, find_preprocessing
 
 
@@ -148,8 +147,7 @@ def _output(
 def _numbers_of(network: Network) -> tf.Tensor:
     """A network's numbers for two photographs, (2, units), in its own type."""
     height, width, channels = (side or 1 for side in network.shapes[network.input])
-    pictures = np.stack([cv2.resize(picture, (width, height)) for picture in photographs()[:2]])
-    images = tf.constant(pictures[..., :channels], tf.float32) / 255
+    images = tf.constant(two_photographs(height, width, channels))
     each = [run(network.operations, {network.input: image})[network.output] for image in tf.split(images, len(images))]
     return tf.concat(each, axis=0)
 

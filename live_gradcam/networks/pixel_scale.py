@@ -138,6 +138,12 @@ def photographs() -> np.ndarray:
     return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], axis=1))
 
 
+def two_photographs(height: int, width: int, channels: int) -> np.ndarray:
+    """Two of them as a network's input that nobody has scaled further, float32 (2, height, width, channels), 0…1."""
+    pictures = np.stack([cv2.resize(picture, (width, height)) for picture in photographs()[:2]])
+    return pictures[..., :channels].astype(np.float32) / 255
+
+
 # --- what the model does itself -----------------------------------------------------------------------------------
 
 #: Two greys that a picture is filled with, to see whether a layer changes values.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import tensorflow as tf
 
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.graph import graph_of
-from live_gradcam.networks.pixel_scale import photographs
+from live_gradcam.networks.pixel_scale import two_photographs
 from live_gradcam.networks.single import check_takes_pictures
 
 #: The largest difference of a model's numbers to those of its layers in a graph that passes for rounding, relative to
@@ -42,9 +41,8 @@ def with_graph(name: str, model: keras.Model) -> keras.Model:
         )
     check_takes_pictures(name, shape)
     _, height, width, channels = shape
-    size = width or _USUAL_SIDE, height or _USUAL_SIDE
-    pictures = np.stack([cv2.resize(picture, size)[..., :channels] for picture in photographs()[:2]])
-    return graph_of_call(name, model, tuple(shape[1:]), pictures.astype(np.float32) / 255)
+    images = two_photographs(height or _USUAL_SIDE, width or _USUAL_SIDE, channels)
+    return graph_of_call(name, model, tuple(shape[1:]), images)
 
 
 def graph_of_call(name: str, model: keras.Model, shape: tuple[int | None, ...], images: np.ndarray) -> keras.Model:

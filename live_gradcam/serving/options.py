@@ -144,13 +144,14 @@ class ServeOptions:
 def _check_name(host: str) -> None:
     if "/" in host:
         raise UsageError(f"--allow-host {host} is an address: give the name alone, such as cam.example.org")
-    if not (_NAME.fullmatch(host) or _is_number(host)):
+    if not (_NAME.fullmatch(host) or is_number(host)):
         raise UsageError(
             f"--allow-host {host} is no name of a machine: give the name alone, without a port, such as cam.example.org"
         )
 
 
-def _is_number(host: str) -> bool:
+def is_number(host: str) -> bool:
+    """Whether a host is an IP address, and no name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from live_gradcam.serving.options import is_number
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 #: What a browser says of a request whose cookie another site, or another port of this machine, may not use.
@@ -61,7 +62,7 @@ class Rules:
         name = _name_of(host)
         if name is None:
             return False
-        return name in self._names or (self._is_open and _is_number(name))
+        return name in self._names or (self._is_open and is_number(name))
 
     def cookie_headers(self, cookies: str) -> list[str]:
         """The Set-Cookie headers that let a browser in.
@@ -142,14 +143,6 @@ def _host_of(origin: str) -> str | None:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:
         return None
-
-
-def _is_number(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 class Access:
