@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from live_gradcam.errors import LiveGradcamError, OutputError, SourceError, Usag
 from live_gradcam.explanations.explanation import Explanation
 from live_gradcam.sources.frame import Frame
 from live_gradcam.surfaces.none import NoSurface
+
+
+def run_script(script: Callable[[ThreadedSurface], None], session: Any, **options: Any) -> None:
+    """Run with a surface that does what a script says, on a camera."""
+    surface = ThreadedSurface(script)
+    live("0", session=session, options=LiveOptions(surface=surface, **options), opener=lambda _: GivenFrames(camera()))
+    if surface.failure:
+        raise surface.failure
 
 
 def test_a_ready_session_explains_a_source_and_nothing_is_printed(tmp_path: Path, capfd) -> None:
@@ -116,11 +124,7 @@ def test_a_ready_session_is_compiled_for_the_frames_while_a_banner_says_so() -> 
         surface.wait_for(lambda later: later.frame.index > scene.frame.index and not later.explained)
         surface.wait_for(lambda scene: scene.explained and not scene.hud.banner)
 
-    surface = ThreadedSurface(script)
-    session: Any = Watched(compiling=0.5)
-    live("0", session=session, options=LiveOptions(surface=surface), opener=lambda _: GivenFrames(camera()))
-    if surface.failure:
-        raise surface.failure
+    run_script(script, Watched(compiling=0.5))
 
 
 @pytest.mark.slow
@@ -131,12 +135,7 @@ def test_the_time_of_a_recording_is_that_of_its_pictures(tmp_path: Path) -> None
         surface.wait_for(lambda scene: scene.hud.recording == "REC 00:02")
 
     recording = tmp_path / "seen.mp4"
-    session: Any = FakeSession(compiling=1.5)
-    surface = ThreadedSurface(script)
-    options = LiveOptions(surface=surface, record=recording)
-    live("0", session=session, options=options, opener=lambda _: GivenFrames(camera()))
-    if surface.failure:
-        raise surface.failure
+    run_script(script, FakeSession(compiling=1.5), record=recording)
     with av.open(str(recording)) as container:
         assert 1.9 < float(container.duration / 1_000_000) < 3
 
@@ -148,12 +147,7 @@ def test_a_snapshot_before_the_first_map_says_that_there_is_none(tmp_path: Path)
         scene = surface.wait_for(lambda scene: scene.hud.notice)
         assert scene.hud.notice == "there is nothing to take a snapshot of yet: wait until a map is shown"
 
-    session: Any = FakeSession(compiling=1.0)
-    surface = ThreadedSurface(script)
-    options = LiveOptions(surface=surface, snapshots=tmp_path)
-    live("0", session=session, options=options, opener=lambda _: GivenFrames(camera()))
-    if surface.failure:
-        raise surface.failure
+    run_script(script, FakeSession(compiling=1.0), snapshots=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -232,12 +226,7 @@ def test_with_smooth_display_frames_are_shown_between_two_maps(smooth_display: b
             has_age = any(note.startswith("map ") for note in scene.hud.notes)
             assert has_age == smooth_display
 
-    surface = ThreadedSurface(script)
-    slow = fake_session(seconds=0.2)
-    options = LiveOptions(surface=surface, smooth_display=smooth_display)
-    live("0", session=slow, options=options, opener=lambda _: GivenFrames(camera()))
-    if surface.failure:
-        raise surface.failure
+    run_script(script, fake_session(seconds=0.2), smooth_display=smooth_display)
     of_one_map = max(len(frames) for frames in seen.values())
     assert (of_one_map > 2) == smooth_display
     if not smooth_display:
