@@ -37,8 +37,8 @@ DESCRIPTION: dict[str, Any] = {
                         "name": "class",
                         "in": "query",
                         "required": False,
-                        "description": "The class to explain: its index or its label. Repeat it for several, as many "
-                        "as --topk of serve says: 5, where it does not say it. Default: the top class.",
+                        "description": "The class to explain: its index or its label. Repeat it for several, up "
+                        "to the number of serve --topk, which is 5 by default. Default: the top class.",
                         "schema": {"type": "array", "items": {"type": "string"}},
                         "style": "form",
                         "explode": True,
