@@ -171,6 +171,10 @@ def _may_move(network: Network, operation: Operation, *, is_of_pixels: bool) -> 
 def _is_window(layer: Any) -> bool:
     import keras
 
+    from live_gradcam.networks.tensorflow_calls import TensorFlowCall
+
+    if isinstance(layer, TensorFlowCall):
+        return "pool" in layer.name
     return "Pool" in type(layer).__name__ or isinstance(layer, keras.layers.UpSampling2D)
 
 

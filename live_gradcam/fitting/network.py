@@ -14,6 +14,7 @@ from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.graph import Network, Operation, flatten, run
 from live_gradcam.networks.preprocessing import PREPROCESSINGS, Preprocessing
 from live_gradcam.networks.split import ancestors_of_output
+from live_gradcam.networks.tensorflow_calls import TensorFlowCall
 
 if TYPE_CHECKING:
     from live_gradcam.fitting.head import Head
@@ -33,12 +34,17 @@ def pooled_model(classifier: Classifier) -> keras.Model:
         A model from the network's own input, (batch, height, width, channels), to (batch, d).
 
     Raises:
-        ModelError: the network's graph cannot be seen, or it has no pooled features in front of its last layer.
+        ModelError: the network's graph cannot be seen, it has no pooled features in front of its last layer, or it
+            calls functions that no file can hold.
     """
     model = classifier.model
     network = flatten(model, classifier.input_size)
     last = _last_with_weights(classifier, network)
     value = last.inputs[0]
+    if any(isinstance(operation.layer, TensorFlowCall) for operation in _before(network, value)):
+        raise ModelError(
+            f"{classifier.name} uses functions of tf in its call, which a fitted file cannot hold: use keras.ops there"
+        )
     shape = network.shapes[value]
     if len(shape) not in (1, 3) or math.prod(side or 0 for side in shape) != shape[-1] or _is_flattened(network, value):
         raise ModelError(

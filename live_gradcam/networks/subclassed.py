@@ -12,6 +12,7 @@ from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.graph import graph_of
 from live_gradcam.networks.pixel_scale import two_photographs
 from live_gradcam.networks.single import check_takes_pictures
+from live_gradcam.networks.tensorflow_calls import symbols_in_tensorflow
 
 #: The largest difference of a model's numbers to those of its layers in a graph that passes for rounding, relative to
 #: the largest.
@@ -61,7 +62,10 @@ def graph_of_call(name: str, model: keras.Model, shape: tuple[int | None, ...], 
     settings = {"training": False} if getattr(model, "_call_has_training_arg", False) else {}
     try:
         image = keras.Input(shape, name="image")
-        graph = keras.Model(image, model.call(image, **settings), name=model.name)
+        call = getattr(model.call, "python_function", model.call)  # what a tf.function is made of
+        with symbols_in_tensorflow():
+            answer = call(image, **settings)
+        graph = keras.Model(image, answer, name=model.name)
     except Exception as error:  # whatever a user's own code says to a symbol
         raise ModelError(
             f"{kind}, and its layers cannot be seen: {first_line(error).partition('. ')[0]}. "

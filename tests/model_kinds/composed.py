@@ -203,10 +203,12 @@ class OfTensorFlow(OwnCall):
     """A subclassed model that calls functions of TensorFlow itself."""
 
     def call(self, x):
-        return super().call(tf.nn.relu(x))
+        first, second, pool, classes = self.layers_in_order
+        x = tf.nn.max_pool2d(first(tf.concat([x, tf.square(x)], axis=-1)), 2, 2, "VALID")
+        return classes(pool(second(tf.constant(0.5) * x)))
 
 
-@kind("subclassed model with functions of tf", "composed", refused="its layers cannot be seen")
+@kind("subclassed model with functions of tf", "composed")
 def _() -> keras.Model:
     return called(OfTensorFlow())
 

@@ -21,6 +21,7 @@ SOME = (
     "two backbones, concatenated",
     "subclass with a graph and its own train_step",
     "subclassed model",
+    "subclassed model with functions of tf",
     "ViT with a class token",
     "Cropping2D in front",
     "grey",
