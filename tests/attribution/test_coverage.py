@@ -57,6 +57,9 @@ def covered(model: keras.Model) -> tuple[tuple[float, float], ...] | None:
         ([lambda x: 2 * x[:, 32:, :96] - 1], ((32, 96), (0, 96))),  # two layers
         ([layers.Lambda(lambda x: 2 * x[:, 32:, :96] - 1)], ((32, 96), (0, 96))),  # one
         ([lambda x: 5 * x - 3, lambda x: keras.ops.silu(x)], None),
+        ([lambda x: keras.ops.sigmoid(x)], None),
+        ([lambda x: keras.ops.reciprocal(x)], None),
+        ([lambda x: keras.ops.sin(x), layers.Cropping2D(((60, 0), (0, 0)))], ((60, 96), (0, 128))),
         ([lambda x: x - keras.ops.mean(x)], None),
         ([layers.RandomCrop(64, 64)], None),  # at inference Keras leaves the picture as it is
         ([layers.RandomZoom(0.2), layers.RandomFlip()], None),
