@@ -37,8 +37,8 @@ def with_graph(name: str, model: keras.Model) -> keras.Model:
     shape = inputs[0].shape if inputs else (model.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise ModelError(
-            f"{name} is a subclassed model ({type(model).__name__}) that was never called with a picture, so that "
-            "nobody knows how large one is: call it before it is saved, or build it as keras.Model(inputs, outputs)"
+            f"{name} is a subclassed model ({type(model).__name__}), and does not say how large its pictures are: "
+            "call it with one before it is saved, or build it as keras.Model(inputs, outputs)"
         )
     check_takes_pictures(name, shape)
     _, height, width, channels = shape

@@ -530,7 +530,7 @@ class OfStaticShapes(Subclassed):
 @pytest.mark.parametrize(
     ("kind", "shape", "message"),
     [
-        (Subclassed, None, "that was never called with a picture, so that nobody knows how large one is"),
+        (Subclassed, None, "does not say how large its pictures are: call it with one before"),
         (Subclassed, (1, 16, 20, 2), r"takes an input of shape \(1, 16, 20, 2\), and not images"),
         (OfStaticShapes, (1, 16, 20, 3), "its layers cannot be seen: .*Use keras.ops"),
         (Restless, (1, 16, 20, 3), "its layers in a graph give other numbers than it. Build it as"),
