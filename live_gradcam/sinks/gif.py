@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
 from live_gradcam.errors import OutputError
 from live_gradcam.files import part_path, publish, remove_part, writing
@@ -19,6 +20,8 @@ from live_gradcam.sinks.encoding import Encoding
 from live_gradcam.sinks.sink import NO_EXTRAS, Carried, Companion, Extras, Pictures, Sink
 from live_gradcam.sinks.writer import FileWriter
 
+_TICK = Fraction(1, 100)  # second
+_LONGEST = 65_535  # ticks, the most that a GIF can say of one picture
 _COMMENT, _END, _BLOCK = b"\x21\xfe", b"\x3b", 255
 #: How much of a file is searched for the comment.
 _SEARCHED = 1 << 20
@@ -72,6 +75,8 @@ class GifSink(Sink):
 class GifWriter(FileWriter):
     """Writes a GIF, which appears under its name only when it is finished. Its sound and subtitles are left out.
 
+    A picture that stays for longer than a GIF can say is in it several times.
+
     Args:
         path: the file.
         pictures: their size and times, which are rounded to hundredths of a second.
@@ -83,7 +88,9 @@ class GifWriter(FileWriter):
 
     def __init__(self, path: Path, pictures: Pictures, extras: Extras = NO_EXTRAS) -> None:
         self._palette = _Palette()
-        super().__init__(path, pictures, extras)
+        self._shown: av.VideoFrame | None = None
+        self._period = round(1 / pictures.frame_rate / _TICK)
+        super().__init__(path, pictures._replace(time_base=_TICK), extras)
 
     def _add_video(self, output: Any, frame_rate: Fraction) -> Any:
         self.encoder = "gif"
@@ -94,7 +101,23 @@ class GifWriter(FileWriter):
         return video
 
     def _converted(self, picture: av.VideoFrame) -> av.VideoFrame:
-        return self._palette.reduced(picture)
+        self._shown = self._palette.reduced(picture)
+        return self._shown
+
+    def write(self, image: np.ndarray, pts: Fraction) -> None:
+        """See `FileWriter.write`."""
+        self._stay_until(round(pts / _TICK))
+        super().write(image, pts)
+
+    def _stay_until(self, tick: int) -> None:
+        """Write the last picture again wherever the time that can be said of it ends."""
+        while self._shown is not None and tick - self._last_tick > _LONGEST:
+            self._last_tick += _LONGEST
+            self._shown.pts = self._last_tick
+            with self._failures():
+                for packet in self._video.encode(self._shown):
+                    packet.duration = tick - self._last_tick
+                    self._container.mux(packet)
 
     def finish(self, statement: str = "") -> None:
         """Complete the file, with a statement as its comment, and give it its name.
@@ -103,6 +126,7 @@ class GifWriter(FileWriter):
             OutputError: it cannot be written; nothing is left of it.
         """
         try:
+            self._stay_until(self._last_tick + (self._last_duration or self._period))
             self._complete()
             with writing(self.path):
                 _publish(self.path, statement)

@@ -19,7 +19,7 @@ from live_gradcam.choices import SINKS
 from live_gradcam.errors import OutputError, UsageError
 from live_gradcam.sinks import video
 from live_gradcam.sinks.encoding import Encoding
-from live_gradcam.sinks.sink import OpenSink, Pictures
+from live_gradcam.sinks.sink import OpenSink, Pictures, show_for
 from live_gradcam.sinks.writer import VideoWriter
 from live_gradcam.sources.reader import VideoReader
 
@@ -390,6 +390,36 @@ def test_frames_of_a_gif_that_are_closer_than_it_can_tell(tmp_path: Path) -> Non
         frames = list(reader.frames())
     assert [frame.pts for frame in frames] == [Fraction(i, 100) for i in range(8)]
     assert [number_of(frame.image) for frame in frames] == list(range(8))
+
+
+def test_a_picture_of_a_gif_that_stays_for_longer_than_it_can_tell_is_written_again(tmp_path: Path) -> None:
+    encoding = Encoding().of_file(tmp_path / "out.gif")
+    writer = encoding.sink.open(tmp_path / "out.gif", Pictures((48, 64), Fraction(25), Fraction(1, 25)), encoding)
+    for index, (time, duration) in enumerate([(0, 1500), (1500, 10), (1510, 700)]):
+        show_for(writer, Fraction(duration))
+        writer.write(numbered(index), Fraction(time))
+    writer.finish("")
+    assert writer.frames_written == 3
+    most = Fraction(65_535, 100)  # seconds: a delay of 16 bits, in hundredths (GIF89a, 23)
+    with VideoReader(tmp_path / "out.gif") as reader:
+        frames = list(reader.frames())
+    assert [number_of(frame.image) for frame in frames] == [0, 0, 0, 1, 2, 2]
+    assert [frame.pts for frame in frames] == [0, most, 2 * most, 1500, 1510, 1510 + most]
+    assert frames[-1].duration == 700 - most
+
+
+def test_the_last_picture_of_a_gif_that_stays_for_longer_than_it_can_tell(tmp_path: Path) -> None:
+    encoding = Encoding().of_file(tmp_path / "out.gif")
+    writer = encoding.sink.open(
+        tmp_path / "out.gif", Pictures((48, 64), Fraction(1, 1000), Fraction(1000)), encoding
+    )  # as of a folder: the rate says how long each is shown
+    writer.write(numbered(0), Fraction(0))
+    writer.finish("")
+    with VideoReader(tmp_path / "out.gif") as reader:
+        assert [(frame.pts, frame.duration) for frame in reader.frames()] == [
+            (0, Fraction(65_535, 100)),
+            (Fraction(65_535, 100), Fraction(34_465, 100)),
+        ]
 
 
 @pytest.mark.parametrize("size", [(48, 64), (49, 65), (1, 1), (17, 3)])
