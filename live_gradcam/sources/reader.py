@@ -175,10 +175,19 @@ class VideoReader(Recording):
         return duration if end is None else min(duration, end - pts)
 
     def other_packets(self, start: Fraction | None, end: Fraction | None) -> Iterator[av.Packet]:
-        """The packets of `others` alone, from `start` to `end` (seconds)."""
+        """The packets of `others` alone, from `start` to `end` (seconds).
+
+        Where the file's times are set back, the pictures are decoded too: they say where each part belongs.
+        """
         ready: list[av.Packet] = []
         receive = within(start, end, ready.append)
         if not self.others:
+            return
+        if not self._goes_forward():
+            for _ in self.frames(start=start, end=end, on_packet=ready.append):
+                yield from ready
+                ready.clear()
+            yield from ready
             return
         try:
             for packet in self._packets.of(*self.others):
@@ -266,11 +275,15 @@ class VideoReader(Recording):
         if not self._tells_times():
             return False
         if self._container.format.name in _WITHOUT_INDEX:
-            state = self.path.stat()
-            return _only_goes_forward(self.path, state.st_size, state.st_mtime_ns)
+            return self._goes_forward()
         with VideoReader(self.path) as probe:
             first = next(probe._packets.of(probe._stream), None)
             return first is not None and first.pts is not None
+
+    def _goes_forward(self) -> bool:
+        """Whether the file's times are never set back. May read the file."""
+        state = self.path.stat()
+        return _only_goes_forward(self.path, state.st_size, state.st_mtime_ns)
 
     def _tells_times(self) -> bool:
         """Whether the file itself says when a frame is shown, wherever the reading begins."""

@@ -279,6 +279,22 @@ def test_recordings_that_are_put_together_keep_their_sound(tmp_path: Path, endin
     assert _numbers_and_times(tmp_path / f"out.{ending}") == pictures
 
 
+@pytest.mark.parametrize("sound_is_longer", [-0.3, 0.2])
+def test_the_sound_alone_of_recordings_that_are_put_together(tmp_path: Path, sound_is_longer: float) -> None:
+    """What workers take for a recording that cannot be cut: the same packets at the same times as one process."""
+    part = _with_a_click(tmp_path / "part.ts", 50, sound_is_longer=sound_is_longer).read_bytes()
+    (tmp_path / "in.ts").write_bytes(part * 3)
+    for span in [(None, None), (Fraction(1), Fraction(5))]:
+        heard: list[Any] = []
+        with VideoReader(tmp_path / "in.ts") as reader:
+            for _ in reader.frames(start=span[0], end=span[1], on_packet=heard.append):
+                pass
+        with VideoReader(tmp_path / "in.ts") as reader:
+            alone = list(reader.other_packets(*span))
+        assert [(packet.dts, bytes(packet)) for packet in alone] == [(packet.dts, bytes(packet)) for packet in heard]
+        assert len(heard) > 100
+
+
 def test_what_a_decoder_hands_out_late_after_a_hole_leaves_the_clock_alone(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (200, 48, 64, 3), np.uint8)
     whole = make_video(tmp_path / "whole.ts", list(noise), codec_options={"bf": "3", "g": "12", "b-adapt": "0"})
