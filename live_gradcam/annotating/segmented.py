@@ -67,6 +67,7 @@ class SegmentedRecording:
         self._clock = ClockFaults()
         self._notes: list[str] = []
         self._frames_explained = 0
+        self._seconds_done = 0.0  # of the recording, explained and drawn counting half each
         self._parts: list[Path] = []
         self._frames = 0
         self._encoder = ""
@@ -105,10 +106,12 @@ class SegmentedRecording:
             self._check(task.segment, result)
             self._explained[self._segments.index(task.segment)] = result
             self._frames_explained += result.frames
+            self._seconds_done += self._seconds_of(task.segment, result.frames) / 2
             while len(self._tracked) in self._explained:
                 self._track(self._explained.pop(len(self._tracked)))
         elif isinstance(task, Draw):
             self._drawn[self._segments.index(task.segment)] = result
+            self._seconds_done += self._seconds_of(task.segment, result.frames) / 2
             while len(self._parts) in self._drawn:
                 self._keep(self._drawn.pop(len(self._parts)))
 
@@ -158,8 +161,15 @@ class SegmentedRecording:
     @property
     def progress(self) -> tuple[int, float, float | None]:
         """How far it is, see `Progress`: explaining and drawing count as much as each other."""
-        seconds = (self._frames_explained + self._frames) / 2 / self._rate
-        return self._frames_explained, seconds, self._span.seconds
+        return self._frames_explained, self._seconds_done, self._span.seconds
+
+    def _seconds_of(self, segment: Segment, frames: int) -> float:
+        """How long a segment is: the rate of its frames may vary."""
+        if self._span.seconds is None:
+            return frames / self._rate
+        begin = self._span.begin if segment.start is None else segment.start
+        rest = self._span.seconds - float(begin - self._span.begin)
+        return rest if segment.end is None else min(rest, float(segment.end - begin))
 
     def finish(self, *, complete: bool) -> AnnotateSummary | None:
         """Put the parts together, as far as they are there.

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import run_program
+from fake_engine import FakeWorker
 from rich.console import Console
+from video_files import make_video, numbered
 
-from live_gradcam.annotating.batch import Progress
+from live_gradcam.annotating.batch import Planned, Progress
 from live_gradcam.annotating.jobs import AnnotateJob
+from live_gradcam.annotating.options import AnnotateOptions
+from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import Result
+from live_gradcam.annotating.segmented import SegmentedRecording
+from live_gradcam.annotating.segments import cut
+from live_gradcam.annotating.tasks import Explain
+from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli import annotate_progress
 from live_gradcam.cli.annotate_progress import AnnotateProgress
 from live_gradcam.errors import SourceError
@@ -51,6 +60,34 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(annotate_progress, "time", clock)
     return clock
+
+
+def test_workers_tell_how_far_they_are_in_seconds_of_the_recording_and_not_in_frames(tmp_path: Path) -> None:
+    ticks = [*range(0, 2000, 40), *range(2000, 52_000, 1000)]  # 2 s with 25 frames per second, and 50 s with one
+    images = [numbered(index, width=48) for index in range(len(ticks))]
+    codec_options = {"g": "10", "sc_threshold": "0"}
+    source = make_video(
+        tmp_path / "in.mkv", images, ticks=ticks, time_base=Fraction(1, 1000), codec_options=codec_options
+    )
+    session, options = SessionOptions(), AnnotateOptions(layout="raw")
+    planned = Planned.of(AnnotateJob(source, tmp_path / "out.mp4"), Provenance.of(source, made_with(session, options)))
+    segments = cut(planned.job, options, 2)
+    assert [(segment.start, segment.frames) for segment in segments] == [
+        *((None, 60), (12, 10), (22, 10), (32, 10)),
+        (42, None),
+    ]
+    recording, worker = SegmentedRecording(planned, options, segments), FakeWorker(session, options)
+    lengths = {None: 12, 12: 10, 22: 10, 32: 10, 42: 9.04}  # seconds, by the start: the last frame counts as 1/25 s
+    done, frames = 0.0, 0
+    try:
+        while (task := recording.next_task()) is not None:
+            recording.take(task, task.run(worker))
+            done += lengths[task.segment.start] / 2
+            if isinstance(task, Explain):
+                frames += 60 if task.segment.start is None else 10
+            assert recording.progress == (frames, pytest.approx(done), pytest.approx(51.04))
+    finally:
+        recording.discard()
 
 
 def test_a_line_every_ten_seconds_where_there_is_no_terminal(clock: Clock) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fake_engine import FakeEngine
+from fake_engine import FakeWorker
 from video_files import make_video, numbered
 
 from live_gradcam.annotating.batch import Planned
@@ -18,21 +17,11 @@ from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import AnnotateSummary
 from live_gradcam.annotating.segmented import SegmentedRecording
 from live_gradcam.annotating.segments import cut
-from live_gradcam.annotating.tasks import Explain, WorkerState
+from live_gradcam.annotating.tasks import Explain
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import SourceError
 
 _OPTIONS = AnnotateOptions(layout="raw")
-
-
-class _Worker(WorkerState):
-    """One with the fake engine."""
-
-    fake: Any = FakeEngine()
-
-    @property
-    def session(self) -> Any:
-        return self.fake
 
 
 def _recording(path: Path, count: int) -> Path:
@@ -41,7 +30,7 @@ def _recording(path: Path, count: int) -> Path:
 
 def _annotated(source: Path, explained: Callable[[], object]) -> AnnotateSummary | None:
     """Annotate as workers do; `explained` is called when the last part is explained and not yet drawn."""
-    job, worker = AnnotateJob(source, source.with_name("out.mp4")), _Worker(SessionOptions(), _OPTIONS)
+    job, worker = AnnotateJob(source, source.with_name("out.mp4")), FakeWorker(SessionOptions(), _OPTIONS)
     planned = Planned.of(job, Provenance.of(source, made_with(SessionOptions(), _OPTIONS)))
     segments = cut(job, _OPTIONS, 2)
     recording = SegmentedRecording(planned, _OPTIONS, segments)
