@@ -84,8 +84,23 @@ def test_a_principal_component_is_numpys(shape: tuple[int, int, int], size: floa
         np.testing.assert_allclose(raw_map, component, atol=2e-2 * np.abs(component).max())
 
 
-def test_activations_that_are_the_same_everywhere_have_no_component() -> None:
-    np.testing.assert_array_equal(load_method("eigen-cam").raw_map(tf.ones((1, 3, 3, 5)), None), np.zeros((1, 3, 3)))
+@pytest.mark.parametrize("value", [1.0, 0.9256])
+def test_activations_that_are_the_same_everywhere_have_no_component(value: float) -> None:
+    activations = tf.fill((1, 21, 25, 5), value)
+    np.testing.assert_array_equal(load_method("eigen-cam").raw_map(activations, None), np.zeros((1, 21, 25)))
+
+
+def test_a_component_of_almost_the_same_activations_has_its_sign() -> None:
+    """The sum of the channels goes with the first one: a little of it, over much that is the same everywhere."""
+    places = np.random.default_rng(0).normal(0, 1, (21, 25)).astype(np.float32)
+    little = places[..., np.newaxis] * np.array([1.0, -0.95], np.float32) / 512
+    activations = 1000 + little
+    raw_map = load_method("eigen-cam").raw_map(tf.constant(activations[np.newaxis]), None).numpy()[0]
+    seen = (activations - 1000).astype(np.float64).reshape(-1, 2)
+    centred = seen - seen.mean(axis=0)
+    component = centred @ np.linalg.svd(centred)[2][0]
+    component *= np.sign(component @ centred.sum(axis=1))
+    np.testing.assert_allclose(raw_map.reshape(-1), component, atol=1e-2 * np.abs(component).max())
 
 
 def test_recipro_cam_scores_each_place_alone() -> None:

@@ -15,6 +15,7 @@ def on_first_component(features: tf.Tensor) -> tf.Tensor:
     """
     _, height, width, channels = features.shape
     matrix = tf.reshape(features, [-1, height * width, channels])
+    matrix -= matrix[:, :1]  # so that the mean of what is the same everywhere is not off by rounding
     matrix -= tf.reduce_mean(matrix, axis=1, keepdims=True)
     of_channels = channels < height * width
     products = tf.linalg.matmul(matrix, matrix, transpose_a=of_channels, transpose_b=not of_channels)
@@ -30,7 +31,7 @@ def on_first_component(features: tf.Tensor) -> tf.Tensor:
     else:  # of M = UΣVᵀ the vector is u, and M v = σ u with σ² = uᵀ M Mᵀ u
         squared = tf.linalg.matmul(vector, tf.linalg.matmul(products, vector), transpose_a=True)
         projected = vector * tf.sqrt(tf.nn.relu(squared))
-    total = tf.reduce_sum(tf.reshape(features, [-1, height * width, channels]), axis=-1, keepdims=True)
+    total = tf.reduce_sum(matrix, axis=-1, keepdims=True)
     agreement = tf.reduce_sum(projected * total, axis=1, keepdims=True)
     projected = tf.where(agreement < 0, -projected, projected)
     return tf.reshape(projected, [-1, height, width])
