@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     from live_gradcam.exporting.program import Program
 
-#: By how much a probability may differ from the original's; of values, as a share of the largest one.
-TOLERANCE = 1e-3
+#: By how much a probability may differ from the original's; of values, as a share of the largest one. More where the
+#: original computes in half precision: its own numbers are that coarse, and what is written is of float32.
+TOLERANCE, TOLERANCE_OF_HALF = 1e-3, 2e-2
 
 #: With less than this left, in bytes, a disk is full. Some libraries do not say so.
 _FULL = 1 << 20
@@ -176,6 +177,7 @@ class _Checked:
         import cv2
         import numpy as np
 
+        from live_gradcam.exporting.float32 import is_of_half_precision
         from live_gradcam.exporting.program import original_numbers
         from live_gradcam.networks.pixel_scale import photographs
 
@@ -184,6 +186,7 @@ class _Checked:
         self._program = program
         self._pixels = np.ascontiguousarray(pictures[..., ::-1].astype(np.float32))
         self._expected = original_numbers(classifier, pictures)
+        self._tolerance = TOLERANCE_OF_HALF if is_of_half_precision(classifier.model) else TOLERANCE
         self.differences: dict[str, float] = {}
 
     def write(self, name: str, member: ExportFormat, path: Path) -> None:
@@ -211,7 +214,7 @@ class _Checked:
                 ) from error
             raise ModelError(f"cannot write {what}, so no file is written: {telling_line(error)}") from error
         self.differences[name] = difference = self._difference(numbers)
-        if not difference <= TOLERANCE:
+        if not difference <= self._tolerance:
             raise ModelError(
                 f"{what} gives other numbers than the original ({difference:.2g} apart on a photograph), so nothing "
                 "is written"

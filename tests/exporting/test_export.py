@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from live_gradcam import Classifier, Explainer, export, load_classifier
 from live_gradcam.choices import EXPORTS
 from live_gradcam.errors import ModelError, OutputError, UsageError
 from live_gradcam.exporting import export as exporting
+from live_gradcam.exporting.float32 import in_float32
 from live_gradcam.exporting.program import original_numbers, program_of
 from live_gradcam.exporting.readme import readme
 from live_gradcam.networks.card import Card, read_card, write_card
@@ -195,6 +197,22 @@ def test_half_precision_is_written_in_float32(tmp_path: Path, policy: str) -> No
     report = export(classifier, tmp_path, ["onnx", "openvino", "tflite"])
     assert max(report.differences.values()) < 1e-3
     assert classifier.model.layers[2].compute_dtype == policy.removeprefix("mixed_")  # the model stays as it is
+
+
+@pytest.mark.slow
+def test_half_precision_may_be_as_far_from_float32_as_its_own_digits_are(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    image = keras.Input((16, 20, 3))
+    x = layers.Conv2D(8, 3, activation="relu", dtype="bfloat16")(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(8, 3, activation="relu", dtype="bfloat16")(x)
+    spread = keras.initializers.RandomNormal(0, 0.8, seed=3)
+    x = layers.Dense(3, kernel_initializer=spread, activation="softmax", dtype="float32")(layers.Flatten()(x))
+    classifier = load_classifier(keras.Model(image, x))
+    report = export(classifier, tmp_path, ["saved-model"])
+    assert 1e-3 < report.differences["saved-model"] < 2e-2
+    exact = replace(classifier, model=in_float32(classifier.model))
+    given = EXPORTS.load("saved-model").run(report.files[0], pictures((16, 20))[..., ::-1].astype(np.float32))
+    np.testing.assert_allclose(given, original_numbers(exact, pictures((16, 20))), atol=1e-5)
 
 
 @pytest.mark.slow
