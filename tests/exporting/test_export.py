@@ -168,8 +168,10 @@ def test_the_lines_of_python_in_the_readme_run(
     for name in ALL:
         text = readme("cups.v2", program_of(classifier), classifier.card, [(EXPORTS.load(name), 0.0)])
         code = "\n".join(line[2:] for line in text.partition("In Python\n")[2].splitlines())
-        exec(code.replace("cup.jpg", str(tmp_path / "cup.png")), {})
+        names: dict = {}
+        exec(code.replace("cup.jpg", str(tmp_path / "cup.png")), names)
         assert capsys.readouterr().out.strip().endswith(best), name
+        np.testing.assert_allclose(names["numbers"], classifier.model(names["pixels"]), atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow

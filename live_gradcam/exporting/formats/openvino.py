@@ -20,7 +20,8 @@ class OpenVino:
     endings: tuple[str, ...] = (".xml", ".bin")
     example = """\
 import openvino
-(numbers,) = openvino.compile_model("FILE")(pixels).values()
+exact = {"INFERENCE_PRECISION_HINT": "f32"}  # without it some processors compute in 16 bits: faster, and less exact
+(numbers,) = openvino.compile_model("FILE", "CPU", exact)(pixels).values()
 """
 
     def write(self, program: Program, path: Path) -> None:
@@ -33,7 +34,7 @@ import openvino
         openvino.save_model(model, path, compress_to_fp16=False)
 
     def run(self, path: Path, pixels: np.ndarray) -> np.ndarray:
-        """See `ExportFormat`. In 32 bits: a processor may be faster, and less exact, in 16."""
+        """See `ExportFormat`. In 32 bits, as in the lines for users: some processors take 16, which is less exact."""
         from live_gradcam.compiling.engines.openvino import core
 
         compiled = core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
