@@ -34,7 +34,8 @@ class AsCalled:
         images: float32 (n, height, width, channels).
 
     Raises:
-        ModelError: it cannot be called here, such as a model of a GPU's convolutions without a GPU.
+        ModelError: it cannot be called here, such as a model of a GPU's convolutions without a GPU; or it gives NaN, as
+            weights are NaN or infinite.
     """
 
     def __init__(self, model: keras.Model, images: tf.Tensor) -> None:
@@ -44,6 +45,8 @@ class AsCalled:
         except Exception as error:  # of any layer, also of the user's own
             raise _does_not_run(model, error) from error
         self._expected = np.asarray(tf.cast(answer, tf.float32))
+        if np.isnan(self._expected).any():
+            _check_weights(model)
         few_digits = any(map(has_few_digits, model._flatten_layers()))
         self._tolerance = _TOLERANCE_OF_FEW_DIGITS if few_digits else _TOLERANCE
 
@@ -93,6 +96,16 @@ def _does_not_run(model: keras.Model, error: Exception) -> ModelError:
         )
     why = _BOLD.sub("", str(error).rpartition(".call().")[2])  # Keras says before it in which layer
     return ModelError(f"{model.name} does not run, even without a map: {first_line(ValueError(why))}")
+
+
+def _check_weights(model: keras.Model) -> None:
+    """Refuse a model with weights that are no numbers: every answer is NaN then, and every map empty."""
+    for weight in model.weights:
+        if not np.isfinite(np.asarray(tf.cast(weight.value, tf.float32))).all():
+            raise ModelError(
+                f"{model.name} gives no numbers (NaN): its weight {weight.path} is NaN or infinite, as after a "
+                "training that failed. Use a file that was saved before that"
+            )
 
 
 def logits_like_the_model(network: Network, output: Output | None, check: AsCalled | None) -> LogitNetwork:

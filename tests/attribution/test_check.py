@@ -273,10 +273,17 @@ def failing() -> keras.Model:
     return keras.Model(image, layers.Dense(3, activation="softmax")(x), name="net")
 
 
+def diverged() -> keras.Model:
+    model = network(head=layers.Dense(3, activation="softmax", name="kinds"))
+    model.get_layer("kinds").bias.assign([0, np.nan, 0])
+    return keras.Model(model.inputs, model.outputs, name="net")
+
+
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="a GPU runs it")
 @pytest.mark.parametrize(
     ("build", "says"),
     [
+        (diverged, r"net gives no numbers \(NaN\): its weight kinds/bias is NaN or infinite, .* before that$"),
         (channels_first, "net does not run on this processor: it has the channels first, .* channels_last$"),
         (failing, "net does not run, even without a map: no licence$"),
     ],
