@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, Protocol
 
 from live_gradcam.explanations.explanation import Target
@@ -42,8 +44,16 @@ def ready_of(pool: SessionPool, *, can_be_taught: bool) -> bytes:
         layers=pool.layers,
         fits=pool.fits,
         labels=len(session.vocabulary.classes),
+        network=_network_of(pool),
         teachable=can_be_taught,
     )
+
+
+def _network_of(pool: SessionPool) -> str:
+    """The same for networks of which a class's index and a layer's name mean the same."""
+    session = pool.first
+    names = [session.model, pool.layers, session.vocabulary.names]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
 def state_of(told: Told) -> dict[str, Any]:

@@ -132,7 +132,8 @@ class Page {
 	}
 
 	closed(why) {
-		if (this.viewing.watched === null) this.lost ??= this.state; // else it is that of all who watch
+		const isOwn = this.viewing.watched === null; // else it is that of all who watch
+		if (isOwn && this.state) this.lost ??= { ...this.state, network: this.ready.network };
 		this.hello = this.state = null;
 		this.viewing.capture.input = null; // nothing is sent before the network is there again
 		this.viewing.giveUp();
@@ -231,7 +232,8 @@ class Page {
 		const before = this.lost;
 		this.lost = null;
 		if (!before || this.viewing.watched !== null) return;
-		const names = before.teaching ? ["boxes", "smooth"] : ["method", "layer", "fit", "boxes", "smooth"];
+		const isOther = before.network !== this.ready.network; // its classes and layers are not those that were chosen
+		const names = before.teaching || isOther ? ["boxes", "smooth"] : ["method", "layer", "fit", "boxes", "smooth"];
 		for (const name of names) {
 			if (before[name] !== null && before[name] !== this.state[name]) this.send(name, before[name]);
 		}
@@ -239,6 +241,7 @@ class Page {
 			if (this.toolbar.open === "teach") this.toolbar.toggle("teach", false);
 			return hasPictures(before.teaching_panel) && this.notices.say(t("taughtLost"), true);
 		}
+		if (isOther) return this.notices.say(t("otherNetwork"), true);
 		before.pinned.forEach(({ index, against }, place) => {
 			this.send(place ? "pin-add" : "pin", index);
 			if (against !== null) this.send("contrast", against);

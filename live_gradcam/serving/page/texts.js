@@ -76,6 +76,10 @@ export const TEXTS = {
 		"The connection was lost, and what you taught is lost: teach it again",
 		"Die Verbindung war unterbrochen, und das Angelernte ist verloren. Lernen Sie es noch einmal an.",
 	],
+	otherNetwork: [
+		"The server has another network now. Choose class, method and layer again.",
+		"Der Server hat jetzt ein anderes Netz. Wählen Sie Klasse, Methode und Schicht neu.",
+	],
 	unknown: [
 		"The server does not know this browser. Open the whole address that the server printed, with its token.",
 		"Der Server kennt diesen Browser nicht. Öffnen Sie die ganze Adresse, die der Server gezeigt hat, mit dem Token.",

@@ -24,11 +24,12 @@ class PageServer:
         arguments: of the command.
 
     Attributes:
+        arguments: of the next start.
         address: of the page, with the token.
     """
 
     def __init__(self, *arguments: Any) -> None:
-        self._arguments = arguments
+        self.arguments = arguments
         self._process: subprocess.Popen[str] | None = None
         self.address = ""
 
@@ -40,7 +41,7 @@ class PageServer:
     def start(self) -> None:
         """Start it, and wait for its address."""
         given = "--port", self.port, "--token", TOKEN, "--tune", "off"
-        self._process = command_line.start("serve", *self._arguments, *given)
+        self._process = command_line.start("serve", *self.arguments, *given)
         self.address = _address_of(self._process)
 
     def stop(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from browser_server import TOKEN
+from browser_server import TOKEN, serving
 from chromium import go_to, launch, until, use_camera
+from command_line import AT_ONCE
 
 pytestmark = pytest.mark.slow
 
@@ -63,6 +64,24 @@ def test_a_server_that_comes_back(browser, server):
     page.evaluate("liveGradcam.viewing.trips.length = 0")
     until(page, "liveGradcam.viewing.trips.length > 3")
     page.context.close()
+
+
+def test_a_class_is_not_kept_where_the_server_comes_back_with_another_network(browser, quick_network, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("bee\nwasp\nfly\nant\nmoth\n", "utf-8")
+    page = browser.new_context(locale="en-GB").new_page()
+    with closing(page.context), serving(*quick_network, *AT_ONCE) as server:
+        go_to(page, server.address)
+        use_camera(page)
+        page.evaluate("liveGradcam.send('pin', 1), liveGradcam.send('smooth', 0.7)")
+        until(page, "liveGradcam.state.pinned_names[0] === 'green' && liveGradcam.state.smooth === 0.7")
+        server.stop()
+        server.arguments = (*quick_network, *AT_ONCE, "--labels", names)
+        server.start()
+        page.locator(".notice.error.shown", has_text="has another network now").wait_for(timeout=120_000)
+        page.evaluate("liveGradcam.send('boxes', true)")  # after all that the page sends by itself
+        until(page, "liveGradcam.state?.boxes && liveGradcam.state.smooth === 0.7")
+        assert page.evaluate("liveGradcam.state.pinned_names") == []
 
 
 def test_what_was_taught_is_lost_with_the_connection_and_no_other_class_is_explained(open_page):
