@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import html
-import sys
 import time
 from os import PathLike
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from live_gradcam.annotating.annotate import annotate
@@ -16,6 +14,7 @@ from live_gradcam.annotating.batch import Progress
 from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.report import Report, Result
 from live_gradcam.attribution.session import SessionOptions
+from live_gradcam.drawing.cell_output import CellBar, CellOutput
 from live_gradcam.sources.times import frames_in_words
 
 _USUAL_SESSION, _USUAL_OPTIONS = SessionOptions(), AnnotateOptions()
@@ -79,8 +78,8 @@ class Annotate:
 
     def run(self) -> Report:
         """Annotate the recording, and show how far it is where this is a notebook. See `report`."""
-        shown = _Shown()
-        shown.update(_Bar(self._source.name, "The network is starting …"))
+        shown = CellOutput()
+        shown.update(CellBar(self._source.name, "The network is starting …"))
         bar = _Progress(self._source.name, shown)
         try:
             report = annotate(
@@ -96,7 +95,7 @@ class Annotate:
                 if result.error is not None:
                     raise result.error
         except BaseException:
-            shown.update(_Bar(self._source.name, "This was not annotated.", 0.0))
+            shown.update(CellBar(self._source.name, "This was not annotated.", 0.0))
             raise
         self._report = report
         shown.update(self._player())
@@ -110,32 +109,11 @@ class Annotate:
         if self._report is None:
             self.run()
         else:
-            _Shown().update(self._player())
+            CellOutput().update(self._player())
 
     def __repr__(self) -> str:
         state = "not annotated yet" if self._report is None else "; ".join(map(_line, self._report.results))
         return f"Annotate({str(self._source)!r}): {state}"
-
-
-class _Shown:
-    """One output of a cell, whose content changes. Where there is no notebook, nothing is shown."""
-
-    def __init__(self) -> None:
-        self._handle: Any = None
-
-    def update(self, content: object) -> None:
-        """Show something in the place of what was shown before."""
-        if "IPython" not in sys.modules:
-            return
-        from IPython import get_ipython
-        from IPython.display import display
-
-        if get_ipython() is None:
-            return
-        if self._handle is None:
-            self._handle = display(content, display_id=True)
-        else:
-            self._handle.update(content)
 
 
 class _Progress:
@@ -146,7 +124,7 @@ class _Progress:
         shown: where.
     """
 
-    def __init__(self, name: str, shown: _Shown) -> None:
+    def __init__(self, name: str, shown: CellOutput) -> None:
         self._name = name
         self._shown = shown
         self._since = self._drawn = time.monotonic()
@@ -159,31 +137,7 @@ class _Progress:
         if progress.stage != "annotating" or now - self._drawn < _EVERY:
             return
         self._drawn = now
-        self._shown.update(_Bar(self._name, ", ".join(progress.in_words(now - self._since)), progress.share))
-
-
-class _Bar:
-    """A bar with a name before it and a text behind it.
-
-    Args:
-        name: of the recording.
-        text: how far it is, in words.
-        share: 0…1; None for a bar that only moves.
-    """
-
-    def __init__(self, name: str, text: str, share: float | None = None) -> None:
-        self._name = name
-        self._text = text
-        self._share = share
-
-    def __repr__(self) -> str:
-        share = "" if self._share is None else f"{100 * self._share:.0f} %, "
-        return f"{self._name}: {share}{self._text}"
-
-    def _repr_html_(self) -> str:
-        value = "" if self._share is None else f' value="{self._share:.4f}"'
-        name, text = html.escape(self._name), html.escape(self._text)
-        return f'<label>{name} <progress{value} style="width: 16em"></progress></label> {text}'
+        self._shown.update(CellBar(self._name, ", ".join(progress.in_words(now - self._since)), progress.share))
 
 
 class _Player:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.attribution.session import Session, SessionOptions, start_session
 from live_gradcam.choices import METHODS
+from live_gradcam.drawing.cell_output import CellBar, CellOutput
 from live_gradcam.drawing.hud import map_name
 from live_gradcam.drawing.sheet import Pane, Sheet, ShownAsSheet, bars_of
 from live_gradcam.errors import UsageError
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: How many panes a row has where only one thing differs.
 _COLUMNS = 4
+#: Seconds between two pictures of the bar, while a method takes many passes.
+_EVERY = 0.25
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,7 +97,8 @@ def compare(
     """Explain one picture with each of some methods, at each of some layers, for each of some classes.
 
     All names are checked before TensorFlow starts, as far as they can be known without it; with a session, before
-    anything is compiled. Each pair of a method and a layer is compiled once.
+    anything is compiled. Each pair of a method and a layer is compiled once, which takes seconds: in a notebook, a bar
+    says how far it is.
 
     Examples:
         >>> compare("cat.png", methods=["grad-cam", "layercam"], layers=["block4_add", "block12_add"])
@@ -132,18 +137,58 @@ def compare(
     started = start_session(session) if isinstance(session, SessionOptions) else session
     targets = _targets(started, asked_for)
     explainers = _explainers(started, methods or (started.method,), layers or (started.layer,))
-    pictures = []
+    pictures, progress = [], _Progress(len(targets) * len(explainers))
     for target in targets:
         for explainer in explainers:
-            explanation = explainer(image, target=target).of_map(0)
+            progress.begin(explainer, is_ready=explainer.is_ready_for(image.shape[:2]))
+            explanation = explainer(image, target=target, on_progress=progress).of_map(0)
             explanation = with_boxes(explanation, image.shape[:2], threshold=DEFAULT_BOXES.threshold)
             pictures.append(ExplainedPicture(one.source, image, explanation))
+    progress.finish()
     lengths = {"method": len(methods), "layer": len(layers), "class": len(targets)}
     differs = [what for what, length in lengths.items() if length > 1] or [
         what for what, names in (("method", methods), ("layer", layers), ("class", asked_for)) if names
     ]
     columns = lengths[differs[0]] if len(differs) > 1 else min(_COLUMNS, len(pictures))
     return Comparison(tuple(pictures), tuple(_name(picture, differs) for picture in pictures), columns)
+
+
+class _Progress:
+    """Shows in a notebook how many maps are made, where they take their time.
+
+    Args:
+        count: of all maps.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._number = 0  # of the map that is made now, from 1
+        self._what = ""
+        self._output = CellOutput()
+        self._drawn: float | None = None  # when, if it was
+
+    def begin(self, explainer: Explainer, *, is_ready: bool) -> None:
+        """The next map is made, at once or after something is compiled for it."""
+        self._number += 1
+        self._what = f"{explainer.method} · {explainer.layer}"
+        if self._drawn is not None or not is_ready:
+            self._draw(0.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note of how many passes of this map are done."""
+        if self._drawn is None or time.monotonic() - self._drawn >= _EVERY:
+            self._draw(done / total)
+
+    def finish(self) -> None:
+        """All maps are made."""
+        if self._drawn is not None:
+            self._what = "done"
+            self._draw(1.0)
+
+    def _draw(self, share: float) -> None:
+        self._drawn = time.monotonic()
+        text = f"map {self._number} of {self._count}, {self._what}"
+        self._output.update(CellBar("compare", text, (self._number - 1 + share) / self._count))
 
 
 def _several(names: Sequence[Any] | Any) -> tuple[Any, ...]:

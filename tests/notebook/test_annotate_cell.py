@@ -15,7 +15,8 @@ from live_gradcam import Annotate
 from live_gradcam.annotating.batch import Progress
 from live_gradcam.annotating.jobs import AnnotateJob
 from live_gradcam.annotating.report import AnnotateSummary, Report, Result
-from live_gradcam.notebook.annotate_cell import _Bar, _Player, _Progress
+from live_gradcam.drawing.cell_output import CellBar
+from live_gradcam.notebook.annotate_cell import _Player, _Progress
 from live_gradcam.sources.loss import Loss
 
 _TOUR = Path(__file__).parents[2] / "videos" / "tour.mp4"
@@ -119,10 +120,10 @@ def test_what_there_is_to_know_of_a_recording_is_said():
 
 
 def test_a_bar_says_how_far_it_is():
-    bar = _Bar("<talk>.mp4", "3 frames", 0.25)
+    bar = CellBar("<talk>.mp4", "3 frames", 0.25)
     assert repr(bar) == "<talk>.mp4: 25 %, 3 frames"
     assert '&lt;talk&gt;.mp4 <progress value="0.2500"' in bar._repr_html_()
-    assert "<progress style" in _Bar("a", "b")._repr_html_()  # which only moves
+    assert "<progress style" in CellBar("a", "b")._repr_html_()  # which only moves
 
 
 def test_progress_is_shown_a_few_times_per_second(monkeypatch):

@@ -98,3 +98,23 @@ def test_names_are_checked_before_anything_is_compiled(session: Session, monkeyp
         compare([FRAME, FRAME], methods=["cam"], session=session)
     with pytest.raises(LiveGradcamError, match=r"there is no picture nowhere\.png"):
         compare("nowhere.png", methods=["cam"], session=session)
+
+
+@pytest.mark.slow
+def test_a_notebook_sees_how_far_it_is_where_something_is_compiled(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(
+        "live_gradcam.drawing.cell_output.CellOutput.update", lambda _, content: shown.append(repr(content))
+    )
+    compare(FRAME, methods=["elementwise", "hirescam"], layers=["late"], session=session)
+    assert shown == [
+        "compare: 0 %, map 1 of 2, elementwise · late",
+        "compare: 50 %, map 2 of 2, hirescam · late",
+        "compare: 100 %, map 2 of 2, done",
+    ]
+    shown.clear()
+    session.explain_frame(FRAME)
+    compare(FRAME, classes=["blue", "red"], session=session)  # with what is compiled already
+    assert shown == []
