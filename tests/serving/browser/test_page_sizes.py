@@ -43,12 +43,28 @@ _FAULTS = """() => {
         const room = field.clientWidth - 2 * parseFloat(paddingLeft);
         if (ruler.measureText(field.placeholder).width > room) faults.push(`${field.placeholder} is cut off`);
     }
+    for (const button of [...document.querySelectorAll(".row .wide")].filter(isSeen)) {
+        const text = document.createRange();
+        text.selectNodeContents(button.lastChild);
+        const lines = new Set([...text.getClientRects()].map(({ top }) => top));
+        if (lines.size > 1) faults.push(`${button.textContent} is broken in the middle of the word`);
+    }
     const { width, height } = areaOf(document.querySelector(".layers"));
     if (width < 150 || height < 80) faults.push(`the picture is ${width} by ${height}`);
     return faults;
 }"""
 _DRAWN = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(true))))"
-_WINDOWS = [(320, 256), (320, 640), (360, 740), (512, 410), (530, 520), (768, 1024), (800, 700), (1280, 800)]
+_WINDOWS = [
+    (320, 256),
+    (320, 640),
+    (360, 740),
+    (512, 410),
+    (530, 520),
+    (640, 400),
+    (768, 1024),
+    (800, 700),
+    (1280, 800),
+]
 _PHONES = [(320, 568), (360, 740), (390, 844), (568, 320), (844, 390)]
 
 
@@ -88,3 +104,11 @@ def test_the_full_screen_button_leaves_a_small_picture_free(open_page):
     picture, full = page.locator(".layers").bounding_box(), page.locator(".full").bounding_box()
     assert min(full["width"], full["height"]) >= 24
     assert full["width"] * full["height"] < 0.04 * picture["width"] * picture["height"]
+
+
+def test_the_full_screen_button_lies_at_the_edge_of_views_that_fill_the_wall(open_page):
+    page = open_page(viewport={"width": 1280, "height": 540})  # the picture alone is narrower than the wall
+    page.evaluate("liveGradcam.command('view', 'side-by-side')")
+    page.evaluate(_DRAWN)
+    panes, full = page.locator(".panes").bounding_box(), page.locator(".full").bounding_box()
+    assert full["x"] + full["width"] == pytest.approx(panes["x"] + panes["width"] - 8, abs=1)
