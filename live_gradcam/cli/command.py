@@ -168,14 +168,15 @@ def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values:
 
 def _refuse_json_in_place_of_another(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
     """Make sure that the file of `--json` is no other file that is named: it is written last, and would replace it."""
-    from live_gradcam.files import is_same_file
+    from live_gradcam.files import identity, is_same_file
 
     json_path = values.get("json_path")
     if json_path is None or str(json_path) == "-":
         return
     for name, value in values.items():
         for path in value if isinstance(value, list) else [value]:
-            if name == "json_path" or not isinstance(path, Path) or not is_same_file(path, json_path):
+            is_file = isinstance(path, Path) or (isinstance(path, str) and identity(Path(path)) is not None)
+            if name == "json_path" or not is_file or not is_same_file(Path(path), json_path):
                 continue
             other = next(iter(_spellings(flags[name])), "what is read")
             raise UsageError(f"{json_path} is the file of --json and of {other} too: give another name")

@@ -71,15 +71,19 @@ def evaluate(
     from live_gradcam.evaluating.curves import check_plot_path
     from live_gradcam.evaluating.evaluate import EvaluationOptions, parse_methods
     from live_gradcam.evaluating.evaluate import evaluate as evaluate_maps
-    from live_gradcam.files import check_output
+    from live_gradcam.evaluating.pictures import plan_sources
+    from live_gradcam.files import check_output, check_replaces_no_source, identity
 
     check_json_path(json_path, overwrite=overwrite)
-    if output is not None:
-        check_plot_path(output)
-        check_output(output, overwrite=overwrite)
     options = EvaluationOptions(
         parse_methods(methods) if methods is not None else (), steps, every, boxes, random_head, parse_levels(levels)
     )
+    if output is not None:
+        check_plot_path(output)
+        check_output(output, overwrite=overwrite)
+        sources = plan_sources(sources, options.levels)
+        own = sources[0] if len(sources) == 1 else None
+        check_replaces_no_source(output, own, {identity(file): file for file in sources if file.exists()})
     with progress_line() as show:
         found = evaluate_maps(
             sources,

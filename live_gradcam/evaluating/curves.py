@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from live_gradcam.errors import UsageError
 from live_gradcam.evaluating.figures import CENTRED_BLOB, RANDOM_MAP, Figures
-from live_gradcam.files import writing
+from live_gradcam.files import write_whole
 
 #: What the curves can be written as.
 _PLOT_SUFFIXES = (".png", ".svg", ".pdf")
@@ -57,5 +58,6 @@ def write_curves(path: Path, figures: dict[str, Figures], title: str) -> None:
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", title="areas under deletion, insertion", frameon=False)
     figure.suptitle(title)
-    with writing(path):
-        figure.savefig(path, dpi=120)
+    content = BytesIO()
+    figure.savefig(content, format=path.suffix[1:].lower(), dpi=120)
+    write_whole(path, content.getvalue())

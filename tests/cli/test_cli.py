@@ -599,6 +599,8 @@ def test_no_source_is_lost_to_an_output(here, picture: Path, tmp_path: Path) -> 
         (["annotate", one, other, "-o", tmp_path, "--overwrite"], "x-gradcam.mp4 is another source"),
         (["explain", picture, "-o", picture, "--overwrite"], "is the source itself"),
         (["explain", picture, first, "-o", picture.parent, "--overwrite"], "chelsea-gradcam.png is another source"),
+        (["evaluate", picture, "-o", picture, "--overwrite"], "is the source itself"),
+        (["evaluate", picture, one, "-o", picture, "--overwrite"], "chelsea.png is another source"),
     ):
         assert_one_line(here(*arguments), 1, words)
     assert [path.read_bytes() for path in sources] == before
@@ -612,6 +614,8 @@ def test_no_source_is_lost_to_an_output(here, picture: Path, tmp_path: Path) -> 
         (["annotate", "in.mp4", "-o", "out.mp4", "--json", "in.mp4", "--overwrite"], "what is read"),
         (["explain", "chelsea.png", "--json", "link.png", "--overwrite"], "what is read"),
         (["live", "in.mp4", "--headless", "--record", "out.mp4", "--json", "out.mp4"], "--record"),
+        (["explain", "chelsea.png", "--labels", "names.json", "--json", "names.json", "--overwrite"], "--labels"),
+        (["evaluate", "chelsea.png", "-m", "names.json", "--json", "names.json", "--overwrite"], "--model"),
     ],
 )
 def test_the_file_of_json_replaces_no_other(
@@ -620,6 +624,7 @@ def test_the_file_of_json_replaces_no_other(
     monkeypatch.chdir(picture.parent)
     tiny_video(Path("in.mp4"), frames=2)
     os.link("chelsea.png", "link.png")
+    Path("names.json").write_text('["cat", "dog"]')
     before = sorted(path.name for path in Path().iterdir())
     assert_one_line(here(*arguments), 2, f"is the file of --json and of {other} too")
     assert sorted(path.name for path in Path().iterdir()) == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import cv2
@@ -19,7 +21,7 @@ from video_files import cut, make_video, number_of, numbered
 from live_gradcam import Classifier, Explainer
 from live_gradcam.attribution.session import Session
 from live_gradcam.cli import app
-from live_gradcam.errors import ArgumentError, ModelError, SourceError, UsageError
+from live_gradcam.errors import ArgumentError, ModelError, OutputError, SourceError, UsageError
 from live_gradcam.evaluating.evaluate import EvaluationOptions, evaluate, parse_methods
 from live_gradcam.evaluating.evaluator import Evaluator
 from live_gradcam.evaluating.figures import CENTRED_BLOB, RANDOM_MAP, Figures, mean_figures
@@ -527,6 +529,20 @@ def test_a_file_that_fails_is_reported_at_once(folder: Path) -> None:
     assert [(file.name, str(error)) for file, error in found.failed] == [
         ("notes.png", "notes.png is not a picture that can be read")
     ]
+
+
+def test_curves_that_cannot_be_written_leave_those_of_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    session = toy_engine(toy([[3, -1], [0, 0.5], [-2, 4]]))
+    found = evaluate("both.png", session=session, options=EvaluationOptions(steps=2, random_head=False))
+    Path("curves.svg").write_text("those of before")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"cannot write curves.svg: No space left"):
+        found.write_curves("curves.svg")
+    assert Path("curves.svg").read_text() == "those of before"
+    assert not Path("curves.svg.part").exists()
 
 
 def test_what_failed_is_said_before_ctrl_c(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
