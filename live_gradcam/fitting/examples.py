@@ -80,6 +80,12 @@ def examples_beside(model: Path) -> Path:
     return model.with_name(f"{model.stem}.examples")
 
 
+def are_examples(folder: Path) -> bool:
+    """Whether a folder is that of a model's examples, and no class of its own."""
+    model = folder.with_suffix(".keras")
+    return folder == examples_beside(model) and model.is_file()
+
+
 def check_lesson(model: Path, *, overwrite: bool, pictures: bool = True) -> None:
     """Make sure that examples can be written beside a model's file.
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from live_gradcam.errors import SourceError, UsageError
 from live_gradcam.files import RESULT, part_path
 from live_gradcam.fitting.dataset import HIDDEN, LeftOut, Part
+from live_gradcam.fitting.examples import are_examples
 from live_gradcam.fitting.masks import holds_masks
+from live_gradcam.fitting.report.options import is_report
 from live_gradcam.networks.class_names import class_name
 
 #: What a folder may be called that holds a part, in small letters.
@@ -169,7 +171,7 @@ def _entries(folder: Path, listing: Listing) -> list[Path]:
             listing.leave_out(path, "a link to nowhere")
         elif path.suffix == _UNFINISHED:
             listing.leave_out(path, "an unfinished file")
-        elif path.stem.endswith(RESULT):
+        elif path.stem.endswith(RESULT) or is_report(path) or are_examples(path):
             listing.leave_out(path, "made by live-gradcam")
         else:
             kept.append(path)

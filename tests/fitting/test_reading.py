@@ -124,6 +124,20 @@ def test_what_is_left_out(folder: Path) -> None:
     assert len(dataset.examples) == 5
 
 
+def test_what_fit_and_teach_wrote_beside_the_pictures_is_no_class(folder: Path) -> None:
+    pictures(folder, "report/mean-maps.png", "report/mistake-01.png", "cups.examples/cup/burst-000/001.png")
+    for name in ("report/index.html", "report/report.json", "cups.keras"):
+        (folder / name).touch()
+    pictures(folder, "other.examples/1.png", "other.examples/2.png")  # without a model it is a class
+    dataset = read_dataset(folder, _OPTIONS)
+    assert dataset.classes == ("cup", "other.examples", "phone")
+    assert left_out(dataset, folder) == {
+        "cups.examples": "made by live-gradcam",
+        "cups.keras": "not in a class's folder",
+        "report": "made by live-gradcam",
+    }
+
+
 def test_masks_are_no_class(folder: Path) -> None:
     pictures(folder, "cup/masks/1.png", "cup/masks/2.png")
     assert len(read_dataset(folder, _OPTIONS).examples) == 4

@@ -43,6 +43,11 @@ class ReportOptions:
             raise UsageError("--backgrounds is for --swap-backgrounds: give both")
 
 
+def is_report(folder: Path) -> bool:
+    """Whether a folder is one of a report, whose pictures are no examples."""
+    return (folder / PAGE).is_file() and (folder / FIGURES).is_file()
+
+
 def check_report(folder: str | Path, options: ReportOptions) -> None:
     """Make sure that a report can be written, before anything slow.
 
