@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from pathlib import Path
 
@@ -20,6 +19,8 @@ _SHOWN = ("class", "label", "classes", "labels", "class_name", "category", "tags
 _GROUPS = ("group", "groups", "patient", "patient_id", "subject", "subject_id", "object", "person", "site")
 _SPLITS = ("part", "split", "subset", "set")
 _OF_PARTS: dict[str, Part] = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+#: What a network can say, in 32 bits.
+_LARGEST = (2 - 2**-23) * 2.0**127
 _SEVERAL = re.compile(r"[;|,]")
 
 
@@ -88,7 +89,7 @@ def _shown(cell: str, task: Output) -> tuple[str, ...] | float | None:
             number = float(cell)
         except ValueError:
             return None
-        return number if math.isfinite(number) else None
+        return number if abs(number) <= _LARGEST else None  # nor a NaN
     if task == "labels":
         names = [class_name(name) for name in _SEVERAL.split(cell) if name.strip()]
         kept = tuple(dict.fromkeys(name for name in names if name is not None))

@@ -271,10 +271,14 @@ def test_a_table_of_labels(folder: Path) -> None:
 
 def test_a_table_of_numbers(folder: Path) -> None:
     text = "path,age\ncup/1.png,3\ncup/2.png,-4.5\nphone/1.png,unknown\nphone/2.png,1e2\nphone/9.png,4\n"
+    text += "cup/3.png,1e39\ncup/4.png,nan\n"  # more than 32 bits can say
+    pictures(folder, "cup/3.png", "cup/4.png")
     dataset = read_dataset(None, FitOptions(csv=table(folder, text), task="values"))
     assert dataset.classes == ("age",)
     assert dataset.targets.tolist() == [3, -4.5, 100]
     assert left_out(dataset, folder) == {
+        "cup/3.png": "row 7 of table.csv has the number '1e39'",
+        "cup/4.png": "row 8 of table.csv has the number 'nan'",
         "phone/1.png": "row 4 of table.csv has the number 'unknown'",
         "phone/9.png": "there is no such file",
     }
