@@ -73,7 +73,7 @@ class LiveSummary:
         displayed: how many explained frames were shown.
         dropped: how many were replaced by newer ones before they could be explained.
         reconnects: how often the source came back.
-        seconds: from the first explained frame to the end.
+        seconds: from the first explained frame to the end, with pauses and while the source was gone.
         latency_ms: of shown frames, from when they came to when they were on the screen: p50, p95, p99 and max; without
             a surface, to when they were drawn. None for each if there were none.
         stages_ms: the medians of the stages: wait (for the explaining thread), explain, draw, show, encode.
