@@ -69,9 +69,9 @@ def candidate_layers(network: Network) -> list[Operation]:
     """The operations that may be the target layer.
 
     Their output is a map larger than 1 × 1, or tokens that make one up (`token_grid`), on the way from the picture to
-    the output.
+    the output. Maps whose channels come first are none: what is read here as rows would be channels.
     """
-    on_the_way = _on_the_way(network)
+    on_the_way = _on_the_way(network) - _with_channels_first(network)
     return [
         operation
         for operation in network.operations
@@ -88,6 +88,22 @@ def _on_the_way(network: Network) -> set[int]:
         if of_picture.intersection(operation.inputs) and not isinstance(operation.layer, HeldStill):
             of_picture.update(operation.outputs)
     return of_picture & ancestors_of_output(network)
+
+
+def _with_channels_first(network: Network) -> set[int]:
+    """What convolutions of `channels_first` read and give, and all around it up to where the order of axes changes."""
+    found: set[int] = set()
+    for operation in network.operations:
+        if getattr(operation.layer, "data_format", None) == "channels_first" and hasattr(operation.layer, "kernel"):
+            found.update(operation.inputs, operation.outputs)
+    keeping_axes = [operation for operation in network.operations if not _moves_axes(operation)]
+    for operation in reversed(keeping_axes):
+        if found.intersection(operation.outputs):
+            found.update(operation.inputs)
+    for operation in keeping_axes:
+        if found.intersection(operation.inputs):
+            found.update(operation.outputs)
+    return found
 
 
 def layers_to_step_through(network: Network) -> list[Operation]:
@@ -148,10 +164,10 @@ def default_target(network: Network) -> Operation:
 
 def _under_pooling(network: Network, last: Operation) -> Operation:
     """From a map back over what thins it out, hides or pads it."""
-    target = last
+    target, candidates = last, candidate_layers(network)
     while _is_no_target(target):
         producer = network.producer(target.inputs[0])
-        if producer is None or not is_map(network, producer.outputs[0]):
+        if producer is None or not is_map(network, producer.outputs[0]) or producer not in candidates:
             return last
         target = producer
     return target

@@ -18,7 +18,9 @@ from live_gradcam.compiling.affine import affine_of
 from live_gradcam.compiling.lowering import lower
 from live_gradcam.compiling.products import replaced
 from live_gradcam.errors import ModelError
+from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
+from live_gradcam.networks.target_layer import candidate_layers, default_target
 
 pytestmark = pytest.mark.slow
 
@@ -260,6 +262,16 @@ def channels_first() -> keras.Model:
     return keras.Model(image, layers.Dense(3, activation="softmax")(x), name="net")
 
 
+def test_no_map_is_read_with_the_channels_first() -> None:
+    """Some processors run such convolutions: what is explained then is where the channels are last again."""
+    image = keras.Input((SIDE, SIDE, 3))
+    x = layers.Conv2D(4, 3, data_format="channels_first", name="first")(layers.Permute((3, 1, 2))(image))
+    x = layers.Permute((2, 3, 1), name="last")(layers.ReLU(name="too")(x))
+    found = flatten(keras.Model(image, layers.Dense(3)(layers.GlobalMaxPooling2D()(x))), (SIDE, SIDE))
+    assert default_target(found).name == "last"
+    assert [one.name for one in candidate_layers(found)] == ["last"]
+
+
 class Failing(layers.Layer):
     def call(self, inputs):
         if tf.executing_eagerly():
@@ -284,7 +296,10 @@ def diverged() -> keras.Model:
     ("build", "says"),
     [
         (diverged, r"net gives no numbers \(NaN\): its weight kinds/bias is NaN or infinite, .* before that$"),
-        (channels_first, "net does not run on this processor: it has the channels first, .* channels_last$"),
+        (  # some processors run it: then it has no map that can be read
+            channels_first,
+            "net does not run on this processor: it has the channels first, .* channels_last$|has no spatial layer",
+        ),
         (failing, "net does not run, even without a map: no licence$"),
     ],
 )
