@@ -28,8 +28,8 @@ def model_of(*first: keras.layers.Layer) -> keras.Model:
     x = image = keras.Input((SIDE, SIDE, 3))
     for layer in first:
         x = layer(x)
-    y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
-    x = layers.Add(name="maps")([layers.Conv2D(8, 1)(x), y])
+    y = layers.Conv2D(8, 3, padding="same", activation="relu", name="of_three")(x)
+    x = layers.Add(name="maps")([layers.Conv2D(8, 1, name="of_one")(x), y])
     return keras.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
