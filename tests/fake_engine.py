@@ -26,7 +26,6 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.provenance import Provenance, made_with
 from live_gradcam.annotating.report import AnnotateSummary
 from live_gradcam.annotating.run import annotate_recording
-from live_gradcam.annotating.tasks import WorkerState
 from live_gradcam.attribution import session as engine_module
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import SINKS
@@ -130,16 +129,6 @@ class FakeEngine:
             probabilities=probabilities,
             region=Region(0, 0, image.shape[1], image.shape[0]),
         )
-
-
-class FakeWorker(WorkerState):
-    """A worker of `annotate` in this process, with the fake engine."""
-
-    fake: Any = FakeEngine()
-
-    @property
-    def session(self) -> Any:
-        return self.fake
 
 
 def start_fake_engine(options: SessionOptions, *, look: Any = None, let_tensorflow_talk: bool = False) -> Any:

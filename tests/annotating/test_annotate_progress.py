@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import run_program
-from fake_engine import FakeWorker
+from fake_worker import FakeWorker
 from rich.console import Console
 from video_files import make_video, numbered
 

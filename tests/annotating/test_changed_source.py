@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_engine import FakeWorker
+from fake_worker import FakeWorker
 from video_files import make_video, numbered
 
 from live_gradcam.annotating.batch import Planned
