@@ -27,6 +27,11 @@ class CellOutput:
         else:
             self._handle.update(content)
 
+    def clear(self) -> None:
+        """Show nothing any more."""
+        if self._handle is not None:
+            self._handle.update({"text/plain": ""}, raw=True)
+
 
 class CellBar:
     """A bar with a name before it and a text behind it.

@@ -180,10 +180,8 @@ class _Progress:
             self._draw(done / total)
 
     def finish(self) -> None:
-        """All maps are made."""
-        if self._drawn is not None:
-            self._what = "done"
-            self._draw(1.0)
+        """All maps are made: the bar goes."""
+        self._output.clear()
 
     def _draw(self, share: float) -> None:
         self._drawn = time.monotonic()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from command_line import run_program
-from fake_worker import FakeWorker
 from rich.console import Console
 from video_files import make_video, numbered
+from worker_of_fake_engine import FakeWorker
 
 from live_gradcam.annotating.batch import Planned, Progress
 from live_gradcam.annotating.jobs import AnnotateJob

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_worker import FakeWorker
 from video_files import make_video, numbered
+from worker_of_fake_engine import FakeWorker
 
 from live_gradcam.annotating.batch import Planned
 from live_gradcam.annotating.jobs import AnnotateJob

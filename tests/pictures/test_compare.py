@@ -108,13 +108,14 @@ def test_a_notebook_sees_how_far_it_is_where_something_is_compiled(
     monkeypatch.setattr(
         "live_gradcam.drawing.cell_output.CellOutput.update", lambda _, content: shown.append(repr(content))
     )
+    monkeypatch.setattr("live_gradcam.drawing.cell_output.CellOutput.clear", lambda _: shown.append("nothing"))
     compare(FRAME, methods=["elementwise", "hirescam"], layers=["late"], session=session)
     assert shown == [
         "compare: 0 %, map 1 of 2, elementwise · late",
         "compare: 50 %, map 2 of 2, hirescam · late",
-        "compare: 100 %, map 2 of 2, done",
+        "nothing",
     ]
     shown.clear()
     session.explain_frame(FRAME)
     compare(FRAME, classes=["blue", "red"], session=session)  # with what is compiled already
-    assert shown == []
+    assert shown == ["nothing"]
