@@ -92,7 +92,7 @@ def _does_not_run(model: keras.Model, error: Exception) -> ModelError:
     if not has_gpu and any(getattr(layer, "data_format", None) == "channels_first" for layer in layers):
         return ModelError(
             f"{model.name} does not run on this processor: it has the channels first, which TensorFlow computes on a "
-            "GPU only. Build it with channels_last"
+            "GPU and on some processors only. Build it with channels_last"
         )
     why = _BOLD.sub("", str(error).rpartition(".call().")[2])  # Keras says before it in which layer
     return ModelError(f"{model.name} does not run, even without a map: {first_line(ValueError(why))}")

@@ -200,7 +200,9 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
     quarters = [np.full((height, width), share * side) for side in (height, width) for share in (0.25, 0.75)]
     images = [np.repeat(one[np.newaxis, ..., np.newaxis], channels, axis=-1) for one in (rows, columns, *quarters)]
     try:
-        if _leaves_places(operation, (height, width, channels)):
+        if network.shapes[operation.outputs[0]][:2] == (height, width) and _leaves_places(
+            operation, (height, width, channels)
+        ):
             return covered
         answers = [operation.call([tf.constant(image, tf.float32)])[0] for image in images]
     except Exception:  # it is for another type, say, and of the user's making
@@ -229,20 +231,22 @@ def _moved(network: Network, operation: Operation, covered: Extents) -> Extents:
 
 
 def _leaves_places(operation: Operation, shape: tuple[int, int, int]) -> bool:
-    """Whether pixels in another order give what they gave, in that order: a change of values, however it bends them."""
+    """Whether pixels in another order give what they gave, in that order: a change of values, however it bends them.
+
+    Args:
+        operation: keeps the size of a picture.
+        shape: of the picture: height, width and channels.
+    """
     import tensorflow as tf
 
     generator = np.random.default_rng(0)
     pixels = generator.random((shape[0] * shape[1], shape[2]), np.float32)
     order = generator.permutation(len(pixels))
     in_order, reordered = (
-        np.asarray(tf.cast(operation.call([tf.constant(one.reshape(1, *shape))])[0], tf.float32))
+        np.reshape(tf.cast(operation.call([tf.constant(one.reshape(1, *shape))])[0], tf.float32), (len(pixels), -1))
         for one in (pixels, pixels[order])
     )
-    if in_order.shape[:3] != (1, *shape[:2]):
-        return False
-    answers = (answer.reshape(len(pixels), -1) for answer in (in_order, reordered))
-    return np.allclose(next(answers)[order], next(answers), rtol=1e-4, atol=1e-6, equal_nan=True)
+    return np.allclose(in_order[order], reordered, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _as_coordinates(picture: np.ndarray, low: np.ndarray, high: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
     from live_gradcam.exporting.program import Program
 
-#: By how much a probability may differ from the original's; of values, as a share of the largest one. More where the
-#: original computes in half precision: its own numbers are that coarse, and what is written is of float32.
-TOLERANCE, TOLERANCE_OF_HALF = 1e-3, 2e-2
+#: By how much a probability may differ from the program's in float32; of values, as a share of the largest one.
+TOLERANCE = 1e-3
+#: The same from the original's, where that computes in half precision: its own numbers are that coarse.
+TOLERANCE_OF_HALF = 2e-2
 
 #: With less than this left, in bytes, a disk is full. Some libraries do not say so.
 _FULL = 1 << 20
@@ -176,8 +177,8 @@ class _Checked:
     def __init__(self, classifier: Classifier, program: Program) -> None:
         import cv2
         import numpy as np
+        import tensorflow as tf
 
-        from live_gradcam.exporting.float32 import is_of_half_precision
         from live_gradcam.exporting.program import original_numbers
         from live_gradcam.networks.pixel_scale import photographs
 
@@ -185,8 +186,10 @@ class _Checked:
         pictures = np.stack([cv2.resize(picture, (width, height)) for picture in photographs()])
         self._program = program
         self._pixels = np.ascontiguousarray(pictures[..., ::-1].astype(np.float32))
-        self._expected = original_numbers(classifier, pictures)
-        self._tolerance = TOLERANCE_OF_HALF if is_of_half_precision(classifier.model) else TOLERANCE
+        self._original = original_numbers(classifier, pictures)
+        is_of_half = program.model is not classifier.model  # the program has a copy in float32
+        self._in_float32 = np.asarray(program.function(tf.constant(self._pixels))) if is_of_half else self._original
+        self._tolerance = TOLERANCE_OF_HALF if is_of_half else TOLERANCE
         self.differences: dict[str, float] = {}
 
     def write(self, name: str, member: ExportFormat, path: Path) -> None:
@@ -213,20 +216,20 @@ class _Checked:
                     "make some, or set TMPDIR to another folder"
                 ) from error
             raise ModelError(f"cannot write {what}, so no file is written: {telling_line(error)}") from error
-        self.differences[name] = difference = self._difference(numbers)
-        if not difference <= self._tolerance:
+        self.differences[name] = difference = _difference(numbers, self._original)
+        if not (difference <= self._tolerance and _difference(numbers, self._in_float32) <= TOLERANCE):
             raise ModelError(
                 f"{what} gives other numbers than the original ({difference:.2g} apart on a photograph), so nothing "
                 "is written"
             )
 
-    def _difference(self, numbers: np.ndarray) -> float:
-        import numpy as np
 
-        if numbers.shape != self._expected.shape:
-            return float("inf")
-        largest = max(1.0, float(np.abs(self._expected).max()))
-        return float(np.abs(numbers - self._expected).max()) / largest
+def _difference(numbers: np.ndarray, expected: np.ndarray) -> float:
+    import numpy as np
+
+    if numbers.shape != expected.shape:
+        return float("inf")
+    return float(np.abs(numbers - expected).max()) / max(1.0, float(np.abs(expected).max()))
 
 
 # --- files --------------------------------------------------------------------------------------------------------

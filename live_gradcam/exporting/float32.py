@@ -14,12 +14,6 @@ _HALF = ("float16", "bfloat16")
 _log = logging.getLogger(__name__)
 
 
-def is_of_half_precision(model: keras.Model) -> bool:
-    """Whether a layer of a model computes in half precision."""
-    layers = model._flatten_layers(include_self=False)
-    return any(getattr(layer, "compute_dtype", None) in _HALF for layer in layers)
-
-
 def in_float32(model: keras.Model) -> keras.Model:
     """A copy that computes in float32, with the same weights; the model itself where no layer is of half precision.
 
@@ -28,7 +22,8 @@ def in_float32(model: keras.Model) -> keras.Model:
     Args:
         model: it is not changed.
     """
-    if not is_of_half_precision(model):
+    layers = model._flatten_layers(include_self=False)
+    if not any(getattr(layer, "compute_dtype", None) in _HALF for layer in layers):
         return model
     try:
         config = _with_float32(keras.saving.serialize_keras_object(model))

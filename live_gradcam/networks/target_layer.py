@@ -144,8 +144,8 @@ def default_target(network: Network) -> Operation:
     and dropout to the activation under them: `block5_conv3` for VGG16, not `block5_pool`.
 
     Raises:
-        ModelError: the network has no map larger than 1 × 1; or it is a vision transformer, whose only map is far from
-            the prediction, as most of its layers work on tokens.
+        ModelError: the network has no map larger than 1 × 1 with its channels last; or it is a vision transformer,
+            whose only map is far from the prediction, as most of its layers work on tokens.
     """
     candidates = candidate_layers(network)
     if _is_transformer(network, candidates):
@@ -154,6 +154,10 @@ def default_target(network: Network) -> Operation:
             f"--layer, {_advice(network, candidates)}; live-gradcam layers lists them"
         )
     maps = [operation for operation in candidates if is_map(network, operation.outputs[0])]
+    if not maps and _with_channels_first(network):
+        raise ModelError(
+            "the model has the channels first, and a map is read where they are last. Build it with channels_last"
+        )
     if not maps:
         raise ModelError(
             "the model has no spatial layer: a heatmap needs feature maps larger than 1 × 1, as convolutions give them"

@@ -138,13 +138,15 @@ def compare(
     targets = _targets(started, asked_for)
     explainers = _explainers(started, methods or (started.method,), layers or (started.layer,))
     pictures, progress = [], _Progress(len(targets) * len(explainers))
-    for target in targets:
-        for explainer in explainers:
-            progress.begin(explainer, is_ready=explainer.is_ready_for(image.shape[:2]))
-            explanation = explainer(image, target=target, on_progress=progress).of_map(0)
-            explanation = with_boxes(explanation, image.shape[:2], threshold=DEFAULT_BOXES.threshold)
-            pictures.append(ExplainedPicture(one.source, image, explanation))
-    progress.finish()
+    try:
+        for target in targets:
+            for explainer in explainers:
+                progress.begin(explainer, is_ready=explainer.is_ready_for(image.shape[:2]))
+                explanation = explainer(image, target=target, on_progress=progress).of_map(0)
+                explanation = with_boxes(explanation, image.shape[:2], threshold=DEFAULT_BOXES.threshold)
+                pictures.append(ExplainedPicture(one.source, image, explanation))
+    finally:
+        progress.finish()
     lengths = {"method": len(methods), "layer": len(layers), "class": len(targets)}
     differs = [what for what, length in lengths.items() if length > 1] or [
         what for what, names in (("method", methods), ("layer", layers), ("class", asked_for)) if names
@@ -180,7 +182,7 @@ class _Progress:
             self._draw(done / total)
 
     def finish(self) -> None:
-        """All maps are made: the bar goes."""
+        """No more maps are made: the bar goes."""
         self._output.clear()
 
     def _draw(self, share: float) -> None:
