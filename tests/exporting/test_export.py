@@ -13,6 +13,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from command_line import environment, finish, start
 from keras import layers
 from other_packages import install, python_path
@@ -202,7 +203,9 @@ def test_half_precision_is_written_in_float32(tmp_path: Path, policy: str) -> No
 
 
 @pytest.mark.slow
-def test_half_precision_may_be_as_far_from_float32_as_its_own_digits_are(tmp_path: Path) -> None:
+def test_half_precision_may_be_as_far_from_float32_as_its_own_digits_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keras.utils.set_random_seed(3)
     image = keras.Input((16, 20, 3))
     x = layers.Conv2D(8, 3, activation="relu", dtype="bfloat16")(layers.Rescaling(1 / 255)(image))
@@ -215,6 +218,12 @@ def test_half_precision_may_be_as_far_from_float32_as_its_own_digits_are(tmp_pat
     exact = replace(classifier, model=in_float32(classifier.model))
     given = EXPORTS.load("saved-model").run(report.files[0], pictures((16, 20))[..., ::-1].astype(np.float32))
     np.testing.assert_allclose(given, original_numbers(exact, pictures((16, 20))), atol=1e-5)
+
+    in_32_bits, load = program_of(exact).function, EXPORTS.load
+    nearly = Wrong(lambda pixels: in_32_bits(tf.constant(pixels)).numpy() + 2e-3)  # a file has no digits to lose
+    monkeypatch.setattr(EXPORTS, "load", lambda name: nearly if name == "tflite" else load(name))
+    with pytest.raises(ModelError, match="other numbers than the original"):
+        export(classifier, tmp_path / "other", ["tflite"])
 
 
 @pytest.mark.slow
