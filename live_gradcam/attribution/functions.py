@@ -11,10 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from live_gradcam.attribution.compiled_check import gives_the_same
 from live_gradcam.attribution.methods.method import Passes
 from live_gradcam.attribution.plan import Plan
 from live_gradcam.attribution.sharing import Sharing
-from live_gradcam.compiling.compilation import compile_function
+from live_gradcam.compiling.compilation import Check, compile_function
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.explanations.tiles import Tiling
 
@@ -44,6 +45,7 @@ class Functions:
         self.trace_count = 0
         self.sharing = self.built_sharing = sharing
         self._plan = plan
+        self._are_right = True
         self._compiled: dict[tuple, CompiledFunction] = {}
         self._compiling = threading.Lock()  # several threads may be the first to need a function
 
@@ -72,8 +74,8 @@ class Functions:
 
     @property
     def are_final(self) -> bool:
-        """Whether the next start would build the same: nothing was left to be timed then."""
-        return self._plan.written.tuner.is_done
+        """Whether the next start would build the same: nothing was left to be timed then, and all of it is right."""
+        return self._plan.written.tuner.is_done and self._are_right
 
     def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
         key = name, batch, tiles, None if shared is None else shared.cut_at
@@ -91,7 +93,7 @@ class Functions:
         if shared is not None:
             pixels = tf.TensorSpec((batch, *shared.size, 3), tf.uint8, name="pixels")
         if name == "explain":
-            return self._compile(self._counting(one_pass.explain), [pixels, *classes])
+            return self._compile_checked(self._counting(one_pass.explain), [pixels, *classes])
         return self._compile(one_pass.predict, [pixels])
 
     def _signature(self, batch: int, tiles: int = 1) -> list[tf.TensorSpec]:
@@ -110,10 +112,28 @@ class Functions:
 
         return traced
 
-    def _compile(self, function: Callable[..., Any], signature: list[tf.TensorSpec]) -> CompiledFunction:
+    def _compile_checked(
+        self, function: Callable[..., dict[str, tf.Tensor]], signature: list[tf.TensorSpec]
+    ) -> CompiledFunction:
+        """The one-pass function, which is compared with what TensorFlow's own kernels give."""
+
+        def is_right(compiled: CompiledFunction, by_kernels: CompiledFunction) -> bool:
+            are_same = gives_the_same(self._plan, signature, compiled, by_kernels)
+            self._are_right &= are_same
+            return are_same
+
+        # A graph is run by the kernels itself; a GPU's have other digits than those of XLA, and were never compared.
+        is_compared = self._plan.options.compiling.engine != "graph" and not tf.config.list_physical_devices("GPU")
+        return self._compile(function, signature, is_right if is_compared else None)
+
+    def _compile(
+        self, function: Callable[..., Any], signature: list[tf.TensorSpec], check: Check | None = None
+    ) -> CompiledFunction:
         compiling = self._plan.options.compiling
         name = self._plan.classifier.name
-        return compile_function(function, signature, compiling.engine, name=name, precision=compiling.precision)
+        return compile_function(
+            function, signature, compiling.engine, name=name, precision=compiling.precision, check=check
+        )
 
     def _run_apart(self, rows: int) -> int:
         """How many of the trunk's operations are best run for each row of a batch by itself.

@@ -66,7 +66,7 @@ def differences(network: Network, rewritten: Network, keep: tuple[int, ...], ima
     before = _logits_and_maps(network, keep, images, None)
     top = tf.constant(before[0].argmax(axis=-1), tf.int32)
     after = _logits_and_maps(rewritten, keep, images, top)
-    of_logits, *of_maps = (_relative(*pair) for pair in zip(before, after, strict=True))
+    of_logits, *of_maps = (relative_difference(*pair) for pair in zip(before, after, strict=True))
     return Differences(of_logits, max(of_maps, default=0.0), after[0])
 
 
@@ -105,13 +105,18 @@ def _raw_map(split: SplitNetwork, target: int, activations: tf.Tensor, gradients
     return tf.reduce_sum(activations * tf.reduce_mean(gradients, axis=(1, 2), keepdims=True), axis=-1)
 
 
-def _relative(expected: np.ndarray, actual: np.ndarray) -> float:
+def relative_difference(expected: np.ndarray, actual: np.ndarray, *, least: float = 1e-12) -> float:
     """The largest difference of any image's values, relative to the largest of that image's expected values.
 
     What is infinite or no number on both sides is no difference.
+
+    Args:
+        expected: float32 (n, …), of n images.
+        actual: of the same shape.
+        least: what differences are compared with at least.
     """
     axes = tuple(range(1, expected.ndim))
-    largest = np.maximum(np.abs(np.where(np.isfinite(expected), expected, 0)).max(axis=axes), 1e-12)
+    largest = np.maximum(np.abs(np.where(np.isfinite(expected), expected, 0)).max(axis=axes), least)
     is_same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
         apart = np.where(is_same, 0, np.abs(actual.astype(np.float64) - expected))

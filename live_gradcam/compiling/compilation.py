@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import ENGINES, PRECISIONS, Precision
 from live_gradcam.compiling.engines.engine import CompiledFunction, Engine
@@ -13,6 +13,9 @@ from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+#: Whether a compiled function gives the same as another, which TensorFlow's own kernels compute.
+Check = Callable[[CompiledFunction, CompiledFunction], bool]
 
 
 def check_engine(name: str, precision: Precision = "f32") -> Engine:
@@ -45,6 +48,7 @@ def compile_function(
     *,
     name: str,
     precision: Precision = "f32",
+    check: Check | None = None,
 ) -> CompiledFunction:
     """Trace a function, compile it, and run it once on zeros, so that its first call is as fast as the thousandth.
 
@@ -54,6 +58,8 @@ def compile_function(
         engine: the name of what runs it.
         name: the network's name, for the error.
         precision: of the products that the engine itself computes; what XLA does is in the function.
+        check: is given what was compiled, where that was not kept from an earlier start, and the same function by
+            TensorFlow's own kernels, and says whether both give the same. What does not pass is not kept by XLA.
 
     Returns:
         The compiled function.
@@ -67,19 +73,37 @@ def compile_function(
 
     by = check_engine(engine, precision)
 
-    def traced_and_compiled() -> CompiledFunction:
+    names = [spec.name for spec in signature]
+
+    def traced_and_compiled() -> tuple[Any, CompiledFunction]:
         # AutoGraph, which takes longer than all the rest, changes nothing: Keras does not let it into layers.
         compilable = tf.function(function, input_signature=signature, jit_compile=by.is_xla, autograph=False)
-        compiled = by.compile(compilable.get_concrete_function(), [spec.name for spec in signature], precision)
+        traced = compilable.get_concrete_function()
+        compiled = by.compile(traced, names, precision)
         compiled(*(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in signature))
-        return compiled
+        return traced, compiled
+
+    def is_right(made: tuple[Any, CompiledFunction]) -> bool:
+        traced, compiled = made
+        return check is None or check(compiled, lambda *arrays: _by_kernels(traced, names)(*arrays))
 
     try:
-        return compiled_soundly(traced_and_compiled) if by.is_xla else traced_and_compiled()
+        if by.is_xla:
+            return compiled_soundly(traced_and_compiled, is_right)[1]
+        made = traced_and_compiled()
+        is_right(made)
+        return made[1]
     except LiveGradcamError:
         raise
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
         raise ModelError(f"{name} cannot be compiled by {by.title}: {telling_line(error)}") from error
+
+
+def _by_kernels(traced: Any, names: Sequence[str]) -> CompiledFunction:
+    """A traced function with these names of its arguments, which TensorFlow's own kernels compute."""
+    from live_gradcam.compiling.xla_function import XlaFunction
+
+    return XlaFunction.by_kernels(traced, names)
 
 
 def telling_line(error: Exception) -> str:

@@ -121,8 +121,12 @@ _looking = threading.Lock()
 _generation = 0
 
 
-def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
+def compiled_soundly(
+    compile_: Callable[[], Compiled], is_right: Callable[[Compiled], bool] = lambda compiled: True
+) -> Compiled:
     """What `compile_` returns. Programs that XLA keeps are looked at before, and vouched for afterwards.
+
+    What XLA did not read, but compiled now, is only kept if `is_right`.
 
     Where it fails and XLA keeps programs, they are thrown away and it is called once more: XLA fails for ever at some
     that are damaged (by a full disk, or a machine that went down). It fails where it cannot write one, too: on a disk
@@ -139,8 +143,14 @@ def compiled_soundly(compile_: Callable[[], Compiled]) -> Compiled:
         if folder is None or not _help(folder):
             raise
         compiled = compile_()
-    if folder is not None and xla_programs.vouch(folder):
-        xla_programs.make_room(compiled_folders())
+    if folder is None:
+        is_right(compiled)
+    elif xla_programs.are_new(folder):
+        if is_right(compiled):
+            xla_programs.vouch(folder)
+            xla_programs.make_room(compiled_folders())
+        else:
+            xla_programs.remove_new(folder)
     return compiled
 
 

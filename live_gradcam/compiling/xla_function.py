@@ -22,6 +22,8 @@ from live_gradcam.compiling.runtime import generation
 
 #: Where each array of a program begins: at multiples of so many bytes, as TensorFlow likes them.
 _ALIGNED = 64
+#: The attribute of a definition by which TensorFlow has XLA compile it.
+_COMPILED_AS_A_WHOLE = "_XlaMustCompile"
 
 
 class XlaFunction:
@@ -62,6 +64,15 @@ class XlaFunction:
         weights = [variables.get(id(captured), captured) for captured in traced.captured_inputs]
         results = sorted(traced.structured_outputs)  # in TensorFlow's order
         return cls(traced.function_def, weights, arguments, results, traced)
+
+    @classmethod
+    def by_kernels(cls, traced: Any, arguments: Sequence[str]) -> XlaFunction:
+        """As `of_traced`, but TensorFlow's own kernels compute it, one operation after the other, and XLA nothing."""
+        results = sorted(traced.structured_outputs)
+        definition = function_pb2.FunctionDef()
+        definition.CopyFrom(traced.function_def)
+        definition.attr.pop(_COMPILED_AS_A_WHOLE, None)
+        return cls(definition, traced.captured_inputs, arguments, results, traced)
 
     def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         """The results by name, of arrays in the order of the arguments."""

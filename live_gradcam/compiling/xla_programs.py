@@ -58,24 +58,28 @@ def remove_damaged(folder: Path) -> None:
                 remove(program)
 
 
-def vouch(folder: Path) -> bool:
-    """Vouch for the programs that are new. What cannot be written is compiled again at the next start.
+def are_new(folder: Path) -> bool:
+    """Whether there are programs for which nobody has vouched."""
+    return next(_new_programs(folder), None) is not None
 
-    Returns:
-        Whether there are any.
-    """
-    are_new = False
-    for program in _programs(folder):
+
+def vouch(folder: Path) -> None:
+    """Vouch for the programs that are new. What cannot be written is compiled again at the next start."""
+    for program in _new_programs(folder):
         voucher = _voucher(program)
-        if not voucher.exists():
-            are_new = True
-            part = voucher.with_suffix(f".{os.getpid()}.part")
-            try:
-                part.write_text(_digest(program), "ascii")
-                os.replace(part, voucher)
-            except OSError:
-                part.unlink(missing_ok=True)
-    return are_new
+        part = voucher.with_suffix(f".{os.getpid()}.part")
+        try:
+            part.write_text(_digest(program), "ascii")
+            os.replace(part, voucher)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+
+def remove_new(folder: Path) -> None:
+    """Remove the programs for which nobody has vouched."""
+    for program in _new_programs(folder):
+        with suppress(OSError):  # it is not used, as nobody vouches for it
+            remove(program)
 
 
 def make_room(folders: Iterable[Path], *, most_bytes: int = MOST_BYTES) -> None:
@@ -118,6 +122,10 @@ def remove(program: Path) -> None:
 
 def _programs(folder: Path) -> Iterator[Path]:
     yield from folder.glob(f"*{_SUFFIX}")
+
+
+def _new_programs(folder: Path) -> Iterator[Path]:
+    return (program for program in _programs(folder) if not _voucher(program).exists())
 
 
 def _voucher(program: Path) -> Path:

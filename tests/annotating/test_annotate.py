@@ -425,8 +425,9 @@ def test_two_frames_at_a_time_give_the_same_files_as_one(tmp_path: Path, monkeyp
         path = tmp_path / name
         annotated(source, path.with_suffix(".mp4"), engine=explains, jsonl=path.with_suffix(".jsonl"), batch=1)
     assert [numbers for numbers, _, _ in engine.calls[:4]] == [[1], [0], [3], [2]]
-    for ending in (".mp4", ".jsonl"):
-        assert (tmp_path / f"two{ending}").read_bytes() == (tmp_path / f"one{ending}").read_bytes()
+    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    # Not byte for byte: on a busy machine x264 encodes the same pictures in other ways.
+    assert shown(tmp_path / "two.mp4") == shown(tmp_path / "one.mp4") != []
 
 
 def test_of_two_frames_at_a_time_those_before_a_stop_are_written(

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 from live_gradcam.compiling.xla_programs import (
+    are_new,
     hold_room,
     make_room,
     remove_all,
     remove_damaged,
+    remove_new,
     remove_unfinished,
     vouch,
 )
@@ -37,11 +39,21 @@ def test_what_is_damaged_and_what_nobody_vouched_for_is_removed(tmp_path: Path) 
 
 def test_a_program_is_vouched_for_once(tmp_path: Path) -> None:
     (tmp_path / "one.pb").write_bytes(b"one")
-    assert vouch(tmp_path)
+    assert are_new(tmp_path)
+    vouch(tmp_path)
     (tmp_path / "one.pb").write_bytes(b"changed")  # which is no longer what was compiled
-    assert not vouch(tmp_path)
+    assert not are_new(tmp_path)
+    vouch(tmp_path)
     remove_damaged(tmp_path)
     assert names(tmp_path) == []
+
+
+def test_what_is_new_and_wrong_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "one.pb").write_bytes(b"one")
+    vouch(tmp_path)
+    (tmp_path / "wrong.pb").write_bytes(b"two")
+    remove_new(tmp_path)
+    assert names(tmp_path) == ["one.pb", "one.sha256"]
 
 
 def test_all_are_removed_and_nothing_else(tmp_path: Path) -> None:
