@@ -6,9 +6,11 @@ Only the file of the command that is asked for is imported, and none to list the
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,7 @@ def main() -> None:
     """Run the command line. Ctrl-C and SIGTERM end it with the same exit code, also while it starts."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # who had it ignored goes on having it ignored
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
     for name in ("stdin", "stdout", "stderr"):  # one that is closed: what is opened next would take its number
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - for as long as it runs
@@ -61,6 +64,16 @@ def main() -> None:
         if not complain_of_stdout(error):
             raise
         sys.exit(FAILED)
+
+
+def _interrupt_again(ignored: Any) -> None:
+    """Let Ctrl-C be heard where it fell into a destructor or a callback of a library, which can raise nothing."""
+    if issubclass(ignored.exc_type, KeyboardInterrupt):
+        later = threading.Timer(0.05, _thread.interrupt_main)  # now it would fall into the same place
+        later.daemon = True
+        later.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _program_for(asked: str) -> Any:

@@ -196,6 +196,26 @@ def test_a_signal_while_the_command_line_is_imported_is_no_traceback(number: sig
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_ctrl_c_in_a_destructor_ends_the_command_all_the_same() -> None:
+    """Python raises nothing from there: it would print "Exception ignored in", and go on."""
+    program = (
+        "import signal, sys, time, live_gradcam.cli as cli\n"
+        "class Interrupted:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "def command():\n"
+        "    Interrupted()\n"
+        "    for _ in range(400):\n"
+        "        time.sleep(0.05)\n"
+        "    print('it went on')\n"
+        "sys.argv = ['live-gradcam', 'cache']\n"
+        "cli.program_with = lambda commands: command\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_ctrl_c_finishes_what_was_explained_so_far(tmp_path: Path, quick_network: list[str]) -> None:
     output, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     process = begin("annotate", TOUR, "-o", output, "--jsonl", lines, *quick_network)
