@@ -37,6 +37,7 @@ class Functions:
             and number of tiles.
         sharing: what tiles share; None where they share nothing.
         built_sharing: the same.
+        are_right: whether the one-pass functions that are compiled give what TensorFlow's own kernels give.
     """
 
     def __init__(self, plan: Plan, sharing: Sharing | None = None) -> None:
@@ -45,7 +46,7 @@ class Functions:
         self.trace_count = 0
         self.sharing = self.built_sharing = sharing
         self._plan = plan
-        self._are_right = True
+        self.are_right = True
         self._compiled: dict[tuple, CompiledFunction] = {}
         self._compiling = threading.Lock()  # several threads may be the first to need a function
 
@@ -75,7 +76,7 @@ class Functions:
     @property
     def are_final(self) -> bool:
         """Whether the next start would build the same: nothing was left to be timed then, and all of it is right."""
-        return self._plan.written.tuner.is_done and self._are_right
+        return self._plan.written.tuner.is_done and self.are_right
 
     def _once(self, name: str, batch: int, tiles: int, shared: Tiling | None) -> CompiledFunction:
         key = name, batch, tiles, None if shared is None else shared.cut_at
@@ -119,7 +120,7 @@ class Functions:
 
         def is_right(compiled: CompiledFunction, by_kernels: CompiledFunction) -> bool:
             are_same = gives_the_same(self._plan, signature, compiled, by_kernels)
-            self._are_right &= are_same
+            self.are_right &= are_same
             return are_same
 
         # A graph is run by the kernels itself; a GPU's have other digits than those of XLA, and were never compared.

@@ -233,15 +233,13 @@ def test_what_was_timed_before_is_used_where_nothing_new_is_to_be(options: Sessi
     assert known_engine(replace(options, tune="full")) is None
 
 
-@pytest.mark.slow
-def test_an_engine_that_differs_or_fails_is_left_out_with_a_line_that_is_said_once(
-    options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    onnx, openvino = ENGINES.load("onnxruntime"), ENGINES.load("openvino")
-    compile_by_openvino = openvino.compile
+def make_faulty(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an engine's logits be a hundredth off."""
+    engine = ENGINES.load(name)
+    compile_rightly = engine.compile
 
-    def off(*arguments: Any) -> Any:
-        compiled = compile_by_openvino(*arguments)
+    def compile_wrongly(*arguments: Any) -> Any:
+        compiled = compile_rightly(*arguments)
 
         def run(*arrays: Any) -> Any:
             answers = compiled(*arrays)
@@ -249,21 +247,41 @@ def test_an_engine_that_differs_or_fails_is_left_out_with_a_line_that_is_said_on
 
         return run
 
+    monkeypatch.setattr(engine, "compile", compile_wrongly)
+
+
+@pytest.mark.slow
+def test_an_engine_that_differs_or_fails_is_left_out_with_a_line_that_is_said_once(
+    options: SessionOptions, timings: Timings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(*_: Any) -> Any:
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr(openvino, "compile", off)
-    monkeypatch.setattr(onnx, "compile", fails)
+    make_faulty("openvino", monkeypatch)
+    monkeypatch.setattr(ENGINES.load("onnxruntime"), "compile", fails)
     assert start_session(options).engine == "xla"
     assert [message for message in caplog.messages if "left out" in message] == [
+        "the engine onnxruntime is left out: toy.keras cannot be compiled by ONNX Runtime: no such operation",
         "the engine openvino is left out: its answers differ from those of xla by 1.0e-02 of the largest value, and "
         "1.0e-03 is allowed",
-        "the engine onnxruntime is left out: toy.keras cannot be compiled by ONNX Runtime: no such operation",
     ]
     assert timings.timed == [["xla"]]
     caplog.clear()
     assert start_session(options).engine == "xla"
     assert not any("left out" in message for message in caplog.messages)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_onnx", "timings")
+def test_where_the_usual_engine_is_the_one_that_is_wrong_it_is_left_out(
+    options: SessionOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_faulty("xla", monkeypatch)
+    assert start_session(options).engine == "openvino"
+    assert caplog.messages == [
+        "the engine xla is left out: its answers differ from those of openvino by 1.0e-02 of the largest value, and "
+        "1.0e-03 is allowed"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def candidates() -> list[str]:
 
 
 def ways_of(options: SessionOptions) -> list[Way]:
-    """The ways to run a network that are compared. The first one is what the others have to agree with."""
+    """The ways to run a network that are compared, the usual one first."""
     engines = candidates() if options.engine == AUTO_ENGINE else [options.engine]
     precisions: tuple[Precision, ...] = ("f32",) if options.precision == "f32" else ("f32", "bf16")
     return [

@@ -77,7 +77,7 @@ class TimedEngines:
     Args:
         classifier: the network.
         wanted: what an explainer of it is to have, but for the engine and the precision.
-        ways: to run it. The first one is what the others have to agree with.
+        ways: to run it, the usual one first.
 
     Attributes:
         built: what was built of each way.
@@ -91,36 +91,38 @@ class TimedEngines:
 
     @cached_property
     def explainers(self) -> dict[Way, Explainer]:
-        """An explainer of each way that agrees with the first one. A line says which ones are left out.
+        """An explainer of each way that agrees with the reference. A line says which ones are left out.
+
+        The reference is the first way that gives what TensorFlow's own kernels give.
 
         Raises:
-            LiveGradcamError: the first one cannot be built.
+            LiveGradcamError: the first way cannot be built.
         """
         first, *others = self._ways
         explainers = {first: self._explainer(first)}
-        pictures = list(check_pictures(_PICTURES))
-        expected = [explainers[first](picture) for picture in pictures]
         for way in others:
-            try:
-                other = self._explainer(way)
-                answers = [other(picture) for picture in pictures]
-            except Exception as error:  # whatever an engine raises: the others do without it
-                reason = str(error) if isinstance(error, LiveGradcamError) else first_line(error)
-                _log.warning("the engine %s is left out: %s", way, reason)
-                continue
-            apart, allowed = max(map(difference, expected, answers)), _TOLERANCES[way.precision]
-            if apart <= allowed:
-                explainers[way] = other
-            else:
-                _log.warning(
-                    "the engine %s is left out: its answers differ from those of %s by %.1e of the largest value, and "
-                    "%.1e is allowed",
-                    way,
-                    first,
-                    apart,
-                    allowed,
-                )
-        return explainers
+            with _left_out_where_it_fails(way):
+                explainers[way] = self._explainer(way)
+        reference = next((way for way in explainers if self.built[way].functions.are_right), first)
+        pictures = list(check_pictures(_PICTURES))
+        expected = [explainers[reference](picture) for picture in pictures]
+        agreeing = {}
+        for way, explainer in explainers.items():
+            with _left_out_where_it_fails(way):
+                answers = [explainer(picture) for picture in pictures] if way != reference else expected
+                apart, allowed = max(map(difference, expected, answers)), _TOLERANCES[way.precision]
+                if apart <= allowed or way == reference:
+                    agreeing[way] = explainer
+                else:
+                    _log.warning(
+                        "the engine %s is left out: its answers differ from those of %s by %.1e of the largest value, "
+                        "and %.1e is allowed",
+                        way,
+                        reference,
+                        apart,
+                        allowed,
+                    )
+        return agreeing
 
     def _explainer(self, way: Way) -> Explainer:
         options = self._wanted.changed(engine=way.engine, precision=way.precision)
@@ -148,6 +150,16 @@ class TimedEngines:
     def are_steady(self) -> bool:
         """Whether the times of each way are about the same."""
         return all(map(are_steady, self._times.values()))
+
+
+@contextmanager
+def _left_out_where_it_fails(way: Way) -> Iterator[None]:
+    """Go on where an engine fails, whatever it raises: the others do without it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) if isinstance(error, LiveGradcamError) else first_line(error)
+        _log.warning("the engine %s is left out: %s", way, reason)
 
 
 def are_steady(times: Sequence[float]) -> bool:
