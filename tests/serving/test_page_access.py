@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,24 @@ def test_nobody_gets_in_without_the_token(server: RunningServer) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         with pytest.raises(InvalidStatus, match="403"), server.client(additional_headers=headers):
             pass
+
+
+def test_programs_are_refused_in_json(server: RunningServer) -> None:
+    for path, method, headers, status, start in (
+        ("/api/explain", "POST", {}, 403, "Open the whole address"),
+        ("/api/explain", "POST", {"Authorization": "Bearer wrong"}, 403, "Open the whole address"),
+        (f"/api/explain?token={TOKEN}", "POST", {"Host": "evil.example"}, 421, "This server does not go by that name"),
+        (f"/api/explain?token={TOKEN}", "GET", {}, 405, "Method Not Allowed"),
+        (f"/api/nothing?token={TOKEN}", "GET", {}, 404, "Not Found"),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        assert (response.status, response.headers["content-type"]) == (status, "application/json")
+        assert json.loads(response.read())["error"].startswith(start)
+        assert response.headers["allow"] == ("POST" if status == 405 else None)
+        connection.close()
+    assert ask(server).headers["content-type"].startswith("text/plain")  # to people
 
 
 def test_the_token_becomes_a_cookie(server: RunningServer) -> None:

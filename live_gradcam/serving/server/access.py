@@ -9,7 +9,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from live_gradcam.serving.options import is_number
@@ -173,7 +173,7 @@ class Access:
         answer: ASGIApp = self._app
         if refusal is not None:
             status, text = refusal
-            answer = PlainTextResponse(text + "\n", status)
+            answer = error_answer(scope, status, text)
         elif _wants_in(scope, self._rules):
             answer = self._let_in(scope)
         await answer(scope, receive, _with_headers(send, Headers(scope=scope).get("host", "")))
@@ -195,6 +195,13 @@ class Access:
         for cookie in self._rules.cookie_headers(Headers(scope=scope).get("cookie", "")):
             answer.headers.append("set-cookie", cookie)
         return answer
+
+
+def error_answer(scope: Scope, status: int, text: str) -> Response:
+    """What says that a request fails: JSON to programs, which ask below /api/, and else a line."""
+    if scope["path"].startswith("/api/"):
+        return JSONResponse({"error": text}, status)
+    return PlainTextResponse(text + "\n", status)
 
 
 def _wants_in(scope: Scope, rules: Rules) -> bool:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -14,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from live_gradcam.serving.server import api, keeping, mjpeg, posts
-from live_gradcam.serving.server.access import Access, Rules
+from live_gradcam.serving.server.access import Access, Rules, error_answer
 from live_gradcam.serving.server.colours import colour_table
 from live_gradcam.serving.server.service import Service
 from live_gradcam.serving.server.sockets import page_socket
@@ -48,6 +49,14 @@ async def _colours(request: Request) -> Response:
     if table is None:
         return PlainTextResponse("there are no such colours\n", 404)
     return Response(table, media_type="application/octet-stream", headers=_KEPT_BY_BROWSER)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """There is no such address, or it does not take this method."""
+    assert isinstance(error, HTTPException)  # it is asked for these alone
+    answer = error_answer(request.scope, error.status_code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 class _Careful:
@@ -89,7 +98,8 @@ def make_app(service: Service, rules: Rules, certificate: bytes | None = None) -
             *keeping.ROUTES,
             *api.ROUTES,
             *mjpeg.ROUTES,
-        ]
+        ],
+        exception_handlers={HTTPException: _failed},
     )
     app.state.service = service
     app.state.pictures = api.PictureQueue()
