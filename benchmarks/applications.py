@@ -29,7 +29,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
+from live_gradcam.silence import quiet_tensorflow
 
 TARGET_LAYERS = Path(__file__).parents[1] / "tests" / "fixtures" / "target_layers.json"
 

@@ -292,7 +292,7 @@ class Runner:
 
 
 def _serve(connection: Any, network: str, name: str, size: tuple[int, int]) -> None:
-    from live_gradcam.compiling.runtime import quiet_tensorflow
+    from live_gradcam.silence import quiet_tensorflow
 
     try:
         with quiet_tensorflow():

@@ -38,9 +38,10 @@ import numpy as np
 from fit_data import SETS
 from material import FOLDER, fetch_material
 
-from live_gradcam.compiling.runtime import describe_runtime, quiet_tensorflow
+from live_gradcam.compiling.runtime import describe_runtime
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.report.options import FIGURES, PAGE
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam import Fitted

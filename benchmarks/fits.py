@@ -30,8 +30,9 @@ import cv2
 import numpy as np
 from material import FOLDER, ROOMS, cut_out, fetch_material, lay, room
 
-from live_gradcam.compiling.runtime import describe_runtime, quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import describe_runtime, set_compiler_flags
 from live_gradcam.errors import UsageError
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam import Explainer

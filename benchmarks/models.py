@@ -25,7 +25,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
+from live_gradcam.silence import quiet_tensorflow
 
 set_compiler_flags()
 with quiet_tensorflow():

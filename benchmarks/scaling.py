@@ -20,7 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
+from live_gradcam.silence import quiet_tensorflow
 
 #: A run of a row: whatever it takes, it takes a new frame.
 Run = Callable[[], Any]

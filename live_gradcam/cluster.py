@@ -8,8 +8,8 @@ import socket
 from importlib.util import find_spec
 from typing import Any
 
-from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError, UsageError, first_line
+from live_gradcam.silence import quiet_tensorflow
 
 #: The address of a cluster that is started on this machine for the run.
 LOCAL = "local"

@@ -192,7 +192,7 @@ def _extras() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    from live_gradcam.compiling.runtime import quiet_tensorflow
+    from live_gradcam.silence import quiet_tensorflow
 
     try:
         with quiet_tensorflow():

@@ -1,4 +1,4 @@
-"""Starting TensorFlow: its settings, and its silence."""
+"""Starting TensorFlow: its settings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, TextIO, TypeVar
+from typing import IO, Any, TypeVar
 
 from live_gradcam.compiling import xla_programs
 from live_gradcam.errors import UsageError
@@ -26,7 +25,6 @@ _CACHE_FLAG = "--tf_xla_persistent_cache_directory"
 #: From so many programs for each processor that want to run, the machine is busy.
 _BUSY = 0.75
 
-_silence = threading.Lock()
 #: How many threads compute where TensorFlow is not there to be told; 0: as many as an engine likes.
 _threads = 0
 
@@ -220,41 +218,6 @@ def threads() -> int:
 
         return tf.config.threading.get_intra_op_parallelism_threads()
     return _threads
-
-
-@contextmanager
-def quiet_tensorflow(*, enabled: bool = True) -> Iterator[None]:
-    """Keep what TensorFlow's C++ code prints off the terminal while it starts and compiles.
-
-    It writes to file descriptor 2 before any setting of its own is read. Python's own stderr goes on working, and
-    what would go to stdout (Keras' download bar) goes there too, so that stdout carries only results. Within another
-    silence, or beside one of another thread, it does nothing.
-
-    Args:
-        enabled: False lets everything through.
-    """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if not enabled or not _silence.acquire(blocking=False):
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = _second_stderr()
-    os.dup2(2, terminal.fileno(), inheritable=False)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        with redirect_stderr(terminal), redirect_stdout(terminal):
-            yield
-    finally:
-        os.dup2(terminal.fileno(), 2)
-        _silence.release()
-
-
-@lru_cache(maxsize=1)
-def _second_stderr() -> TextIO:
-    """Where Python's stderr goes during a silence. It stays open: loggers that are made in the silence keep it."""
-    return open(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace", closefd=False)
 
 
 def describe_runtime() -> dict[str, Any]:

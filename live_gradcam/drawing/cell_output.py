@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-import sys
 from typing import Any
+
+from live_gradcam.silence import in_notebook
 
 
 class CellOutput:
@@ -15,13 +16,10 @@ class CellOutput:
 
     def update(self, content: object) -> None:
         """Show something in the place of what was shown before."""
-        if "IPython" not in sys.modules:
+        if not in_notebook():
             return
-        from IPython import get_ipython
         from IPython.display import display
 
-        if get_ipython() is None:
-            return
         if self._handle is None:
             self._handle = display(content, display_id=True)
         else:

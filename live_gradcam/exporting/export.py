@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import EXPORTS, Output
 from live_gradcam.compiling.compilation import telling_line
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
 from live_gradcam.errors import LiveGradcamError, ModelError, OutputError, UsageError, first_line
 from live_gradcam.exporting.formats.export_format import ExportFormat
 from live_gradcam.exporting.readme import readme
@@ -25,6 +25,7 @@ from live_gradcam.networks.card import Card, card_beside, write_beside
 from live_gradcam.networks.catalog import find_source, load_with_options
 from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.labels import labels_file
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     import keras

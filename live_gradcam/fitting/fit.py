@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
 from live_gradcam.fitting.cache import FeatureCache
 from live_gradcam.fitting.cross_validation import CrossValidated, cross_validate
 from live_gradcam.fitting.dataset import PARTS, Dataset, LeftOut, check_groups
@@ -29,6 +29,7 @@ from live_gradcam.fitting.scores import Scores, scores_of
 from live_gradcam.networks.card import Card
 from live_gradcam.networks.catalog import DEFAULT_MODEL, check_model, find_source, identity_of, load_with_options
 from live_gradcam.networks.model_source import ModelOptions
+from live_gradcam.silence import quiet_tensorflow
 from live_gradcam.sources.kinds import Kind
 from live_gradcam.sources.levels import Levels
 from live_gradcam.sources.shared_levels import shared_levels

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from live_gradcam.attribution.session import Session, SessionOptions
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags, set_threads
+from live_gradcam.compiling.runtime import set_compiler_flags, set_threads
 from live_gradcam.errors import UsageError
 from live_gradcam.fitting.head import fit_head
 from live_gradcam.fitting.options import FITS_OF_FITTING
 from live_gradcam.fitting.taught_head import UNITS
 from live_gradcam.fitting.teacher import Teacher
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer

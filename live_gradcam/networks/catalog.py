@@ -19,6 +19,7 @@ from live_gradcam.networks.classifier import Classifier
 from live_gradcam.networks.custom_objects import check_custom_objects
 from live_gradcam.networks.model_source import CatalogEntry, ModelOptions, ModelSource, find_by_name, name_and_weights
 from live_gradcam.networks.preprocessing import Preprocessing, find_preprocessing
+from live_gradcam.silence import quiet_in_notebooks
 
 if TYPE_CHECKING:
     import keras
@@ -190,7 +191,8 @@ def load_with_options(model: str | Path | keras.Model, options: ModelOptions) ->
     """`load_classifier` of options that are together."""
     find_preprocessing(options.preprocessing)
     source = find_source(model)
-    loaded = source.load(model, options)
+    with quiet_in_notebooks():
+        loaded = source.load(model, options)
     entry = find_by_name(source.entries, model)
     if entry is not None and loaded.preprocessing is None:
         loaded = replace(loaded, preprocessing=find_preprocessing(entry.preprocessing))

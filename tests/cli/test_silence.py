@@ -14,7 +14,7 @@ pytestmark = pytest.mark.versions
 
 _IMPORTS = """
 import logging, os, sys, threading
-from live_gradcam.compiling.runtime import quiet_tensorflow
+from live_gradcam.silence import in_notebook, quiet_in_notebooks, quiet_tensorflow
 """
 
 
@@ -110,6 +110,40 @@ def test_the_second_silence_goes_where_stderr_goes_by_then(tmp_path: Path) -> No
         """
     )
     assert (err, (tmp_path / "said.txt").read_text()) == ("first\n", "second\n")
+
+
+_IN_NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+InteractiveShell.instance()
+"""
+
+
+def test_only_notebooks_are_quiet_by_themselves() -> None:
+    pytest.importorskip("IPython", reason="IPython is not installed: pip install ipython")
+    say = """
+        with quiet_in_notebooks():
+            os.write(2, b"native\\n")
+        print(in_notebook())
+        """
+    assert _run(say) == ("False\n", "native\n")
+    assert _run(_IN_NOTEBOOK + textwrap.dedent(say)) == ("True\n", "")
+    user_wants = 'os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"\n'
+    assert _run(_IN_NOTEBOOK + user_wants + textwrap.dedent(say)) == ("True\n", "native\n")
+    is_imported = 'sys.modules["tensorflow"] = sys\n'
+    assert _run(_IN_NOTEBOOK + is_imported + textwrap.dedent(say)) == ("True\n", "native\n")
+
+
+@pytest.mark.slow
+def test_a_network_loads_without_a_word_in_a_notebook() -> None:
+    pytest.importorskip("IPython", reason="IPython is not installed: pip install ipython")
+    load = """
+import warnings
+warnings.simplefilter("ignore")  # TensorFlow's own, of Python
+from live_gradcam import load_classifier
+print(load_classifier("efficientnet-lite0", weights=None).name)
+"""
+    out, err = _run(_IN_NOTEBOOK + load)
+    assert (out, err) == ("efficientnet-lite0\n", "")
 
 
 def test_an_error_ends_the_silence() -> None:

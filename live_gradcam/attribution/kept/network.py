@@ -15,8 +15,8 @@ from live_gradcam.attribution.kept.keys import is_kept, program_key
 from live_gradcam.attribution.kept.records import NetworkRecord, outline_from_bytes, outline_to_bytes
 from live_gradcam.compiling.engines.engine import KeepsFunctions
 from live_gradcam.compiling.kept_files import KeptFiles, Key
-from live_gradcam.compiling.runtime import quiet_tensorflow
 from live_gradcam.errors import LiveGradcamError
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer

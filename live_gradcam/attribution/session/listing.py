@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.attribution.session.loading import load
 from live_gradcam.attribution.session.options import SessionOptions
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
 from live_gradcam.errors import ModelError
 from live_gradcam.networks.catalog import find_source
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam.compiling.lowering import LayerRewrite

@@ -14,9 +14,10 @@ from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session.options import SessionOptions
 from live_gradcam.compiling.compilation import check_engine
 from live_gradcam.compiling.engines.engine import KeepsFunctions, KeepsPrograms
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_threads, use_threads
+from live_gradcam.compiling.runtime import set_threads, use_threads
 from live_gradcam.compiling.tensorflow_alone import import_tensorflow_alone
 from live_gradcam.networks.catalog import load_with_options
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.explainer import Explainer

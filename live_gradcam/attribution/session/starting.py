@@ -16,8 +16,9 @@ from live_gradcam.attribution.session.loading import Loading
 from live_gradcam.attribution.session.options import SessionOptions, too_slow
 from live_gradcam.attribution.session.session import Session
 from live_gradcam.choices import METHODS
-from live_gradcam.compiling.runtime import quiet_tensorflow, set_compiler_flags
+from live_gradcam.compiling.runtime import set_compiler_flags
 from live_gradcam.networks.labels import choose_names, find_targets, notes_on_numbers
+from live_gradcam.silence import quiet_tensorflow
 
 if TYPE_CHECKING:
     from live_gradcam.choices import Fit, Names
