@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from live_gradcam.annotating.report import Report
     from live_gradcam.attribution.explainer import Explainer
     from live_gradcam.attribution.methods.method import register_method
-    from live_gradcam.attribution.session import Session, SessionOptions, start_session
+    from live_gradcam.attribution.session import Session, SessionOptions
     from live_gradcam.benchmark import bench
     from live_gradcam.caching import CacheContents, CacheEntry, cache_contents, clear_cache
     from live_gradcam.drawing.overlay import Overlay
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from live_gradcam.notebook.annotate_cell import Annotate
     from live_gradcam.notebook.live_cam import LiveCam
     from live_gradcam.pictures import Comparison, ExplainedPicture, PictureOptions, compare, explain, explain_all
+    from live_gradcam.pictures.starting import start_session
     from live_gradcam.serving.addresses import PageAddress
     from live_gradcam.serving.options import ServeOptions, ViewerOptions
     from live_gradcam.serving.serve import serve
@@ -180,7 +181,7 @@ _MODULES = {
     "open_source": "sources.opening",
     "register_method": "attribution.methods.method",
     "serve": "serving.serve",
-    "start_session": "attribution.session",
+    "start_session": "pictures.starting",
 }
 
 

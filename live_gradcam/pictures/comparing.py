@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.choices import METHODS
 from live_gradcam.drawing.cell_output import CellBar, CellOutput
 from live_gradcam.drawing.hud import map_name
@@ -19,6 +19,7 @@ from live_gradcam.networks.labels import find_targets
 from live_gradcam.pictures.explained import ExplainedPicture, as_dataframe
 from live_gradcam.pictures.explaining import check_files
 from live_gradcam.pictures.given import Channels, given, is_batch
+from live_gradcam.pictures.starting import start_session
 
 if TYPE_CHECKING:
     import pandas

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from live_gradcam.attribution.session import Session, SessionOptions, start_session
+from live_gradcam.attribution.session import Session, SessionOptions
 from live_gradcam.attribution.start import StartSession
 from live_gradcam.drawing.overlay import Overlay
 from live_gradcam.drawing.panels import three_panels
@@ -22,6 +22,7 @@ from live_gradcam.files import RESULT, check_output, check_replaces_no_source, i
 from live_gradcam.pictures.explained import ExplainedPicture
 from live_gradcam.pictures.given import Channels, Given, given, is_batch
 from live_gradcam.pictures.options import PictureOptions
+from live_gradcam.pictures.starting import start_session
 from live_gradcam.sinks.image import write_image
 from live_gradcam.sources.folders import check_exists, check_is_file
 from live_gradcam.sources.image import check_picture
