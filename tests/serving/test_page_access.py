@@ -83,7 +83,7 @@ def test_the_token_becomes_a_cookie(server: RunningServer) -> None:
     assert response.headers["set-cookie"].split("; ")[1:] == ["HttpOnly", "SameSite=Strict", "Path=/"]
     assert re.fullmatch("live-gradcam-[0-9a-f]{8}", name)
     assert TOKEN not in value
-    assert 'content="0;url=/?clean=1&amp;source=0&amp;x=223E3Cscript3E"' in page
+    assert 'content="0;url=./?clean=1&amp;source=0&amp;x=223E3Cscript3E"' in page
     assert TOKEN not in page
     assert ask(server, Cookie=f"other=1; {name}={value}").status == 200
     with server.client(additional_headers={"Cookie": f"{name}={value}"}) as client:

@@ -10,9 +10,9 @@ const POST_TIMEOUT = 40000;
 const BATCH_HEADER = 5;
 
 export class ServerTransport {
-	/** @param {string} origin of the server, such as "http://localhost:8765" */
-	constructor(origin) {
-		this.origin = origin;
+	/** @param {string} base address of the server, such as "http://localhost:8765/" */
+	constructor(base) {
+		this.base = base;
 		this.link = null;
 		this.isPost = false; // whether the second link is used: POST went through where a WebSocket was refused
 		this.wait = FIRST_WAIT;
@@ -41,7 +41,12 @@ export class ServerTransport {
 	}
 
 	fetch(path, options) {
-		return fetch(new URL(path, this.origin), options);
+		return fetch(this.address(path), options);
+	}
+
+	/** Of what the server has at a path, such as "/ws". */
+	address(path) {
+		return new URL(`.${path}`, this.base);
 	}
 
 	close() {
@@ -53,7 +58,7 @@ export class ServerTransport {
 
 	/** The link that is tried first, and the one where that is refused. */
 	firstLink() {
-		return new SocketLink(this, new URL("/ws", this.origin.replace(/^http/, "ws")));
+		return new SocketLink(this, this.address("/ws").href.replace(/^http/, "ws"));
 	}
 
 	secondLink() {

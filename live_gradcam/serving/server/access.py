@@ -185,7 +185,7 @@ class Access:
         """
         fields = scope["query_string"].decode("latin-1").split("&")
         kept = "&".join(field for field in fields if not field.startswith("token=") and field.isascii())
-        target = "/" + (f"?{kept}" if kept else "")
+        target = "./" + (f"?{kept}" if kept else "")  # a proxy may have the page below a path
         escaped = "".join(character if character.isalnum() or character in "/?=&_.-" else "" for character in target)
         page = (
             '<!doctype html><meta charset="utf-8"><title>live-gradcam</title>'

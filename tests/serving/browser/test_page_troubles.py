@@ -8,6 +8,7 @@ import pytest
 from browser_server import TOKEN, serving
 from chromium import go_to, launch, until, use_camera
 from command_line import AT_ONCE
+from path_proxy import below_path
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +174,19 @@ def test_a_browser_without_the_token_is_told(browser, address):
     page = browser.new_context(locale="en-GB").new_page()
     assert page.goto(address.split("?")[0]).status == 403
     page.context.close()
+
+
+@pytest.mark.parametrize("has_sockets", [True, False])
+def test_below_a_path_of_a_proxy(open_page, server, has_sockets):
+    with below_path("/cam", server.port) as port:
+        page = open_page(at=f"http://localhost:{port}/cam/?token={TOKEN}&lang=en", starts=has_sockets)
+        if not has_sockets:
+            page.add_init_script(
+                "WebSocket = function () { return { close() {} , set onclose(closed) { setTimeout(closed); } }; };"
+            )
+            page.reload()
+            use_camera(page)
+        until(page, "liveGradcam.viewing.trips.length > 3")
+        assert page.evaluate("liveGradcam.transport.isPost") != has_sockets
+        assert page.evaluate("location.pathname + location.search") == "/cam/?lang=en"
+        page.context.close()
