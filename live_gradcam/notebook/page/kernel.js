@@ -57,10 +57,19 @@ export class KernelTransport extends ServerTransport {
 		return new Response(buffers[0], { status, headers });
 	}
 
+	/** Send to the kernel. Where that has just ended, JupyterLab throws "Cannot send"; `end` is called a little later. */
+	tell(message, buffers) {
+		try {
+			this.model.send(message, undefined, buffers);
+		} catch (error) {
+			console.debug("The kernel has gone:", error);
+		}
+	}
+
 	/** Send a question, and give a promise of the answer with its `buffers`. It comes when the kernel is free. */
 	ask(message, buffers = []) {
 		const call = newName();
-		this.model.send({ ...message, call }, undefined, buffers);
+		this.tell({ ...message, call }, buffers);
 		return new Promise((resolve) => this.calls.set(call, resolve));
 	}
 
@@ -84,7 +93,7 @@ class CommLink {
 	}
 
 	tell(message, buffers) {
-		this.transport.model.send({ ...message, link: this.name }, undefined, buffers);
+		this.transport.tell({ ...message, link: this.name }, buffers);
 	}
 
 	send(data) {
