@@ -114,7 +114,7 @@ def draw_hud(
     recording = hud.recording if hud.level != "none" else None
     if hud.help:  # which covers the rest, but nobody may forget that it records
         if recording is not None:
-            _draw_recording(image, recording)
+            _draw_recording(image, recording, panel=(0, 0), above=image.shape[0])
         _draw_help(image, hud.help)
         return []
     areas: list[BarArea] = []
@@ -135,7 +135,7 @@ def draw_hud(
             named = [replace(explanation.targets[0], label=map_name(explanation))]
         areas, corner = _draw_panel(image, named, -1, [hud.minimal_note] if hud.minimal_note else [])
     if recording is not None:
-        _draw_recording(image, recording)
+        _draw_recording(image, recording, panel=corner, above=lines_top)
     if hud.teaching is not None and hud.level != "none":
         taken = 0 if recording is None else round(2.3 * text_size_for(image.shape[:2]))
         draw_teaching(image, hud.teaching, below=taken)
@@ -295,18 +295,26 @@ def _draw_scale(
     return image.shape[0] - margin - height
 
 
-def _draw_recording(image: np.ndarray, text: str) -> None:
+def _draw_recording(image: np.ndarray, text: str, *, panel: tuple[int, int], above: int) -> None:
+    """The mark of a recording, in the upper right corner.
+
+    Where the panel, which ends at (right, bottom), leaves no room for it, it is below the panel, and ends `above` so
+    many pixels. Without room there it is a dot in the corner, beside all text.
+    """
     size = text_size_for(image.shape[:2])
     margin, height = round(0.7 * size), round(1.6 * size)
     width = text_width(text, size) + round(2.2 * size)
-    if width + 2 * margin > image.shape[1] // 2:  # the panel is beside it, so the dot alone has to say it
-        text, width = "", round(1.8 * size)
-    if image.shape[1] < width + 2 * margin or image.shape[0] < 2 * height:
+    left, top = image.shape[1] - margin - width, margin
+    if left < panel[0] + margin:
+        left, top = margin, panel[1] + margin // 2
+    if left + width > image.shape[1] or top + height > above:
+        centre = image.shape[1] - margin // 2 - 1, margin // 2
+        cv2.circle(image, centre, margin // 2 - 1, _RED, cv2.FILLED, cv2.LINE_AA)
         return
-    panel = image[margin : margin + height, image.shape[1] - margin - width : image.shape[1] - margin]
-    darken(panel)
-    cv2.circle(panel, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
-    put_text(panel, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
+    ground = image[top : top + height, left : left + width]
+    darken(ground)
+    cv2.circle(ground, (round(0.9 * size), height // 2), max(3, round(0.4 * size)), _RED, cv2.FILLED, cv2.LINE_AA)
+    put_text(ground, text, (round(1.7 * size), round(1.15 * size)), size, max_width=width)
 
 
 def _draw_bottom_lines(image: np.ndarray, notes: Sequence[str]) -> int:

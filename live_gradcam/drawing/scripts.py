@@ -35,12 +35,38 @@ def is_simple(text: str) -> bool:
 def is_legible(text: str) -> bool:
     """Whether the letters of a text can be written on this machine; of a text without any, whether something can."""
     if is_simple(text):
-        return text.isascii() or any(map(_has, text))
+        return text.isascii() or bool(writing_of(text, bold=False)[0])
     return font_of(text, bold=False) is not None
 
 
+@lru_cache(maxsize=1024)
+def writing_of(text: str, *, bold: bool) -> tuple[str, str | None]:
+    """How a text is written: the text, and the file of the font for it; None for OpenCV's.
+
+    Signs such as emoji are left out where no font has them. Letters never are.
+    """
+    if all(map(_has, text)):
+        return text, None
+    font = font_of(text, bold=bold, signs=True)
+    if font is not None:
+        return text, font
+    font = None if is_simple(text) else font_of(text, bold=bold)
+
+    def is_written(character: str) -> bool:
+        if font is None:
+            return _is_letter(character) or (_has(character) and not _chooses_a_form(character))
+        return ord(character) in _letters_of(font)
+
+    return " ".join("".join(filter(is_written, text)).split()), font
+
+
 def _is_letter(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LM"
+    return unicodedata.category(character)[0] in "LM" and not _chooses_a_form(character)
+
+
+def _chooses_a_form(character: str) -> bool:
+    """Whether a character is none that is seen: it says how others look, such as emoji in colours."""
+    return unicodedata.category(character) == "Cf" or unicodedata.name(character, "").startswith("VARIATION SELECTOR")
 
 
 @lru_cache(maxsize=4096)
@@ -59,13 +85,20 @@ def _written(character: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=1024)
-def font_of(text: str, *, bold: bool) -> str | None:
-    """The file of a font of this machine that has all letters of a text; None for none, or without libfribidi."""
+def font_of(text: str, *, bold: bool, signs: bool = False) -> str | None:
+    """The file of a font of this machine that has all letters of a text; None for none, or without libfribidi.
+
+    With `signs` it has all other signs of the text too.
+    """
     from PIL import features
 
     if not features.check("raqm"):
         return None
-    letters = {ord(character) for character in f"{text}…" if _is_letter(character) or character in " …"}
+    letters = {
+        ord(character)
+        for character in f"{text}…"
+        if _is_letter(character) or character in " …" or (signs and not _chooses_a_form(character))
+    }
     return next((file for file in _font_files(bold) if letters <= _letters_of(file)), None)
 
 

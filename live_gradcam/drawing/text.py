@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from live_gradcam.drawing.scripts import BOLD, FONT, REGULAR, font_of, is_simple, width_in, write_in
+from live_gradcam.drawing.scripts import BOLD, FONT, REGULAR, width_in, write_in, writing_of
 
 _WHITE = (255, 255, 255)
 _PANEL_DARKNESS = 0.35
@@ -27,7 +27,8 @@ def put_text(
 
     Args:
         image: uint8 (height, width, 3), BGR; it is drawn on.
-        text: any Unicode text, in the order in which it is typed; what no font here has becomes a question mark.
+        text: any Unicode text, in the order in which it is typed; letters that no font here has become question
+            marks, and other signs are left out.
         origin: left end of the baseline, in pixels.
         size: height of the font in pixels.
         max_width: the room there is, in pixels.
@@ -38,7 +39,7 @@ def put_text(
     while text and text_width(shown, size, bold=bold) > max_width:
         text = text[:-1]
         shown = f"{text.rstrip()}…"
-    font = None if is_simple(shown) else font_of(shown, bold=bold)
+    shown, font = writing_of(shown, bold=bold)
     if font is None:
         cv2.putText(image, shown, origin, colour, FONT, size, BOLD if bold else REGULAR)
     else:
@@ -48,7 +49,7 @@ def put_text(
 @lru_cache(maxsize=1024)
 def text_width(text: str, size: int, *, bold: bool = False) -> int:
     """The width of a line in pixels."""
-    font = None if is_simple(text) else font_of(text, bold=bold)
+    text, font = writing_of(text, bold=bold)
     if font is not None:
         return width_in(font, text, size)
     return int(cv2.getTextSize((1, 1), text, (0, 0), FONT, size, BOLD if bold else REGULAR)[2])

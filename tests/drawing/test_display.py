@@ -551,6 +551,23 @@ def test_the_hud_stands_out_from_any_background(size: tuple[int, int], backgroun
         assert np.percentile(part, 20) < 100
 
 
+@pytest.mark.parametrize("level", ["full", "minimal"])
+@pytest.mark.parametrize("size", [(90, 120), (120, 160), (180, 240), (240, 240), (320, 240), (240, 320)])
+def test_the_mark_of_a_recording_covers_no_class(size: tuple[int, int], level: str) -> None:
+    explanation = explanation_of(np.ones((1, 1)), size)
+    pictures = []
+    for recording in (None, "REC 00:07"):
+        pictures.append(np.zeros((*size, 3), np.uint8))
+        said = Hud(notes=("12.3 FPS", "latency"), minimal_note="12.3 FPS", recording=recording, level=level)
+        areas = draw_hud(pictures[-1], said, explanation, Overlay())
+    without, marked = pictures
+    for area in areas:
+        place = slice(area.top, area.bottom), slice(area.left, area.right)
+        np.testing.assert_array_equal(marked[place], without[place])
+    assert areas
+    assert (marked != without).any()
+
+
 def test_a_bar_is_where_a_click_finds_it() -> None:
     image = np.zeros((720, 1280, 3), np.uint8)
     explanation = explanation_of(np.ones((1, 1)), (720, 1280))

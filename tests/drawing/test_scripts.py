@@ -19,6 +19,8 @@ from live_gradcam.explanations.explanation import Explanation, Prediction, Regio
 _HEBREW, _ARABIC = "שלום", "قطة"
 #: Of a script in which no language is written any more, and that no font here has: Tibet's old Marchen.
 _UNKNOWN = "\U00011c72\U00011c73"
+#: The last of the signs of Unicode's first plane for private use, which no font has.
+_NO_SIGN = "\U000ffffd"
 
 needs_raqm = pytest.mark.skipif(not features.check("raqm"), reason="libfribidi is not installed")
 
@@ -71,6 +73,20 @@ def test_what_opencv_writes_is_written_by_opencv() -> None:
     for text in ("golden retriever", "café · 3 ms", "猫 犬 고양이", "кошка", "cat 🐱"):
         assert scripts.is_simple(text)
         assert scripts.is_legible(text)
+
+
+@needs_raqm
+def test_an_emoji_is_drawn_in_a_font_that_has_it() -> None:
+    assert not np.array_equal(_ink("cat 🐱"), _ink("cat ?"))
+    assert text_width("cat 🐱", 32) > text_width("cat", 32)  # which matplotlib's own font has
+
+
+def test_an_emoji_that_no_font_has_is_left_out() -> None:
+    for text in (f"cat {_NO_SIGN}", f"{_NO_SIGN} cat", f"cat{_NO_SIGN}\ufe0f\u200d{_NO_SIGN}"):
+        assert np.array_equal(_ink(text), _ink("cat"))
+        assert text_width(text, 32) == text_width("cat", 32)
+    assert text_width(f"big {_NO_SIGN} cat", 32) == text_width("big cat", 32)
+    assert named_legibly(Prediction(3, _NO_SIGN, 0.5)).label == "class 3"
 
 
 @needs_raqm
