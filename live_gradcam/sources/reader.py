@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -37,6 +37,7 @@ from live_gradcam.sources.loss import Loss
 from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
 from live_gradcam.sources.packets import PacketReader, is_set_back
 from live_gradcam.sources.source import OnPacket, Recording
+from live_gradcam.sources.spans import within
 
 #: Codecs whose frames say how long each is shown. Of others FFmpeg makes times up where a file has none.
 _TELL_DURATIONS = frozenset({"mpeg2video", "mpeg4"})
@@ -358,30 +359,6 @@ def _only_goes_forward(path: Path, size: int, changed: int) -> bool:
     """Whether a file's times are never set back. Reads all of it, so once for a size and a time of change."""
     with VideoReader(path) as reader:
         return reader.key_times(None) is not None
-
-
-def within(start: Fraction | None, end: Fraction | None, on_packet: OnPacket) -> Callable[[Any], None]:
-    """The same receiver, for packets of a span of time alone; a subtitle that is shown at its start begins there."""
-
-    def receive(packet: Any) -> None:
-        if packet.dts is None:  # nobody knows where it belongs
-            return
-        if start is not None and packet.stream.type == "subtitle":
-            _begin_at(packet, start)
-        time = (packet.dts if packet.pts is None else packet.pts) * packet.time_base
-        if (start is None or time >= start) and (end is None or time < end):
-            on_packet(packet)
-
-    return receive
-
-
-def _begin_at(packet: Any, start: Fraction) -> None:
-    """Let a subtitle that is shown before and after a time begin at that time, in seconds."""
-    begin = packet.dts if packet.pts is None else packet.pts
-    late = math.ceil(start / packet.time_base) - begin
-    if 0 < late < (packet.duration or 0):
-        packet.pts = packet.dts = begin + late
-        packet.duration -= late
 
 
 class _Videos:

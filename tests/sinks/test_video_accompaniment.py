@@ -602,23 +602,73 @@ def test_subtitles_that_overlap_come_one_at_a_time_in_mp4(tmp_path: Path) -> Non
 _PGS_PICTURE = bytes.fromhex("16 000b 0010 0010 10 0000 80 00 00 00" + "80 0000")
 
 
+def _with_pictures(tmp_path: Path, codec: str, subtitles: list[tuple[int, int, bytes]], *, frames: int) -> Path:
+    """A video of 25 frames per second with subtitles that are pictures: begin and duration in milliseconds, content."""
+    options = {"bf": "0", "g": "10"}
+    video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(frames)], codec_options=options)
+    path = tmp_path / "in.mkv"
+    with av.open(str(video)) as pictures, av.open(str(path), "w") as output:
+        streams = output.add_stream_from_template(pictures.streams[0]), output.add_mux_stream(codec)
+        packets: list[tuple[Any, Any]] = [(packet, streams[0]) for packet in pictures.demux() if packet.size]
+        for begin, duration, content in subtitles:
+            packet = av.Packet(content)
+            packet.pts = packet.dts = begin
+            packet.duration, packet.time_base = duration, _MILLISECOND
+            packets.append((packet, streams[1]))
+        for packet, stream in sorted(packets, key=lambda each: each[0].dts * each[0].time_base):
+            packet.stream = stream
+            output.mux(packet)
+    return path
+
+
+def _pictures_of(path: Path) -> list[tuple[float, bytes]]:
+    """When subtitles that are pictures begin, in milliseconds, and their content."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(container.streams.subtitles[0]) if packet.size]
+        return [(float(packet.pts * packet.time_base * 1000), bytes(packet)) for packet in packets]
+
+
+def _pgs(*, state: int, objects: int) -> bytes:
+    """Blu-ray's form: a composition in a state (128: a new one, 0: a change) of so many objects, and its end."""
+    shown = bytes.fromhex("0000 00 00 0000 0000") * objects
+    said = bytes.fromhex("0010 0010 10 0000") + bytes([state, 0, 0, objects]) + shown
+    return b"\x16" + len(said).to_bytes(2, "big") + said + bytes.fromhex("80 0000")
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_picture_of_blu_ray_is_shown_from_the_start_on_until_the_next_one(tmp_path: Path, is_alone: bool) -> None:
+    """What changes a picture comes with the picture. One that is over by then does not come."""
+    old, new, change, empty = (_pgs(state=s, objects=n) for s, n in ((128, 2), (128, 1), (0, 1), (0, 0)))
+    said = [(200, 0, old), (400, 0, new), (800, 0, change), (3000, 0, empty)]
+    source, target = _with_pictures(tmp_path, "hdmv_pgs_subtitle", said, frames=100), tmp_path / "out.mkv"
+    if is_alone:
+        with VideoReader(source) as reader:
+            packets = list(reader.other_packets(Fraction(2), None))
+            assert [(packet.pts, bytes(packet)) for packet in packets] == [(2000, new), (2000, change), (3000, empty)]
+        return
+    _annotate(source, target, Fraction(2))
+    assert _pictures_of(target) == [(0, new), (0, change), (1000, empty)]
+    _annotate(source, target, Fraction(7, 2))
+    assert _pictures_of(target) == []
+
+
+def test_a_picture_of_a_dvd_that_is_shown_at_the_start_ends_when_it_did(tmp_path: Path) -> None:
+    """Its content says when it ends, in 1024/90000 s since it began: 3 s are 264 of them, and 1 s 88."""
+
+    def spu(ticks: int) -> bytes:
+        lists = bytes.fromhex("0000 000a 01 ff") + ticks.to_bytes(2, "big") + bytes.fromhex("000a 02 ff")
+        return (4 + len(lists)).to_bytes(2, "big") + b"\x00\x04" + lists
+
+    source = _with_pictures(tmp_path, "dvdsub", [(500, 3000, spu(264))], frames=100)
+    _annotate(source, tmp_path / "out.mkv", Fraction(5, 2))
+    assert _pictures_of(tmp_path / "out.mkv") == [(0, spu(88))]
+
+
 @pytest.mark.parametrize(
     ("codec", "picture"), [("dvdsub", bytes(100)), ("hdmv_pgs_subtitle", _PGS_PICTURE)], ids=["dvdsub", "pgs"]
 )
 def test_subtitles_that_are_pictures_are_left_out_by_name(tmp_path: Path, codec: str, picture: bytes) -> None:
-    video = make_video(tmp_path / "plain.mp4", [numbered(i) for i in range(50)], codec_options={"bf": "0"})
-    source = tmp_path / "in.mkv"
-    with av.open(str(video)) as pictures, av.open(str(source), "w") as output:
-        stream = output.add_stream_from_template(pictures.streams[0])
-        subtitles = output.add_mux_stream(codec)
-        for packet in pictures.demux():
-            if packet.size:
-                packet.stream = stream
-                output.mux(packet)
-        packet = av.Packet(picture)
-        packet.pts = packet.dts = 500
-        packet.duration, packet.time_base, packet.stream = 500, _MILLISECOND, subtitles
-        output.mux(packet)
+    source = _with_pictures(tmp_path, codec, [(500, 500, picture)], frames=50)
     with VideoReader(source) as reader:
         name = reader.others[0].codec_context.name
     assert _annotate(source, tmp_path / "out.webm") == ([], [f"subtitles {name}"])
