@@ -18,8 +18,8 @@ from live_gradcam.sources import opening
 from live_gradcam.sources.clock import LONGEST_PAUSE
 from live_gradcam.sources.frame import Frame
 from live_gradcam.sources.options import SourceOptions
-from live_gradcam.sources.reader import within
 from live_gradcam.sources.source import OnPacket, Recording
+from live_gradcam.sources.spans import within
 
 #: How many frames may wait between two stages: enough for an even flow, few enough for 4K frames in memory.
 DEPTH = 6

@@ -19,6 +19,10 @@ _LONGEST_HEADER = 4 + 8
 _GIF_HEADER = 13
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 
+# Adobe Flash Video File Format Specification 10.1: the header and the length before the first tag, and what is around a
+# tag's content.
+_FLV, _FLV_HEADER, _AROUND_TAG = b"FLV", 9 + 4, 11 + 4
+
 _CHUNK = 1 << 16
 
 
@@ -27,7 +31,8 @@ def breaks(path: Path, format_name: str) -> int:
 
     Args:
         path: the file.
-        format_name: FFmpeg's name of its format. Others than Matroska, WebM and GIF have 0: there FFmpeg reports it.
+        format_name: FFmpeg's name of its format. Others than Matroska, WebM, GIF and FLV have 0: there FFmpeg
+            reports it.
 
     Raises:
         OSError: it cannot be read.
@@ -128,4 +133,18 @@ def _colours(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-_COUNT: dict[str, Callable[[BinaryIO, int], int]] = {"matroska,webm": _in_matroska, "gif": _in_gif}
+def _in_flv(file: BinaryIO, size: int) -> int:
+    """How often another recording begins where a tag has to: FFmpeg takes its header for a tag, and skips the rest."""
+    count, at = 0, _FLV_HEADER
+    while at < size:
+        file.seek(at)
+        tag = file.read(4)
+        if tag.startswith(_FLV):
+            count += 1
+            at += _FLV_HEADER
+        else:
+            at += _AROUND_TAG + int.from_bytes(tag[1:], "big")
+    return count
+
+
+_COUNT: dict[str, Callable[[BinaryIO, int], int]] = {"matroska,webm": _in_matroska, "gif": _in_gif, "flv": _in_flv}

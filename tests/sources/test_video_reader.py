@@ -534,6 +534,17 @@ def test_a_gif_without_its_end_is_broken(tmp_path: Path) -> None:
     assert breaks(path, "gif") == 1
 
 
+def test_an_flv_file_that_another_one_was_appended_to_is_broken(tmp_path: Path) -> None:
+    """FFmpeg reads the first one, and says nothing of the others."""
+    one = make_video(tmp_path / "one.flv", [numbered(i) for i in range(20)])
+    path = tmp_path / "joined.flv"
+    for parts in (1, 3):
+        path.write_bytes(parts * one.read_bytes())
+        with VideoReader(path) as reader:
+            assert len(list(reader.frames())) == 20
+            assert reader.loss.breaks == parts - 1
+
+
 def test_a_title_in_another_encoding_than_utf_8(tmp_path: Path) -> None:
     path = make_video(tmp_path / "x.avi", [numbered(0)], codec="mpeg4", metadata={"title": "cafe au lait"})
     path.write_bytes(path.read_bytes().replace(b"cafe au lait", b"caf\xe9 au lait"))
