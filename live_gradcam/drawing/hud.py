@@ -299,7 +299,7 @@ def _draw_recording(image: np.ndarray, text: str, *, panel: tuple[int, int], abo
     """The mark of a recording, in the upper right corner.
 
     Where the panel, which ends at (right, bottom), leaves no room for it, it is below the panel, and ends `above` so
-    many pixels. Without room there it is a dot in the corner, beside all text.
+    many pixels. Without room there it is a dot in the corner, beside all text. A tiny picture has none.
     """
     size = text_size_for(image.shape[:2])
     margin, height = round(0.7 * size), round(1.6 * size)
@@ -309,7 +309,8 @@ def _draw_recording(image: np.ndarray, text: str, *, panel: tuple[int, int], abo
         left, top = margin, panel[1] + margin // 2
     if left + width > image.shape[1] or top + height > above:
         centre = image.shape[1] - margin // 2 - 1, margin // 2
-        cv2.circle(image, centre, margin // 2 - 1, _RED, cv2.FILLED, cv2.LINE_AA)
+        if min(image.shape[:2]) >= 4 * margin:
+            cv2.circle(image, centre, margin // 2 - 1, _RED, cv2.FILLED, cv2.LINE_AA)
         return
     ground = image[top : top + height, left : left + width]
     darken(ground)

@@ -568,6 +568,12 @@ def test_the_mark_of_a_recording_covers_no_class(size: tuple[int, int], level: s
     assert (marked != without).any()
 
 
+def test_a_tiny_picture_has_no_mark_of_a_recording() -> None:
+    picture = np.zeros((16, 16, 3), np.uint8)
+    draw_hud(picture, Hud(recording="REC 00:07"), None, Overlay())
+    assert not picture.any()
+
+
 def test_a_bar_is_where_a_click_finds_it() -> None:
     image = np.zeros((720, 1280, 3), np.uint8)
     explanation = explanation_of(np.ones((1, 1)), (720, 1280))
