@@ -64,6 +64,8 @@ def check_output(path: str | Path, *, overwrite: bool, folder: bool = False) -> 
             raise OutputError(f"{path} is a folder: give a file name")
         if path.exists() and not overwrite:
             raise OutputError(f"{path} exists already: give another name, or --overwrite to replace it")
+        with suppress(FileNotFoundError):
+            part_path(path).stat()  # whose name may be too long, where that of the file is not
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: no permission to write in {path.parent}")
     return path

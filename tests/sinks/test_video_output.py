@@ -199,6 +199,15 @@ def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "a" / "b") == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are counted in another way")
+def test_a_name_that_has_no_room_for_that_of_the_growing_file_is_refused(tmp_path: Path) -> None:
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    with pytest.raises(OutputError, match="File name too long"):
+        check_output(tmp_path / f"{'a' * (longest - 4)}.mp4", overwrite=True)
+    path = tmp_path / f"{'a' * (longest - 9)}.mp4"
+    assert check_output(path, overwrite=True) == path
+
+
 def test_what_exists_is_kept_but_for_overwrite(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.write_text("old")
