@@ -18,7 +18,13 @@ from live_gradcam.annotating.options import AnnotateOptions
 from live_gradcam.annotating.tasks import Task, WorkerState
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.errors import LiveGradcamError
-from live_gradcam.flow.processes import WorkerContext, leave_signals_to_parent, threads_of_each, without_interrupts
+from live_gradcam.flow.processes import (
+    WorkerContext,
+    WorkerProcess,
+    leave_signals_to_parent,
+    threads_of_each,
+    without_interrupts,
+)
 
 
 class Workers(Protocol):
@@ -94,8 +100,15 @@ class ProcessWorkers:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._pool.shutdown(cancel_futures=True)
-        self._scratch.cleanup()  # of processes that died, too
+        try:
+            self._pool.shutdown(cancel_futures=True)
+        except BaseException:  # a second Ctrl-C; the end of Python would wait for processes that it no longer reaches
+            for process in multiprocessing.active_children():
+                if isinstance(process, WorkerProcess):
+                    process.kill()
+            raise
+        finally:
+            self._scratch.cleanup()  # of processes that died, too
 
 
 _LOST = "a worker process died, perhaps because the memory was full: try fewer --workers. Finished files are kept"

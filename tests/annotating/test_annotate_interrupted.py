@@ -235,6 +235,26 @@ def test_a_signal_while_workers_start_leaves_nothing(
     assert_all_end(process)
 
 
+def test_a_second_ctrl_c_ends_workers_at_once(tmp_path: Path, source: Path) -> None:
+    """It comes while their ends are waited for: each has a frame in hand that takes half a minute."""
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir()
+    out.mkdir()
+    process = start_fake(*arguments(out, source, "out.mp4", "--workers", 2), seconds=30, scratch=scratch)
+    wait_for(lambda: len(workers_of(process)) == 2, process)
+    time.sleep(2)
+    begun = time.monotonic()
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(1)
+    finished = finish(process)
+    assert (finished.code, finished.err) == (130, "")
+    assert time.monotonic() - begun < 10
+    assert_all_end(process)
+    assert os.listdir(out) == []
+    assert os.listdir(scratch) == []
+
+
 def test_a_worker_that_dies_is_told_in_a_line(tmp_path: Path, source: Path) -> None:
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
