@@ -37,8 +37,9 @@ _log = logging.getLogger(__name__)
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Register a command, with `-v` and `--debug` besides its own flags.
 
-    A parameter that is marked with `Flags` is no flag: its value is made of the flags of the function in the mark. A
-    name that is marked with its `Choices` is checked before anything else is done.
+    A parameter that is marked with `Flags` is no flag: its value is made of the flags of the function in the mark. One
+    that is a `typer.Context` is none either. A name that is marked with its `Choices` is checked before anything else
+    is done.
     """
     flags, left_out = _without_those_in_the_way({**_flags_of(function), **_flags_of(set_up_logging)})
 
@@ -78,7 +79,8 @@ def _flags_of(function: Callable[..., Any], panel: str | None = None) -> dict[st
         if made_of is None:
             flags[parameter.name] = _in_panel(parameter, panel)
         else:
-            shared |= _flags_of(made_of.function, made_of.panel)
+            made = _flags_of(made_of.function, made_of.panel)
+            shared |= {name: flag for name, flag in made.items() if name not in made_of.without}
     return flags | shared
 
 
@@ -126,7 +128,7 @@ def _call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
         made_of = _mark(parameter, Flags)
         if made_of is not None:
             arguments[parameter.name] = _call(made_of.function, values)
-        elif parameter.name in values:  # a flag of another package may be left out
+        elif parameter.name in values:  # a flag may be left out
             arguments[parameter.name] = values[parameter.name]
     return function(**arguments)
 

@@ -12,10 +12,9 @@ from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.choices import EXPORTS
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import Overwrite, model_flags
-from live_gradcam.cli.marks import FilesOnly, Flags, chosen
+from live_gradcam.cli.marks import FilesOnly, Flags, chosen, is_given
 from live_gradcam.cli.terminal import is_debugging, print_table, progress_line
 from live_gradcam.errors import UsageError
-from live_gradcam.networks.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from live_gradcam.exporting.export import ExportReport
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 @command
 def export(
-    options: Annotated[SessionOptions, Flags(model_flags, "Network")],
+    context: typer.Context,
+    options: Annotated[SessionOptions, Flags(model_flags, "Network", without=("layer",))],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write in.")],
     formats: Annotated[
         list[str],
@@ -38,7 +38,7 @@ def export(
     from live_gradcam.exporting.export import export as write
 
     if network is not None:
-        if options.model != DEFAULT_MODEL:
+        if is_given(context, "model"):
             raise UsageError(f"{network} and -m {options.model} are two models: leave one of them out")
         options = replace(options, model=str(network))
     with progress_line() as show:

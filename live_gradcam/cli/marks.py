@@ -35,10 +35,18 @@ class Flags(NamedTuple):
     Attributes:
         function: makes the value.
         panel: the title of the flags in the help.
+        without: parameters that are no flags here, because they would mean nothing: they keep their defaults.
     """
 
     function: Callable[..., Any]
     panel: str
+    without: tuple[str, ...] = ()
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a person gave a parameter of a command: its default can be given too."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 class FilesOnly:

@@ -9,7 +9,7 @@ from rich.table import Table
 from live_gradcam.attribution.session import SessionOptions
 from live_gradcam.cli.command import command
 from live_gradcam.cli.flags import TuneFlag, model_flags
-from live_gradcam.cli.marks import Flags
+from live_gradcam.cli.marks import Flags, is_given
 from live_gradcam.cli.model_card import print_model
 from live_gradcam.cli.terminal import is_debugging, print_table, status
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
@@ -17,6 +17,7 @@ from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 
 @command
 def models(
+    context: typer.Context,
     options: Annotated[SessionOptions, Flags(model_flags, "Network")],
     explain_lowering: Annotated[
         bool, typer.Option("--explain-lowering", help="Show how each layer of the model -m is rewritten.")
@@ -27,7 +28,7 @@ def models(
     if explain_lowering:
         _print_lowering(replace(options, tune=tune))
         return
-    if options.model != DEFAULT_MODEL:
+    if is_given(context, "model"):
         print_model(options)
         return
     table = Table("name", "input", "preprocessing", "weights", box=None, pad_edge=False)

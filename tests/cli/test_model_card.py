@@ -12,6 +12,7 @@ from live_gradcam import SessionOptions
 from live_gradcam.cli import app
 from live_gradcam.cli.model_card import print_model
 from live_gradcam.networks.card import Card, read_card, write_card
+from live_gradcam.networks.catalog import DEFAULT_MODEL
 
 CARD = Card(
     ("cup", "[red]phone", "none", "3", "4"),
@@ -80,3 +81,25 @@ def test_the_commands_take_the_file_alone(tmp_path: Path) -> None:
     assert read_card(out / "cups.tflite") == CARD
     both = CliRunner().invoke(app, ["export", str(path), "-m", "VGG16", "-o", str(out), "--format", "tflite"])
     assert both.exit_code == 2
+
+
+def test_a_network_that_is_given_is_the_one_also_if_it_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    monkeypatch.setattr("live_gradcam.cli.models.print_model", shown.append)
+    assert CliRunner().invoke(app, ["models", "-m", DEFAULT_MODEL]).stdout == ""
+    assert [options.model for options in shown] == [DEFAULT_MODEL]
+    assert f"{DEFAULT_MODEL} (default)" in CliRunner().invoke(app, ["models"]).stdout
+    to_folder = ["-o", str(tmp_path), "--format", "tflite"]
+    both = CliRunner().invoke(app, ["export", "cups.keras", "-m", DEFAULT_MODEL, *to_folder])
+    assert both.exit_code == 2
+    assert f"cups.keras and -m {DEFAULT_MODEL} are two models" in both.stderr
+
+
+def test_export_has_no_layer_because_none_is_in_the_file(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(
+        app, ["export", "-m", "VGG16", "--layer", "block5_pool", "-o", str(tmp_path), "--format", "tflite"]
+    )
+    assert refused.exit_code == 2
+    assert "No such option: --layer" in refused.stderr
