@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typer.models import OptionInfo
 
 from live_gradcam.addresses import address_of
 from live_gradcam.cli import COMMANDS
-from live_gradcam.cli.marks import Added, FilesOnly, Flags
+from live_gradcam.cli.marks import Added, FilesOnly, Flags, Written
 from live_gradcam.cli.program import app
 from live_gradcam.cli.quick import QuickCommand
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, complain_of_stdout, print_traceback, set_up_logging
@@ -50,7 +51,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 _log.warning("%s", line)
             _check_names(flags, values)
             _refuse_addresses(function.__name__, flags, values)
-            _refuse_json_in_place_of_another(flags, values)
+            _refuse_files_in_place_of_others(flags, values)
             _call(function, values)
 
     for_typer = [_for_typer(flag) for flag in flags.values()]
@@ -168,20 +169,31 @@ def _refuse_addresses(command: str, flags: dict[str, inspect.Parameter], values:
             )
 
 
-def _refuse_json_in_place_of_another(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
-    """Make sure that the file of `--json` is no other file that is named: it is written last, and would replace it."""
-    from live_gradcam.files import identity, is_same_file
+def _refuse_files_in_place_of_others(flags: dict[str, inspect.Parameter], values: dict[str, Any]) -> None:
+    """Make sure that what a flag marked with `Written` names is no other file that is named, which it would replace."""
+    from live_gradcam.files import is_same_file
 
-    json_path = values.get("json_path")
-    if json_path is None or str(json_path) == "-":
-        return
+    for name, flag in flags.items():
+        mark, path = _mark(flag, Written), values[name]
+        if mark is None or path is None or str(path) == "-":
+            continue
+        for other, file in _files_in(values):
+            if other != name and (mark.is_last or file.is_file()) and is_same_file(file, path):
+                spelling = next(iter(_spellings(flags[other])), "what is read")
+                raise UsageError(
+                    f"{path} is the file of {_spellings(flag)[0]} and of {spelling} too: give another name"
+                )
+
+
+def _files_in(values: dict[str, Any]) -> Iterator[tuple[str, Path]]:
+    """All paths, and the texts that name something that is there, also as in NAME=FILE; each with its flag's name."""
     for name, value in values.items():
-        for path in value if isinstance(value, list) else [value]:
-            is_file = isinstance(path, Path) or (isinstance(path, str) and identity(Path(path)) is not None)
-            if name == "json_path" or not is_file or not is_same_file(Path(path), json_path):
-                continue
-            other = next(iter(_spellings(flags[name])), "what is read")
-            raise UsageError(f"{json_path} is the file of --json and of {other} too: give another name")
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, Path):
+                yield name, one
+            elif isinstance(one, str):
+                named = (Path(text) for text in (one, one.partition("=")[2]) if text)
+                yield from ((name, path) for path in named if os.path.exists(path))
 
 
 def _is_of_another_package(address: str) -> bool:

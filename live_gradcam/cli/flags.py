@@ -27,7 +27,7 @@ from live_gradcam.choices import (
     Score,
     Tune,
 )
-from live_gradcam.cli.marks import Flags, chosen
+from live_gradcam.cli.marks import Flags, Written, chosen
 from live_gradcam.cli.parsing import parse_input_size, parse_levels
 from live_gradcam.networks.catalog import DEFAULT_MODEL, known_models
 from live_gradcam.sources.times import parse_rate
@@ -144,7 +144,9 @@ PictureLevels = Annotated[
     ),
 ]
 JsonPath = Annotated[
-    Path | None, typer.Option("--json", metavar="PATH|-", help="Write the numbers as JSON. -: to stdout.")
+    Path | None,
+    typer.Option("--json", metavar="PATH|-", help="Write the numbers as JSON. -: to stdout."),
+    Written(is_last=True),
 ]
 
 

@@ -53,6 +53,16 @@ class FilesOnly:
     """Marks an argument that takes no source that another package reads."""
 
 
+class Written(NamedTuple):
+    """Marks a flag whose file is written: it must not be one that another flag or an argument names.
+
+    Attributes:
+        is_last: whether it is written after all others, and would replace what another flag writes, too.
+    """
+
+    is_last: bool = False
+
+
 class Added(NamedTuple):
     """Marks a flag that another package adds. A command that cannot have it does without it.
 
@@ -103,7 +113,7 @@ def path_flags(choices: Family, *, help: str) -> Callable[..., dict[str, Path]]:
         line = choices.helps[name]
         option = typer.Option(f"--{name}", metavar="PATH", help=f"{line[0].upper()}{line[1:]}. {help}")
         marks = (Added(f"--{name}", f"the {choices.kind} {name} {line}"),) if name in choices.added else ()
-        annotation = Annotated[(Path | None, option, *marks)]
+        annotation = Annotated[(Path | None, option, Written(), *marks)]
         return inspect.Parameter(flag, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
     signature = inspect.Signature([parameter(flag, name) for flag, name in flags.items()])

@@ -636,6 +636,7 @@ def test_no_source_is_lost_to_an_output(here, picture: Path, tmp_path: Path) -> 
         (["live", "in.mp4", "--headless", "--record", "out.mp4", "--json", "out.mp4"], "--record"),
         (["explain", "chelsea.png", "--labels", "names.json", "--json", "names.json", "--overwrite"], "--labels"),
         (["evaluate", "chelsea.png", "-m", "names.json", "--json", "names.json", "--overwrite"], "--model"),
+        (["explain", "chelsea.png", "--feed", "age=names.json", "--json", "names.json", "--overwrite"], "--feed"),
     ],
 )
 def test_the_file_of_json_replaces_no_other(
@@ -648,6 +649,15 @@ def test_the_file_of_json_replaces_no_other(
     before = sorted(path.name for path in Path().iterdir())
     assert_one_line(here(*arguments), 2, f"is the file of --json and of {other} too")
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def test_a_sidecar_replaces_nothing_that_is_read(here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tiny_video(Path("in.mp4"), frames=2)
+    Path("names.csv").write_text("cat\ndog\n")
+    refused = here("annotate", "in.mp4", "--labels", "names.csv", "--csv", "names.csv", "--overwrite")
+    assert_one_line(refused, 2, "names.csv is the file of --csv and of --labels too: give another name")
+    assert Path("names.csv").read_text() == "cat\ndog\n"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have no such names")
