@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, Literal
 
+from live_gradcam.errors import kind_and_line
 from live_gradcam.families import Choices, Family, Member, OneMore
 
 # --- what is computed ---------------------------------------------------------------------------------------------
@@ -253,3 +254,16 @@ SURFACES = Family(
         "none": Member("nothing is shown; for recording and counting", "live_gradcam.surfaces.none:SURFACE"),
     },
 )
+
+#: All that other packages can add to.
+FAMILIES = (METHODS, MODEL_SOURCES, ENGINES, SOURCES, SINKS, SIDECARS, EXPORTS, SURFACES)
+
+
+def blamed(error: BaseException) -> str:
+    """Whose an error is: "the sidecar table from the package tables fails with KeyError: 'name'".
+
+    Returns:
+        "" where it came of nothing that another package adds.
+    """
+    members = " or ".join(member for family in FAMILIES for member in family.behind(error))
+    return f"{members} fails with {kind_and_line(error)}" if members else ""

@@ -85,6 +85,11 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
+def kind_and_line(error: BaseException) -> str:
+    """What kind of error it is, and the first line of its message: "KeyError: 'name'"."""
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean A, B or C?" with the closest of the known names, or "" when none is close."""
     spellings: dict[str, list[str]] = {}

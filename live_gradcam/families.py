@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 from live_gradcam.errors import LiveGradcamError, UsageError, did_you_mean, first_line
@@ -88,6 +89,7 @@ class Family(Choices):
         self._members = dict(members)
         self._registered: dict[str, tuple[Any, str]] = {}
         self._warned: set[str] = set()
+        self._loaded: dict[str, EntryPoint] = {}
 
     @cached_property
     def _all_added(self) -> tuple[EntryPoint, ...]:
@@ -114,7 +116,7 @@ class Family(Choices):
     @property
     def helps(self) -> Mapping[str, str]:
         """Each name with its line of help; of a name that another package adds, that package."""
-        added = {name: f"from the package {_package_of(point)}" for name, point in self.added.items()}
+        added = {name: _origin(point) for name, point in self.added.items()}
         return {**self._helps, **added, **{name: line for name, (_, line) in self._registered.items()}}
 
     @property
@@ -155,8 +157,9 @@ class Family(Choices):
         if name in self._registered:
             return self._registered[name][0]
         self._name_the_others(name)
+        point = self._loaded[name] = self.added[name]
         try:
-            return self.added[name].load()
+            return point.load()
         except Exception as error:  # of a package that is not ours: whatever its import raises
             raise LiveGradcamError(
                 f"the {self.kind} {name} {self.helps[name]} cannot be loaded: {first_line(error)}"
@@ -171,6 +174,18 @@ class Family(Choices):
                 self.warn_once(name, str(error))
                 continue
             yield name, loaded
+
+    def behind(self, error: BaseException) -> Iterator[str]:
+        """Each member that another package adds, and in whose package an error was raised or passed on, in words.
+
+        Args:
+            error: was caught, and may have come of anything.
+        """
+        frames = (frame for frame, _ in walk_tb(error.__traceback__))
+        packages = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames}
+        for name, point in self._loaded.items():
+            if point.module.partition(".")[0] in packages:
+                yield f"the {self.kind} {name} {_origin(point)}"
 
     def leave_out(self, name: str, error: Exception) -> None:
         """Warn, once a name, that what another package adds fails, so that the others do without it.
@@ -232,6 +247,10 @@ class OneMore(Choices):
 def _installed(path: tuple[str, ...]) -> Any:
     """The entry points of all packages on a path. Files of each package are read for them: once for all families."""
     return entry_points()
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"from the package {_package_of(point)}"
 
 
 def _package_of(point: EntryPoint) -> str:

@@ -118,6 +118,34 @@ def test_who_wants_it_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.Monk
     assert "broken from the package stranger cannot be loaded: No module named 'no_such_module'" in finished.err
 
 
+@pytest.mark.slow
+def test_a_member_that_fails_when_it_is_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    surface = "class Surface:\n    def __init__(self): raise KeyError('no glass')\n"
+    groups = {
+        "live_gradcam.surfaces": ["glass = stranger:Surface"],
+        "live_gradcam.methods": ["peak = stranger_of_methods:METHOD"],
+    }
+    method = (
+        "from live_gradcam.attribution.methods.method import Method\n"
+        "METHOD = Method(lambda activations, nothing: {}['weight'], asks_for='nothing')\n"
+    )
+    modules = {"stranger": surface, "stranger_of_methods": method}
+    install(tmp_path, "stranger", groups=groups, modules=modules)
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path))
+    shown = run("live", TOUR, "--surface", "glass")
+    assert shown.err == (
+        "live-gradcam: the surface glass from the package stranger fails with KeyError: 'no glass' "
+        "(run it again with --debug for the details)\n"
+    )
+    explained = run("explain", PICTURE, "--method", "peak", "--engine", "xla", "--tune", "off")
+    assert explained.err == (
+        "live-gradcam: efficientnet-lite0 cannot be compiled by XLA: the method peak from the package stranger fails "
+        "with KeyError: 'weight'\n"
+    )
+    assert shown.code == explained.code == 1
+
+
 @pytest.mark.usefixtures("broken")
 def test_the_reference_is_made_all_the_same() -> None:
     program = [sys.executable, "-m", "live_gradcam.cli.reference"]

@@ -16,12 +16,13 @@ import typer
 from typer.models import OptionInfo
 
 from live_gradcam.addresses import address_of
+from live_gradcam.choices import blamed
 from live_gradcam.cli import COMMANDS
 from live_gradcam.cli.marks import Added, FilesOnly, Flags, Written
 from live_gradcam.cli.program import app
 from live_gradcam.cli.quick import QuickCommand
 from live_gradcam.cli.terminal import FAILED, INTERRUPTED, complain, complain_of_stdout, print_traceback, set_up_logging
-from live_gradcam.errors import LiveGradcamError, UsageError
+from live_gradcam.errors import LiveGradcamError, UsageError, kind_and_line
 from live_gradcam.families import Choices
 
 Mark = TypeVar("Mark")
@@ -222,6 +223,6 @@ def _errors_in_a_line(*, debug: bool) -> Iterator[None]:
             raise typer.Exit(FAILED) from None
         if complain_of_stdout(error):
             raise typer.Exit(FAILED) from None
-        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        complain(f"unexpected {reason} (run it again with --debug for the details)")
+        reason = blamed(error) or f"unexpected {kind_and_line(error)}"
+        complain(f"{reason} (run it again with --debug for the details)")
         raise typer.Exit(FAILED) from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from live_gradcam.choices import ENGINES, PRECISIONS, Precision
+from live_gradcam.choices import ENGINES, PRECISIONS, Precision, blamed
 from live_gradcam.compiling.engines.engine import CompiledFunction, Engine
 from live_gradcam.compiling.runtime import compiled_soundly
 from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
@@ -96,7 +96,7 @@ def compile_function(
     except LiveGradcamError:
         raise
     except Exception as error:  # each engine has its own, and passes on whatever its operations raise
-        raise ModelError(f"{name} cannot be compiled by {by.title}: {telling_line(error)}") from error
+        raise ModelError(f"{name} cannot be compiled by {by.title}: {blamed(error) or telling_line(error)}") from error
 
 
 def _by_kernels(traced: Any, names: Sequence[str]) -> CompiledFunction:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 from live_gradcam.annotating.messages import TaskResult, WarningCollector, WarningRelay
-from live_gradcam.errors import LiveGradcamError, UsageError, first_line
+from live_gradcam.choices import blamed
+from live_gradcam.errors import LiveGradcamError, UsageError, first_line, kind_and_line
 from live_gradcam.serving.messages import FrameBytes, Reply, pack_text
 from live_gradcam.serving.workers.lanes import Lanes
 
@@ -148,6 +149,7 @@ class WorkerHost:
         except LiveGradcamError as error:
             result = Failure(str(error), error.exit_code)
         except Exception as error:  # a mistake, which must not end what all other viewers look at
-            _log.warning("unexpected %s: %s", type(error).__name__, first_line(error))
-            result = Failure(f"unexpected {type(error).__name__}: {first_line(error)}", LiveGradcamError.exit_code)
+            reason = blamed(error) or f"unexpected {kind_and_line(error)}"
+            _log.warning("%s", reason)
+            result = Failure(reason, LiveGradcamError.exit_code)
         answer(TaskResult(result, ()) if self._collector is None else self._collector.done(result))
