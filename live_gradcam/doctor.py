@@ -289,8 +289,11 @@ def _cache() -> Iterator[Finding]:
 
 
 def _without_home(text: str) -> str:
-    """A text in which the user's own folder is ~; one that is the root of all names nobody."""
-    home = Path.home()
+    """A text in which the user's own folder is ~. A folder that is the root of all names nobody, and some have none."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return text
     return text if home == Path(home.anchor) else re.sub(rf"{re.escape(str(home))}(?!\w)", "~", text)
 
 

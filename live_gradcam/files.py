@@ -244,8 +244,14 @@ def can_be_written(folder: Path) -> bool:
 
 
 def cache_folder() -> Path:
-    """Where timings and compiled programs are kept for the next start: the user's cache folder."""
-    return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))
+    """Where timings and compiled programs are kept for the next start: the user's cache folder.
+
+    Of a user without a home, as in some containers, it is one that cannot be made: others may write in any other place.
+    """
+    try:
+        return Path(platformdirs.user_cache_dir("live-gradcam", appauthor=False))
+    except RuntimeError:
+        return Path(os.devnull, "live-gradcam")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ def keras_home() -> Path:
     """Keras' own folder, with its settings and the weights that it has downloaded."""
     home = os.path.expanduser("~")
     usual = os.path.join(home if os.access(home, os.W_OK) else "/tmp", ".keras")  # as Keras has it
-    return Path(os.environ.get("KERAS_HOME", usual)).expanduser()
+    return Path(os.path.expanduser(os.environ.get("KERAS_HOME", usual)))  # a user may have no home
 
 
 def _in_file() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from command_line import run
 
 from live_gradcam.doctor import EXTRAS, FOR_DEVELOPERS, Diagnosis, Finding
+from live_gradcam.files import cache_folder, can_be_written
+from live_gradcam.networks.keras_settings import keras_home
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,3 +96,21 @@ def test_the_report_to_paste_names_no_home() -> None:
     assert all(line.count("|") == 4 for line in lines)
     assert home not in finished.out
     assert any(line.startswith("| cache: folder | ~/.cache/live-gradcam") for line in lines)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a home is not of a table of users")
+def test_a_user_without_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with --user."""
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert not can_be_written(cache_folder())
+    monkeypatch.chdir(tmp_path)
+    Path("~").mkdir()
+    assert keras_home() == Path("~/.keras")  # as Keras itself has it
+    finding = Finding("cache", "folder", str(cache_folder()))
+    assert Diagnosis((finding,)).to_markdown().splitlines()[-1] == "| cache: folder | /dev/null/live-gradcam |  |"
