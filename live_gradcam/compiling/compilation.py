@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 #: Whether a compiled function gives the same as another, which TensorFlow's own kernels compute.
 Check = Callable[[CompiledFunction, CompiledFunction], bool]
 
+#: How OpenVINO begins the line that names operations which it cannot convert.
+_OF_OPERATIONS = ("No conversion rule", "Conversion is failed for")
+#: How it begins a line that says where in its code something failed.
+_PLACES = ("Exception from ", "Check '")
+
 
 def check_engine(name: str, precision: Precision = "f32") -> Engine:
     """Find an engine that can be used here, without importing it.
@@ -107,6 +112,7 @@ def _by_kernels(traced: Any, names: Sequence[str]) -> CompiledFunction:
 
 
 def telling_line(error: Exception) -> str:
-    """The most telling line of what an engine complains about."""
-    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
-    return next((line for line in lines if "No conversion rule" in line), lines[0] if lines else type(error).__name__)
+    """The most telling line of what an engine complains about: OpenVINO begins with places in its own code."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")] or [type(error).__name__]
+    of_operations = (line for line in lines if line.startswith(_OF_OPERATIONS))
+    return next(of_operations, lines[-1 if lines[0].startswith(_PLACES) else 0])

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,7 @@ from live_gradcam import Classifier, Explainer, Explanation
 from live_gradcam.attribution.plain_gradients import plain_gradients
 from live_gradcam.choices import ENGINES
 from live_gradcam.cli import app
-from live_gradcam.compiling.compilation import check_engine
+from live_gradcam.compiling.compilation import check_engine, compile_function
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -321,6 +322,26 @@ def test_a_network_that_an_engine_cannot_compile_is_one_line(engine: str) -> Non
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (lambda x: tf.math.betainc(x, x, x), "No conversion rule found for operations: Betainc"),
+        (lambda x: tf.math.real(tf.signal.fft2d(tf.cast(x, tf.complex64))), "Conversion is failed for: FFT2D"),
+        (
+            lambda x: tf.concat([x, tf.zeros(tf.stack([1, tf.cast(tf.reduce_sum(x), tf.int32) + 5]))], axis=0),
+            "Argument shapes are inconsistent",
+        ),
+        (lambda x: tf.reshape(x, [5]), "Cannot reshape a tensor with 4 elements"),
+    ],
+)
+def test_of_what_openvino_says_the_telling_line_is_shown(function: Callable[[tf.Tensor], tf.Tensor], line: str) -> None:
+    with pytest.raises(ModelError, match=f"^toy cannot be compiled by OpenVINO: {line}"):
+        compile_function(
+            lambda x: {"y": function(x)}, [tf.TensorSpec((1, 4), tf.float32, name="x")], "openvino", name="toy"
+        )
+
+
 def test_a_layer_that_cannot_be_traced_is_one_line() -> None:
     class Brightened(layers.Layer):
         def call(self, inputs):
@@ -342,6 +363,7 @@ def test_nothing_is_reported_to_openvinos_makers() -> None:
     """In a process of its own: where OpenVINO was imported before, its import has reported already."""
     code = """
 import sys
+from collections.abc import Callable
 import tensorflow as tf
 from live_gradcam.compiling.compilation import compile_function
 compile_function(lambda x: {"y": 2 * x}, [tf.TensorSpec((1,), tf.float32, name="x")], "openvino", name="toy")
