@@ -16,6 +16,7 @@ from live_gradcam.annotating.source import Span
 from live_gradcam.sinks.accompaniment import kept_chapters, kept_metadata
 from live_gradcam.sinks.sink import Carried, Companion, Extras, OpenSink, Pictures, show_for
 from live_gradcam.sources.source import Recording
+from live_gradcam.sources.timecode import with_timecode_of
 
 
 class AnnotatedFile:
@@ -149,7 +150,10 @@ def _extras_of(reader: Recording, options: AnnotateOptions) -> Extras:
     """What goes along with the pictures."""
     span = Span(reader, options)
     chapters = kept_chapters(reader.chapters, span.shift, span.end)
-    return Extras(reader.others, span.shift, kept_metadata(reader.metadata), chapters)
+    skipped = max(Fraction(0), span.begin - reader.begin)
+    rate = reader.frame_rate
+    metadata = with_timecode_of(kept_metadata(reader.metadata), skipped, rate, options.output_fps or rate)
+    return Extras(reader.others, span.shift, metadata, chapters)
 
 
 def _time_base_of(reader: Recording, options: AnnotateOptions) -> Fraction:

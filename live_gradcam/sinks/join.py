@@ -44,6 +44,7 @@ def join(
             first = stack.enter_context(av.open(str(parts[0].absolute())))
             source = first.streams.video[0]
             video = output.add_stream_from_template(source, opaque=True)
+            video.codec_context.framerate = source.average_rate  # which a timecode needs
             kind = container_of(path)
             if kind.format == "mp4":
                 video.codec_context.codec_tag = source.codec_context.codec_tag  # hvc1, which FFmpeg would not choose

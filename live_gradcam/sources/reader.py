@@ -38,6 +38,7 @@ from live_gradcam.sources.options import DEFAULT_OPTIONS, SourceOptions
 from live_gradcam.sources.packets import PacketReader, is_set_back
 from live_gradcam.sources.source import OnPacket, Recording
 from live_gradcam.sources.spans import within
+from live_gradcam.sources.timecode import timecode_of
 
 #: Codecs whose frames say how long each is shown. Of others FFmpeg makes times up where a file has none.
 _TELL_DURATIONS = frozenset({"mpeg2video", "mpeg4"})
@@ -89,7 +90,7 @@ class VideoReader(Recording):
         self.expected_frames = self._stream.frames or (
             max(1, round(self.duration * float(self.frame_rate))) if self.duration else None
         )
-        self.metadata: dict[str, str] = self._container.metadata
+        self.metadata: dict[str, str] = {**timecode_of(self._stream), **self._container.metadata}
         self.chapters: list[Any] = self._container.chapters()
         self.hdr = hdr_of(self._stream)
         self._decodes_from_key_frame = False

@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import keras
 import numpy as np
 import pytest
@@ -158,6 +159,14 @@ def test_other_files_of_two_workers(tmp_path: Path, ending: str) -> None:
     assert [number for number, _ in frames_of(two / f"out.{ending}")] == list(range(240))
     assert frames_of(one / f"out.{ending}") == frames_of(two / f"out.{ending}")
     assert (one / "n.jsonl").read_bytes() == (two / "n.jsonl").read_bytes()
+
+
+def test_the_timecode_of_the_first_frame(tmp_path: Path) -> None:
+    """Of a track in MP4; it moves on with the span's start."""
+    source = make_source(tmp_path / "in.mp4", metadata={"timecode": "01:00:59:20"})
+    for output in both(tmp_path, source, "--view", "raw", "--start", "1")[:2]:
+        with av.open(str(output / "out.mp4")) as container:
+            assert container.streams.video[0].metadata["timecode"] == "01:01:00:20"
 
 
 def test_a_variable_frame_rate_with_two_workers(tmp_path: Path) -> None:
