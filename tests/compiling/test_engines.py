@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from live_gradcam.attribution.plain_gradients import plain_gradients
 from live_gradcam.choices import ENGINES
 from live_gradcam.cli import app
 from live_gradcam.compiling.compilation import check_engine, compile_function
+from live_gradcam.compiling.engines.openvino import openvino_model
 from live_gradcam.errors import ModelError, UsageError
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 
@@ -340,6 +342,16 @@ def test_of_what_openvino_says_the_telling_line_is_shown(function: Callable[[tf.
         compile_function(
             lambda x: {"y": function(x)}, [tf.TensorSpec((1, 4), tf.float32, name="x")], "openvino", name="toy"
         )
+
+
+@pytest.mark.slow
+def test_the_users_logging_goes_on_where_openvino_fails() -> None:
+    traced = tf.function(lambda x: x + tf.random.stateless_normal([2], [1, 2])).get_concrete_function(tf.zeros(2))
+    logger = logging.getLogger()
+    before = logger.level, list(logger.filters), list(logger.handlers)
+    with pytest.raises(Exception, match="No conversion rule"):
+        openvino_model(traced)
+    assert (logger.level, logger.filters, logger.handlers) == before
 
 
 def test_a_layer_that_cannot_be_traced_is_one_line() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import io
 import json
+import logging
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from live_gradcam.choices import Precision
@@ -119,7 +121,20 @@ def openvino_model(traced: Any) -> Any:
 
     # OpenVINO deletes a variable that it made by `exec`, which is an error from Python 3.13 on.
     utils.get_environment_setup = lambda framework: {"tensorflow": tf.__version__}
-    return openvino.convert_model(traced, share_weights=False)
+    with _logging_kept():
+        return openvino.convert_model(traced, share_weights=False)
+
+
+@contextmanager
+def _logging_kept() -> Iterator[None]:
+    """Leave Python's root logger as it is. OpenVINO silences it while it converts, and leaves it so where it fails."""
+    logger = logging.getLogger()
+    level, filters, handlers = logger.level, [*logger.filters], [*logger.handlers]
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.filters, logger.handlers = filters, handlers
 
 
 ENGINE = OpenVino()
