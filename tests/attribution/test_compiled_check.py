@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from command_line import environment
 from keras import layers
 from toy_networks import FRAME, classifier_of, pooled_network, two_dense_layers
@@ -90,6 +91,25 @@ def test_what_the_kernels_cannot_run_is_not_known(
     monkeypatch.setattr("live_gradcam.compiling.compilation._by_kernels", lambda traced, names: fail)
     explained_by(Faulty("logits"), monkeypatch, pooled_network("maps"))
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_random_numbers_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seed: int | None
+) -> None:
+    """They are others each time. From a seed, XLA's own generator makes others than TensorFlow's."""
+
+    class Noise(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            shape = tf.shape(inputs)
+            noise = tf.random.normal(shape) if seed is None else tf.random.stateless_normal(shape, [seed, 0])
+            return inputs + noise
+
+    image = keras.Input((12, 14, 3))
+    x = Noise()(layers.Conv2D(6, 3, activation="relu", name="maps")(image))
+    scores = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    explained_by(Xla(), monkeypatch, keras.Model(image, scores), layer="maps")
+    assert not [message for message in caplog.messages if "computes other numbers" in message]
 
 
 #: Attention over 324 places.
