@@ -6,6 +6,7 @@ Compilers have faults. By one of XLA's, products of the size of self-attention w
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,33 +29,48 @@ _log = logging.getLogger(__name__)
 #: anything computes in fewer digits.
 _TOLERANCE, _TOLERANCE_OF_FEW_DIGITS = 1e-3, 5e-2
 
+#: What TensorFlow's operations are called whose numbers are random: each engine has a generator of its own. And those
+#: that round to steps, as in training for quantization: there the last digit may decide for a whole step.
+_RANDOM = re.compile("Random|TruncatedNormal|Multinomial|RngReadAndSkip")
+_ROUNDING = re.compile("FakeQuant|Quantize|^(Round|Rint|Floor|Ceil|Sign)$")
+
 
 def gives_the_same(
-    plan: Plan, signature: Sequence[tf.TensorSpec], compiled: CompiledFunction, by_kernels: CompiledFunction
+    plan: Plan,
+    signature: Sequence[tf.TensorSpec],
+    compiled: CompiledFunction,
+    by_kernels: CompiledFunction,
+    operations: frozenset[str],
 ) -> bool:
     """Compare a compiled one-pass function with the same by TensorFlow's own kernels. A warning says what differs.
 
-    Where these cannot run it, that is not known, and nothing is said.
+    Where these cannot run it, or random numbers are in it, that is not known, and nothing is said. What differs on the
+    photograph has to differ upside down too: logits that happen to come to nothing on one picture are rounding alone.
 
     Args:
         plan: what the function was made by.
         signature: of the function.
         compiled: by an engine.
         by_kernels: the same function.
+        operations: the types of TensorFlow's operations in it.
     """
+    if any(map(_RANDOM.search, operations)):
+        return True
     pixels, classes, _ = signature
-    frames = _photographs(pixels.shape)
+    photographs = _photographs(pixels.shape)
     batch, maps = classes.shape
     targets, contrasts = as_arrays((), batch=batch, maps=maps)
-    try:
-        expected = by_kernels(frames, targets, contrasts)
-    except Exception as error:  # such as of an operation that only XLA has for this processor
-        _log.debug("TensorFlow's own kernels do not run %s: %s", plan.classifier.name, error)
-        return True
-    actual = compiled(frames, expected["targets"], contrasts)
-    apart = _difference(plan, expected, actual)
-    if apart <= (_TOLERANCE_OF_FEW_DIGITS if _has_few_digits(plan) else _TOLERANCE):
-        return True
+    makes_steps = _has_few_digits(plan) or any(map(_ROUNDING.search, operations))
+    for frames in (photographs, np.ascontiguousarray(photographs[:, ::-1])):
+        try:
+            expected = by_kernels(frames, targets, contrasts)
+        except Exception as error:  # such as of an operation that only XLA has for this processor
+            _log.debug("TensorFlow's own kernels do not run %s: %s", plan.classifier.name, error)
+            return True
+        actual = compiled(frames, expected["targets"], contrasts)
+        apart = _difference(plan, expected, actual)
+        if apart <= (_TOLERANCE_OF_FEW_DIGITS if makes_steps else _TOLERANCE):
+            return True
     _log.warning(
         "%s: do not trust its maps. %s computes other numbers than TensorFlow does without it, which differ by %.1e of "
         "the largest: use --engine graph",

@@ -118,8 +118,8 @@ class Functions:
     ) -> CompiledFunction:
         """The one-pass function, which is compared with what TensorFlow's own kernels give."""
 
-        def is_right(compiled: CompiledFunction, by_kernels: CompiledFunction) -> bool:
-            are_same = gives_the_same(self._plan, signature, compiled, by_kernels)
+        def is_right(compiled: CompiledFunction, by_kernels: CompiledFunction, operations: frozenset[str]) -> bool:
+            are_same = gives_the_same(self._plan, signature, compiled, by_kernels, operations)
             self.are_right &= are_same
             return are_same
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,14 @@ from live_gradcam.errors import LiveGradcamError, ModelError, UsageError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-#: Whether a compiled function gives the same as another, which TensorFlow's own kernels compute.
-Check = Callable[[CompiledFunction, CompiledFunction], bool]
+#: Whether a compiled function gives the same as another, which TensorFlow's own kernels compute. It is also given the
+#: types of TensorFlow's operations in it.
+Check = Callable[[CompiledFunction, CompiledFunction, frozenset[str]], bool]
 
 #: How OpenVINO begins the line that names operations which it cannot convert.
 _OF_OPERATIONS = ("No conversion rule", "Conversion is failed for")
 #: How it begins a line that says where in its code something failed.
 _PLACES = ("Exception from ", "Check '")
-#: What TensorFlow's operations are called whose numbers are random. Each engine has a generator of its own.
-_RANDOM = re.compile("Random|TruncatedNormal|Multinomial|RngReadAndSkip")
 
 
 def check_engine(name: str, precision: Precision = "f32") -> Engine:
@@ -67,8 +65,7 @@ def compile_function(
         name: the network's name, for the error.
         precision: of the products that the engine itself computes; what XLA does is in the function.
         check: is given what was compiled, where that was not kept from an earlier start, and the same function by
-            TensorFlow's own kernels, and says whether both give the same. What does not pass is not kept by XLA. A
-            function with random numbers is not checked: they are others each time, or by each engine.
+            TensorFlow's own kernels, and says whether both give the same. What does not pass is not kept by XLA.
 
     Returns:
         The compiled function.
@@ -94,9 +91,9 @@ def compile_function(
 
     def is_right(made: tuple[Any, CompiledFunction]) -> bool:
         traced, compiled = made
-        return (
-            check is None or _is_random(traced) or check(compiled, lambda *arrays: _by_kernels(traced, names)(*arrays))
-        )
+        if check is None:
+            return True
+        return check(compiled, lambda *arrays: _by_kernels(traced, names)(*arrays), _operations(traced))
 
     try:
         if by.is_xla:
@@ -110,11 +107,11 @@ def compile_function(
         raise ModelError(f"{name} cannot be compiled by {by.title}: {blamed(error) or telling_line(error)}") from error
 
 
-def _is_random(traced: Any) -> bool:
-    """Whether a traced function, or one that it calls, makes random numbers."""
+def _operations(traced: Any) -> frozenset[str]:
+    """The types of the operations in a traced function and in those that it calls."""
     graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    return any(_RANDOM.search(node.op) for node in nodes)
+    return frozenset(node.op for node in nodes)
 
 
 def _by_kernels(traced: Any, names: Sequence[str]) -> CompiledFunction:

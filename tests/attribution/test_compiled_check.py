@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 import tensorflow as tf
 from command_line import environment
 from keras import layers
-from toy_networks import FRAME, classifier_of, pooled_network, two_dense_layers
+from toy_networks import FRAME, called, classifier_of, pooled_network, two_dense_layers
 
 from live_gradcam import Explainer
+from live_gradcam.attribution.compiled_check import _photographs
 from live_gradcam.choices import ENGINES, Precision
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.compiling.engines.xla import Xla
@@ -110,6 +112,54 @@ def test_random_numbers_are_not_compared(
     scores = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
     explained_by(Xla(), monkeypatch, keras.Model(image, scores), layer="maps")
     assert not [message for message in caplog.messages if "computes other numbers" in message]
+
+
+class Off(Xla):
+    """XLA, with logits that are off by a number."""
+
+    title = "Off"
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
+        compiled = super().compile(traced, names, precision)
+
+        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
+            answers = compiled(*arrays)
+            return {**answers, "logits": answers["logits"] + self.number}
+
+        return run
+
+
+def test_logits_that_come_to_nothing_on_the_photograph_are_compared_on_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keras.utils.set_random_seed(1)
+    image = keras.Input((12, 14, 3))
+    x = layers.Flatten()(layers.Conv2D(6, 3, activation="relu", name="maps")(image))
+    numbers = layers.Dense(1)(x)
+    model = keras.Model(image, numbers)
+    frame = _photographs((1, 12, 14, 3))[..., ::-1] / np.float32(255)
+    model.layers[-1].bias.assign(-called(model, frame)[0])
+    monkeypatch.setattr(ENGINES, "load", lambda name: Off(1e-6))
+    explainer = Explainer(replace(classifier_of(model), output="values"), tune="off", lowering=False)
+    explainer.warm_up()
+    assert not caplog.messages
+
+
+def test_where_numbers_are_rounded_to_steps_one_step_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Steps(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return tf.quantization.fake_quant_with_min_max_args(inputs, 0, 4)
+
+    image = keras.Input((12, 14, 3))
+    x = Steps()(layers.Conv2D(6, 3, activation="relu", name="maps")(image))
+    scores = layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    explained_by(Faulty("logits"), monkeypatch, keras.Model(image, scores), layer="maps")
+    assert not caplog.messages
 
 
 #: Attention over 324 places.
