@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from live_gradcam.attribution.logits import LogitNetwork, hides_sigmoid, without_final_activation
 from live_gradcam.choices import Output
-from live_gradcam.compiling.comparison import has_few_digits
+from live_gradcam.compiling.comparison import has_few_digits, relative_difference
 from live_gradcam.errors import ModelError, first_line
 from live_gradcam.networks.graph import Network, run
 from live_gradcam.networks.split import split_at
@@ -77,13 +77,16 @@ class AsCalled:
         return self.difference(found, scores) <= self._tolerance
 
     def difference(self, found: LogitNetwork, scores: np.ndarray | None = None) -> float:
-        """The largest difference, of probabilities, or of values relative to the largest; infinite without numbers."""
+        """The largest difference, of probabilities, or of values relative to the largest.
+
+        It is infinite where one of them gives no number. Where both give none, that is no difference.
+        """
         if scores is None:
             operations, value = split_at(found.network, found.network.output).trunk, found.network.input
             scores = run(operations, {value: self._images})[found.network.output]
-        actual = np.asarray(found.numbers(scores)).astype(np.float64)
-        difference = np.abs(actual - self._expected).max() / max(1.0, np.abs(self._expected).max())
-        return float(difference) if np.isfinite(difference) else np.inf
+        actual = np.asarray(found.numbers(scores))
+        apart = relative_difference(self._expected[None], actual[None], least=1.0)
+        return apart if np.isfinite(apart) else np.inf
 
 
 def _does_not_run(model: keras.Model, error: Exception) -> ModelError:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from live_gradcam.explanations.explanation import Explanation, Prediction
 
 
-def rounded(number: float) -> float:
-    """A number in any unit with seven digits in all: a float32 has no more. Small ones keep theirs, as 2.5e-07."""
-    return float(f"{number:.7g}")
+def rounded(number: float) -> float | None:
+    """A number in any unit with seven digits in all: a float32 has no more. Small ones keep theirs, as 2.5e-07.
+
+    What is infinite or no number is None: JSON has no word for it.
+    """
+    return float(f"{number:.7g}") if math.isfinite(number) else None
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
@@ -40,11 +44,11 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
 
 def _prediction_json(prediction: Prediction) -> dict[str, Any]:
     finest = {} if prediction.finest is None else {"finest": _prediction_json(prediction.finest)}
-    amount = (
-        {"probability": round(prediction.probability, 6)}
-        if prediction.value is None
-        else {"value": rounded(prediction.value)}
-    )
+    if prediction.value is None:
+        is_number = math.isfinite(prediction.probability)
+        amount = {"probability": round(prediction.probability, 6) if is_number else None}
+    else:
+        amount = {"value": rounded(prediction.value)}
     return {"index": prediction.index, "label": prediction.label, **amount, **finest}
 
 

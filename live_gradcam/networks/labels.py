@@ -277,10 +277,13 @@ def find_targets(asked_for: Sequence[str], labels: tuple[str, ...], names: Names
         names: which names are listed.
 
     Raises:
-        UsageError: as `find_target`.
+        UsageError: as `find_target`; or the top class is asked for beside others.
     """
     groups = groups_of(labels) if names == "everyday" else None
-    return tuple(find_target(name, labels, groups) for name in asked_for if name != TOP)
+    targets = tuple(find_target(name, labels, groups) for name in asked_for if name != TOP)
+    if TOP in asked_for and targets:
+        raise UsageError(f"{TOP} is each frame's most probable class, and goes with no other class: leave it out")
+    return targets
 
 
 def find_target(name: str, labels: tuple[str, ...], groups: Groups | None) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from live_gradcam.compiling.affine import affine_of
 from live_gradcam.compiling.lowering import lower
 from live_gradcam.compiling.products import replaced
 from live_gradcam.errors import ModelError
+from live_gradcam.explanations.as_json import explanation_json
 from live_gradcam.networks.graph import flatten
 from live_gradcam.networks.preprocessing import PREPROCESSINGS
 from live_gradcam.networks.target_layer import candidate_layers, default_target
@@ -204,6 +206,19 @@ def test_a_difference_to_the_users_model_is_said(caplog) -> None:
     with caplog.at_level(logging.WARNING, "live_gradcam"):
         Explainer(unit_classifier(model), tune="off", engine="graph")
     assert "differ from the model's own by" in caplog.text
+
+
+def test_where_the_users_model_gives_no_number_the_network_may_give_none(caplog) -> None:
+    """The logarithm of what is below 0, although all weights are finite."""
+    model = network(head=lambda x: layers.Dense(3)(ops.log(x - 10)))
+    with caplog.at_level(logging.WARNING, "live_gradcam"):
+        explainer = Explainer(unit_classifier(model), tune="off")
+        explanation = explainer(np.full((SIDE, SIDE, 3), 128, np.uint8))
+    assert "do not trust" not in caplog.text
+    record = explanation_json(replace(explanation, boxes=((),) * len(explanation.targets)))
+    json.dumps(record, allow_nan=False)
+    first = record["predictions"][0]
+    assert first.get("value", first.get("probability")) is None
 
 
 def test_a_rewrite_that_differs_from_the_users_model_is_not_used(monkeypatch, caplog) -> None:

@@ -21,6 +21,7 @@ from live_gradcam.attribution.options import ExplainerOptions
 from live_gradcam.attribution.session.check_pictures import check_pictures
 from live_gradcam.attribution.session.chosen_engine import Way
 from live_gradcam.choices import Precision
+from live_gradcam.compiling.comparison import relative_difference
 from live_gradcam.errors import LiveGradcamError, first_line
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def difference(expected: Explanation, answer: Explanation) -> float:
         (expected.logits, answer.logits),
         tuple(one.heatmaps * one.evidence[:, None, None] for one in (expected, answer)),
     )
-    apart = max(float(np.abs(own - other).max() / max(np.abs(own).max(), 1e-12)) for own, other in pairs)
+    apart = float(np.max([relative_difference(own[None], other[None]) for own, other in pairs]))
     return apart if np.isfinite(apart) else np.inf
 
 
