@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 
 import keras
 import numpy as np
@@ -12,14 +11,12 @@ import tensorflow as tf
 from live_gradcam.attribution.logits import LogitNetwork, hides_sigmoid, without_final_activation
 from live_gradcam.choices import Output
 from live_gradcam.compiling.comparison import has_few_digits, relative_difference
-from live_gradcam.errors import ModelError, first_line
+from live_gradcam.errors import ModelError
 from live_gradcam.networks.graph import Network, run
+from live_gradcam.networks.keras_reading import keras_reason
 from live_gradcam.networks.split import split_at
 
 _log = logging.getLogger(__name__)
-
-#: What makes letters bold in a terminal.
-_BOLD = re.compile("\x1b\\[[01]m")
 
 #: The largest difference to the user's model that passes for rounding, of probabilities, or of values relative to the
 #: largest: in float32, and where a layer computes in fewer digits.
@@ -97,8 +94,7 @@ def _does_not_run(model: keras.Model, error: Exception) -> ModelError:
             f"{model.name} does not run on this processor: it has the channels first, which TensorFlow computes on a "
             "GPU and on some processors only. Build it with channels_last"
         )
-    why = _BOLD.sub("", str(error).rpartition(".call().")[2])  # Keras says before it in which layer
-    return ModelError(f"{model.name} does not run, even without a map: {first_line(ValueError(why))}")
+    return ModelError(f"{model.name} does not run, even without a map: {keras_reason(error)}")
 
 
 def _check_weights(model: keras.Model) -> None:

@@ -1,7 +1,8 @@
-"""How Keras reads files: it goes by their endings, and only warns where weights are missing. Here it does not."""
+"""How Keras reads files and tells errors: it goes by endings, and only warns where weights are missing. Not so here."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import warnings
@@ -9,9 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from live_gradcam.errors import first_line
+
 #: The first bytes of `.keras` files, which are zip archives, and of `.h5` files.
 ZIP_SIGNATURE = b"PK\x03\x04"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: What makes letters bold in a terminal.
+_BOLD = re.compile("\x1b\\[[01]m")
+
+
+def keras_reason(error: Exception) -> str:
+    """Why something fails in Keras, in a line: it tells errors in errors, and says before in which layer."""
+    innermost = str(error).rpartition("Exception encountered: ")[2].rpartition(".call().")[2]
+    return first_line(ValueError(_BOLD.sub("", innermost)))
 
 
 def first_bytes(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from live_gradcam.files import fingerprint
 from live_gradcam.networks.card import read_card
 from live_gradcam.networks.custom_objects import read_custom_objects
 from live_gradcam.networks.keras2 import parts_of, translate_from_keras_2
-from live_gradcam.networks.keras_reading import first_bytes, named, nothing_left_out
+from live_gradcam.networks.keras_reading import first_bytes, keras_reason, named, nothing_left_out
 from live_gradcam.networks.labels import given_labels, labels_beside, labels_for, numbered_labels
 from live_gradcam.networks.layer_names import KnownLayers
 from live_gradcam.networks.model_config import KERAS_PACKAGES, head_in_config, layers_in_config, names_other_code
@@ -227,6 +227,5 @@ def _in_a_line(file: ModelFile, error: Exception) -> ModelError:
             f"{path} uses {unknown[1]!r}, which is not one of Keras' own: give the Python file that defines it with "
             "--custom-objects FILE.py (in Python: load_classifier(…, custom_objects=…))"
         )
-    innermost = ValueError(message.rpartition("Exception encountered: ")[2])  # Keras tells errors in errors
-    reason = f"(it was saved by Keras {file.keras_version}): {first_line(innermost)}"
+    reason = f"(it was saved by Keras {file.keras_version}): {keras_reason(error)}"
     return ModelError(f"{path} cannot be loaded as a Keras model {reason}")

@@ -103,6 +103,26 @@ def test_a_configuration_that_cannot_be_read(tmp_path: Path, model: keras.Model)
     assert "is damaged: its description of the layers cannot be read" in refused(tmp_path / "model.h5")
 
 
+def test_a_lambda_of_which_keras_needs_to_know_more(tmp_path: Path) -> None:
+    """Its reason is on the third line of what Keras says, and in bold letters."""
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Lambda(lambda x: sorted(x), output_shape=(8, 8, 3))(image)
+    path = tmp_path / "sorted.keras"
+    keras.Model(image, keras.layers.GlobalAveragePooling2D()(x)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    for layer in config["config"]["layers"]:
+        layer["config"].pop("output_shape", None)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**members, "config.json": json.dumps(config)}.items():
+            archive.writestr(name, content)
+    with pytest.raises(
+        ModelError, match=r"sorted.keras cannot be loaded .*: We could not automatically infer the shape"
+    ):
+        load_classifier(path, trust=True)
+
+
 @pytest.mark.parametrize("name", ["flowers.weights.h5", "flowers.h5", "flowers.keras"])
 def test_weights_without_their_network(tmp_path: Path, model: keras.Model, name: str) -> None:
     model.save_weights(tmp_path / "flowers.weights.h5")
