@@ -49,7 +49,7 @@ class _ShownBefore:
 
     def keep(self, packet: Any) -> None:
         """Take the next packet of any stream."""
-        if packet.stream.codec_context.name not in _PGS:
+        if packet.stream.type != "subtitle" or packet.stream.codec_context.name not in _PGS:
             return
         content, stream = bytes(packet), packet.stream_index
         if len(content) > _OBJECTS and content[0] == _COMPOSITION:

@@ -188,7 +188,7 @@ class Access:
         target = "./" + (f"?{kept}" if kept else "")  # a proxy may have the page below a path
         escaped = "".join(character if character.isalnum() or character in "/?=&_.-" else "" for character in target)
         page = (
-            '<!doctype html><meta charset="utf-8"><title>live-gradcam</title>'
+            '<!doctype html><meta charset="utf-8"><title>live-gradcam</title><link rel="icon" href="page/icon.svg">'
             f'<meta http-equiv="refresh" content="0;url={escaped.replace("&", "&amp;")}">'
         )
         answer = Response(page, media_type="text/html")
