@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from live_gradcam.attribution.logits import LogitNetwork, hides_sigmoid, without_final_activation
 from live_gradcam.choices import Output
-from live_gradcam.compiling.comparison import has_few_digits, relative_difference
+from live_gradcam.compiling.comparison import have_few_digits, relative_difference
 from live_gradcam.errors import ModelError
 from live_gradcam.networks.graph import Network, run
 from live_gradcam.networks.keras_reading import keras_reason
@@ -44,7 +44,7 @@ class AsCalled:
         self._expected = np.asarray(tf.cast(answer, tf.float32))
         if np.isnan(self._expected).any():
             _check_weights(model)
-        few_digits = any(map(has_few_digits, model._flatten_layers()))
+        few_digits = have_few_digits(model._flatten_layers())
         self._tolerance = _TOLERANCE_OF_FEW_DIGITS if few_digits else _TOLERANCE
 
     @classmethod
@@ -82,8 +82,7 @@ class AsCalled:
             operations, value = split_at(found.network, found.network.output).trunk, found.network.input
             scores = run(operations, {value: self._images})[found.network.output]
         actual = np.asarray(found.numbers(scores))
-        apart = relative_difference(self._expected[None], actual[None], least=1.0)
-        return apart if np.isfinite(apart) else np.inf
+        return relative_difference(self._expected[None], actual[None], least=1.0)
 
 
 def _does_not_run(model: keras.Model, error: Exception) -> ModelError:

@@ -14,7 +14,7 @@ import numpy as np
 
 from live_gradcam.attribution.photograph import photograph
 from live_gradcam.attribution.targets import as_arrays
-from live_gradcam.compiling.comparison import has_few_digits, relative_difference
+from live_gradcam.compiling.comparison import have_few_digits, relative_difference
 from live_gradcam.compiling.engines.engine import CompiledFunction
 from live_gradcam.explanations.fits import fit_frame
 
@@ -101,9 +101,8 @@ def _difference(plan: Plan, expected: dict[str, np.ndarray], actual: dict[str, n
         for name in (name for name in expected if name.startswith("raw_maps_")):
             share = largest / expected[name][0, 0].size
             apart.append(relative_difference(expected[name], actual[name], least=max(share, 1e-12)))
-    return float(np.max(apart))  # no number where one of them is none
+    return max(apart)
 
 
 def _has_few_digits(plan: Plan) -> bool:
-    layers = plan.classifier.model._flatten_layers()
-    return plan.options.compiling.precision != "f32" or any(map(has_few_digits, layers))
+    return plan.options.compiling.precision != "f32" or have_few_digits(plan.classifier.model._flatten_layers())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +34,12 @@ def check_images(network: Network, pictures: np.ndarray | None) -> tf.Tensor:
     return tf.constant(np.concatenate([upside_down, pictures]), tf.float32)
 
 
-def has_few_digits(layer: Any) -> bool:
+def have_few_digits(layers: Iterable[Any]) -> bool:
     """Whether a layer computes in half precision, or rounds its input to integers: there rounding makes steps."""
+    return any(map(_has_few_digits, layers))
+
+
+def _has_few_digits(layer: Any) -> bool:
     policy = getattr(layer, "dtype_policy", None)
     is_half = getattr(layer, "compute_dtype", "float32") in ("float16", "bfloat16")
     return is_half or getattr(policy, "quantization_mode", None) is not None
@@ -108,7 +113,7 @@ def _raw_map(split: SplitNetwork, target: int, activations: tf.Tensor, gradients
 def relative_difference(expected: np.ndarray, actual: np.ndarray, *, least: float = 1e-12) -> float:
     """The largest difference of any image's values, relative to the largest of that image's expected values.
 
-    What is infinite or no number on both sides is no difference.
+    What is infinite or no number on both sides is no difference. On one side alone, it is an infinite one.
 
     Args:
         expected: float32 (n, …), of n images.
@@ -120,4 +125,5 @@ def relative_difference(expected: np.ndarray, actual: np.ndarray, *, least: floa
     is_same = (expected == actual) | (np.isnan(expected) & np.isnan(actual))
     with np.errstate(invalid="ignore"):
         apart = np.where(is_same, 0, np.abs(actual.astype(np.float64) - expected))
-    return float((apart.max(axis=axes) / largest).max())
+    difference = float((apart.max(axis=axes) / largest).max())
+    return np.inf if np.isnan(difference) else difference

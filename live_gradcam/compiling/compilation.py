@@ -78,7 +78,6 @@ def compile_function(
     import tensorflow as tf
 
     by = check_engine(engine, precision)
-
     names = [spec.name for spec in signature]
 
     def traced_and_compiled() -> tuple[Any, CompiledFunction]:
@@ -118,7 +117,7 @@ def _by_kernels(traced: Any, names: Sequence[str]) -> CompiledFunction:
     """A traced function with these names of its arguments, which TensorFlow's own kernels compute."""
     from live_gradcam.compiling.xla_function import XlaFunction
 
-    return XlaFunction.by_kernels(traced, names)
+    return XlaFunction.of_traced(traced, names, by_kernels=True)
 
 
 def telling_line(error: Exception) -> str:

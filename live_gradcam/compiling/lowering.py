@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from live_gradcam.compiling.affine import Affine, affine_of, is_pointwise, smaller_side
-from live_gradcam.compiling.comparison import check_images, differences, has_few_digits
+from live_gradcam.compiling.comparison import check_images, differences, have_few_digits
 from live_gradcam.compiling.products import FORMS, call_of, replaced
 from live_gradcam.compiling.rules import RULES, RULES_FOR_XLA, compute_once
 from live_gradcam.compiling.tuning import Layer, Tuner
@@ -63,7 +63,7 @@ def lower(
     """
     images = check_images(network, pictures)
     of_logits, of_map = _LOGITS_TOLERANCE, _MAP_TOLERANCE
-    if any(has_few_digits(operation.layer) for operation in network.operations):
+    if have_few_digits(operation.layer for operation in network.operations):
         of_logits = of_map = _TOLERANCE_OF_FEW_DIGITS
     for without in ((), _ROUNDING_FORMS):
         rewritten, rewrites = _apply_rules(network, keep, for_xla, tuner or Tuner("off"), without)

@@ -58,21 +58,22 @@ class XlaFunction:
         forget.atexit = False  # when TensorFlow goes too
 
     @classmethod
-    def of_traced(cls, traced: Any, arguments: Sequence[str]) -> XlaFunction:
-        """The function of a ConcreteFunction, which returns a dict of tensors, with arguments of these names."""
+    def of_traced(cls, traced: Any, arguments: Sequence[str], *, by_kernels: bool = False) -> XlaFunction:
+        """The function of a ConcreteFunction, which returns a dict of tensors.
+
+        Args:
+            traced: the ConcreteFunction.
+            arguments: the names of its arguments.
+            by_kernels: whether TensorFlow's own kernels compute it, one operation after the other, and XLA nothing.
+        """
         variables = {id(variable.handle): variable for variable in traced.graph.variables}
         weights = [variables.get(id(captured), captured) for captured in traced.captured_inputs]
         results = sorted(traced.structured_outputs)  # in TensorFlow's order
-        return cls(traced.function_def, weights, arguments, results, traced)
-
-    @classmethod
-    def by_kernels(cls, traced: Any, arguments: Sequence[str]) -> XlaFunction:
-        """As `of_traced`, but TensorFlow's own kernels compute it, one operation after the other, and XLA nothing."""
-        results = sorted(traced.structured_outputs)
         definition = function_pb2.FunctionDef()
         definition.CopyFrom(traced.function_def)
-        definition.attr.pop(_COMPILED_AS_A_WHOLE, None)
-        return cls(definition, traced.captured_inputs, arguments, results, traced)
+        if by_kernels:
+            definition.attr.pop(_COMPILED_AS_A_WHOLE, None)
+        return cls(definition, weights, arguments, results, traced)
 
     def __call__(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         """The results by name, of arrays in the order of the arguments."""

@@ -14,6 +14,13 @@ class CellOutput:
     def __init__(self) -> None:
         self._handle: Any = None
 
+    @classmethod
+    def of_start(cls, name: str) -> CellOutput:
+        """An output in which a bar with this name moves, as a network starts."""
+        shown = cls()
+        shown.update(CellBar(name, "The network is starting …"))
+        return shown
+
     def update(self, content: object) -> None:
         """Show something in the place of what was shown before."""
         if not in_notebook():

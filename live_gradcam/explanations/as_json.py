@@ -13,7 +13,11 @@ def rounded(number: float) -> float | None:
 
     What is infinite or no number is None: JSON has no word for it.
     """
-    return float(f"{number:.7g}") if math.isfinite(number) else None
+    return _finite(float(f"{number:.7g}"))
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
@@ -44,11 +48,11 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
 
 def _prediction_json(prediction: Prediction) -> dict[str, Any]:
     finest = {} if prediction.finest is None else {"finest": _prediction_json(prediction.finest)}
-    if prediction.value is None:
-        is_number = math.isfinite(prediction.probability)
-        amount = {"probability": round(prediction.probability, 6) if is_number else None}
-    else:
-        amount = {"value": rounded(prediction.value)}
+    amount = (
+        {"probability": _finite(round(prediction.probability, 6))}
+        if prediction.value is None
+        else {"value": rounded(prediction.value)}
+    )
     return {"index": prediction.index, "label": prediction.label, **amount, **finest}
 
 

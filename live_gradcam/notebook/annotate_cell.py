@@ -78,8 +78,7 @@ class Annotate:
 
     def run(self) -> Report:
         """Annotate the recording, and show how far it is where this is a notebook. See `report`."""
-        shown = CellOutput()
-        shown.update(CellBar(self._source.name, "The network is starting …"))
+        shown = CellOutput.of_start(self._source.name)
         bar = _Progress(self._source.name, shown)
         try:
             report = annotate(

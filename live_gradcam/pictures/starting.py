@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from live_gradcam.attribution import session as sessions
 from live_gradcam.attribution.session import Session, SessionOptions
-from live_gradcam.drawing.cell_output import CellBar, CellOutput
+from live_gradcam.drawing.cell_output import CellOutput
 
 if TYPE_CHECKING:
     from live_gradcam.attribution.fit_choice import Look
@@ -29,8 +29,7 @@ def start_session(options: SessionOptions, *, look: Look | None = None, let_tens
     options.check()
     model = options.model
     name = Path(model).name if isinstance(model, (str, Path)) else str(model.name)
-    shown = CellOutput()
-    shown.update(CellBar(name, "The network is starting …"))
+    shown = CellOutput.of_start(name)
     try:
         return sessions.start_session(options, look=look, let_tensorflow_talk=let_tensorflow_talk)
     finally:

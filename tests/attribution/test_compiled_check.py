@@ -25,21 +25,29 @@ from live_gradcam.compiling.engines.xla import Xla
 
 
 class Faulty(Xla):
-    """XLA, with a result that is a hundredth off."""
+    """XLA, with a result that is a hundredth off, or a number."""
 
     title = "Faulty"
 
-    def __init__(self, result: str) -> None:
+    def __init__(self, result: str, *, factor: float = 1.01, number: float = 0) -> None:
         self.result = result
+        self.factor = factor
+        self.number = number
 
     def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
         compiled = super().compile(traced, names, precision)
 
         def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
             answers = compiled(*arrays)
-            return {**answers, self.result: 1.01 * answers[self.result]}
+            return {**answers, self.result: self.factor * answers[self.result] + self.number}
 
         return run
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another test may have compiled the same, and what XLA reads is not compared again."""
+    monkeypatch.setattr("live_gradcam.compiling.xla_programs.are_new", lambda folder: True)
 
 
 def explained_by(engine: Xla, monkeypatch: pytest.MonkeyPatch, model: keras.Model, **options: Any) -> Explainer:
@@ -114,24 +122,6 @@ def test_random_numbers_are_not_compared(
     assert not [message for message in caplog.messages if "computes other numbers" in message]
 
 
-class Off(Xla):
-    """XLA, with logits that are off by a number."""
-
-    title = "Off"
-
-    def __init__(self, number: float) -> None:
-        self.number = number
-
-    def compile(self, traced: Any, names: Sequence[str], precision: Precision) -> CompiledFunction:
-        compiled = super().compile(traced, names, precision)
-
-        def run(*arrays: np.ndarray) -> dict[str, np.ndarray]:
-            answers = compiled(*arrays)
-            return {**answers, "logits": answers["logits"] + self.number}
-
-        return run
-
-
 def test_logits_that_come_to_nothing_on_the_photograph_are_compared_on_another(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,7 +132,7 @@ def test_logits_that_come_to_nothing_on_the_photograph_are_compared_on_another(
     model = keras.Model(image, numbers)
     frame = _photographs((1, 12, 14, 3))[..., ::-1] / np.float32(255)
     model.layers[-1].bias.assign(-called(model, frame)[0])
-    monkeypatch.setattr(ENGINES, "load", lambda name: Off(1e-6))
+    monkeypatch.setattr(ENGINES, "load", lambda name: Faulty("logits", factor=1, number=1e-6))
     explainer = Explainer(replace(classifier_of(model), output="values"), tune="off", lowering=False)
     explainer.warm_up()
     assert not caplog.messages
